@@ -1,0 +1,1 @@
+"""Extract and load from Postgres into ClickHouse."""

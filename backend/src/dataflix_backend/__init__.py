@@ -1,0 +1,1 @@
+"""The Dataflix recommendation API."""

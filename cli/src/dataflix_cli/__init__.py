@@ -1,0 +1,1 @@
+"""The Dataflix command line for people."""

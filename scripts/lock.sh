@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# Writes the requirements.lock of every environment, with hashes and without index addresses.
+# Use: scripts/lock.sh [uv pip compile options, e.g. --upgrade-package flask]
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+compile() {
+  uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --quiet "$@"
+}
+
+compile "$@" requirements.in {recommender,trainer,backend,cli,clickhouse/embedded}/pyproject.toml \
+  --no-emit-package dataflix-recommender --output-file requirements.lock
+compile "$@" requirements-dev.in --output-file requirements-dev.lock
+compile "$@" airflow/requirements.in airflow/pyproject.toml --output-file airflow/requirements.lock

@@ -1,0 +1,1 @@
+"""Trains, evaluates, registers and promotes Dataflix models."""
