@@ -1,0 +1,64 @@
+"""The embedded ClickHouse with the project's own databases."""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.error import URLError
+from urllib.request import urlopen
+
+from dataflix_testkit.process import CORE_BIN, ROOT, clean_environ, free_port, running, secret
+
+_PASSWORD_VARIABLES = {
+    "dataflix_admin": "DATAFLIX_CLICKHOUSE_ADMIN_PASSWORD",
+    "elt_writer": "DATAFLIX_CLICKHOUSE_ELT_PASSWORD",
+    "dbt": "DATAFLIX_CLICKHOUSE_DBT_PASSWORD",
+    "trainer": "DATAFLIX_CLICKHOUSE_TRAINER_PASSWORD",
+    "reader": "DATAFLIX_CLICKHOUSE_READER_PASSWORD",
+}
+
+
+@dataclass(frozen=True)
+class ClickHouseServer:
+    """A running server."""
+
+    host: str
+    port: int
+    environ: dict[str, str]
+    pid: int
+
+    def client(self, user: str, **options: Any) -> Any:
+        """Return a clickhouse-connect client for one of the project's users."""
+        import clickhouse_connect
+
+        password = self.environ[_PASSWORD_VARIABLES[user]]
+        return clickhouse_connect.get_client(
+            host=self.host, port=self.port, username=user, password=password, **options
+        )
+
+
+@contextmanager
+def clickhouse(data: Path | None = None) -> Iterator[ClickHouseServer]:
+    """Run the server on `data` (a temporary folder by default); `clickhouse/init/*.sql` has been applied."""
+    with tempfile.TemporaryDirectory(prefix="dataflix-ch-", ignore_cleanup_errors=True) as folder:
+        port = free_port()
+        environ = {variable: secret() for variable in _PASSWORD_VARIABLES.values()}
+        environ |= {"DATAFLIX_CLICKHOUSE_HOST": "127.0.0.1", "DATAFLIX_CLICKHOUSE_PORT": str(port)}
+
+        def ready() -> bool:
+            try:
+                with urlopen(f"http://127.0.0.1:{port}/ping", timeout=2) as answer:
+                    return bool(answer.status == 200)
+            except (URLError, OSError):
+                return False
+
+        command = [
+            *(str(CORE_BIN / "dataflix-clickhouse"), "serve", "--path", str(data or Path(folder) / "data")),
+            *("--host", "127.0.0.1", "--port", str(port), "--init", str(ROOT / "clickhouse" / "init")),
+        ]
+        with running(
+            command, ready=ready, log=Path(folder) / "clickhouse.log", environ=clean_environ(environ)
+        ) as process:
+            yield ClickHouseServer("127.0.0.1", port, environ, process.pid)

@@ -1,0 +1,79 @@
+"""A real Postgres with the project's own schema."""
+
+import signal
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+import psycopg2
+
+from dataflix_testkit.process import clean_environ, free_port, running, secret
+from stack import postgres as cluster
+
+_PASSWORD_VARIABLES = {
+    "postgres": "DATAFLIX_POSTGRES_ADMIN_PASSWORD",
+    "dataflix_backend": "DATAFLIX_POSTGRES_BACKEND_PASSWORD",
+    "elt_reader": "DATAFLIX_POSTGRES_ELT_PASSWORD",
+    "airflow": "DATAFLIX_POSTGRES_AIRFLOW_PASSWORD",
+    "mlflow": "DATAFLIX_POSTGRES_MLFLOW_PASSWORD",
+    "superset": "DATAFLIX_POSTGRES_SUPERSET_PASSWORD",
+}
+
+# A test's cluster need not survive a power cut.
+_FAST_SETTINGS = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+
+
+@dataclass(frozen=True)
+class PostgresServer:
+    """A running server."""
+
+    host: str
+    port: int
+    dbname: str
+    environ: dict[str, str]
+    data: Path
+
+    def dsn(self, role: str, dbname: str | None = None) -> str:
+        """Return the libpq URI for one of the project's roles."""
+        password = quote(self.environ[_PASSWORD_VARIABLES[role]], safe="")
+        return f"postgresql://{role}:{password}@{self.host}:{self.port}/{dbname or self.dbname}"
+
+
+@contextmanager
+def postgres(*, initialise: bool = True) -> Iterator[PostgresServer]:
+    """Run a fresh cluster; with `initialise`, `postgres/init/*.sql` has been applied."""
+    with tempfile.TemporaryDirectory(prefix="dataflix-pg-", ignore_cleanup_errors=True) as folder:
+        data, port = Path(folder) / "data", free_port()
+        environ = {variable: secret() for variable in _PASSWORD_VARIABLES.values()}
+        environ |= {
+            "DATAFLIX_POSTGRES_HOST": "127.0.0.1",
+            "DATAFLIX_POSTGRES_PORT": str(port),
+            "DATAFLIX_POSTGRES_DB": "dataflix",
+            "DATAFLIX_PII_KEY": secret() + secret(),
+        }
+        server = PostgresServer("127.0.0.1", port, "dataflix", environ, data)
+        admin_password = environ["DATAFLIX_POSTGRES_ADMIN_PASSWORD"]
+        cluster.create_cluster(data, admin_password)
+
+        def ready() -> bool:
+            try:
+                psycopg2.connect(server.dsn("postgres", "postgres"), connect_timeout=2).close()
+            except psycopg2.OperationalError:
+                return False
+            return True
+
+        with running(
+            cluster.server_command(data, "127.0.0.1", port, _FAST_SETTINGS),
+            ready=ready,
+            log=Path(folder) / "postgres.log",
+            environ=clean_environ({}),
+            stop_signal=signal.SIGINT,
+        ):
+            if initialise:
+                cluster.apply_init(
+                    host=server.host, port=port, dbname="dataflix", password=admin_password, environ=environ
+                )
+            yield server

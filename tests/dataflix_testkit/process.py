@@ -1,0 +1,77 @@
+"""Start a server process, wait until it answers, end it."""
+
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+CORE_BIN = ROOT / ".venv" / "bin"
+
+# MLflow is the slowest to come up (about 10 s alone on two cores); the rest is for a busy machine.
+START_TIMEOUT_S = 120
+STOP_TIMEOUT_S = 30
+
+
+def free_port() -> int:
+    """Return a TCP port of 127.0.0.1 that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def secret() -> str:
+    """Return a random password."""
+    return secrets.token_hex(16)
+
+
+def clean_environ(extra: Mapping[str, str]) -> dict[str, str]:
+    """Return this process's environment without any Dataflix setting of its own, plus `extra`."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("DATAFLIX_")}
+    return {**inherited, **extra}
+
+
+def port_is_open(port: int) -> bool:
+    """Say whether somebody accepts connections on the port."""
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+@contextmanager
+def running(
+    command: list[str],
+    *,
+    ready: Callable[[], bool],
+    log: Path,
+    environ: Mapping[str, str],
+    stop_signal: signal.Signals = signal.SIGTERM,
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run `command` until the block ends.
+
+    Raises:
+        RuntimeError: it died or was not ready in time; the end of its log is in the message.
+    """
+    with log.open("wb") as out:
+        process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, env=dict(environ))
+    try:
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while not ready():
+            if process.poll() is not None or time.monotonic() > deadline:
+                state = "died" if process.poll() is not None else "was not ready in time"
+                raise RuntimeError(f"{command[0]} {state}:\n{log.read_text(errors='replace')[-3000:]}")
+            time.sleep(0.05)
+        yield process
+    finally:
+        if process.poll() is None:
+            process.send_signal(stop_signal)
+            try:
+                process.wait(STOP_TIMEOUT_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()

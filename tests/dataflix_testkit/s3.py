@@ -1,0 +1,43 @@
+"""An S3 server (rclone) with one empty bucket."""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from dataflix_testkit.process import CORE_BIN, clean_environ, free_port, port_is_open, running, secret
+
+
+@dataclass(frozen=True)
+class S3Server:
+    """A running server."""
+
+    endpoint_url: str
+    bucket: str
+    environ: dict[str, str]
+
+
+@contextmanager
+def s3() -> Iterator[S3Server]:
+    """Run the server; the bucket `dataflix` exists."""
+    with tempfile.TemporaryDirectory(prefix="dataflix-s3-", ignore_cleanup_errors=True) as folder:
+        port, access_key, secret_key = free_port(), secret(), secret()
+        environ = {
+            "DATAFLIX_S3_HOST": "127.0.0.1",
+            "DATAFLIX_S3_PORT": str(port),
+            "DATAFLIX_S3_ACCESS_KEY": access_key,
+            "DATAFLIX_S3_SECRET_KEY": secret_key,
+            "DATAFLIX_S3_BUCKET": "dataflix",
+        }
+        # In this server's storage a folder is a bucket.
+        (Path(folder) / "data" / "dataflix").mkdir(parents=True)
+        command = [str(CORE_BIN / "rclone"), "serve", "s3", f"{folder}/data", "--addr", f"127.0.0.1:{port}"]
+        with running(
+            command,
+            ready=lambda: port_is_open(port),
+            log=Path(folder) / "s3.log",
+            # A list option, read as CSV: the quotes keep the pair together.
+            environ=clean_environ({"RCLONE_AUTH_KEY": f'"{access_key},{secret_key}"'}),
+        ):
+            yield S3Server(f"http://127.0.0.1:{port}", "dataflix", environ)
