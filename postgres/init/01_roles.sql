@@ -1,0 +1,91 @@
+-- Roles of the database, and what everybody may do in it: nothing.
+--
+-- Run by psql as a superuser, connected to the application's database. Safe to run again: roles that
+-- exist are kept and their passwords set to what the environment says.
+\set ON_ERROR_STOP on
+
+-- A failing statement must not put a password into the server's log.
+SET log_min_error_statement = 'panic';
+SET log_min_duration_statement = -1;
+SET log_statement = 'none';
+
+-- \getenv leaves the variable as it was when the environment does not have it.
+\set backend_password ''
+\set elt_password ''
+\getenv backend_password DATAFLIX_POSTGRES_BACKEND_PASSWORD
+\getenv elt_password DATAFLIX_POSTGRES_ELT_PASSWORD
+
+BEGIN;
+
+-- A NULL test instead of the value, so that psql does not print a secret.
+SELECT
+    set_config('dataflix.backend_password', :'backend_password', true) IS NOT NULL AS backend_password_read,
+    set_config('dataflix.elt_password', :'elt_password', true) IS NOT NULL AS elt_password_read;
+
+DO $$
+DECLARE
+    role_name text;
+BEGIN
+    IF current_setting('server_encoding') <> 'UTF8' THEN
+        RAISE EXCEPTION 'database % is encoded in %, but pseudonyms and titles need UTF8; create it with ENCODING ''UTF8''',
+            current_database(), current_setting('server_encoding');
+    END IF;
+    FOREACH role_name IN ARRAY ARRAY['backend', 'elt'] LOOP
+        IF current_setting(format('dataflix.%s_password', role_name)) = '' THEN
+            RAISE EXCEPTION 'DATAFLIX_POSTGRES_%_PASSWORD is not set; export it (run.sh writes it to .env) and run this file again',
+                upper(role_name);
+        END IF;
+    END LOOP;
+END
+$$;
+
+SELECT format('CREATE ROLE %I', wanted.role_name)
+FROM (
+    VALUES
+    ('dataflix_owner'), ('dataflix_pii'), ('dataflix_masking'), ('dataflix_backend'), ('elt_reader')
+) AS wanted (role_name)
+WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = wanted.role_name)
+\gexec
+
+-- Owners of things. Nobody logs in as them, and nothing of ours belongs to a superuser.
+ALTER ROLE dataflix_owner NOLOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS;
+ALTER ROLE dataflix_pii NOLOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS;
+ALTER ROLE dataflix_masking NOLOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS;
+
+COMMENT ON ROLE dataflix_owner IS 'Owns the application''s tables.';
+COMMENT ON ROLE dataflix_pii IS 'Owns schema pii: the pseudonym key and the pseudonyms.';
+COMMENT ON ROLE dataflix_masking IS 'Owns schema masked: the views that the ELT reads.';
+
+-- Clients.
+ALTER ROLE dataflix_backend LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS
+    PASSWORD :'backend_password';
+ALTER ROLE elt_reader LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS
+    PASSWORD :'elt_password';
+ALTER ROLE dataflix_backend SET search_path = public;
+ALTER ROLE elt_reader SET search_path = masked;
+ALTER ROLE elt_reader SET default_transaction_read_only = on;
+
+COMMENT ON ROLE dataflix_backend IS 'The API: reads and writes rows of the application''s tables.';
+COMMENT ON ROLE elt_reader IS 'The ELT: reads the views of schema masked, and nothing else.';
+
+-- Postgres grants CONNECT, TEMP and more to everybody until told otherwise.
+SELECT format('REVOKE ALL ON DATABASE %I FROM PUBLIC', datname)
+FROM pg_database
+WHERE datname IN (current_database(), 'postgres', 'template1')
+\gexec
+SELECT format('GRANT CONNECT ON DATABASE %I TO dataflix_backend, elt_reader', current_database())
+\gexec
+-- Bulk loads stage their rows in temporary tables as the tables' owner.
+SELECT format('GRANT TEMPORARY ON DATABASE %I TO dataflix_owner', current_database())
+\gexec
+REVOKE ALL ON SCHEMA public FROM PUBLIC;
+
+-- Without these a reader could run anonymous code blocks and store large objects.
+REVOKE USAGE ON LANGUAGE plpgsql FROM PUBLIC;
+GRANT USAGE ON LANGUAGE plpgsql TO dataflix_owner, dataflix_pii;
+REVOKE EXECUTE ON FUNCTION lo_creat(integer), lo_create(oid), lo_from_bytea(oid, bytea) FROM PUBLIC;
+
+ALTER DEFAULT PRIVILEGES FOR ROLE dataflix_owner, dataflix_pii, dataflix_masking
+    REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC;
+
+COMMIT;
