@@ -1,1 +1,35 @@
-"""The recommendation model as data and maths."""
+"""The recommendation model as data and maths: artifact, fold-in, ranking, explanation and metrics."""
+
+from dataflix_recommender import metrics
+from dataflix_recommender.catalogue import Item, ItemCatalogue
+from dataflix_recommender.errors import (
+    ArtifactError,
+    InvalidHistoryError,
+    InvalidModelError,
+    RecommenderError,
+    UnknownMovieError,
+)
+from dataflix_recommender.explanation import Because, Reason
+from dataflix_recommender.history import EMPTY_HISTORY, History
+from dataflix_recommender.info import ModelInfo
+from dataflix_recommender.model import Model, Recommendation
+from dataflix_recommender.weights import ConfidenceWeights
+
+__all__ = [
+    "EMPTY_HISTORY",
+    "ArtifactError",
+    "Because",
+    "ConfidenceWeights",
+    "History",
+    "InvalidHistoryError",
+    "InvalidModelError",
+    "Item",
+    "ItemCatalogue",
+    "Model",
+    "ModelInfo",
+    "Reason",
+    "Recommendation",
+    "RecommenderError",
+    "UnknownMovieError",
+    "metrics",
+]

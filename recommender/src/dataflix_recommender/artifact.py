@@ -1,0 +1,128 @@
+"""The artifact format: one directory of .npy arrays, which processes share by memory-mapping, and a manifest.
+
+``manifest.json`` carries the format version, the model's info, the genre names, and for every array file its
+SHA-256, dtype and shape; ``checksum`` is the SHA-256 of the rest of the manifest. Nothing is pickled.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dataflix_recommender.errors import ArtifactError
+
+FORMAT_VERSION = 1
+MANIFEST = "manifest.json"
+HASH_CHUNK = 1 << 20  # bytes read at a time, so that hashing a large model does not hold it twice
+
+Array = NDArray[Any]
+
+
+def write_artifact(path: Path, arrays: dict[str, Array], header: dict[str, Any]) -> None:
+    """Write ``arrays`` (by file name without .npy) and ``header`` into the new directory ``path``.
+
+    Everything is written and synced beside ``path`` and moved there at once: a reader sees a whole artifact
+    or none. Raises ArtifactError when ``path`` is already taken: an artifact never changes once written.
+    """
+    if path.exists():
+        raise ArtifactError(path, "already exists; write each model to a new directory")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    staging = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
+    try:
+        files = {}
+        for name, array in arrays.items():
+            file = staging / f"{name}.npy"
+            with file.open("wb") as stream:
+                np.save(stream, np.ascontiguousarray(array), allow_pickle=False)
+                stream.flush()
+                os.fsync(stream.fileno())
+            files[name] = {"sha256": sha256_of(file), "dtype": array.dtype.str, "shape": list(array.shape)}
+        manifest = {"format_version": FORMAT_VERSION, **header, "files": files}
+        manifest["checksum"] = _checksum(manifest)
+        with (staging / MANIFEST).open("w", encoding="utf-8") as stream:
+            json.dump(manifest, stream, indent=1, allow_nan=False)
+            stream.flush()
+            os.fsync(stream.fileno())
+        staging.chmod(0o755)
+        staging.replace(path)
+    except BaseException:
+        shutil.rmtree(staging, ignore_errors=True)
+        raise
+
+
+def read_manifest(path: Path) -> dict[str, Any]:
+    """Return the manifest of the artifact at ``path``.
+
+    Raises ArtifactError when it is missing, not whole, altered, or of another format version.
+    """
+    file = path / MANIFEST
+    try:
+        manifest = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ArtifactError(file, "is missing") from error
+    except (OSError, ValueError) as error:
+        raise ArtifactError(file, f"cannot be read: {error}") from error
+    if not isinstance(manifest, dict):
+        raise ArtifactError(file, "is not a JSON object")
+    if manifest.get("format_version") != FORMAT_VERSION:
+        raise ArtifactError(
+            file, f"has format version {manifest.get('format_version')!r}; this code reads {FORMAT_VERSION}"
+        )
+    if manifest.pop("checksum", None) != _checksum(manifest):
+        raise ArtifactError(file, "does not match its checksum")
+    return manifest
+
+
+def read_array(path: Path, name: str, manifest: dict[str, Any]) -> Array:
+    """Return the array ``name`` of the artifact at ``path``, memory-mapped and read-only.
+
+    Raises ArtifactError when the file is missing, differs from its SHA-256, has another dtype or shape than
+    the manifest says, or holds NaN or infinity.
+    """
+    file = path / f"{name}.npy"
+    try:
+        entry = manifest["files"][name]
+    except KeyError as error:
+        raise ArtifactError(path / MANIFEST, f"does not list {name}.npy") from error
+    try:
+        digest = sha256_of(file)
+    except FileNotFoundError as error:
+        raise ArtifactError(file, "is missing") from error
+    except OSError as error:
+        raise ArtifactError(file, f"cannot be read: {error}") from error
+    if digest != entry["sha256"]:
+        raise ArtifactError(file, "is damaged or truncated: its SHA-256 differs from the manifest's")
+    try:
+        # An array without values cannot be mapped.
+        mode = None if 0 in entry["shape"] else "r"
+        array: Array = np.load(file, mmap_mode=mode, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise ArtifactError(file, f"is not a readable array: {error}") from error
+    if array.dtype.str != entry["dtype"] or list(array.shape) != entry["shape"]:
+        raise ArtifactError(
+            file, f"holds {array.dtype.str}{list(array.shape)}, expected {entry['dtype']}{entry['shape']}"
+        )
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise ArtifactError(file, "holds NaN or infinite values")
+    array.flags.writeable = False
+    return array.view(np.ndarray)
+
+
+def sha256_of(file: Path) -> str:
+    """Return the SHA-256 of a file in hex."""
+    digest = hashlib.sha256()
+    with file.open("rb") as stream:
+        while chunk := stream.read(HASH_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _checksum(manifest: dict[str, Any]) -> str:
+    text = json.dumps(manifest, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,84 @@
+"""The confidence weight of an event, as the warehouse defines it.
+
+The definition lives in ``analytics.confidence_weights`` and travels inside the artifact, so that the serving
+side weighs a rating exactly as the training matrix did.
+"""
+
+from collections.abc import Iterable
+from typing import Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from dataflix_recommender.errors import InvalidHistoryError, InvalidModelError
+
+COLUMNS = ("rating", "liked_code", "weight")
+RATING_STEPS = 11  # 0 stands for "only watched", 1 to 10 for half a star to five stars
+LIKED_CODES = {"unknown": 0, "liked": 1, "disliked": 2}
+
+
+def liked_code(liked: bool | None) -> int:
+    """Return the column of ``liked`` in the lookup table."""
+    if liked is None:
+        return LIKED_CODES["unknown"]
+    return LIKED_CODES["liked"] if liked else LIKED_CODES["disliked"]
+
+
+class ConfidenceWeights:
+    """Lookup table from (rating step, liked) to weight.
+
+    ``rows`` is float32[n, 3] with columns rating (0 = only watched), liked code and weight; combinations that
+    are absent cannot be weighed. Raises InvalidModelError for ratings off the half-star grid, unknown codes,
+    duplicates, and weights that are zero or not finite (a zero would count as seen and yet as nothing).
+    """
+
+    def __init__(self, rows: NDArray[np.float32]) -> None:
+        if len(rows) == 0 or rows.shape != (len(rows), len(COLUMNS)):
+            raise InvalidModelError(f"confidence weights must be a non-empty [n, 3] array, got {rows.shape}")
+        self.rows = np.ascontiguousarray(rows, dtype=np.float32)
+        self._table = np.full((RATING_STEPS, len(LIKED_CODES)), np.nan, dtype=np.float32)
+        for rating, code, weight in self.rows.tolist():
+            step = rating * 2
+            if not (step.is_integer() and 0 <= step < RATING_STEPS and code in LIKED_CODES.values()):
+                raise InvalidModelError(
+                    f"confidence weight for rating {rating}, liked code {code} is unknown"
+                )
+            if not np.isfinite(weight) or weight == 0:
+                raise InvalidModelError(f"confidence weight for rating {rating} must be finite, not {weight}")
+            if not np.isnan(self._table[int(step), int(code)]):
+                raise InvalidModelError(f"confidence weight for rating {rating}, code {code} is given twice")
+            self._table[int(step), int(code)] = weight
+
+    @classmethod
+    def from_rows(cls, rows: Iterable[tuple[float, str, float]]) -> Self:
+        """Build from ``(rating, liked, weight)`` rows as ``analytics.confidence_weights`` holds them."""
+        try:
+            coded = [(rating, LIKED_CODES[liked], weight) for rating, liked, weight in rows]
+        except KeyError as error:
+            raise InvalidModelError(f"liked must be one of {sorted(LIKED_CODES)}, got {error}") from error
+        return cls(np.array(coded, dtype=np.float32).reshape(-1, 3))
+
+    def weight(self, rating: float | None, liked: bool | None) -> float:
+        """Return the weight of one event; ``rating`` None means only watched.
+
+        Raises InvalidHistoryError when the table has no such combination.
+        """
+        ratings = [np.nan if rating is None else rating]
+        return float(self.weigh(ratings, [liked_code(liked)])[0])
+
+    def weigh(self, ratings: ArrayLike, liked_codes: ArrayLike) -> NDArray[np.float32]:
+        """Return float32[n] weights for ratings float[n] (NaN = only watched) and liked codes int[n].
+
+        Raises InvalidHistoryError when the table has no such combination.
+        """
+        values = np.nan_to_num(np.asarray(ratings, dtype=np.float64), nan=0.0) * 2
+        codes = np.asarray(liked_codes, dtype=np.int64)
+        steps = np.clip(values, 0, RATING_STEPS - 1).astype(np.int64)
+        weights = np.where(steps == values, self._table[steps, codes], np.float32(np.nan))
+        wrong = np.flatnonzero(np.isnan(weights))
+        if len(wrong):
+            raise InvalidHistoryError(
+                f"no weight for rating {values[wrong[0]] / 2:g} with liked code {codes[wrong[0]]}: "
+                "ratings go from 0.5 to 5 in half steps"
+            )
+        return weights
