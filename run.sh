@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# Starts Dataflix: ./run.sh [--data PATH] | status [--json] | pipeline
+set -euo pipefail
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+
+case "${1:-}" in
+  -h | --help)
+    cat <<'TXT'
+Use: ./run.sh [--data PATH]     build, start, load data and run the pipeline once; later: start again
+     ./run.sh status [--json]   every service, its port and its health
+     ./run.sh pipeline          run elt_pipeline again and wait for it
+
+PATH is a MovieLens folder or zip; without it the sample data is loaded. Settings are in .env.
+TXT
+    exit 0
+    ;;
+esac
+
+"$ROOT/scripts/environments.sh" core
+PYTHONPATH="$ROOT/scripts" exec "$ROOT/.venv/bin/python" -m stack "$@"

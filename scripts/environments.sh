@@ -1,0 +1,96 @@
+#!/usr/bin/env bash
+# Builds Python environments from their hash-pinned locks; one that is up to date costs nothing.
+# Use: scripts/environments.sh core|core-dev|airflow|airflow-dev ...
+# A person's PYTHON=/path/to/python wins over the search for one.
+set -euo pipefail
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+cd "$ROOT"
+
+die() {
+  echo "dataflix: $*" >&2
+  exit 1
+}
+
+# Python 3.11 and 3.12 are the versions that every locked package has wheels for.
+find_python() {
+  local candidate path
+  for candidate in ${PYTHON:-python3 python3.12 python3.11 python}; do
+    path=$(command -v "$candidate") || continue
+    if "$path" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' 2>/dev/null; then
+      "$path" -c 'import sys; print(sys.executable)'
+      return
+    fi
+  done
+  local version
+  version=$(python3 --version 2>&1) || version="none"
+  die "Python 3.11 or 3.12 is needed; python3 here is: $version. Install one, or name it: PYTHON=/path/to/python ./run.sh"
+}
+
+# The environment's Python has to be there still, and of a version we lock for.
+usable() {
+  [ -x "$1/bin/python" ] &&
+    "$1/bin/python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' 2>/dev/null
+}
+
+make_venv() {
+  local venv=$1 python
+  usable "$venv" && return
+  python=$(find_python)
+  rm -rf "$venv"
+  if command -v uv >/dev/null; then
+    uv venv --quiet --python "$python" "$venv"
+  elif ! "$python" -m venv "$venv" >/dev/null 2>&1; then
+    rm -rf "$venv"
+    die "$python can't make an environment (python -m venv failed). Install its venv module (Debian: python3-venv), or uv."
+  fi
+}
+
+# uv comes from the package index when the machine has none; it then lives in the core environment.
+find_uv() {
+  if command -v uv; then return; fi
+  if [ ! -x .venv/bin/uv ]; then
+    .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+      --requirement scripts/requirements-uv.lock >&2 ||
+      die "uv could not be installed from the package index; see pip's words above."
+  fi
+  echo "$ROOT/.venv/bin/uv"
+}
+
+# What an environment was built from: its stamp. A change of any of it builds again.
+fingerprint() {
+  local venv=$1
+  shift
+  { "$venv/bin/python" --version && echo "$ROOT" && cat "$@"; } | cksum
+}
+
+build() { # NAME VENV "LOCKS" "PACKAGES"
+  local name=$1 venv=$2 locks packages uv mark now requirements=() editables=() sources=()
+  read -ra locks <<<"$3"
+  read -ra packages <<<"$4"
+  make_venv "$venv"
+  for lock in "${locks[@]}"; do requirements+=(-r "$lock"); done
+  for package in "${packages[@]}"; do
+    editables+=(-e "$package")
+    sources+=("$package/pyproject.toml")
+  done
+  mark="$venv/.dataflix-$name"
+  now=$(fingerprint "$venv" "${locks[@]}" "${sources[@]}")
+  if [ "$(cat "$mark" 2>/dev/null || echo none)" = "$now" ]; then return; fi
+  uv=$(find_uv)
+  "$uv" pip install --quiet --python "$venv" --require-hashes "${requirements[@]}"
+  "$uv" pip install --quiet --python "$venv" --no-deps --no-build-isolation "${editables[@]}"
+  echo "$now" >"$mark"
+}
+
+CORE_PACKAGES="recommender trainer backend cli clickhouse/embedded"
+
+[ $# -gt 0 ] || die "use: scripts/environments.sh core|core-dev|airflow|airflow-dev ..."
+for environment in "$@"; do
+  case $environment in
+    core) build core .venv "requirements.lock" "$CORE_PACKAGES" ;;
+    core-dev) build core-dev .venv "requirements.lock requirements-dev.lock" "$CORE_PACKAGES" ;;
+    airflow) build airflow airflow/.venv "airflow/requirements.lock" "airflow" ;;
+    airflow-dev) build airflow-dev airflow/.venv "airflow/requirements.lock airflow/requirements-dev.lock" "airflow" ;;
+    *) die "no environment is called '$environment'; there are core, core-dev, airflow, airflow-dev." ;;
+  esac
+done

@@ -1,0 +1,45 @@
+"""`python -m stack`: what `run.sh` and `stop.sh` call."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from stack.down import down
+from stack.errors import StackError
+from stack.status import status
+from stack.up import pipeline, up
+
+
+def main() -> None:
+    """Read the arguments and do the one thing they ask for; exit 1 with a message when it can't be done."""
+    arguments = _parser().parse_args()
+    try:
+        match arguments.command:
+            case "status":
+                sys.exit(0 if status(as_json=arguments.json) else 1)
+            case "pipeline":
+                pipeline()
+            case "stop":
+                down(purge=arguments.purge, assume_yes=arguments.yes)
+            case _:
+                up(arguments.data.absolute() if arguments.data else None)
+    except StackError as error:
+        sys.exit(f"dataflix: {error}")
+    except KeyboardInterrupt:
+        sys.exit("dataflix: interrupted; ./run.sh goes on from here, ./stop.sh stops what runs.")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="run.sh", allow_abbrev=False)
+    parser.add_argument("--data", type=Path, metavar="PATH", help="a MovieLens folder or zip")
+    commands = parser.add_subparsers(dest="command")
+    commands.add_parser("status").add_argument("--json", action="store_true")
+    commands.add_parser("pipeline")
+    stop = commands.add_parser("stop")
+    stop.add_argument("--purge", action="store_true")
+    stop.add_argument("--yes", action="store_true")
+    return parser
+
+
+if __name__ == "__main__":
+    main()

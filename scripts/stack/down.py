@@ -1,0 +1,50 @@
+"""`./stop.sh`: end every service; on request delete the data."""
+
+import shutil
+import sys
+
+from stack import settings as stack_settings
+from stack.errors import StackError
+from stack.progress import say, step
+from stack.settings import Settings
+from stack.supervisor import Supervisor
+
+
+def down(*, purge: bool, assume_yes: bool) -> None:
+    """Stop all services; with `purge`, delete the state folder.
+
+    Raises:
+        StackError: a service would not end, nobody confirmed the purge, or the folder is not ours to delete.
+    """
+    if not stack_settings.env_file_path().exists():
+        say("Nothing was started from here.")
+        return
+    settings = stack_settings.load(create=False)
+    if purge and not assume_yes:
+        _confirm(settings)
+    supervisor = Supervisor(settings)
+    if supervisor.process() is None:
+        say("No service is running.")
+    else:
+        with step("all services stopped"):
+            supervisor.stop()
+    if purge:
+        _delete(settings)
+
+
+def _confirm(settings: Settings) -> None:
+    if not sys.stdin.isatty():
+        raise StackError("--purge deletes all data and there is nobody to ask: add --yes.")
+    answer = input(f"Delete all data and logs in {settings.home}? Type 'yes': ")
+    if answer.strip().lower() != "yes":
+        raise StackError("Nothing was deleted and nothing was stopped.")
+
+
+def _delete(settings: Settings) -> None:
+    if not settings.home.exists():
+        say("There are no data.")
+        return
+    if not stack_settings.is_ours(settings.home):
+        raise StackError(f"{settings.home} was not made by Dataflix; it is not deleted.")
+    with step("data and logs deleted"):
+        shutil.rmtree(settings.home)

@@ -1,0 +1,55 @@
+"""`./run.sh status`: every service, its port and its health."""
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+
+from rich.console import Console
+from rich.table import Table
+
+from stack import settings as stack_settings
+from stack.services import SERVICES, Service
+from stack.settings import Settings
+from stack.starting import is_healthy
+from stack.supervisor import Supervisor
+
+
+def status(*, as_json: bool) -> bool:
+    """Print the state of every service to stdout and say whether all are healthy.
+
+    Raises:
+        StackError: nothing was set up here yet.
+    """
+    settings = stack_settings.load(create=False)
+    supervisor = Supervisor(settings)
+    runs = supervisor.process() is not None
+    with ThreadPoolExecutor(len(SERVICES)) as pool:
+        rows = list(pool.map(lambda service: _row(service, settings, supervisor if runs else None), SERVICES))
+    if as_json:
+        print(json.dumps({"services": rows}, indent=2))
+    else:
+        _print_table(rows)
+    return all(row["healthy"] for row in rows)
+
+
+def _row(service: Service, settings: Settings, supervisor: Supervisor | None) -> dict[str, object]:
+    state = supervisor.state(service).lower() if supervisor else "stopped"
+    # Somebody else's server may answer on the port of a service of ours that is down.
+    healthy = state == "running" and is_healthy(service, settings)
+    return {
+        "name": service.name,
+        "state": state,
+        "healthy": healthy,
+        "port": settings.port(service.port_of) if service.port_of else None,
+        "pid": supervisor.pid(service) if supervisor else None,
+        "log": str(settings.logs / f"{service.name}.log"),
+    }
+
+
+def _print_table(rows: list[dict[str, object]]) -> None:
+    table = Table("Service", "Port", "State", "Health", "Pid")
+    for row in rows:
+        health = "[green]healthy[/]" if row["healthy"] else "[red]not healthy[/]"
+        table.add_row(
+            str(row["name"]), str(row["port"] or ""), str(row["state"]), health, str(row["pid"] or "")
+        )
+    Console(highlight=False).print(table)

@@ -1,0 +1,139 @@
+"""`./run.sh`: from whatever state the folder is in to a running stack with recommendations."""
+
+import fcntl
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import requests
+
+from stack import preparing
+from stack import settings as stack_settings
+from stack.errors import StackError
+from stack.page import print_page
+from stack.pipeline import run_pipeline
+from stack.progress import say, step
+from stack.services import SERVICES
+from stack.settings import Settings
+from stack.starting import is_healthy, refuse_taken_ports, start
+from stack.state import State
+from stack.supervisor import Supervisor
+
+# The first pipeline run takes about a minute on two cores; a slow disk or a large data set may take many.
+PIPELINE_TIMEOUT_S = 3600
+
+# model-sync looks about once a second and the workers as often; the rest is download and check.
+_MODEL_TIMEOUT_S = 60
+
+
+def up(data: Path | None) -> None:
+    """Build, start, load, run the pipeline once, and print the page.
+
+    Raises:
+        StackError: a step failed; what was started goes on running, so that its logs can be read and the next
+            `./run.sh` goes on from there.
+    """
+    if data is not None and not data.exists():
+        raise StackError(f"--data {data}: there is no such file or folder.")
+    settings = stack_settings.load(create=True)
+    stack_settings.prepare_home(settings.home)
+    supervisor = Supervisor(settings)
+    with _only_one(settings):
+        if supervisor.process() is None:
+            refuse_taken_ports(settings)
+            supervisor.start()
+        _start_services(settings, supervisor, data)
+        _first_pipeline_run(settings)
+    print_page(settings)
+
+
+def pipeline() -> None:
+    """Run `elt_pipeline` again and wait for its end.
+
+    Raises:
+        StackError: the stack is not running, or the run failed.
+    """
+    settings = stack_settings.load(create=False)
+    down = [service.name for service in SERVICES if not is_healthy(service, settings)]
+    if down:
+        raise StackError(f"Not running or not healthy: {', '.join(down)}. ./run.sh starts what is missing.")
+    run_pipeline(settings.values, timeout=PIPELINE_TIMEOUT_S)
+
+
+def _start_services(settings: Settings, supervisor: Supervisor, data: Path | None) -> None:
+    def postgres() -> None:
+        preparing.create_postgres_cluster(settings)
+        start("postgres", settings, supervisor)
+        preparing.apply_postgres_init(settings)
+
+    def storage() -> None:
+        start("s3", settings, supervisor)
+        preparing.create_bucket(settings)
+
+    def airflow() -> None:
+        preparing.prepare_airflow(settings)
+        start("airflow-api-server", settings, supervisor)
+        _together(
+            lambda: start("airflow-scheduler", settings, supervisor),
+            lambda: start("airflow-dag-processor", settings, supervisor),
+        )
+
+    def one(name: str) -> Callable[[], None]:
+        return lambda: start(name, settings, supervisor)
+
+    def api() -> None:
+        preparing.load_data(settings, data)
+        _together(one("backend"), one("trainer"))
+
+    def registry() -> None:
+        start("mlflow", settings, supervisor)
+        start("model-sync", settings, supervisor)
+
+    _together(preparing.build_airflow_environment, postgres, storage, one("clickhouse"))
+    _together(airflow, registry, api)
+
+
+def _together(*works: Callable[[], None]) -> None:
+    with ThreadPoolExecutor(len(works)) as pool:
+        futures = [pool.submit(work) for work in works]
+    # All have ended here; the first error is told, the services keep what the others reached.
+    for future in futures:
+        future.result()
+
+
+def _first_pipeline_run(settings: Settings) -> None:
+    state = State.read(settings)
+    if state.first_run is not None:
+        return
+    result = run_pipeline(settings.values, timeout=PIPELINE_TIMEOUT_S)
+    with step("the API has the new model"):
+        _wait_for_model(settings)
+    state.first_run = result.run_id
+    state.write(settings)
+
+
+def _wait_for_model(settings: Settings) -> None:
+    deadline = time.monotonic() + _MODEL_TIMEOUT_S
+    headers = {"X-API-Key": settings["API_KEY"]}
+    while time.monotonic() < deadline:
+        answer = requests.get(settings.url("BACKEND") + "/model", headers=headers, timeout=5)
+        if answer.ok:
+            return
+        time.sleep(0.5)
+    raise StackError(
+        f"The pipeline ran, yet the API serves no model after {_MODEL_TIMEOUT_S} s. Either the promotion "
+        f"rule refused it (.venv/bin/trainer models tells why), or see {settings.logs / 'model-sync.log'}."
+    )
+
+
+@contextmanager
+def _only_one(settings: Settings) -> Iterator[None]:
+    with (settings.home / "run" / "up.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StackError("Another ./run.sh works on this state folder; wait for it.") from None
+        yield
+    say("")

@@ -1,0 +1,123 @@
+"""`.env` is made once, private and complete, and every way to break it is told by name."""
+
+import stat
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stack import envfile
+from stack.errors import StackError
+from stack.variables import VARIABLES
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@pytest.fixture
+def env_file(tmp_path: Path) -> Path:
+    path = tmp_path / ".env"
+    envfile.write_first(path, {})
+    return path
+
+
+def change(path: Path, name: str, value: str) -> None:
+    lines = [
+        f"{name}={value}" if line.startswith(f"{name}=") else line for line in path.read_text().splitlines()
+    ]
+    path.write_text("\n".join(lines) + "\n")
+
+
+def test_the_first_file_is_private_complete_and_readable(env_file: Path) -> None:
+    assert stat.S_IMODE(env_file.stat().st_mode) == 0o600
+    values = envfile.read(env_file, {})
+    assert {variable.name for variable in VARIABLES} <= values.keys()
+
+
+def test_no_two_files_share_a_secret(tmp_path: Path) -> None:
+    files = [tmp_path / "a", tmp_path / "b"]
+    for file in files:
+        envfile.write_first(file, {})
+    first, second = (envfile.read(file, {}) for file in files)
+    secrets = [variable.name for variable in VARIABLES if not variable.example]
+    assert len(secrets) > 10
+    assert all(first[name] != second[name] for name in secrets)
+    assert len({first[name] for name in secrets}) == len(secrets)
+
+
+def test_the_environment_of_the_first_run_decides(tmp_path: Path) -> None:
+    path = tmp_path / ".env"
+    envfile.write_first(path, {"DATAFLIX_BACKEND_PORT": "6002", "DATAFLIX_HOME": "/somewhere/else"})
+    values = envfile.read(path, {})
+    assert values["DATAFLIX_BACKEND_PORT"] == "6002"
+    assert values["DATAFLIX_HOME"] == "/somewhere/else"
+
+
+def test_a_bad_value_in_the_environment_leaves_no_file(tmp_path: Path) -> None:
+    path = tmp_path / ".env"
+    with pytest.raises(StackError, match=r"DATAFLIX_BACKEND_PORT.*whole number.*'many'"):
+        envfile.write_first(path, {"DATAFLIX_BACKEND_PORT": "many"})
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("value", ["", "0", "65536", "-1", "5e3", "eighty"])
+def test_a_port_that_is_none_is_named(env_file: Path, value: str) -> None:
+    change(env_file, "DATAFLIX_MLFLOW_PORT", value)
+    with pytest.raises(StackError, match="DATAFLIX_MLFLOW_PORT must be a port"):
+        envfile.read(env_file, {})
+
+
+def test_a_broken_secret_is_named_but_not_shown(env_file: Path) -> None:
+    change(env_file, "DATAFLIX_PII_KEY", "hunter2")
+    with pytest.raises(StackError, match="DATAFLIX_PII_KEY must be 64 hex") as caught:
+        envfile.read(env_file, {})
+    assert "hunter2" not in str(caught.value)
+
+
+def test_two_services_on_one_port_are_both_named(env_file: Path) -> None:
+    change(env_file, "DATAFLIX_TRAINER_PORT", "5003")
+    with pytest.raises(StackError, match=r"DATAFLIX_MLFLOW_PORT and DATAFLIX_TRAINER_PORT are both 5003"):
+        envfile.read(env_file, {})
+
+
+def test_a_line_that_is_no_setting_is_named_by_number(env_file: Path) -> None:
+    lines = env_file.read_text().splitlines()
+    env_file.write_text("\n".join([*lines[:3], "what is this", *lines[3:]]) + "\n")
+    with pytest.raises(StackError, match=r"line 4: not a setting .*'what is this'"):
+        envfile.read(env_file, {})
+
+
+def test_a_missing_variable_is_named(env_file: Path) -> None:
+    kept = [line for line in env_file.read_text().splitlines() if "DATAFLIX_API_KEY" not in line]
+    env_file.write_text("\n".join(kept) + "\n")
+    with pytest.raises(StackError, match="DATAFLIX_API_KEY is missing"):
+        envfile.read(env_file, {})
+
+
+def test_an_environment_that_disagrees_is_refused(env_file: Path) -> None:
+    with pytest.raises(StackError, match="DATAFLIX_BACKEND_PORT is set in the environment to something else"):
+        envfile.read(env_file, {"DATAFLIX_BACKEND_PORT": "7777"})
+
+
+@settings(max_examples=200)
+@given(st.text(st.characters(exclude_characters="\r\n\x00", codec="utf-8"), max_size=40))
+def test_any_value_is_taken_as_written_or_refused(
+    tmp_path_factory: pytest.TempPathFactory, value: str
+) -> None:
+    path = tmp_path_factory.mktemp("env") / ".env"
+    envfile.write_first(path, {})
+    change(path, "DATAFLIX_API_KEY", value)
+    try:
+        read = envfile.read(path, {})["DATAFLIX_API_KEY"]
+    except StackError:
+        return
+    assert read.isascii()
+    assert len(read) >= 16
+    assert not set(read) & set(" '\"\\$#")
+
+
+def test_the_example_in_the_tree_is_current() -> None:
+    assert (ROOT / ".env.example").read_text() == envfile.example(), (
+        "write it anew: PYTHONPATH=scripts .venv/bin/python -c "
+        "'from stack import envfile; print(envfile.example(), end=\"\")' > .env.example"
+    )
