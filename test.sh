@@ -1,0 +1,61 @@
+#!/usr/bin/env bash
+# Checks everything: style, types, every room's tests on real services, and the whole stack end to end.
+# Use: ./test.sh [lint] [types] [core] [airflow] [dbt] [e2e]    (none named: all of them)
+# With MOVIELENS_DIR set to a MovieLens folder, tests on real data run too.
+set -euo pipefail
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+cd "$ROOT"
+
+scripts/environments.sh core-dev airflow-dev
+BIN=.venv/bin
+
+lint() {
+  "$BIN/ruff" check . &&
+    "$BIN/ruff" format --check . &&
+    git ls-files -z '*.sh' .ci/run | xargs -0 "$BIN/shellcheck" &&
+    "$BIN/sqlfluff" lint --nocolor --disable-progress-bar dbt/models dbt/tests dbt/macros
+}
+
+# One run a room: each is a program of its own, and some have modules of the same name.
+types() {
+  local room
+  for room in recommender trainer backend cli clickhouse/embedded airflow; do
+    echo "mypy: $room"
+    MYPYPATH="$room/src:scripts:tests" "$BIN/mypy" "$room/src" "$room/tests" || return 1
+  done
+  echo "mypy: scripts, postgres, dbt, tests"
+  MYPYPATH="scripts:tests" "$BIN/mypy" scripts postgres/tests tests
+}
+
+core() {
+  "$BIN/pytest" recommender trainer backend cli clickhouse/embedded postgres scripts
+}
+
+airflow() {
+  airflow/.venv/bin/pytest airflow/tests
+}
+
+dbt() {
+  "$BIN/pytest" dbt
+}
+
+e2e() {
+  "$BIN/pytest" --timeout 1800 tests
+}
+
+failed=()
+for part in "${@:-lint types core airflow dbt e2e}"; do
+  for stage in $part; do
+    echo "== $stage"
+    began=$SECONDS
+    if "$stage"; then result=passed; else
+      result=FAILED
+      failed+=("$stage")
+    fi
+    echo "== $stage $result after $((SECONDS - began)) s"
+  done
+done
+[ ${#failed[@]} -eq 0 ] || {
+  echo "test.sh: failed: ${failed[*]}" >&2
+  exit 1
+}
