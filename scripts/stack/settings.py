@@ -54,15 +54,26 @@ def load(*, create: bool) -> Settings:
         StackError: the file is missing (without `create`) or broken.
     """
     path = env_file_path()
+    moved_to = os.environ.get("DATAFLIX_HOME")
+    for folder in (ROOT, Path(moved_to or ROOT).absolute()):
+        _refuse_unusable_name(folder)
     if not path.exists():
         if not create:
             raise StackError(f"{path} does not exist: nothing was started yet. ./run.sh writes it.")
         envfile.write_first(path, os.environ)
     values = envfile.read(path, os.environ)
-    home = os.environ.get("DATAFLIX_HOME") or values.get("DATAFLIX_HOME") or str(ROOT / ".dataflix")
-    home_path = Path(home).absolute()
-    values["DATAFLIX_HOME"] = str(home_path)
-    return Settings(values, path, home_path)
+    home = Path(moved_to or values.get("DATAFLIX_HOME") or ROOT / ".dataflix").absolute()
+    _refuse_unusable_name(home)
+    values["DATAFLIX_HOME"] = str(home)
+    return Settings(values, path, home)
+
+
+def _refuse_unusable_name(folder: Path) -> None:
+    # supervisord expands percent signs in paths, some of them twice, and has no way to escape a quote.
+    if set('%"\n') & set(str(folder)):
+        raise StackError(
+            f"The folder {str(folder)!r} has a '%', a quote or a line break in its name; rename it."
+        )
 
 
 def prepare_home(home: Path) -> None:

@@ -159,5 +159,4 @@ class Supervisor:
                 f"redirect_stderr=true\nstdout_logfile={logs / service.name}.log\n"
                 "stdout_logfile_maxbytes=10MB\nstdout_logfile_backups=2\n"
             )
-        # supervisord expands %(NAME)s everywhere, so a percent sign in a path must be doubled.
-        return "\n".join(section.replace("%", "%%") for section in sections)
+        return "\n".join(sections)

@@ -83,3 +83,13 @@ def test_a_taken_port_is_told_with_the_variable_that_moves_it(
         monkeypatch.setenv("DATAFLIX_ENV_FILE", str(tmp_path / "env"))
         with pytest.raises(StackError, match=rf"Port {port} .*postgres.*DATAFLIX_POSTGRES_PORT"):
             starting.refuse_taken_ports(stack_settings.load(create=False))
+
+
+def test_a_folder_the_supervisor_could_not_spell_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("DATAFLIX_HOME", str(tmp_path / "100%"))
+    monkeypatch.setenv("DATAFLIX_ENV_FILE", str(tmp_path / "env"))
+    with pytest.raises(StackError, match="100%"):
+        stack_settings.load(create=True)
+    assert not (tmp_path / "env").exists()
