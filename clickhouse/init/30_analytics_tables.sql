@@ -1,0 +1,12 @@
+-- Written whole by the trainer into a staging table of the same shape, then exchanged with this one.
+CREATE TABLE IF NOT EXISTS analytics.recommendations
+(
+    user_id Int64,
+    rank UInt16,
+    movie_id Int64,
+    score Float32,
+    model_version String,
+    generated_at DateTime64(6, 'UTC')
+)
+ENGINE = MergeTree
+ORDER BY (user_id, rank);

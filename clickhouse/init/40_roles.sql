@@ -1,0 +1,19 @@
+-- One role per kind of user; the users themselves, with their passwords, are made from the environment.
+-- No role may read files, URLs or other servers, and none but the administrator's may create databases.
+
+CREATE ROLE IF NOT EXISTS administrator;
+GRANT ALL ON *.* TO administrator WITH GRANT OPTION;
+
+CREATE ROLE IF NOT EXISTS raw_writer;
+GRANT SELECT, INSERT, ALTER, CREATE TABLE, DROP TABLE, TRUNCATE, OPTIMIZE ON raw.* TO raw_writer;
+
+CREATE ROLE IF NOT EXISTS transformer;
+GRANT SELECT ON raw.* TO transformer;
+GRANT SELECT, INSERT, ALTER, CREATE TABLE, CREATE VIEW, DROP TABLE, DROP VIEW, TRUNCATE, OPTIMIZE ON analytics.* TO transformer;
+
+CREATE ROLE IF NOT EXISTS recommendation_writer;
+GRANT SELECT ON analytics.* TO recommendation_writer;
+GRANT INSERT, CREATE TABLE, DROP TABLE, TRUNCATE ON analytics.recommendations* TO recommendation_writer;
+
+CREATE ROLE IF NOT EXISTS analytics_reader;
+GRANT SELECT ON analytics.* TO analytics_reader;
