@@ -1,6 +1,7 @@
 """The recommendation model as data and maths: artifact, fold-in, ranking, explanation and metrics."""
 
 from dataflix_recommender import metrics
+from dataflix_recommender.batch import rank_rows, recommend_many
 from dataflix_recommender.catalogue import Item, ItemCatalogue
 from dataflix_recommender.errors import (
     ArtifactError,
@@ -32,4 +33,6 @@ __all__ = [
     "RecommenderError",
     "UnknownMovieError",
     "metrics",
+    "rank_rows",
+    "recommend_many",
 ]

@@ -100,8 +100,8 @@ def read_array(path: Path, name: str, manifest: dict[str, Any]) -> Array:
         raise ArtifactError(file, "is damaged or truncated: its SHA-256 differs from the manifest's")
     try:
         # An array without values cannot be mapped.
-        mode = None if 0 in entry["shape"] else "r"
-        array: Array = np.load(file, mmap_mode=mode, allow_pickle=False)
+        mappable = 0 not in entry["shape"]
+        array: Array = np.load(file, mmap_mode="r" if mappable else None, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise ArtifactError(file, f"is not a readable array: {error}") from error
     if array.dtype.str != entry["dtype"] or list(array.shape) != entry["shape"]:

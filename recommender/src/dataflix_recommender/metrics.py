@@ -28,13 +28,14 @@ def hits_in(ranked: NDArray[np.int64], targets: csr_matrix) -> Hits:
     )
     rows = np.repeat(np.arange(users), places)
     columns = np.where(ranked == NO_ITEM, 0, ranked).ravel()
-    found = np.asarray(held_out[rows, columns]).reshape(users, places) > 0
-    return found & (ranked != NO_ITEM)
+    found: Hits = np.asarray(held_out[rows, columns], dtype=np.bool_).reshape(users, places)
+    found &= ranked != NO_ITEM
+    return found
 
 
 def relevant_in(targets: csr_matrix) -> Counts:
     """Return int64[U], the number of held-out items of each row; raises ValueError when a row has none."""
-    counts = np.diff(targets.indptr).astype(np.int64)
+    counts = np.asarray(np.diff(targets.indptr), dtype=np.int64)
     if np.any(counts == 0):
         raise ValueError("every evaluated user needs at least one held-out item")
     return counts
@@ -45,22 +46,22 @@ def ndcg_at_k(hits: Hits, relevant: Counts, k: int) -> PerUser:
     gains = 1 / np.log2(np.arange(2, k + 2))
     ideal = np.cumsum(gains)[np.minimum(relevant, k) - 1]
     found: PerUser = hits[:, :k] @ gains[: hits.shape[1]]
-    return found / ideal
+    return np.asarray(found / ideal, dtype=np.float64)
 
 
 def recall_at_k(hits: Hits, relevant: Counts, k: int) -> PerUser:
     """Hits divided by the number of held-out items: at most k/relevant for users with many."""
-    return hits[:, :k].sum(axis=1) / relevant
+    return np.asarray(hits[:, :k].sum(axis=1) / relevant, dtype=np.float64)
 
 
 def truncated_recall_at_k(hits: Hits, relevant: Counts, k: int) -> PerUser:
     """Hits divided by min(k, held-out items), the convention of Liang et al. (Mult-VAE, 2018)."""
-    return hits[:, :k].sum(axis=1) / np.minimum(relevant, k)
+    return np.asarray(hits[:, :k].sum(axis=1) / np.minimum(relevant, k), dtype=np.float64)
 
 
 def precision_at_k(hits: Hits, k: int) -> PerUser:
     """Hits divided by k."""
-    return hits[:, :k].sum(axis=1) / k
+    return np.asarray(hits[:, :k].sum(axis=1) / k, dtype=np.float64)
 
 
 def average_precision_at_k(hits: Hits, relevant: Counts, k: int) -> PerUser:
@@ -73,12 +74,13 @@ def average_precision_at_k(hits: Hits, relevant: Counts, k: int) -> PerUser:
 def reciprocal_rank_at_k(hits: Hits, k: int) -> PerUser:
     """One divided by the rank of the first hit, 0 without one; its mean over users is MRR."""
     top = hits[:, :k]
-    return np.where(top.any(axis=1), 1 / (np.argmax(top, axis=1) + 1), 0.0)
+    # argmax is 0 for a row without a hit: any() takes that first place back.
+    return np.asarray(top.any(axis=1) / (np.argmax(top, axis=1) + 1), dtype=np.float64)
 
 
 def hit_rate_at_k(hits: Hits, k: int) -> PerUser:
     """1 where the list has at least one hit, else 0."""
-    return hits[:, :k].any(axis=1).astype(np.float64)
+    return np.asarray(hits[:, :k].any(axis=1), dtype=np.float64)
 
 
 def coverage_at_k(ranked: NDArray[np.int64], n_items: int, k: int) -> float:

@@ -94,6 +94,11 @@ class Model:
         """Number of items."""
         return len(self.item_ids)
 
+    @property
+    def popularity(self) -> NDArray[np.float32]:
+        """Scores float32[I] in 0..1 that rank for somebody whose taste is not known."""
+        return self._popularity.blend
+
     def save(self, path: Path) -> None:
         """Write the artifact directory ``path`` at once; raises ArtifactError when it exists already."""
         arrays: dict[str, NDArray[Any]] = {
@@ -258,7 +263,7 @@ class Model:
     def _popular_recommendations(
         self, n: int, allowed: NDArray[np.bool_], *, explain: bool
     ) -> list[Recommendation]:
-        best = top_k(self._popularity.blend, n, allowed)
+        best = top_k(self.popularity, n, allowed)
         reasons = [
             popularity_reason(
                 trending=bool(self._popularity.is_trending[i]),
@@ -269,7 +274,7 @@ class Model:
             else None
             for i in best.tolist()
         ]
-        return self._list(best, self._popularity.blend, reasons)
+        return self._list(best, self.popularity, reasons)
 
     def _list(
         self, best: NDArray[np.int64], scores: NDArray[np.float32], reasons: Iterable[Reason | None]
