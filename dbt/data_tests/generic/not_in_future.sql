@@ -1,0 +1,10 @@
+{#- Fails on a time later than now, beyond a minute that clocks may differ. -#}
+{% test not_in_future(model, column_name) %}
+
+select {{ column_name }}
+
+from {{ model }}
+
+where {{ column_name }} > now64(6, 'UTC') + interval 1 minute
+
+{% endtest %}
