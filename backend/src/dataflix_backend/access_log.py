@@ -1,0 +1,45 @@
+"""A request id on every answer, and one log line per request without personal values."""
+
+import logging
+import re
+import time
+import uuid
+
+from flask import Flask, Response, g, request
+
+REQUEST_ID_HEADER = "X-Request-ID"
+# A client's own id is taken over when it cannot break a log line or a header.
+_ACCEPTED_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
+
+_log = logging.getLogger("dataflix_backend.access")
+
+
+def register(app: Flask) -> None:
+    """Number and log the requests of ``app``. To be registered first, so that refusals are logged too."""
+
+    @app.before_request
+    def _begin() -> None:
+        sent = request.headers.get(REQUEST_ID_HEADER, "")
+        g.request_id = sent if _ACCEPTED_ID.fullmatch(sent) else uuid.uuid4().hex
+        g.started = time.perf_counter()
+
+    @app.after_request
+    def _end(response: Response) -> Response:
+        response.headers[REQUEST_ID_HEADER] = g.request_id
+        _log.info(
+            "request",
+            extra={
+                "request_id": g.request_id,
+                "method": request.method,
+                "route": route_template(),
+                "status": response.status_code,
+                "duration_ms": round((time.perf_counter() - g.started) * 1000, 2),
+                "bytes": response.content_length,
+            },
+        )
+        return response
+
+
+def route_template() -> str:
+    """Return the route of the present request with its placeholders, never the values; '-' for none."""
+    return request.url_rule.rule if request.url_rule else "-"

@@ -1,0 +1,43 @@
+"""The application factory."""
+
+from flask import Flask
+
+from dataflix_backend import access_log, auth, errors, headers, metrics, openapi, resources
+from dataflix_backend.database import Database
+from dataflix_backend.services import Services, attach
+from dataflix_backend.serving.popularity import PopularityStandIn
+from dataflix_backend.serving.store import ModelStore
+from dataflix_backend.settings import Settings
+
+# The largest honest body, a new user, stays under 4 KiB.
+MAX_BODY_BYTES = 64 * 1024
+
+
+def create_app(settings: Settings) -> Flask:
+    """Return the application of one worker; its model is loaded and watched from now on.
+
+    Postgres need not answer yet: requests then answer 503 until it does.
+    """
+    app = bare_app()
+    database = Database(settings.postgres, settings.threads)
+    store = ModelStore(settings.models_dir)
+    attach(app, Services(database, store, PopularityStandIn(database)))
+    access_log.register(app)
+    metrics.register(app)
+    headers.register(app)
+    errors.register(app)
+    auth.register(app, settings.api_key)
+    openapi.prepare(app)
+    store.start()
+    return app
+
+
+def bare_app() -> Flask:
+    """Return the routes alone, enough to describe them."""
+    app = Flask("dataflix_backend", static_folder=None)
+    app.config.update(MAX_CONTENT_LENGTH=MAX_BODY_BYTES, PROVIDE_AUTOMATIC_OPTIONS=False)
+    # A redirect would answer HTML; an address with doubled slashes is simply not one of ours.
+    app.url_map.merge_slashes = False
+    app.url_map.redirect_defaults = False
+    resources.register(app)
+    return app

@@ -1,0 +1,96 @@
+"""Postgres: a bounded pool of autocommit connections; every call is one statement, so one round trip."""
+
+import logging
+import select
+import threading
+from collections import deque
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, LiteralString
+
+import psycopg2
+from psycopg2.extensions import connection as Connection  # noqa: N812 - psycopg2 spells its class in lower case
+
+from dataflix_backend.errors import UnavailableProblem
+from dataflix_backend.settings import PostgresSettings
+
+# A healthy answer takes milliseconds; the longest statement (popularity over all ratings) seconds.
+STATEMENT_TIMEOUT_MS = 10_000
+# On one machine a connect succeeds or is refused at once; this bounds a lost network.
+CONNECT_TIMEOUT_S = 3
+# How long a request waits for a free connection before it answers 503.
+POOL_TIMEOUT_S = 5.0
+
+Row = dict[str, Any]
+_log = logging.getLogger(__name__)
+
+
+class Database:
+    """A pool of at most ``size`` connections, opened when first needed and replaced when Postgres went away.
+
+    Raises UnavailableProblem (503) when Postgres cannot be reached or does not answer in time. A statement is
+    atomic on its own, so an error never leaves half a result.
+    """
+
+    def __init__(self, settings: PostgresSettings, size: int) -> None:
+        self._settings = settings
+        self._idle: deque[Connection] = deque()
+        self._free = threading.BoundedSemaphore(size)
+
+    def query(self, sql: LiteralString, parameters: Mapping[str, Any] | None = None) -> list[Row]:
+        """Run one statement and return its rows as dictionaries."""
+        with self._connection() as connection, connection.cursor() as cursor:
+            cursor.execute(sql, parameters)
+            names = [column.name for column in cursor.description or ()]
+            return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+    def close(self) -> None:
+        """Close the idle connections."""
+        while self._idle:
+            self._idle.pop().close()
+
+    @contextmanager
+    def _connection(self) -> Iterator[Connection]:
+        if not self._free.acquire(timeout=POOL_TIMEOUT_S):
+            raise UnavailableProblem("Every database connection is busy; ask again in a moment.")
+        connection = None
+        try:
+            connection = self._take()
+            yield connection
+        except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
+            _log.warning("database unavailable", extra={"reason": type(error).__name__, "code": error.pgcode})
+            raise UnavailableProblem("The database cannot be reached; nothing was changed.") from error
+        finally:
+            if connection is not None and not connection.closed:
+                self._idle.append(connection)
+            self._free.release()
+
+    def _take(self) -> Connection:
+        while self._idle:
+            connection = self._idle.pop()
+            if _is_alive(connection):
+                return connection
+            connection.close()
+        return self._connect()
+
+    def _connect(self) -> Connection:
+        settings = self._settings
+        connection = psycopg2.connect(
+            host=settings.host,
+            port=settings.port,
+            dbname=settings.dbname,
+            user=settings.user,
+            password=settings.password,
+            connect_timeout=CONNECT_TIMEOUT_S,
+            application_name="dataflix-backend",
+            options=f"-c statement_timeout={STATEMENT_TIMEOUT_MS} -c timezone=UTC",
+        )
+        connection.autocommit = True
+        return connection
+
+
+def _is_alive(connection: Connection) -> bool:
+    """Say whether the server still holds an idle connection: one that it closed has become readable."""
+    poll = select.poll()
+    poll.register(connection.fileno(), select.POLLIN)
+    return not connection.closed and not poll.poll(0)

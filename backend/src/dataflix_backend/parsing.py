@@ -1,0 +1,90 @@
+"""Turns path, query string and body into validated values, or into a problem that names the input."""
+
+import json
+from collections.abc import Iterator
+from typing import TypeVar
+
+import orjson
+from flask import request
+from pydantic import BaseModel, ValidationError
+from werkzeug.datastructures import MultiDict
+
+from dataflix_backend.errors import NotFoundProblem, Problem
+from dataflix_backend.schemas.fields import MAX_ID, whole_number
+
+# Enough of a refused value to recognise it.
+_SHOWN_VALUE_LENGTH = 60
+# A client that sends thousands of wrong fields is helped by the first few.
+_SHOWN_ERRORS = 20
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def path_id(name: str, text: str) -> int:
+    """Return the id that a path segment holds; raises NotFoundProblem for what cannot be an id."""
+    number = whole_number(text)
+    if number is None or not 1 <= number <= MAX_ID:
+        thing = name.removesuffix("_id")
+        raise NotFoundProblem(thing, _shown(text), f"Ids are whole numbers from 1 to {MAX_ID}.")
+    return number
+
+
+def query_string(model: type[Model], arguments: MultiDict[str, str]) -> Model:
+    """Validate the query string; raises Problem (400) naming each parameter that is wrong."""
+    twice = [name for name, values in arguments.lists() if len(values) > 1]
+    if twice:
+        raise Problem(400, "invalid-parameter", f"The parameter {twice[0]} is given more than once.")
+    values = arguments.to_dict()
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        raise _refusal(400, "invalid-parameter", error, model) from error
+
+
+def body(model: type[Model]) -> Model:
+    """Validate the request's JSON body.
+
+    Raises Problem: 415 for another media type, 400 for what is not JSON, 422 naming each field that is wrong.
+    """
+    if request.mimetype != "application/json":
+        got = request.mimetype or "none"
+        detail = f"The body must be JSON with Content-Type: application/json, not {got}."
+        raise Problem(415, "unsupported-media-type", detail)
+    raw = request.get_data(cache=False)
+    try:
+        values = orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        raise Problem(400, "not-json", f"The body is not JSON: {error}.") from error
+    if not isinstance(values, dict):
+        raise Problem(422, "invalid-body", "The body must be a JSON object.")
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        raise _refusal(422, "invalid-body", error, model) from error
+
+
+def _refusal(status: int, kind: str, error: ValidationError, model: type[BaseModel]) -> Problem:
+    errors = list(_messages(error, model))[:_SHOWN_ERRORS]
+    detail = " ".join(f"{entry['field']} {entry['message']}." for entry in errors)
+    return Problem(status, kind, detail, errors=errors)
+
+
+def _messages(error: ValidationError, model: type[BaseModel]) -> Iterator[dict[str, str]]:
+    for entry in error.errors(include_url=False):
+        field = ".".join(str(part) for part in entry["loc"])
+        if entry["type"] == "missing":
+            message = "is required"
+        elif entry["type"] == "extra_forbidden":
+            message = f"is not known here; known are {', '.join(model.model_fields)}"
+        elif not field:
+            field, message = " and ".join(entry["ctx"]["fields"]), entry["msg"]
+        else:
+            message = f"{entry['msg'].removeprefix('Input ')}, not {_shown(entry['input'])}"
+        yield {"field": field if field.isidentifier() else _shown(field), "message": message}
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, dict | list):
+        return "an object" if isinstance(value, dict) else "an array"
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= _SHOWN_VALUE_LENGTH else text[:_SHOWN_VALUE_LENGTH] + "…"

@@ -1,0 +1,84 @@
+"""Users in Postgres."""
+
+from typing import cast
+
+from psycopg2 import errors as pg
+
+from dataflix_backend.database import Database
+from dataflix_backend.errors import Problem
+from dataflix_backend.queries import pages
+from dataflix_backend.queries.text import like_prefix
+from dataflix_backend.schemas.users import NewUser, User, UserQuery, UserSummary
+
+_LIST = """
+WITH matching AS (
+    SELECT user_id, username, created_at
+    FROM users
+    WHERE %(prefix)s IS NULL OR lower(username COLLATE "C") LIKE lower(%(prefix)s COLLATE "C")
+)
+SELECT
+    (SELECT count(*) FROM matching) AS total,
+    page.*
+FROM (SELECT) AS one
+LEFT JOIN LATERAL (
+    SELECT
+        user_id,
+        username,
+        (SELECT count(*) FROM ratings AS r WHERE r.user_id = m.user_id) AS ratings_count,
+        (SELECT count(*) FROM watched_movies AS w WHERE w.user_id = m.user_id) AS watched_count,
+        created_at
+    FROM matching AS m
+    ORDER BY user_id
+    LIMIT %(limit)s OFFSET %(offset)s
+) AS page ON true
+"""
+
+_SHOW = """
+SELECT
+    user_id, username, email, first_name, last_name, city, state, country, birth_year,
+    (SELECT count(*) FROM ratings AS r WHERE r.user_id = u.user_id) AS ratings_count,
+    (SELECT count(*) FROM watched_movies AS w WHERE w.user_id = u.user_id) AS watched_count,
+    created_at, updated_at
+FROM users AS u
+WHERE user_id = %(user_id)s
+"""
+
+_CREATE = """
+INSERT INTO users (username, email, first_name, last_name, city, state, country, birth_year)
+VALUES (
+    %(username)s, %(email)s, %(first_name)s, %(last_name)s,
+    %(city)s, %(state)s, %(country)s, %(birth_year)s
+)
+RETURNING
+    user_id, username, email, first_name, last_name, city, state, country, birth_year,
+    0 AS ratings_count, 0 AS watched_count, created_at, updated_at
+"""
+
+_UNIQUE_FIELDS = {"users_username_key": "username", "users_email_key": "email"}
+
+
+def list_users(database: Database, query: UserQuery) -> tuple[list[UserSummary], int]:
+    """Return one page of users by id, and how many match."""
+    prefix = like_prefix(query.q) if query.q else None
+    rows = database.query(_LIST, {"prefix": prefix, "limit": query.limit, "offset": query.offset})
+    page, total = pages.split(rows, "user_id")
+    return cast("list[UserSummary]", page), total
+
+
+def find_user(database: Database, user_id: int) -> User | None:
+    """Return the user, None when there is none."""
+    rows = database.query(_SHOW, {"user_id": user_id})
+    return cast("User", rows[0]) if rows else None
+
+
+def create_user(database: Database, user: NewUser) -> User:
+    """Insert the user; raises Problem (409) naming the field that is taken."""
+    try:
+        rows = database.query(_CREATE, user.model_dump())
+    except pg.UniqueViolation as error:
+        field = _UNIQUE_FIELDS.get(error.diag.constraint_name or "", "user")
+        message = "is taken by another user"
+        raise Problem(
+            409, "taken", f"This {field} {message}.", errors=[{"field": field, "message": message}]
+        ) from error
+    return cast("User", rows[0])

@@ -1,0 +1,63 @@
+"""Views in Postgres."""
+
+from typing import cast
+
+from dataflix_backend.database import Database
+from dataflix_backend.queries import pages
+from dataflix_backend.queries.writes import written
+from dataflix_backend.schemas.common import Page
+from dataflix_backend.schemas.events import NewWatch, StoredWatch, WatchedMovie
+
+_WRITE = """
+WITH known AS (
+    SELECT
+        EXISTS (SELECT FROM users WHERE user_id = %(user_id)s) AS user_known,
+        (SELECT title FROM movies WHERE movie_id = %(movie_id)s) AS title
+),
+stored AS (
+    INSERT INTO watched_movies (user_id, movie_id, watched_at)
+    SELECT %(user_id)s, %(movie_id)s, coalesce(%(watched_at)s, now())
+    FROM known
+    WHERE user_known AND title IS NOT NULL
+    ON CONFLICT (user_id, movie_id) DO UPDATE SET watched_at = excluded.watched_at
+    RETURNING user_id, movie_id, watched_at, xmax = 0 AS is_new
+)
+SELECT known.user_known, known.title, stored.*
+FROM known
+LEFT JOIN stored ON true
+"""
+
+_LIST = """
+SELECT
+    (SELECT count(*) FROM watched_movies AS all_watched WHERE all_watched.user_id = u.user_id) AS total,
+    page.*
+FROM users AS u
+LEFT JOIN LATERAL (
+    SELECT m.movie_id, m.title, m.genres, m.release_year, w.watched_at
+    FROM watched_movies AS w
+    INNER JOIN movies AS m ON w.movie_id = m.movie_id
+    WHERE w.user_id = u.user_id
+    ORDER BY w.watched_at DESC, w.movie_id
+    LIMIT %(limit)s OFFSET %(offset)s
+) AS page ON true
+WHERE u.user_id = %(user_id)s
+"""
+
+
+def write_watch(database: Database, watch: NewWatch) -> tuple[StoredWatch, bool]:
+    """Mark a film as watched; returns the view and whether it is new.
+
+    Raises NotFoundProblem naming an unknown user or film; then nothing is written.
+    """
+    row, is_new = written(database, _WRITE, watch.model_dump())
+    return cast("StoredWatch", row), is_new
+
+
+def list_watched(database: Database, user_id: int, page: Page) -> tuple[list[WatchedMovie], int] | None:
+    """Return one page of what a user has watched and its number, None for an unknown user."""
+    parameters = {"user_id": user_id, "limit": page.limit, "offset": page.offset}
+    rows = database.query(_LIST, parameters)
+    if not rows:
+        return None
+    found, total = pages.split(rows, "movie_id")
+    return cast("list[WatchedMovie]", found), total

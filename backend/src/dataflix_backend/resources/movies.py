@@ -1,0 +1,76 @@
+"""/movies and /genres."""
+
+from flask import Blueprint, Response
+
+from dataflix_backend.errors import NotFoundProblem
+from dataflix_backend.operation import Operation, answer, operation
+from dataflix_backend.queries.movies import (
+    films_by_id,
+    films_of_same_genres,
+    find_movie,
+    list_genres,
+    list_movies,
+)
+from dataflix_backend.resources.meta import model_meta
+from dataflix_backend.schemas.common import page_meta
+from dataflix_backend.schemas.movies import GenreList, Movie, MovieList, MovieQuery, RankedList, SimilarQuery
+from dataflix_backend.services import services
+from dataflix_backend.serving.recommending import present, ranked_movies
+from dataflix_recommender import UnknownMovieError
+
+blueprint = Blueprint("movies", __name__)
+
+
+@blueprint.get("/movies")
+@operation(Operation("List films, searched and filtered", "movies", {200: MovieList}, query=MovieQuery))
+def index(query: MovieQuery) -> Response:
+    """Answer one page of films."""
+    data, total = list_movies(services().database, query)
+    return answer({"data": data, "meta": page_meta(query, len(data), total)})
+
+
+@blueprint.get("/movies/<movie_id>")
+@operation(Operation("Show a film", "movies", {200: Movie}))
+def show(movie_id: int) -> Response:
+    """Answer one film."""
+    movie = find_movie(services().database, movie_id)
+    if movie is None:
+        raise NotFoundProblem("movie", movie_id)
+    return answer(movie)
+
+
+@blueprint.get("/movies/<movie_id>/similar")
+@operation(
+    Operation(
+        "Films like this one",
+        "movies",
+        {200: RankedList},
+        query=SimilarQuery,
+        description="Nearest in the model's space; for a film that the model does not know, "
+        "those that share most of its genres.",
+    )
+)
+def similar(movie_id: int, query: SimilarQuery) -> Response:
+    """Answer the films nearest to one."""
+    database, served = services().database, services().store.served
+    if movie_id not in films_by_id(database, [movie_id]):
+        raise NotFoundProblem("movie", movie_id)
+    if served is not None:
+        model = served.model
+        try:
+            data = present(database, lambda n: model.similar(movie_id, n), query.n)
+        except UnknownMovieError:
+            data = []
+        if data:
+            return answer({"data": data, "meta": model_meta(served, len(data), query.n)})
+    rows = films_of_same_genres(database, movie_id, query.n)
+    data = ranked_movies([(row, row["score"]) for row in rows])
+    return answer({"data": data, "meta": {**model_meta(served, len(data), query.n), "source": "genres"}})
+
+
+@blueprint.get("/genres")
+@operation(Operation("List genres", "movies", {200: GenreList}))
+def genres() -> Response:
+    """Answer every genre and how many films have it."""
+    data = list_genres(services().database)
+    return answer({"data": data, "meta": {"count": len(data)}})

@@ -1,0 +1,1 @@
+"""The shapes of requests (pydantic models, which validate) and answers (typed dictionaries)."""

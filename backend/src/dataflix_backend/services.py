@@ -1,0 +1,35 @@
+"""What the views work with, held by the application."""
+
+from dataclasses import dataclass
+from typing import cast
+
+from flask import Flask, current_app
+
+from dataflix_backend.database import Database
+from dataflix_backend.serving.popularity import PopularityStandIn
+from dataflix_backend.serving.store import ModelStore, Served
+
+_KEY = "dataflix"
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The parts that live as long as the worker."""
+
+    database: Database
+    store: ModelStore
+    stand_in: PopularityStandIn
+
+    def served(self) -> Served | None:
+        """Return the model, or its stand-in while there is none; None when there are no films either."""
+        return self.store.served or self.stand_in.served()
+
+
+def attach(app: Flask, services: Services) -> None:
+    """Give ``services`` to the views of ``app``."""
+    app.extensions[_KEY] = services
+
+
+def services() -> Services:
+    """Return the services of the application that handles the present request."""
+    return cast("Services", current_app.extensions[_KEY])

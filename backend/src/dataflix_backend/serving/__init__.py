@@ -1,0 +1,1 @@
+"""From the synchronised model and a user's events to ranked films."""

@@ -1,0 +1,73 @@
+"""One Postgres, one published model and one application for all tests of this package."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from flask import Flask
+
+from dataflix_backend.app import bare_app, create_app
+from dataflix_backend.openapi import document
+from dataflix_backend.settings import Settings
+from dataflix_recommender import Model
+from dataflix_testkit import PostgresServer, postgres
+
+from .support import data, models
+from .support.api import API_KEY, ApiClient
+from .support.contract import Contract
+
+
+@pytest.fixture(scope="session")
+def pg() -> Iterator[PostgresServer]:
+    with postgres() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def catalogue(pg: PostgresServer) -> data.Catalogue:
+    return data.seed(pg.dsn("dataflix_backend"))
+
+
+@pytest.fixture(scope="session")
+def model(catalogue: data.Catalogue) -> Model:
+    return models.taste_model(catalogue.genres, catalogue.titles)
+
+
+@pytest.fixture(scope="session")
+def contract() -> Contract:
+    return Contract(document(bare_app()))
+
+
+def settings_for(home: Path, pg: PostgresServer, **changes: str) -> Settings:
+    environ = {**pg.environ, "DATAFLIX_HOME": str(home), "DATAFLIX_API_KEY": API_KEY, **changes}
+    return Settings.from_environ(environ)
+
+
+@pytest.fixture(scope="session")
+def app(pg: PostgresServer, model: Model, tmp_path_factory: pytest.TempPathFactory) -> Flask:
+    home = tmp_path_factory.mktemp("home")
+    models.publish(home / "models", "7", model)
+    return create_app(settings_for(home, pg))
+
+
+@pytest.fixture
+def api(app: Flask, contract: Contract) -> ApiClient:
+    return ApiClient(app.test_client(), contract)
+
+
+@pytest.fixture(scope="session")
+def untrained(
+    pg: PostgresServer,
+    catalogue: data.Catalogue,
+    contract: Contract,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> ApiClient:
+    """An API that has no model yet."""
+    app = create_app(settings_for(tmp_path_factory.mktemp("untrained"), pg))
+    return ApiClient(app.test_client(), contract)
+
+
+@pytest.fixture
+def user(api: ApiClient) -> int:
+    """A user of the test's own."""
+    return api.new_user()

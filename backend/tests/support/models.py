@@ -1,0 +1,75 @@
+"""Small real models."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+from dataflix_backend.serving.files import ModelEntry, read_current, write_current
+from dataflix_recommender import ConfidenceWeights, Item, ItemCatalogue, Model, ModelInfo
+
+TRAINED_AT = datetime(2026, 5, 17, 12, 0, tzinfo=UTC)
+
+
+def weights() -> ConfidenceWeights:
+    """Weigh likes above views above dislikes."""
+    rows = [(0.0, "unknown", 0.5)]
+    for step in range(1, 11):
+        rating = step / 2
+        weight = rating - 2 if rating >= 2.5 else rating - 2.75
+        rows += [
+            (rating, "unknown", weight),
+            (rating, "liked", max(weight, 0) + 1),
+            (rating, "disliked", min(weight, 0) - 0.5),
+        ]
+    return ConfidenceWeights.from_rows(rows)
+
+
+def taste_model(genres_by_movie: Mapping[int, list[str]], titles: Mapping[int, str], seed: int = 0) -> Model:
+    """Return a model whose factors are the films' genres and a little noise."""
+    movie_ids = sorted(genres_by_movie)
+    names = sorted({genre for genres in genres_by_movie.values() for genre in genres})
+    rng = np.random.default_rng(seed)
+    factors = rng.normal(0, 0.05, (len(movie_ids), len(names))).astype(np.float32)
+    for row, movie_id in enumerate(movie_ids):
+        for genre in genres_by_movie[movie_id]:
+            factors[row, names.index(genre)] += 1
+    items = [
+        Item(
+            movie_id=movie_id,
+            title=titles[movie_id],
+            genres=tuple(genres_by_movie[movie_id]),
+            ratings_count=5 + row,
+            mean_rating=3.5,
+            bayesian_mean=3 + row / 100,
+            trending_score=float(len(movie_ids) - row),
+        )
+        for row, movie_id in enumerate(movie_ids)
+    ]
+    info = ModelInfo(
+        trained_at=TRAINED_AT,
+        factors=len(names),
+        regularization=0.1,
+        alpha=2.0,
+        iterations=5,
+        seed=seed,
+        n_users=30,
+        n_items=len(movie_ids),
+        n_interactions=300,
+        metrics={"ndcg@10": 0.31},
+        dataset={"sha256": "0" * 64},
+    )
+    return Model(
+        info, np.array(movie_ids, dtype=np.int64), factors, ItemCatalogue.from_items(items), weights()
+    )
+
+
+def publish(models_dir: Path, version: str, model: Model) -> None:
+    """Put the model where the workers look, as the synchroniser does."""
+    models_dir.mkdir(parents=True, exist_ok=True)
+    current = read_current(models_dir)
+    folder = f"{version}-test"
+    if not (models_dir / folder).exists():
+        model.save(models_dir / folder)
+    write_current(models_dir, ModelEntry(version, folder), current.entry if current else None)
