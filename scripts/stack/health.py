@@ -1,5 +1,7 @@
 """Short questions to a running service: does it do its work now?"""
 
+from http import HTTPStatus
+
 import psycopg2
 import requests
 
@@ -11,18 +13,18 @@ _TIMEOUT_S = 3.0
 
 def http_ok(url: str) -> bool:
     """Say whether a GET answers 200."""
-    return requests.get(url, timeout=_TIMEOUT_S).status_code == requests.codes.ok
+    return requests.get(url, timeout=_TIMEOUT_S).status_code == HTTPStatus.OK
 
 
 def refuses_anonymous(url: str) -> bool:
     """Say whether a GET without credentials is refused: S3 is up and guarded."""
-    return requests.get(url, timeout=_TIMEOUT_S).status_code == requests.codes.forbidden
+    return requests.get(url, timeout=_TIMEOUT_S).status_code == HTTPStatus.FORBIDDEN
 
 
 def airflow_part(settings: Settings, part: str) -> bool:
     """Say whether Airflow's health page calls one of its parts healthy."""
     answer = requests.get(settings.url("AIRFLOW") + "/api/v2/monitor/health", timeout=_TIMEOUT_S)
-    return answer.ok and answer.json().get(part, {}).get("status") == "healthy"
+    return answer.ok and bool(answer.json().get(part, {}).get("status") == "healthy")
 
 
 def postgres(settings: Settings) -> bool:

@@ -1,5 +1,7 @@
 """What `./run.sh` prints at its end: where everything is, and the recommendations of one user."""
 
+from typing import Any
+
 import requests
 from rich.console import Console
 from rich.markup import escape
@@ -52,7 +54,7 @@ def _a_user(settings: Settings) -> int:
     return int(users[0]["user_id"])
 
 
-def _get(settings: Settings, path: str, parameters: dict[str, str]) -> dict[str, list[dict[str, object]]]:
+def _get(settings: Settings, path: str, parameters: dict[str, str]) -> Any:
     headers = {"X-API-Key": settings["API_KEY"]}
     try:
         answer = requests.get(

@@ -71,7 +71,8 @@ def refuse_taken_ports(settings: Settings) -> None:
 def _owner(port: int) -> str:
     try:
         for connection in psutil.net_connections("tcp"):
-            listens = connection.status == psutil.CONN_LISTEN and connection.laddr.port == port
+            address = connection.laddr
+            listens = connection.status == psutil.CONN_LISTEN and address and address.port == port
             if listens and connection.pid:
                 return f"; {psutil.Process(connection.pid).name()}, pid {connection.pid}, listens there"
     except psutil.Error:
