@@ -1,0 +1,37 @@
+{{ config(materialized='view') }}
+
+-- A view: the trainer writes after dbt has run, and its rows show at once.
+
+with
+
+versions as (
+
+    select * from {{ source('registry', 'registry_versions') }}
+
+),
+
+final as (
+
+    select
+        -- ids
+        model_version,
+        airflow_run_id,
+
+        -- decision
+        decision,
+        decision_reason,
+        is_champion,
+
+        -- training data
+        interactions_count,
+        users_count,
+        movies_count,
+
+        -- timestamps
+        registered_at
+
+    from versions
+
+)
+
+select * from final

@@ -1,0 +1,57 @@
+{{ config(materialized='view') }}
+
+-- A view: the trainer writes recommendations after dbt has run.
+
+with
+
+movies as (
+
+    select * from {{ ref('ratings_aggregated') }}
+
+),
+
+recommendations as (
+
+    select * from {{ source('registry', 'recommendations') }}
+
+),
+
+users_by_movie as (
+
+    select
+        movie_id,
+        uniqExact(user_id) as users_count,
+        min(rank) as best_rank
+
+    from recommendations
+
+    group by movie_id
+
+),
+
+final as (
+
+    select
+        -- ids
+        movies.movie_id,
+
+        -- description of the film
+        {{ movie_label('movies.title', 'movies.release_year') }} as movie,
+        {{ genres_or_unclassified('movies.genres') }} as genres,
+        movies.release_year,
+
+        -- counts
+        movies.ratings_count,
+        coalesce(users_by_movie.users_count, 0) as users_count,
+        users_by_movie.best_rank,
+
+        -- booleans
+        cast(users_by_movie.users_count is not null as Bool) as is_recommended
+
+    from movies
+
+    left join users_by_movie on movies.movie_id = users_by_movie.movie_id
+
+)
+
+select * from final
