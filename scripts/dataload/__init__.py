@@ -1,0 +1,1 @@
+"""Loads whole data sets into the application's Postgres: staged by COPY, merged in one transaction."""

@@ -1,0 +1,1 @@
+"""Sample data: real films, invented people, and ratings drawn from a model of latent tastes."""
