@@ -12,3 +12,4 @@ compile "$@" requirements.in {recommender,trainer,backend,cli,clickhouse/embedde
   --no-emit-package dataflix-recommender --output-file requirements.lock
 compile "$@" requirements-dev.in --output-file requirements-dev.lock
 compile "$@" airflow/requirements.in airflow/pyproject.toml --output-file airflow/requirements.lock
+compile "$@" airflow/requirements-dev.in --output-file airflow/requirements-dev.lock

@@ -1,0 +1,69 @@
+"""`elt`: the ELT without Airflow. Results go to stdout as JSON, the log to stderr."""
+
+import argparse
+import json
+import logging
+import os
+import sys
+import uuid
+from dataclasses import asdict
+
+from dataflix_elt.dbt_project import manifest, manifest_sha256
+from dataflix_elt.errors import EltError
+from dataflix_elt.load import full_load
+from dataflix_elt.settings import DbtSettings, SourceSettings, WarehouseSettings
+from dataflix_elt.tables import TABLE_NAMES, TABLES, table_named
+
+
+def main() -> None:
+    """Run the command line; exit 1 with one line on stderr when something failed."""
+    arguments = _parser().parse_args()
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s")
+    try:
+        match arguments.command:
+            case "load":
+                _load(arguments.table or TABLE_NAMES, arguments.run_id)
+            case "tables":
+                _tables()
+            case "manifest":
+                _manifest()
+    except EltError as error:
+        sys.exit(f"elt: {error}")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="elt", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    load = commands.add_parser("load", help="load tables from Postgres into ClickHouse, whole")
+    load.add_argument(
+        "--table", action="append", choices=TABLE_NAMES, help="which one; may be repeated; default: all"
+    )
+    load.add_argument("--run-id", help="goes into every row; default: a random one")
+    commands.add_parser("tables", help="show the tables with their columns and keys")
+    commands.add_parser("manifest", help="bring dbt's manifest up to date; show its path and hash")
+    return parser
+
+
+def _load(names: list[str] | tuple[str, ...], run_id: str | None) -> None:
+    run = run_id or f"manual__{uuid.uuid4()}"
+    source, warehouse = SourceSettings.from_environ(os.environ), WarehouseSettings.from_environ(os.environ)
+    for name in names:
+        result = full_load(
+            table_named(name), run_id=run, source_settings=source, warehouse_settings=warehouse
+        )
+        _print(asdict(result))
+
+
+def _tables() -> None:
+    for table in TABLES:
+        columns = {column.name: column.warehouse_type for column in table.columns}
+        _print({"table": table.name, "source": table.source, "key": table.key, "columns": columns})
+
+
+def _manifest() -> None:
+    path = manifest(DbtSettings.from_environ(os.environ))
+    _print({"path": str(path), "sha256": manifest_sha256(path)})
+
+
+def _print(value: object) -> None:
+    sys.stdout.write(json.dumps(value) + "\n")

@@ -1,0 +1,131 @@
+"""Kinds of columns: how each travels from Postgres to ClickHouse, and how both sides hash it.
+
+A row's canonical bytes are its columns' one after the other, big-endian as on the network: integers in
+their width, a timestamp as microseconds since 2000 in 8 bytes, a text as the length of its UTF-8 in 4 bytes
+and the text, an array as its length in 4 bytes and its elements. A nullable column is led by a byte, 0 for
+NULL. So no two rows have the same bytes unless they are the same.
+"""
+
+from dataclasses import dataclass
+
+# Microseconds from 1970, where ClickHouse counts from, to 2000, where Postgres does.
+_POSTGRES_EPOCH_US = 946_684_800_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of column; the templates are SQL with `{c}` for the column.
+
+    Attributes:
+        source_type: the type in Postgres, as `format_type` prints it.
+        warehouse_type: the type in ClickHouse.
+        transport: Postgres: what COPY writes.
+        source_bytes: Postgres: the canonical bytes of a value that is not NULL, as bytea.
+        warehouse_bytes: ClickHouse: the same bytes, as String.
+        unfit: Postgres: true for a value that ClickHouse's type cannot hold; None when there is none.
+    """
+
+    source_type: str
+    warehouse_type: str
+    transport: str
+    source_bytes: str
+    warehouse_bytes: str
+    unfit: str | None = None
+
+
+def _big_endian(value: str) -> str:
+    return f"reverse(reinterpretAsFixedString({value}))"
+
+
+def _number(source_type: str, warehouse_type: str, send: str, unfit: str | None = None) -> Kind:
+    return Kind(source_type, warehouse_type, "{c}", f"{send}({{c}})", _big_endian("{c}"), unfit)
+
+
+_SOURCE_TEXT = "int4send(octet_length(convert_to({c}, 'UTF8'))) || convert_to({c}, 'UTF8')"
+_WAREHOUSE_TEXT = "concat(" + _big_endian("toInt32(length({c}))") + ", {c})"
+
+INT16 = _number("smallint", "Int16", "int2send")
+INT64 = _number("bigint", "Int64", "int8send")
+# The text forms of 'not a number' and of infinity differ between engines, and no average survives them.
+FLOAT32 = _number("real", "Float32", "float4send", "{c} IN ('NaN', 'Infinity', '-Infinity')")
+BOOL = Kind("boolean", "Bool", "{c}", "boolsend({c})", "char(toUInt8({c}))")
+TEXT = Kind("text", "String", "{c}", _SOURCE_TEXT, _WAREHOUSE_TEXT)
+
+TIMESTAMP = Kind(
+    "timestamp with time zone",
+    "DateTime64(6, 'UTC')",
+    # Without an offset in the text, ClickHouse's quick parser reads it.
+    "{c} AT TIME ZONE 'UTC'",
+    "timestamptz_send({c})",
+    _big_endian(f"toUnixTimestamp64Micro({{c}}) - {_POSTGRES_EPOCH_US}"),
+    # The range of DateTime64; values outside would be stored as its ends without a word.
+    "{c} NOT BETWEEN '1900-01-01 00:00:00+00' AND '2299-12-31 23:59:59.999999+00'",
+)
+
+
+def _joined(element: str, separator: str) -> str:
+    """Postgres: an expression of `element` for each element of the array, joined in their order."""
+    elements = "unnest({c}) WITH ORDINALITY AS elements (element, position)"
+    joined = f"string_agg({element}, '{separator}' ORDER BY position)"
+    return f"coalesce((SELECT {joined} FROM {elements}), '')"  # noqa: S608
+
+
+# ClickHouse's literal of a string; backslashes first, since quoting adds more of them.
+_LITERAL = r"'''' || replace(replace(element, '\', '\\'), '''', '\''') || ''''"
+
+TEXT_ARRAY = Kind(
+    "text[]",
+    "Array(String)",
+    "'[' || " + _joined(_LITERAL, ",") + " || ']'",
+    "int4send(cardinality({c})) || " + _joined(_SOURCE_TEXT.format(c="element"), ""),
+    "concat("
+    + _big_endian("toInt32(length({c}))")
+    + ", arrayStringConcat(arrayMap(element -> "
+    + _WAREHOUSE_TEXT.format(c="element")
+    + ", {c})))",
+    # array_position refuses arrays of more dimensions, so CASE keeps them from it.
+    "CASE WHEN array_ndims({c}) > 1 THEN true ELSE array_position({c}, NULL) IS NOT NULL END",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a table, of the same name on both sides."""
+
+    name: str
+    kind: Kind
+    nullable: bool = False
+
+    @property
+    def warehouse_type(self) -> str:
+        """The column's type in ClickHouse, as `system.columns` prints it."""
+        return f"Nullable({self.kind.warehouse_type})" if self.nullable else self.kind.warehouse_type
+
+    @property
+    def transport(self) -> str:
+        """Postgres' expression for COPY."""
+        return self.kind.transport.format(c=self.name)
+
+    @property
+    def source_bytes(self) -> str:
+        """Postgres' expression of the canonical bytes."""
+        value = self.kind.source_bytes.format(c=self.name)
+        if not self.nullable:
+            return value
+        return rf"CASE WHEN {self.name} IS NULL THEN '\x00'::bytea ELSE '\x01'::bytea || {value} END"
+
+    @property
+    def warehouse_bytes(self) -> str:
+        """ClickHouse's expression of the canonical bytes."""
+        if not self.nullable:
+            return self.kind.warehouse_bytes.format(c=self.name)
+        value = self.kind.warehouse_bytes.format(c=f"assumeNotNull({self.name})")
+        return f"if(isNull({self.name}), char(0), concat(char(1), {value}))"
+
+    @property
+    def unfit(self) -> str:
+        """Postgres' condition that holds for values the warehouse cannot store; 'false' if it stores all."""
+        conditions = [] if self.nullable else [f"{self.name} IS NULL"]
+        if self.kind.unfit is not None:
+            conditions.append(self.kind.unfit.format(c=self.name))
+        return " OR ".join(conditions) or "false"

@@ -1,0 +1,96 @@
+"""The dbt project's manifest: kept current, and its identity."""
+
+import fcntl
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from dataflix_elt.errors import DbtProjectError
+from dataflix_elt.settings import DbtSettings
+
+# What a parse depends on; nothing else below the project is looked at.
+_SOURCES = ("*.sql", "*.yml", "*.yaml", "*.md", "*.csv")
+_GENERATED = {"target", "logs", "dbt_packages"}
+
+# Stamps of the parse itself, which change although the project does not.
+_VOLATILE = {"metadata", "created_at"}
+
+
+def manifest(settings: DbtSettings) -> Path:
+    """Return the path of a manifest that is at least as new as the project's files.
+
+    A missing or older one is made by `dbt parse`, which takes seconds and needs no warehouse; several
+    processes that find it so wait for the one that does it.
+
+    Raises:
+        DbtProjectError: the project cannot be parsed; dbt's words are in the message.
+    """
+    path = settings.target / "manifest.json"
+    if _is_current(path, settings):
+        return path
+    settings.target.mkdir(parents=True, exist_ok=True)
+    with (settings.target / "manifest.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not _is_current(path, settings):
+            _parse(settings)
+    return path
+
+
+def manifest_sha256(path: Path) -> str:
+    """Return the hash of what a manifest says, as 64 hexadecimal digits: same project, same hash.
+
+    Raises:
+        DbtProjectError: the file cannot be read.
+    """
+    try:
+        content = json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise DbtProjectError(f"The dbt manifest {path} cannot be read: {error}") from error
+    text = json.dumps(_without_volatile(content), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _without_volatile(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_volatile(item) for key, item in value.items() if key not in _VOLATILE}
+    if isinstance(value, list):
+        return [_without_volatile(item) for item in value]
+    return value
+
+
+def _is_current(path: Path, settings: DbtSettings) -> bool:
+    try:
+        made = path.stat().st_mtime_ns
+    except FileNotFoundError:
+        return False
+    return all(source.stat().st_mtime_ns <= made for source in _sources(settings))
+
+
+def _sources(settings: DbtSettings) -> list[Path]:
+    if not (settings.project / "dbt_project.yml").is_file():
+        raise DbtProjectError(f"{settings.project} is no dbt project: it has no dbt_project.yml.")
+    return [
+        path
+        for pattern in _SOURCES
+        for path in settings.project.rglob(pattern)
+        if not _GENERATED & set(path.relative_to(settings.project).parts)
+    ]
+
+
+def _parse(settings: DbtSettings) -> None:
+    folder, target = str(settings.project), str(settings.target)
+    command = [
+        # The dbt of this very environment.
+        *(str(Path(sys.executable).with_name("dbt")), "--no-use-colors", "--log-level-file", "none", "parse"),
+        *("--project-dir", folder, "--profiles-dir", folder, "--target-path", target),
+    ]
+    environ = {**os.environ, "DBT_SEND_ANONYMOUS_USAGE_STATS": "false", "DO_NOT_TRACK": "1"}
+    result = subprocess.run(command, capture_output=True, text=True, check=False, env=environ)
+    if result.returncode != 0:
+        raise DbtProjectError(
+            f"dbt parse of {folder} failed:\n{(result.stdout + result.stderr).strip()[-2000:]}"
+        )

@@ -1,0 +1,106 @@
+"""The tables that the ELT loads: the one place that names their columns, types and keys."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from dataflix_elt.columns import BOOL, FLOAT32, INT16, INT64, TEXT, TEXT_ARRAY, TIMESTAMP, Column
+from dataflix_elt.errors import UnknownTableError
+
+SOURCE_SCHEMA = "masked"
+
+
+@dataclass(frozen=True)
+class Table:
+    """A masked view of the source and the raw table of the same name.
+
+    Attributes:
+        key: columns whose values together never repeat and never change.
+    """
+
+    name: str
+    columns: tuple[Column, ...]
+    key: tuple[str, ...]
+
+    @property
+    def source(self) -> str:
+        """The view in Postgres, with its schema."""
+        return f"{SOURCE_SCHEMA}.{self.name}"
+
+    @cached_property
+    def column_names(self) -> tuple[str, ...]:
+        """Names of the columns, in order."""
+        return tuple(column.name for column in self.columns)
+
+
+TABLES: tuple[Table, ...] = (
+    Table(
+        "users",
+        (
+            Column("user_id", INT64),
+            Column("username_hash", TEXT),
+            Column("email_hash", TEXT),
+            Column("first_name", TEXT),
+            Column("last_name", TEXT),
+            Column("city", TEXT, nullable=True),
+            Column("state", TEXT, nullable=True),
+            Column("country", TEXT, nullable=True),
+            Column("birth_year", INT16, nullable=True),
+            Column("created_at", TIMESTAMP),
+            Column("updated_at", TIMESTAMP),
+        ),
+        key=("user_id",),
+    ),
+    Table(
+        "movies",
+        (
+            Column("movie_id", INT64),
+            Column("title", TEXT),
+            Column("genres", TEXT_ARRAY),
+            Column("release_year", INT16, nullable=True),
+            Column("director", TEXT, nullable=True),
+            Column("duration_minutes", INT16, nullable=True),
+            Column("description", TEXT, nullable=True),
+            Column("imdb_id", TEXT, nullable=True),
+            Column("tmdb_id", INT64, nullable=True),
+            Column("created_at", TIMESTAMP),
+            Column("updated_at", TIMESTAMP),
+        ),
+        key=("movie_id",),
+    ),
+    Table(
+        "watched_movies",
+        (
+            Column("user_id", INT64),
+            Column("movie_id", INT64),
+            Column("watched_at", TIMESTAMP),
+            Column("updated_at", TIMESTAMP),
+        ),
+        key=("user_id", "movie_id"),
+    ),
+    Table(
+        "ratings",
+        (
+            Column("user_id", INT64),
+            Column("movie_id", INT64),
+            Column("rating", FLOAT32),
+            Column("liked", BOOL, nullable=True),
+            Column("rated_at", TIMESTAMP),
+            Column("updated_at", TIMESTAMP),
+        ),
+        key=("user_id", "movie_id"),
+    ),
+)
+
+TABLE_NAMES: tuple[str, ...] = tuple(table.name for table in TABLES)
+
+
+def table_named(name: str) -> Table:
+    """Return the specification of a table.
+
+    Raises:
+        UnknownTableError: there is none of that name.
+    """
+    for table in TABLES:
+        if table.name == name:
+            return table
+    raise UnknownTableError(f"No table is called {name!r}; there are {', '.join(TABLE_NAMES)}.")
