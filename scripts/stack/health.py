@@ -18,7 +18,9 @@ def http_ok(url: str) -> bool:
 
 def refuses_anonymous(url: str) -> bool:
     """Say whether a GET without credentials is refused: S3 is up and guarded."""
-    return requests.get(url, timeout=_TIMEOUT_S).status_code == HTTPStatus.FORBIDDEN
+    # rclone says 400 to a request without a signature, MinIO 403.
+    refusals = (HTTPStatus.BAD_REQUEST, HTTPStatus.FORBIDDEN)
+    return requests.get(url, timeout=_TIMEOUT_S).status_code in refusals
 
 
 def airflow_part(settings: Settings, part: str) -> bool:

@@ -34,8 +34,8 @@ def run_pipeline(env: Mapping[str, str], *, timeout: float) -> PipelineResult:
         timeout: seconds the run may take.
 
     Raises:
-        StackError: Airflow is away, the DAG can't be read, the run took too long or failed (the end of the failed
-            task's log is in the message).
+        StackError: Airflow is away, the DAG can't be read, the run took too long, or it failed: then the end of
+            the failed task's log is in the message.
     """
     api = AirflowApi(env)
     _wait_for_dag(api)

@@ -60,7 +60,7 @@ def mlflow_environ(settings: Settings) -> dict[str, str]:
     user, password = "mlflow", quote(settings["POSTGRES_MLFLOW_PASSWORD"], safe="")
     address = f"{settings['POSTGRES_HOST']}:{settings['POSTGRES_PORT']}"
     return base_environ(settings) | {
-        "MLFLOW_BACKEND_STORE_URI": f"postgresql://{user}:{password}@{address}/mlflow",
+        "MLFLOW_BACKEND_STORE_URI": f"postgresql+psycopg2://{user}:{password}@{address}/mlflow",
         "MLFLOW_S3_ENDPOINT_URL": settings.url("S3"),
         "AWS_ACCESS_KEY_ID": settings["S3_ACCESS_KEY"],
         "AWS_SECRET_ACCESS_KEY": settings["S3_SECRET_KEY"],

@@ -14,6 +14,8 @@ from stack.settings import Settings
 from stack.supervisor import Supervisor
 
 _POLL_S = 0.2
+# A service that died this often while it was waited for will not come up by waiting longer.
+_MAX_STARTS = 3
 
 
 def is_healthy(service: Service, settings: Settings) -> bool:
@@ -33,13 +35,14 @@ def start(name: str, settings: Settings, supervisor: Supervisor) -> None:
     service = BY_NAME[name]
     with step(name):
         supervisor.start_program(service)
+        seen: set[int] = set()
         deadline = time.monotonic() + service.start_timeout_s
         while not is_healthy(service, settings):
-            state = supervisor.state(service)
-            if state == "FATAL" or time.monotonic() > deadline:
-                what = (
-                    "keeps dying" if state == "FATAL" else f"was not healthy in {service.start_timeout_s} s"
-                )
+            if pid := supervisor.pid(service):
+                seen.add(pid)
+            dies = supervisor.state(service) == "FATAL" or len(seen) > _MAX_STARTS
+            if dies or time.monotonic() > deadline:
+                what = "keeps dying" if dies else f"was not healthy in {service.start_timeout_s} s"
                 log = settings.logs / f"{name}.log"
                 raise StackError(f"{name} {what}. The end of {log}:\n{supervisor.log_tail(service)}")
             time.sleep(_POLL_S)

@@ -118,6 +118,7 @@ class Supervisor:
         process = self.process()
         if process is None:
             return
+        self._stop_programs()
         self._rpc().shutdown()
         try:
             process.wait(_STOP_TIMEOUT_S)
@@ -126,6 +127,21 @@ class Supervisor:
                 f"The process supervisor (pid {process.pid}) did not end within {_STOP_TIMEOUT_S} s; "
                 f"see {self._settings.logs / 'supervisord.log'}."
             ) from None
+
+    def _stop_programs(self) -> None:
+        # Postgres goes last: the others still have their last words to write there.
+        last = SERVICES[0]
+        ending = [service for service in SERVICES if service is not last and self.pid(service)]
+        for service in ending:
+            self._rpc().stopProcess(service.name, False)
+        deadline = time.monotonic() + _STOP_TIMEOUT_S
+        while any(self.pid(service) for service in ending):
+            if time.monotonic() > deadline:
+                names = ", ".join(service.name for service in ending if self.pid(service))
+                raise StackError(
+                    f"{names} did not end within {_STOP_TIMEOUT_S} s; see {self._settings.logs}."
+                )
+            time.sleep(0.1)
 
     def log_tail(self, service: Service, size: int = 1500) -> str:
         """Return the end of a program's log."""
