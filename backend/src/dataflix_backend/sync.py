@@ -102,6 +102,8 @@ class Synchroniser:
             return
         self._refused, self._retry_at = champion, self._clock() + RETRY_INTERVAL_S
         self._fetch(champion)
+        # As new as its promotion, also after a rollback: the collector goes by this.
+        os.utime(self._models_dir / champion.folder)
         previous = current.entry if current else None
         files.write_current(self._models_dir, files.ModelEntry(champion.version, champion.folder), previous)
         self._refused = None
@@ -126,8 +128,6 @@ class Synchroniser:
                 _log.warning("kept model is damaged", extra={"folder": target.name, "reason": str(error)})
                 shutil.rmtree(target)
             else:
-                # A rollback: as new as its promotion, or the collector would take it for the oldest.
-                os.utime(target)
                 return
         staging = Path(tempfile.mkdtemp(prefix=_INCOMING_PREFIX, dir=self._models_dir))
         try:

@@ -46,7 +46,7 @@ def serving(home: Path, postgres: Mapping[str, str], **extra: str) -> Iterator[S
     def ready() -> bool:
         try:
             return requests.get(f"{url}/healthz", timeout=2).ok
-        except requests.ConnectionError:
+        except requests.RequestException:
             return False
 
     log = home / "backend.log"

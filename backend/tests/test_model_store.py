@@ -1,0 +1,115 @@
+"""What a worker serves when models come, go and break."""
+
+import json
+import logging
+from pathlib import Path
+
+import pytest
+
+from dataflix_backend.serving import files
+from dataflix_backend.serving.store import ModelStore
+from dataflix_recommender import ArtifactError, ConfidenceWeights, Model
+
+from .support.models import publish
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "models"
+
+
+def damage(artifact: Path) -> None:
+    """Flip one byte in the middle of the factors."""
+    file = artifact / "item_factors.npy"
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.with_suffix(".new").write_bytes(content)
+    file.with_suffix(".new").replace(file)
+
+
+def version(store: ModelStore) -> str | None:
+    return store.served.version if store.served else None
+
+
+def test_models_are_taken_up_as_they_come(folder: Path, model: Model) -> None:
+    store = ModelStore(folder)
+    store.refresh()
+    assert store.served is None
+    for name in ("1", "2", "1"):
+        publish(folder, name, model)
+        store.refresh()
+        assert version(store) == name
+
+
+def test_unchanged_file_is_not_loaded_again(folder: Path, model: Model) -> None:
+    publish(folder, "1", model)
+    store = ModelStore(folder)
+    store.refresh()
+    first = store.served
+    store.refresh()
+    assert store.served is first
+
+
+def test_damaged_model_is_refused_once_and_the_good_one_stays(
+    folder: Path, model: Model, caplog: pytest.LogCaptureFixture
+) -> None:
+    publish(folder, "1", model)
+    store = ModelStore(folder)
+    store.refresh()
+    publish(folder, "2", model)
+    damage(folder / "2-test")
+    with caplog.at_level(logging.INFO):
+        for _ in range(5):
+            store.refresh()
+    assert version(store) == "1"
+    assert [record.message for record in caplog.records] == ["model refused"]
+    assert "item_factors.npy" in caplog.records[0].__dict__["reason"]
+    publish(folder, "3", model)
+    store.refresh()
+    assert version(store) == "3"
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "null", '{"version": "2"}', '{"version": 1, "other": 2}'])
+def test_broken_current_file_changes_nothing(folder: Path, model: Model, content: str) -> None:
+    publish(folder, "1", model)
+    store = ModelStore(folder)
+    store.refresh()
+    (folder / files.CURRENT).write_text(content)
+    store.refresh()
+    assert version(store) == "1"
+
+
+def test_removed_file_changes_nothing(folder: Path, model: Model) -> None:
+    publish(folder, "1", model)
+    store = ModelStore(folder)
+    store.refresh()
+    (folder / files.CURRENT).unlink()
+    store.refresh()
+    assert version(store) == "1"
+
+
+def test_new_worker_falls_back_to_the_previous_model(folder: Path, model: Model) -> None:
+    publish(folder, "1", model)
+    publish(folder, "2", model)
+    damage(folder / "2-test")
+    store = ModelStore(folder)
+    store.refresh()
+    assert version(store) == "1"
+
+
+def test_model_that_cannot_weigh_every_event_is_refused(folder: Path, model: Model) -> None:
+    few = ConfidenceWeights.from_rows([(0.0, "unknown", 1.0), (4.0, "unknown", 2.0)])
+    Model(model.info, model.item_ids, model.item_factors, model.catalogue, few).save(folder / "few")
+    with pytest.raises(ArtifactError, match="does not weigh every event"):
+        files.load_model(folder / "few")
+
+
+def test_current_file_names_the_version_before(folder: Path, model: Model) -> None:
+    publish(folder, "1", model)
+    publish(folder, "2", model)
+    written = json.loads((folder / files.CURRENT).read_text())
+    assert written["version"] == "2"
+    assert written["path"] == "2-test"
+    assert written["previous"] == {"version": "1", "path": "1-test"}
+    assert (folder / files.CURRENT).stat().st_mode & 0o777 == 0o644
+    assert list(folder.glob(".current-*")) == []

@@ -1,0 +1,186 @@
+"""gunicorn with its workers, as `dataflix-backend serve` starts it."""
+
+import json
+import subprocess
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from dataflix_recommender import Model
+from dataflix_testkit import PostgresServer, free_port
+
+from .support.data import Catalogue
+from .support.models import publish, taste_model
+from .support.server import COMMAND, Server, environment, serving
+from .test_model_store import damage
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory, model: Model) -> Path:
+    path = tmp_path_factory.mktemp("served")
+    publish(path / "models", "1", model)
+    return path
+
+
+@pytest.fixture(scope="module")
+def server(home: Path, pg: PostgresServer) -> Iterator[Server]:
+    with serving(home, pg.environ) as running:
+        yield running
+
+
+class Load:
+    """Clients that ask without pause; collects what they were answered."""
+
+    def __init__(self, server: Server, user: int, clients: int = 4) -> None:
+        self.failures: list[str] = []
+        self.answers: Counter[tuple[str, str, tuple[int, ...]]] = Counter()
+        self._stop = threading.Event()
+        self._threads = [threading.Thread(target=self._ask, args=(server, user)) for _ in range(clients)]
+
+    def _ask(self, server: Server, user: int) -> None:
+        session = server.session()
+        while not self._stop.is_set():
+            try:
+                answer = session.get(f"{server.url}/recommendations/{user}", timeout=30)
+                answer.raise_for_status()
+            except requests.RequestException as error:
+                self.failures.append(repr(error))
+                continue
+            body = answer.json()
+            films = tuple(row["movie_id"] for row in body["data"])
+            self.answers[(body["meta"]["model_version"], body["meta"]["trained_at"], films)] += 1
+
+    def __enter__(self) -> "Load":
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+
+def wait_for_version(server: Server, version: str) -> None:
+    """Wait until every worker serves it: many new connections in a row reach both."""
+    deadline = time.monotonic() + 60
+    streak = 0
+    while streak < 20:
+        assert time.monotonic() < deadline, f"version {version} was never served"
+        with server.session() as session:
+            answer = session.get(f"{server.url}/model", timeout=30).json()
+        streak = streak + 1 if answer["version"] == version else 0
+
+
+def test_models_are_swapped_without_a_failed_or_mixed_answer(
+    server: Server, home: Path, catalogue: Catalogue
+) -> None:
+    user = catalogue.users[0]
+    with Load(server, user) as load:
+        for version in ("2", "3", "4", "2"):
+            swapped = taste_model(catalogue.genres, catalogue.titles, seed=int(version))
+            publish(home / "models", version, swapped)
+            wait_for_version(server, version)
+    assert load.failures == []
+    lists_by_version: dict[str, set[tuple[int, ...]]] = {}
+    for version, _, films in load.answers:
+        lists_by_version.setdefault(version, set()).add(films)
+    assert set(lists_by_version) == {"1", "2", "3", "4"}
+    assert all(len(lists) == 1 for lists in lists_by_version.values())
+
+
+def test_damaged_model_never_replaces_the_good_one(server: Server, home: Path, model: Model) -> None:
+    publish(home / "models", "10", model)
+    wait_for_version(server, "10")
+    model.save(home / "models" / "11-test")
+    damage(home / "models" / "11-test")
+    publish(home / "models", "11", model)
+    refusals: set[int] = set()
+    while len(refusals) < 2:
+        time.sleep(0.05)
+        refusals = {entry["pid"] for entry in log_entries(server) if entry["event"] == "model refused"}
+    wait_for_version(server, "10")
+    told = [entry["pid"] for entry in log_entries(server) if entry["event"] == "model refused"]
+    assert len(told) == len(set(told))
+
+
+def log_entries(server: Server) -> list[dict[str, Any]]:
+    """Return the log; fails when a line of it is not JSON."""
+    return [json.loads(line) for line in server.log.read_text().splitlines()]
+
+
+def test_log_names_routes_and_never_persons(server: Server) -> None:
+    secrets = {"username": "Canary.Bird", "email": "canary@example.org", "first_name": "Canarina"}
+    with server.session() as session:
+        created = session.post(f"{server.url}/users", json=secrets, timeout=30)
+        again = session.post(f"{server.url}/users", json=secrets, timeout=30)
+        session.get(f"{server.url}/users?q=Canary", timeout=30)
+        session.get(f"{server.url}/users/{created.json()['user_id']}?x=Canarina", timeout=30)
+    assert (created.status_code, again.status_code) == (201, 409)
+    entries = log_entries(server)
+    requests_seen = [entry for entry in entries if entry["event"] == "request"]
+    assert {"/users", "/users/<user_id>"} <= {entry["route"] for entry in requests_seen}
+    ours = [entry for entry in requests_seen if entry["request_id"] == created.headers["X-Request-ID"]]
+    assert [entry["status"] for entry in ours] == [201]
+    assert "canar" not in server.log.read_text().lower()
+
+
+def test_metrics_count_all_workers_by_route(server: Server, catalogue: Catalogue) -> None:
+    def count() -> float:
+        labels = 'method="GET",route="/movies/<movie_id>",status="200"'
+        name = f"dataflix_http_request_duration_seconds_count{{{labels}}}"
+        text = requests.get(f"{server.url}/metrics", timeout=30).text
+        return sum(float(line.rpartition(" ")[2]) for line in text.splitlines() if line.startswith(name))
+
+    before = count()
+    for movie_id in list(catalogue.titles)[:30]:
+        with server.session() as session:
+            session.get(f"{server.url}/movies/{movie_id}", timeout=30)
+    assert count() == before + 30
+
+
+def test_model_tells_its_origin_and_age(server: Server) -> None:
+    with server.session() as session:
+        told = session.get(f"{server.url}/model", timeout=30).json()
+    assert told["trained_at"] == "2026-05-17T12:00:00Z"
+    assert told["metrics"] == {"ndcg@10": 0.31}
+    assert told["age_seconds"] > 0
+    assert told["registry_reached_at"] is None
+
+
+def run_serve(environ: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([COMMAND, "serve"], env=environ, capture_output=True, text=True, check=False)
+
+
+def test_taken_port_is_named_with_the_variable_that_moves_it(
+    server: Server, pg: PostgresServer, tmp_path: Path
+) -> None:
+    port = server.url.rpartition(":")[2]
+    ended = run_serve(environment(tmp_path, pg.environ, DATAFLIX_BACKEND_PORT=port))
+    assert ended.returncode == 1
+    assert port in ended.stderr
+    assert "DATAFLIX_BACKEND_PORT" in ended.stderr
+
+
+def test_wrong_settings_are_all_named(tmp_path: Path) -> None:
+    ended = run_serve(
+        {"DATAFLIX_BACKEND_PORT": "99999", "DATAFLIX_API_KEY": "short", "DATAFLIX_HOME": str(tmp_path)}
+    )
+    assert ended.returncode == 1
+    for name in ("DATAFLIX_BACKEND_PORT", "DATAFLIX_API_KEY", "DATAFLIX_POSTGRES_BACKEND_PASSWORD"):
+        assert name in ended.stderr
+    assert "'99999'" in ended.stderr
+    assert "short" not in ended.stderr
+
+
+def test_unwritable_home_is_named(pg: PostgresServer, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    ended = run_serve(environment(tmp_path / "file", pg.environ, DATAFLIX_BACKEND_PORT=str(free_port())))
+    assert ended.returncode == 1
+    assert "DATAFLIX_HOME" in ended.stderr

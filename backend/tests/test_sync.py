@@ -1,0 +1,312 @@
+"""From the registry's champion to the folder that the workers watch."""
+
+import logging
+import shutil
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import mlflow as mlflow_client
+import pytest
+from mlflow.pyfunc import log_model
+from mlflow.pyfunc.model import PythonModel
+
+from dataflix_backend.registry import MlflowRegistry
+from dataflix_backend.serving import files
+from dataflix_backend.settings import SyncSettings
+from dataflix_backend.sync import (
+    Champion,
+    RegistryUnavailableError,
+    SyncError,
+    Synchroniser,
+    exclusive,
+)
+from dataflix_recommender import Model
+from dataflix_testkit import MlflowServer, mlflow, s3
+
+from .support.server import COMMAND, environment
+from .test_model_store import damage
+
+
+class FolderRegistry:
+    """A registry whose artifacts lie in folders."""
+
+    def __init__(self) -> None:
+        self.artifacts: dict[Champion, Path] = {}
+        self.present: Champion | None = None
+        self.away = False
+        self.downloads = 0
+
+    def register(self, version: str, artifact: Path, source: str = "models:/m") -> Champion:
+        champion = Champion(version, f"{source}-{version}")
+        self.artifacts[champion] = artifact
+        self.present = champion
+        return champion
+
+    def champion(self) -> Champion | None:
+        if self.away:
+            raise RegistryUnavailableError("connection refused")
+        return self.present
+
+    def download(self, champion: Champion, target: Path) -> Path:
+        self.downloads += 1
+        return Path(shutil.copytree(self.artifacts[champion], target / "dataflix-model"))
+
+
+@pytest.fixture(scope="module")
+def artifact(model: Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("artifact") / "dataflix-model"
+    model.save(path)
+    return path
+
+
+@pytest.fixture
+def damaged(artifact: Path, tmp_path: Path) -> Path:
+    copy = Path(shutil.copytree(artifact, tmp_path / "damaged"))
+    damage(copy)
+    return copy
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "models").mkdir()
+    return tmp_path / "models"
+
+
+def current_version(folder: Path) -> str | None:
+    current = files.read_current(folder)
+    return current.version if current else None
+
+
+class TestSynchroniser:
+    def test_without_champion_nothing_is_served(self, folder: Path) -> None:
+        assert Synchroniser(folder, FolderRegistry()).step()
+        assert files.read_current(folder) is None
+        assert files.registry_reached_at(folder) is not None
+
+    def test_champion_is_fetched_once(self, folder: Path, artifact: Path) -> None:
+        registry = FolderRegistry()
+        registry.register("1", artifact)
+        synchroniser = Synchroniser(folder, registry)
+        assert all(synchroniser.step() for _ in range(3))
+        current = files.read_current(folder)
+        assert current is not None
+        assert current.version == "1"
+        assert files.load_model(folder / current.path).size > 0
+        assert registry.downloads == 1
+
+    def test_damaged_champion_is_told_once_and_tried_again_later(
+        self, folder: Path, artifact: Path, damaged: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        now = 0.0
+        registry = FolderRegistry()
+        synchroniser = Synchroniser(folder, registry, clock=lambda: now)
+        registry.register("1", artifact)
+        synchroniser.step()
+        bad = registry.register("2", damaged)
+        with caplog.at_level(logging.WARNING):
+            assert not any(synchroniser.step() for _ in range(5))
+        assert len(caplog.records) == 1
+        assert registry.downloads == 2
+        assert current_version(folder) == "1"
+        assert [path.name for path in folder.iterdir() if path.is_dir()] == [
+            Champion("1", "models:/m-1").folder
+        ]
+        registry.artifacts[bad] = artifact
+        now = 31.0
+        assert synchroniser.step()
+        assert current_version(folder) == "2"
+
+    def test_registry_away_keeps_the_model_and_is_told_once(
+        self, folder: Path, artifact: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        registry = FolderRegistry()
+        registry.register("1", artifact)
+        synchroniser = Synchroniser(folder, registry)
+        synchroniser.step()
+        reached = files.registry_reached_at(folder)
+        registry.away = True
+        with caplog.at_level(logging.INFO):
+            assert not any(synchroniser.step() for _ in range(5))
+            assert files.registry_reached_at(folder) == reached
+            registry.away = False
+            assert synchroniser.step()
+        assert len(caplog.records) == 2
+        assert current_version(folder) == "1"
+
+    def test_champion_taken_away_keeps_the_model(self, folder: Path, artifact: Path) -> None:
+        registry = FolderRegistry()
+        registry.register("1", artifact)
+        synchroniser = Synchroniser(folder, registry)
+        synchroniser.step()
+        registry.present = None
+        assert synchroniser.step()
+        assert current_version(folder) == "1"
+
+    def test_old_versions_go_but_none_in_use(self, folder: Path, artifact: Path) -> None:
+        registry = FolderRegistry()
+        synchroniser = Synchroniser(folder, registry)
+        champions = []
+        for number in range(1, 7):
+            champions.append(registry.register(str(number), artifact))
+            assert synchroniser.step()
+        kept = {path.name for path in folder.iterdir() if path.is_dir()}
+        assert kept == {champion.folder for champion in champions[3:]}
+        # Back to the oldest kept one, without fetching it again.
+        registry.present = champions[3]
+        synchroniser.step()
+        assert registry.downloads == 6
+        current = files.read_current(folder)
+        assert current is not None
+        assert (current.version, current.previous) == ("4", files.ModelEntry("6", champions[5].folder))
+
+    def test_kept_folder_that_was_damaged_is_fetched_again(self, folder: Path, artifact: Path) -> None:
+        registry = FolderRegistry()
+        first = registry.register("1", artifact)
+        synchroniser = Synchroniser(folder, registry)
+        synchroniser.step()
+        registry.register("2", artifact)
+        synchroniser.step()
+        damage(folder / first.folder)
+        registry.present = first
+        assert synchroniser.step()
+        assert registry.downloads == 3
+        assert files.load_model(folder / first.folder)
+
+    def test_registry_made_anew_is_not_taken_for_the_old_one(self, folder: Path, artifact: Path) -> None:
+        registry = FolderRegistry()
+        registry.register("1", artifact)
+        synchroniser = Synchroniser(folder, registry)
+        synchroniser.step()
+        again = registry.register("1", artifact, source="models:/other")
+        assert synchroniser.step()
+        current = files.read_current(folder)
+        assert current is not None
+        assert current.path == again.folder
+        assert registry.downloads == 2
+
+    def test_broken_current_file_is_written_anew(self, folder: Path, artifact: Path) -> None:
+        registry = FolderRegistry()
+        registry.register("1", artifact)
+        (folder / files.CURRENT).write_text("{")
+        assert Synchroniser(folder, registry).step()
+        assert current_version(folder) == "1"
+
+    def test_leftovers_of_a_killed_download_are_removed(self, folder: Path, artifact: Path) -> None:
+        (folder / ".incoming-abc" / "half").mkdir(parents=True)
+        registry = FolderRegistry()
+        registry.register("1", artifact)
+        Synchroniser(folder, registry).step()
+        assert list(folder.glob(".incoming-*")) == []
+
+    def test_full_disk_leaves_nothing_half_done(
+        self, folder: Path, artifact: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        registry = FolderRegistry()
+        registry.register("1", artifact)
+        synchroniser = Synchroniser(folder, registry)
+        synchroniser.step()
+        registry.register("2", artifact)
+
+        def full(*_: Any) -> Path:
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr(registry, "download", full)
+        assert not synchroniser.step()
+        assert current_version(folder) == "1"
+        assert list(folder.glob(".incoming-*")) == []
+
+    def test_two_at_once_are_refused(self, folder: Path) -> None:
+        with exclusive(folder), pytest.raises(SyncError, match="another sync-model"), exclusive(folder):
+            pass
+
+    def test_stops_when_told(self, folder: Path) -> None:
+        stop = threading.Event()
+        thread = threading.Thread(target=Synchroniser(folder, FolderRegistry()).run, args=(stop,))
+        thread.start()
+        stop.set()
+        thread.join(10)
+        assert not thread.is_alive()
+
+
+class _Logged(PythonModel):
+    """Stands for the trainer's model; only its artifacts matter here."""
+
+    def predict(self, context: Any, model_input: Any, params: dict[str, Any] | None = None) -> Any:
+        return model_input
+
+
+@pytest.fixture(scope="module")
+def registry_server() -> Iterator[MlflowServer]:
+    with s3() as storage, mlflow(storage) as server:
+        yield server
+
+
+def register(server: MlflowServer, artifact: Path) -> str:
+    """Log and register an artifact as the trainer does, and make it the champion."""
+    mlflow_client.set_tracking_uri(server.tracking_uri)
+    with mlflow_client.start_run():
+        logged = log_model(
+            name="model",
+            python_model=_Logged(),
+            artifacts={"model": str(artifact)},
+            pip_requirements=[],
+            registered_model_name="dataflix-als",
+        )
+    version = str(logged.registered_model_version)
+    mlflow_client.MlflowClient().set_registered_model_alias("dataflix-als", "champion", version)
+    return version
+
+
+class TestMlflow:
+    def test_champions_are_served_as_they_are_promoted(
+        self, registry_server: MlflowServer, artifact: Path, damaged: Path, tmp_path: Path
+    ) -> None:
+        home = tmp_path / "home"
+        settings = SyncSettings.from_environ({**registry_server.environ, "DATAFLIX_HOME": str(home)})
+        folder = settings.models_dir
+        with exclusive(folder):
+            synchroniser = Synchroniser(folder, MlflowRegistry(settings))
+            assert synchroniser.step()
+            assert files.read_current(folder) is None
+            first = register(registry_server, artifact)
+            assert synchroniser.step()
+            assert current_version(folder) == first
+            shutil.copytree(damaged, tmp_path / "dataflix-model")
+            register(registry_server, tmp_path / "dataflix-model")
+            assert not synchroniser.step()
+            assert current_version(folder) == first
+        self.check_command(registry_server, artifact, home)
+
+    def check_command(self, server: MlflowServer, artifact: Path, home: Path) -> None:
+        version = register(server, artifact)
+        process = subprocess.Popen(
+            [COMMAND, "sync-model"], env=environment(home, server.environ), stderr=subprocess.PIPE, text=True
+        )
+        try:
+            while current_version(home / "models") != version:
+                assert process.poll() is None
+                time.sleep(0.05)
+            second = subprocess.run(
+                [COMMAND, "sync-model", "--once"],
+                env=environment(home, server.environ),
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            assert second.returncode == 1
+            assert "another sync-model" in second.stderr
+        finally:
+            process.send_signal(signal.SIGTERM)
+            _, log = process.communicate(timeout=30)
+        assert process.returncode == 0
+        assert '"event":"champion taken up"' in log
+
+    def test_registry_that_is_away_is_told(self, tmp_path: Path) -> None:
+        settings = SyncSettings.from_environ({"DATAFLIX_MLFLOW_PORT": "1", "DATAFLIX_HOME": str(tmp_path)})
+        with pytest.raises(RegistryUnavailableError):
+            MlflowRegistry(settings).champion()
