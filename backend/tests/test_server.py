@@ -154,6 +154,17 @@ def test_model_tells_its_origin_and_age(server: Server) -> None:
     assert told["registry_reached_at"] is None
 
 
+def test_body_of_unknown_length_is_bounded_too(server: Server, catalogue: Catalogue) -> None:
+    rating = {"user_id": catalogue.users[1], "movie_id": next(iter(catalogue.titles)), "rating": 4}
+    pieces = [json.dumps(rating).encode(), *[b" " * 1000] * 100]
+    with server.session() as session:
+        headers = {"Content-Type": "application/json"}
+        refused = session.post(f"{server.url}/ratings", data=iter(pieces), headers=headers, timeout=30)
+        taken = session.post(f"{server.url}/ratings", data=iter(pieces[:10]), headers=headers, timeout=30)
+    assert refused.status_code == 413
+    assert taken.ok
+
+
 def run_serve(environ: dict[str, str]) -> subprocess.CompletedProcess[str]:
     return subprocess.run([COMMAND, "serve"], env=environ, capture_output=True, text=True, check=False)
 

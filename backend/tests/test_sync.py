@@ -236,7 +236,9 @@ class TestSynchroniser:
 class _Logged(PythonModel):
     """Stands for the trainer's model; only its artifacts matter here."""
 
-    def predict(self, context: Any, model_input: Any, params: dict[str, Any] | None = None) -> Any:
+    def predict(
+        self, context: Any, model_input: list[str], params: dict[str, Any] | None = None
+    ) -> list[str]:
         return model_input
 
 
@@ -274,6 +276,9 @@ class TestMlflow:
             assert synchroniser.step()
             assert files.read_current(folder) is None
             first = register(registry_server, artifact)
+            assert synchroniser.step()
+            assert current_version(folder) == first
+            mlflow_client.MlflowClient().delete_registered_model_alias("dataflix-als", "champion")
             assert synchroniser.step()
             assert current_version(folder) == first
             shutil.copytree(damaged, tmp_path / "dataflix-model")

@@ -17,14 +17,15 @@ _settings = Settings.from_environ(os.environ)
 bind = f"{_settings.host}:{_settings.port}"
 workers = _settings.workers
 threads = _settings.threads
-worker_class = "gthread"
+worker_class = "dataflix_backend.gunicorn_worker.Worker"
 proc_name = "dataflix-backend"
 
 # A worker that has not answered its heartbeat for this long is hung: the longest statement ends after 10 s.
 timeout = 30
 # Requests under way may end before a worker goes; longer than any statement.
 graceful_timeout = 15
-keepalive = 15
+# An idle connection holds up a worker's end for this long at most.
+keepalive = 5
 
 # Recycling bounds what a leak could take; the jitter keeps workers from going together.
 max_requests = 200_000

@@ -8,6 +8,7 @@ import orjson
 from flask import request
 from pydantic import BaseModel, ValidationError
 from werkzeug.datastructures import MultiDict
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from dataflix_backend.errors import NotFoundProblem, Problem
 from dataflix_backend.schemas.fields import MAX_ID, whole_number
@@ -51,6 +52,9 @@ def body(model: type[Model]) -> Model:
         detail = f"The body must be JSON with Content-Type: application/json, not {got}."
         raise Problem(415, "unsupported-media-type", detail)
     raw = request.get_data(cache=False)
+    # A body that does not tell its length is cut off at the limit, which may leave valid JSON.
+    if request.max_content_length is not None and len(raw) >= request.max_content_length:
+        raise RequestEntityTooLarge
     try:
         values = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
