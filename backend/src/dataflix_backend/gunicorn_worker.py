@@ -6,7 +6,7 @@ from gunicorn.workers.gthread import ThreadWorker
 _LOOK_EVERY_S = 0.5
 
 
-class Worker(ThreadWorker):
+class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
     """Wakes up in time: the original sleeps through its whole graceful period if one idle client stays."""
 
     def wait_for_and_dispatch_events(self, timeout: float) -> None:
