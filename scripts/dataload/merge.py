@@ -126,7 +126,7 @@ def merge(cursor: Cursor) -> dict[str, Merged]:
 
 
 def _merge_ratings(cursor: Cursor) -> Merged:
-    if not _is_empty(cursor, "ratings"):
+    if not is_empty(cursor, "ratings"):
         return _upsert(cursor, _CHANGED_RATINGS)
     with _keys_and_indexes_built_afterwards(cursor, "ratings"):
         cursor.execute(_ALL_RATINGS)
@@ -136,7 +136,7 @@ def _merge_ratings(cursor: Cursor) -> Merged:
 def _merge_watched(cursor: Cursor) -> Merged:
     from_ratings = {"source": "stage_ratings", "epoch": "rated_epoch"}
     from_views = {"source": "stage_watched", "epoch": "watched_epoch"}
-    if _is_empty(cursor, "watched_movies"):
+    if is_empty(cursor, "watched_movies"):
         with _keys_and_indexes_built_afterwards(cursor, "watched_movies"):
             cursor.execute(_ALL_WATCHED.format(**from_ratings))
             first = Merged(cursor.rowcount, 0)
@@ -157,7 +157,8 @@ def _upsert(cursor: Cursor, statement: str) -> Merged:
     return Merged(inserted, updated)
 
 
-def _is_empty(cursor: Cursor, table: str) -> bool:
+def is_empty(cursor: Cursor, table: str) -> bool:
+    """Say whether a table has no row."""
     cursor.execute(f"SELECT NOT EXISTS (SELECT FROM {table})")
     return bool((cursor.fetchone() or (False,))[0])
 

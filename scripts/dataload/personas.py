@@ -52,9 +52,11 @@ _STATE_WEIGHTS = {
 # Draws for each pool: enough that a thousand people rarely share a name, few enough to be made in no time.
 _POOL_SIZE = 300
 
-# Whoever has no birth year gets an age from 16 to 75 in this year.
-_REFERENCE_YEAR = 2020
+# Whoever has no birth year was this old, in years, when they joined.
 _YOUNGEST, _OLDEST = 16, 75
+
+# Mean length of a year of the calendar: near enough to tell the year somebody joined.
+_YEAR_SECONDS = 31_556_952
 
 _SEED = 20_200_401
 
@@ -110,7 +112,9 @@ class Personas:
                 pool.cities[int(cities[position]) % len(pool.cities)],
                 self._states[int(states[position])] if pool.country == "United States" else None,
                 pool.country,
-                known_year if known_year is not None else _REFERENCE_YEAR - int(ages[position]),
+                known_year
+                if known_year is not None
+                else 1970 + int(created_epochs[position]) // _YEAR_SECONDS - int(ages[position]),
                 int(created_epochs[position]),
             )
 
