@@ -1,0 +1,124 @@
+"""The command ``trainer``. What is slow to import is imported by the command that needs it."""
+
+import click
+
+from dataflix_trainer.output import Answer, answers
+
+EPILOG = (
+    "Settings come from the environment and .env (DATAFLIX_*). Exit codes: 0 done, 1 other errors, 2 wrong "
+    "settings or usage, 3 a service does not answer, 4 the warehouse has nothing usable, 5 no such version, "
+    "6 the export cannot be written."
+)
+
+
+@click.group(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="dataflix-trainer")
+def main() -> None:
+    """Train, evaluate, promote and publish Dataflix models."""
+
+
+@main.command()
+@click.option("--factors", type=click.IntRange(1, 1024), help="Latent factors.  [default: 128]")
+@click.option("--alpha", type=click.FloatRange(0, min_open=True), help="Confidence per weight.  [default: 2]")
+@click.option(
+    "--regularization",
+    type=click.FloatRange(0, min_open=True),
+    help="Ridge of the factors.  [default: scaled to the data]",
+)
+@click.option("--iterations", type=click.IntRange(1, 1000), help="ALS iterations.  [default: 15]")
+@click.option("--seed", type=click.IntRange(0, 2**32 - 1), help="Of the random start.")
+@click.option("--airflow-run-id", default="", help="Recorded on the version.")
+@click.option("--airflow-run-url", default="", help="Recorded on the version.")
+@click.option("--dbt-manifest-sha256", default="", help="Recorded on the version.")
+@click.option("--job-id", default="", help="Recorded on the version.")
+@answers
+def train(
+    *, airflow_run_id: str, airflow_run_url: str, dbt_manifest_sha256: str, job_id: str, **given: float | None
+) -> Answer:
+    """Train a model on the warehouse and register it as a new version."""
+    origin = {
+        "airflow_run_id": airflow_run_id,
+        "airflow_run_url": airflow_run_url,
+        "dbt_manifest_sha256": dbt_manifest_sha256,
+        "job_id": job_id,
+    }
+    parameters = {name: value for name, value in given.items() if value is not None}
+    from dataflix_trainer import actions  # noqa: PLC0415 - imports MLflow
+
+    return actions.train(parameters, origin)
+
+
+@main.command()
+@click.argument("version", required=False)
+@answers
+def evaluate(version: str | None) -> Answer:
+    """Measure VERSION (default: the champion, else the newest) against popularity on the present data."""
+    from dataflix_trainer import actions  # noqa: PLC0415 - imports MLflow
+
+    return actions.evaluate(version)
+
+
+@main.command()
+@click.argument("version", required=False)
+@click.option("--force", is_flag=True, help="Skip the rule; recorded on the version.")
+@answers
+def promote(version: str | None, *, force: bool) -> Answer:
+    """Let VERSION (default: the newest) serve if the rule accepts it."""
+    from dataflix_trainer import actions  # noqa: PLC0415 - imports MLflow
+
+    return actions.promote(version, force=force)
+
+
+@main.command()
+@click.argument("version", required=False)
+@answers
+def publish(version: str | None) -> Answer:
+    """Promote VERSION (default: the newest) by the rule; write the champion's lists to the warehouse."""
+    from dataflix_trainer import actions  # noqa: PLC0415 - imports MLflow
+
+    return actions.publish(version)
+
+
+@main.command()
+@answers
+def rollback() -> Answer:
+    """Let the version serve that served before the present champion."""
+    from dataflix_trainer import actions  # noqa: PLC0415 - imports MLflow
+
+    return actions.rollback()
+
+
+@main.command()
+@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="The newest.")
+@answers
+def models(limit: int) -> Answer:
+    """List versions with their metrics, and what the rule said of each."""
+    from dataflix_trainer import actions  # noqa: PLC0415 - imports MLflow
+
+    return actions.models(limit)
+
+
+@main.command()
+@click.option("--format", "file_format", type=click.Choice(["csv", "parquet"]), required=True)
+@click.option("--out", required=True, metavar="FILE|s3://BUCKET/KEY", help="Replaced if it exists.")
+@answers
+def export(file_format: str, out: str) -> Answer:
+    """Write the published lists of all users to a file."""
+    from dataflix_trainer.export import export_from_environment  # noqa: PLC0415 - imports Arrow
+
+    rows = export_from_environment(file_format, out)
+    return Answer({"rows": rows, "format": file_format, "out": out}, f"Wrote {rows:,} rows to {out}")
+
+
+@main.command()
+@answers
+def serve() -> Answer:
+    """Serve the job API until SIGTERM or SIGINT."""
+    from dataflix_trainer.jobs.server import serve as serve_jobs  # noqa: PLC0415 - imports Flask
+
+    serve_jobs()
+    return Answer({"stopped": True}, "Stopped")
+
+
+if __name__ == "__main__":
+    main()

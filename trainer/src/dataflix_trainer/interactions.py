@@ -1,0 +1,99 @@
+"""The training data: who has seen what, how sure we are, and when."""
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+
+from dataflix_trainer.errors import DataError
+
+
+@dataclass(frozen=True, slots=True)
+class Interactions:
+    """One confidence weight per user and film.
+
+    ``user_ids`` int64[U] and ``item_ids`` int64[I] are ascending and unique; ``matrix`` is [U, I] float32
+    with sorted columns and no explicit zero (the library takes a stored zero for "seen"); ``times``
+    int64[nnz] holds the last event in microseconds since 1970, in the order of ``matrix.data``. Raises
+    DataError when they do not fit together or hold what cannot be trained on.
+    """
+
+    user_ids: NDArray[np.int64]
+    item_ids: NDArray[np.int64]
+    matrix: csr_matrix
+    times: NDArray[np.int64]
+
+    def __post_init__(self) -> None:
+        if self.matrix.shape != (len(self.user_ids), len(self.item_ids)):
+            raise DataError(
+                f"the matrix is {self.matrix.shape} for {len(self.user_ids)} users "
+                f"and {len(self.item_ids)} films"
+            )
+        for name, ids in (("user", self.user_ids), ("movie", self.item_ids)):
+            if np.any(np.diff(ids) <= 0):
+                raise DataError(f"{name} ids are not ascending and unique")
+        if len(self.times) != self.matrix.nnz:
+            raise DataError(f"{self.matrix.nnz} weights but {len(self.times)} times")
+        if not np.isfinite(self.matrix.data).all() or np.any(self.matrix.data == 0):
+            raise DataError(
+                "a confidence weight is 0 or not a finite number; see analytics.confidence_weights"
+            )
+        if not self.matrix.has_canonical_format:
+            raise DataError("a user has one film twice, or films are not in order")
+
+    @classmethod
+    def from_columns(
+        cls,
+        users: NDArray[np.int64],
+        movies: NDArray[np.int64],
+        weights: NDArray[np.float32],
+        times: NDArray[np.int64],
+        item_ids: NDArray[np.int64],
+    ) -> "Interactions":
+        """Build from columns ordered by user, then movie; ``item_ids`` are all films, seen or not.
+
+        Raises DataError naming a movie that ``item_ids`` lacks, or a break of the order.
+        """
+        # A new row begins wherever the user changes: no sort, no dictionary, no object per row.
+        changes = np.flatnonzero(np.diff(users)) + 1
+        starts = np.concatenate((np.zeros(min(1, len(users)), dtype=np.int64), changes))
+        columns = np.searchsorted(item_ids, movies)
+        known = columns < len(item_ids)
+        known[known] = item_ids[columns[known]] == movies[known]
+        if not known.all():
+            raise DataError(
+                f"movie {movies[~known][0]} is in analytics.user_item_matrix but not in "
+                "analytics.dim_movies; run the pipeline again"
+            )
+        matrix = csr_matrix(
+            (weights, columns.astype(np.int32), np.append(starts, len(users))),
+            shape=(len(starts), len(item_ids)),
+            dtype=np.float32,
+        )
+        return cls(users[starts], item_ids, matrix, times)
+
+    @property
+    def count(self) -> int:
+        """Number of interactions."""
+        return int(self.matrix.nnz)
+
+    def digest(self) -> str:
+        """Return the SHA-256 over ids, weights and times: equal for equal data in whatever order stored."""
+        digest = hashlib.sha256()
+        parts = (self.user_ids, self.item_ids, self.matrix.indptr.astype(np.int64))
+        for array in (*parts, self.matrix.indices.astype(np.int64), self.matrix.data, self.times):
+            digest.update(len(array).to_bytes(8, "little"))
+            digest.update(np.ascontiguousarray(array).data)
+        return digest.hexdigest()
+
+
+def move_columns(matrix: csr_matrix, to: NDArray[np.int64], size: int) -> csr_matrix:
+    """Return ``matrix`` [U, I] with column ``i`` moved to ``to[i]`` of ``size``, or dropped at -1."""
+    columns = to[matrix.indices]
+    rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
+    kept = columns >= 0
+    moved = csr_matrix((matrix.data[kept], (rows[kept], columns[kept])), shape=(matrix.shape[0], size))
+    moved.sort_indices()
+    return moved

@@ -1,0 +1,1 @@
+"""The job API: long-running trainer commands, started and watched over HTTP."""

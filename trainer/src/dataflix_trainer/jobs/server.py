@@ -1,0 +1,83 @@
+"""Runs the job API under gunicorn: one worker, because the queue lives in it, with threads for requests."""
+
+import logging
+import os
+import socket
+from typing import Any
+
+from flask import Flask
+from gunicorn.app.base import BaseApplication
+
+from dataflix_trainer.errors import SettingsError
+from dataflix_trainer.jobs.api import RUNNER, create_app
+from dataflix_trainer.jobs.runner import JobRunner
+from dataflix_trainer.jobs.store import JobStore
+from dataflix_trainer.settings import ServeSettings, environment
+
+# Airflow polls a job or two and a person looks now and then.
+THREADS = 4
+# Longer than the runner gives a process to end.
+GRACEFUL_TIMEOUT_S = 10
+
+
+def serve() -> None:
+    """Serve until SIGTERM or SIGINT; raises SettingsError when the port or the home cannot be used."""
+    environ = environment()
+    settings = ServeSettings.from_environ(environ)
+    # The jobs' processes read the same settings, also those that came from .env.
+    os.environ.update(environ)
+    _require_free_port(settings)
+    try:
+        settings.jobs_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(f"cannot write to {settings.home}: {error}. DATAFLIX_HOME moves it") from error
+    _Server(settings).run()
+
+
+class _Server(BaseApplication):  # type: ignore[misc]
+    def __init__(self, settings: ServeSettings) -> None:
+        self._settings = settings
+        super().__init__()
+
+    def load_config(self) -> None:
+        """Give gunicorn its options; called by its base class."""
+        options = {
+            "bind": f"{self._settings.host}:{self._settings.port}",
+            "workers": 1,
+            "worker_class": "gthread",
+            "threads": THREADS,
+            "graceful_timeout": GRACEFUL_TIMEOUT_S,
+            "proc_name": "dataflix-trainer",
+            "worker_exit": _stop_runner,
+            "control_socket_disable": True,
+        }
+        for name, value in options.items():
+            self.cfg.set(name, value)
+
+    def load(self) -> Flask:
+        """Make the application inside the worker: threads do not survive a fork."""
+        logging.getLogger("dataflix_trainer").setLevel(logging.INFO)
+        store = JobStore(self._settings.jobs_dir)
+        runner = JobRunner(store)
+        runner.start()
+        return create_app(store, runner, self._settings.token)
+
+
+def _stop_runner(_arbiter: Any, worker: Any) -> None:
+    """End the present job with the worker; nobody would watch over it."""
+    app = getattr(worker, "wsgi", None)
+    if isinstance(app, Flask):
+        app.extensions[RUNNER].stop()
+
+
+def _require_free_port(settings: ServeSettings) -> None:
+    with socket.socket() as probe:
+        # As gunicorn does: a port whose old connections linger is free.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.host, settings.port))
+        except OSError as error:
+            raise SettingsError(
+                f"cannot listen on {settings.host}:{settings.port}: {error.strerror}. "
+                "DATAFLIX_TRAINER_HOST and DATAFLIX_TRAINER_PORT move it"
+            ) from error

@@ -1,0 +1,88 @@
+"""Writes one training into MLflow: a run, its logged model, and a registered version."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import mlflow
+import pandas as pd
+from mlflow.data.code_dataset_source import CodeDatasetSource
+from mlflow.data.meta_dataset import MetaDataset
+from mlflow.models import ModelSignature
+from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
+from mlflow.types.schema import Array
+
+import dataflix_recommender
+from dataflix_recommender import Model
+from dataflix_trainer.registry import EVALUATED_ARTIFACT, MODEL_ARTIFACT, Registry, Version, metric_key
+
+# MLflow keeps at most this many characters of a data set's digest.
+MAX_DIGEST_LENGTH = 36
+
+
+@dataclass(frozen=True, slots=True)
+class TrainedModel:
+    """What a training leaves behind.
+
+    ``model`` is fitted on everything and serves; ``evaluated`` was fitted without the held-out events, and is
+    kept so that later candidates can be compared with it on events that it has not seen either.
+    """
+
+    model: Model
+    evaluated: Model
+    params: Mapping[str, Any]
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+def log_and_register(registry: Registry, trained: TrainedModel, description: str) -> Version:
+    """Log parameters, metrics, data set and both artifacts, and register a version.
+
+    Nothing is registered unless everything was logged. Raises ServiceUnavailableError.
+    """
+    info = trained.model.info
+    name = registry.settings.model_name
+    with registry.explained(), TemporaryDirectory(prefix="dataflix-train-") as folder:
+        model_dir, evaluated_dir = Path(folder) / MODEL_ARTIFACT, Path(folder) / EVALUATED_ARTIFACT
+        trained.model.save(model_dir)
+        trained.evaluated.save(evaluated_dir)
+        mlflow.set_experiment(name)
+        with mlflow.start_run(description=description, tags=dict(trained.tags)):
+            mlflow.log_params(dict(trained.params))
+            mlflow.log_metrics({metric_key(key): value for key, value in info.metrics.items()})
+            source = CodeDatasetSource({key: str(value) for key, value in info.dataset.items()})
+            digest = str(info.dataset["sha256"])[:MAX_DIGEST_LENGTH]
+            table = MetaDataset(source, name=info.dataset["name"], digest=digest)  # type: ignore[abstract]
+            mlflow.log_input(table, context="training")
+            mlflow.log_artifacts(str(evaluated_dir), EVALUATED_ARTIFACT)
+            logged = _log_model(model_dir, trained.model)
+        version = mlflow.register_model(logged.model_uri, name, tags=dict(trained.tags))
+        mlflow.MlflowClient().update_model_version(name, version.version, description)
+    return registry.version(str(version.version))
+
+
+def _log_model(model_dir: Path, model: Model) -> Any:
+    signature = ModelSignature(
+        inputs=Schema(
+            [ColSpec(Array(DataType.long), "movie_ids"), ColSpec(Array(DataType.double), "ratings")]
+        ),
+        outputs=Schema(
+            [ColSpec(Array(DataType.long), "movie_ids"), ColSpec(Array(DataType.double), "scores")]
+        ),
+        params=ParamSchema([ParamSpec("n", DataType.long, 10)]),
+    )
+    example = pd.DataFrame(
+        {"movie_ids": [model.item_ids[:2].tolist()], "ratings": [[5.0, 3.5][: model.size]]}
+    )
+    return mlflow.pyfunc.log_model(
+        name="model",
+        python_model=str(Path(__file__).with_name("served_model.py")),
+        artifacts={"model": str(model_dir)},
+        signature=signature,
+        input_example=example,
+        # Our own package is not on any index: its code travels with the model.
+        code_paths=[str(Path(dataflix_recommender.__file__).parent)],
+        # Given, since guessing them makes MLflow install nothing but still takes a minute.
+        pip_requirements=["numpy>=2,<3", "scipy>=1.15,<2", "pandas"],
+    )

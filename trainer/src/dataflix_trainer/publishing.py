@@ -1,0 +1,109 @@
+"""Promotes a version by the rule, and writes the champion's lists to the warehouse."""
+
+import logging
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from threadpoolctl import threadpool_limits
+
+from dataflix_recommender import ArtifactError, Model
+from dataflix_trainer.evaluation import Evaluation, evaluate_model, evaluate_popularity
+from dataflix_trainer.holdout import Holdout, latest_events
+from dataflix_trainer.interactions import Interactions
+from dataflix_trainer.promotion import Verdict, decide
+from dataflix_trainer.recommendations import write_recommendations
+from dataflix_trainer.registry import Registry, Version
+from dataflix_trainer.training import HOLDOUT_SEED
+from dataflix_trainer.warehouse import Warehouse
+
+log = logging.getLogger(__name__)
+
+
+def read_interactions(warehouse: Warehouse) -> Interactions:
+    """Read the present matrix; raises DataError, ServiceUnavailableError."""
+    item_ids, _ = warehouse.catalogue()
+    return warehouse.interactions(item_ids)
+
+
+def evaluate_version(registry: Registry, version: Version, interactions: Interactions) -> dict[str, Any]:
+    """Measure a version and popularity on the present holdout; return their metrics by name.
+
+    Raises ArtifactError when the version's artifact is damaged, ServiceUnavailableError.
+    """
+    holdout = latest_events(interactions, seed=HOLDOUT_SEED)
+    with threadpool_limits(1, "blas"):
+        evaluation = _evaluate(registry, version, holdout)
+        popularity = evaluate_popularity(holdout)
+    return {
+        "version": version.number,
+        "users": evaluation.users,
+        "metrics": evaluation.means(),
+        "popularity": popularity.means(),
+    }
+
+
+def promote(registry: Registry, version: Version, interactions: Interactions) -> Verdict:
+    """Judge a version against popularity and the champion, write the decision on it, and let it serve.
+
+    What is measured are the models fitted without the held-out events, on the holdout of the present data:
+    the models that serve have seen those events. Raises ServiceUnavailableError.
+    """
+    if version.is_champion:
+        return Verdict(True, f"version {version.number} is the champion already")
+    verdict = _judge(registry, version, interactions)
+    registry.record_verdict(version.number, accepted=verdict.accepted, reason=verdict.reason)
+    if verdict.accepted:
+        registry.make_champion(version.number)
+    log.info(
+        "event=judged version=%s accepted=%s reason=%r", version.number, verdict.accepted, verdict.reason
+    )
+    return verdict
+
+
+def force(registry: Registry, version: Version) -> Verdict:
+    """Let a version serve whatever the rule says, and write on it that a person decided so."""
+    verdict = Verdict(True, "promoted by hand, without the rule")
+    registry.record_verdict(version.number, accepted=True, reason=verdict.reason)
+    registry.make_champion(version.number)
+    return verdict
+
+
+def publish(warehouse: Warehouse, registry: Registry, version: Version) -> dict[str, Any]:
+    """Promote a version by the rule and write the lists of whichever version then is champion.
+
+    Returns ``promoted``, ``reason``, ``champion`` (None when there is none) and ``recommendation_rows``.
+    """
+    interactions = read_interactions(warehouse)
+    verdict = promote(registry, version, interactions)
+    champion = registry.champion()
+    rows = 0
+    if champion is not None:
+        with TemporaryDirectory(prefix="dataflix-publish-") as folder, threadpool_limits(1, "blas"):
+            model = Model.load(registry.download_model(champion, Path(folder)))
+            rows = write_recommendations(
+                warehouse, model, champion.number, interactions, warehouse.user_ids()
+            )
+    return {
+        "promoted": verdict.accepted,
+        "reason": verdict.reason,
+        "champion": None if champion is None else champion.number,
+        "recommendation_rows": rows,
+    }
+
+
+def _judge(registry: Registry, version: Version, interactions: Interactions) -> Verdict:
+    holdout = latest_events(interactions, seed=HOLDOUT_SEED)
+    champion = registry.champion()
+    with threadpool_limits(1, "blas"):
+        try:
+            candidate = _evaluate(registry, version, holdout)
+        except ArtifactError as error:
+            return Verdict(False, f"its artifact cannot be used: {error}")
+        opponent = None if champion is None else _evaluate(registry, champion, holdout)
+        return decide(candidate, evaluate_popularity(holdout), opponent)
+
+
+def _evaluate(registry: Registry, version: Version, holdout: Holdout) -> Evaluation:
+    with TemporaryDirectory(prefix="dataflix-evaluate-") as folder:
+        return evaluate_model(Model.load(registry.download_evaluated(version, Path(folder))), holdout)

@@ -1,0 +1,172 @@
+"""One training: read, split, fit, evaluate, fit again on everything, log and register."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+from threadpoolctl import threadpool_limits
+
+from dataflix_recommender import ConfidenceWeights, ItemCatalogue, Model, ModelInfo
+from dataflix_trainer.als import DEFAULT_SEED, Hyperparameters, fit_item_factors
+from dataflix_trainer.evaluation import MAIN_METRIC, Evaluation, evaluate_model, evaluate_popularity
+from dataflix_trainer.holdout import latest_events
+from dataflix_trainer.interactions import Interactions
+from dataflix_trainer.logged_run import TrainedModel, log_and_register
+from dataflix_trainer.promotion import BOOTSTRAP_SEED
+from dataflix_trainer.registry import Registry
+from dataflix_trainer.warehouse import Warehouse
+
+log = logging.getLogger(__name__)
+
+MATRIX_TABLE = "analytics.user_item_matrix"
+# Of the split, not of the fit: every version is judged on the same one.
+HOLDOUT_SEED = DEFAULT_SEED
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What set a training off; empty where nothing did."""
+
+    airflow_run_id: str = ""
+    airflow_run_url: str = ""
+    dbt_manifest_sha256: str = ""
+    job_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingData:
+    """What the warehouse gives to a training."""
+
+    interactions: Interactions
+    catalogue: ItemCatalogue
+    weights: ConfidenceWeights
+
+    @classmethod
+    def read(cls, warehouse: Warehouse) -> "TrainingData":
+        """Read all three; raises DataError, ServiceUnavailableError."""
+        item_ids, catalogue = warehouse.catalogue()
+        weights = warehouse.confidence_weights()
+        interactions = warehouse.interactions(item_ids)
+        log.info(
+            "event=read users=%d films=%d interactions=%d",
+            *(*interactions.matrix.shape, interactions.count),
+        )
+        return cls(interactions, catalogue, weights)
+
+
+def train(
+    warehouse: Warehouse,
+    registry: Registry,
+    parameters: Hyperparameters,
+    origin: Origin,
+    *,
+    threads: int,
+) -> dict[str, Any]:
+    """Train and register one version; return ``mlflow_run_id``, ``model_version`` and ``metrics``.
+
+    Raises DataError, ServiceUnavailableError.
+    """
+    data = TrainingData.read(warehouse)
+    trained = fit_and_evaluate(data, parameters, origin, threads=threads)
+    version = log_and_register(registry, trained, _description(trained.model.info))
+    log.info("event=registered version=%s run_id=%s", version.number, version.run_id)
+    return {
+        "mlflow_run_id": version.run_id,
+        "model_version": version.number,
+        "metrics": trained.model.info.metrics,
+    }
+
+
+def fit_and_evaluate(
+    data: TrainingData, parameters: Hyperparameters, origin: Origin, *, threads: int
+) -> TrainedModel:
+    """Fit without the held-out events and measure; then fit the model that serves on everything.
+
+    Both fits have the same parameters; a regularisation that is scaled to the data is scaled to each.
+    """
+    interactions = data.interactions
+    info = ModelInfo(
+        trained_at=datetime.now(UTC),
+        factors=parameters.factors,
+        regularization=parameters.ridge(interactions.matrix),
+        alpha=parameters.alpha,
+        iterations=parameters.iterations,
+        seed=parameters.seed,
+        n_users=len(interactions.user_ids),
+        n_items=len(interactions.item_ids),
+        n_interactions=interactions.count,
+        dataset=_identity(interactions),
+        dbt_manifest_sha256=origin.dbt_manifest_sha256,
+    )
+    holdout = latest_events(interactions, seed=HOLDOUT_SEED)
+    with threadpool_limits(1, "blas"):
+        evaluated = _fit(data, holdout.train, parameters, info, threads)
+        evaluation = evaluate_model(evaluated, holdout)
+        measured = _measured(evaluation, evaluate_popularity(holdout))
+        log.info("event=evaluated users=%d %s", evaluation.users, in_short(measured))
+        model = _fit(data, interactions.matrix, parameters, info.with_metrics(measured), threads)
+    params = asdict(parameters) | {
+        "regularization": model.info.regularization,
+        "regularization_evaluated": evaluated.info.regularization,
+        "threads": threads,
+        "holdout_seed": HOLDOUT_SEED,
+        "evaluated_users": evaluation.users,
+        "n_users": info.n_users,
+        "n_items": info.n_items,
+        "n_interactions": info.n_interactions,
+    }
+    tags = {name: value for name, value in asdict(origin).items() if value}
+    return TrainedModel(model, evaluated, params, tags | {"dataset_sha256": info.dataset["sha256"]})
+
+
+def _fit(
+    data: TrainingData, matrix: csr_matrix, parameters: Hyperparameters, info: ModelInfo, threads: int
+) -> Model:
+    ridge = parameters.ridge(matrix)
+    factors = fit_item_factors(matrix, parameters, regularization=ridge, threads=threads)
+    log.info(
+        "event=fitted interactions=%d factors=%d regularization=%.3f", matrix.nnz, parameters.factors, ridge
+    )
+    item_ids: NDArray[Any] = data.interactions.item_ids
+    return Model(replace(info, regularization=ridge), item_ids, factors, data.catalogue, data.weights)
+
+
+def _identity(interactions: Interactions) -> dict[str, Any]:
+    latest = datetime.fromtimestamp(int(interactions.times.max()) / 1e6, UTC)
+    return {
+        "name": MATRIX_TABLE,
+        "sha256": interactions.digest(),
+        "interactions": interactions.count,
+        "latest_event_at": latest.isoformat(),
+    }
+
+
+def _measured(evaluation: Evaluation, popularity: Evaluation) -> dict[str, float]:
+    """Return the metrics that stand on the model: its own, popularity's main one, and the interval."""
+    if evaluation.users == 0:
+        return {}
+    _, low, high = evaluation.interval(MAIN_METRIC, seed=BOOTSTRAP_SEED)
+    return evaluation.means() | {
+        f"{MAIN_METRIC}_low": low,
+        f"{MAIN_METRIC}_high": high,
+        f"popularity_{MAIN_METRIC}": popularity.means()[MAIN_METRIC],
+    }
+
+
+def in_short(measured: Mapping[str, float]) -> str:
+    """Return the leading metrics as ``name=value``; empty when nothing was measured."""
+    shown = (MAIN_METRIC, f"popularity_{MAIN_METRIC}", "recall@10", "coverage@10")
+    return " ".join(f"{name}={measured[name]:.4f}" for name in shown if name in measured)
+
+
+def _description(info: ModelInfo) -> str:
+    measured = in_short(info.metrics) or "not evaluated: too few events per user"
+    return (
+        f"Implicit ALS, {info.factors} factors, on {info.n_interactions:,} interactions of {info.n_users:,} "
+        f"users with {info.n_items:,} films. Each user's latest fifth held out: {measured}. "
+        "This version was then fitted on everything with the same parameters."
+    )

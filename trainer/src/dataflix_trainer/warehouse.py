@@ -1,0 +1,185 @@
+"""Reads what training needs from the warehouse, as Arrow columns and never as a Python object per event."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import clickhouse_connect
+import numpy as np
+import pyarrow as pa
+from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import ClickHouseError, OperationalError
+from numpy.typing import NDArray
+
+from dataflix_recommender import ConfidenceWeights, InvalidModelError, Item, ItemCatalogue
+from dataflix_trainer.errors import DataError, ServiceUnavailableError
+from dataflix_trainer.interactions import Interactions
+from dataflix_trainer.settings import ClickHouseSettings
+
+# A server that is away must be told of in seconds; a large read may be silent for minutes.
+CONNECT_TIMEOUT_S = 5
+READ_TIMEOUT_S = 600
+
+# ClickHouse's error codes that a person can do something about.
+UNKNOWN_TABLE_CODES = (60, 81)  # UNKNOWN_TABLE, UNKNOWN_DATABASE
+AUTHENTICATION_CODES = (192, 193, 194, 516)  # unknown user, wrong or required password, AUTHENTICATION_FAILED
+
+MATRIX_QUERY = """
+    SELECT user_id, movie_id, weight, toUnixTimestamp64Micro(last_event_at) AS event_time
+    FROM analytics.user_item_matrix
+    ORDER BY user_id, movie_id
+"""
+CATALOGUE_QUERY = """
+    SELECT
+        movies.movie_id AS movie_id,
+        movies.title AS title,
+        movies.genres AS genres,
+        movies.release_year AS release_year,
+        ratings.ratings_count AS ratings_count,
+        ratings.mean_rating AS mean_rating,
+        ratings.bayesian_mean AS bayesian_mean,
+        trending.trending_score AS trending_score
+    FROM analytics.dim_movies AS movies
+    LEFT JOIN analytics.ratings_aggregated AS ratings ON movies.movie_id = ratings.movie_id
+    LEFT JOIN analytics.trending_movies AS trending ON movies.movie_id = trending.movie_id
+    ORDER BY movie_id
+"""
+WEIGHTS_QUERY = "SELECT rating, liked, weight FROM analytics.confidence_weights ORDER BY rating, liked"
+USERS_QUERY = "SELECT user_id FROM analytics.dim_users ORDER BY user_id"
+
+
+class Warehouse:
+    """The analytics database, as seen by the trainer."""
+
+    def __init__(self, client: Client, address: str) -> None:
+        self._client = client
+        self._address = address
+
+    @classmethod
+    @contextmanager
+    def connect(cls, settings: ClickHouseSettings) -> "Iterator[Warehouse]":
+        """Open a connection and close it at the end; raises ServiceUnavailableError."""
+        with explained(settings.address):
+            client = clickhouse_connect.get_client(
+                host=settings.host,
+                port=settings.port,
+                username=settings.user,
+                password=settings.password,
+                connect_timeout=CONNECT_TIMEOUT_S,
+                send_receive_timeout=READ_TIMEOUT_S,
+                autogenerate_session_id=False,
+            )
+        try:
+            yield cls(client, settings.address)
+        finally:
+            client.close()
+
+    def interactions(self, item_ids: NDArray[np.int64]) -> Interactions:
+        """Read ``analytics.user_item_matrix``; ``item_ids`` int64[I] ascending are all films there are.
+
+        Raises DataError when it is empty or not whole, ServiceUnavailableError.
+        """
+        columns: dict[str, list[NDArray[Any]]] = {
+            name: [] for name in ("user_id", "movie_id", "weight", "event_time")
+        }
+        for batch in self.batches(MATRIX_QUERY):
+            for name, parts in columns.items():
+                parts.append(batch.column(name).to_numpy(zero_copy_only=False))
+        if not columns["user_id"]:
+            raise DataError(
+                f"analytics.user_item_matrix in ClickHouse at {self._address} is empty: load ratings and run "
+                "the pipeline (./run.sh pipeline) before training"
+            )
+        return Interactions.from_columns(
+            np.concatenate(columns["user_id"]),
+            np.concatenate(columns["movie_id"]),
+            np.concatenate(columns["weight"]),
+            np.concatenate(columns["event_time"]),
+            item_ids,
+        )
+
+    def catalogue(self) -> tuple[NDArray[np.int64], ItemCatalogue]:
+        """Return the ids int64[I], ascending, of all films, and what is known of them.
+
+        Raises DataError when there is none, ServiceUnavailableError.
+        """
+        # One row per film, not per event: a Python object each is cheap here.
+        rows = [row for batch in self.batches(CATALOGUE_QUERY) for row in batch.to_pylist()]
+        if not rows:
+            raise DataError(
+                f"analytics.dim_movies in ClickHouse at {self._address} is empty: run the pipeline first"
+            )
+        items = [
+            Item(
+                movie_id=row["movie_id"],
+                title=row["title"],
+                genres=tuple(row["genres"]),
+                release_year=row["release_year"],
+                ratings_count=row["ratings_count"] or 0,
+                mean_rating=row["mean_rating"],
+                bayesian_mean=row["bayesian_mean"] or 0.0,
+                trending_score=row["trending_score"] or 0.0,
+            )
+            for row in rows
+        ]
+        return np.array([item.movie_id for item in items], dtype=np.int64), ItemCatalogue.from_items(items)
+
+    def confidence_weights(self) -> ConfidenceWeights:
+        """Return the definition of weights; raises DataError when it is unusable, ServiceUnavailableError."""
+        rows = [row for batch in self.batches(WEIGHTS_QUERY) for row in batch.to_pylist()]
+        try:
+            return ConfidenceWeights.from_rows((row["rating"], row["liked"], row["weight"]) for row in rows)
+        except InvalidModelError as error:
+            raise DataError(f"analytics.confidence_weights cannot be used: {error}") from error
+
+    def user_ids(self) -> NDArray[np.int64]:
+        """Return the ids int64[U], ascending, of all users; raises ServiceUnavailableError."""
+        parts = [batch.column("user_id").to_numpy() for batch in self.batches(USERS_QUERY)]
+        return np.concatenate(parts) if parts else np.empty(0, dtype=np.int64)
+
+    def batches(self, query: str) -> Iterator[pa.RecordBatch]:
+        """Yield the result of a query block by block; blocks without rows are left out."""
+        # Missing rows of a LEFT JOIN are NULL and not 0; text arrives as text.
+        settings = {"join_use_nulls": 1, "output_format_arrow_low_cardinality_as_dictionary": 0}
+        with (
+            explained(self._address),
+            self._client.query_arrow_stream(query, settings=settings, use_strings=True) as stream,
+        ):
+            for batch in stream:
+                if batch.num_rows:
+                    yield batch
+
+    def command(self, statement: str) -> Any:
+        """Run a statement and return its one value, if it has one."""
+        with explained(self._address):
+            return self._client.command(statement)
+
+    def insert(self, table: str, rows: pa.Table) -> None:
+        """Insert Arrow rows."""
+        with explained(self._address):
+            self._client.insert_arrow(table, rows)
+
+
+@contextmanager
+def explained(address: str) -> Iterator[None]:
+    """Turn the client's errors into ours, with the way out."""
+    try:
+        yield
+    except ClickHouseError as error:
+        code = getattr(error, "code", None)
+        if code in UNKNOWN_TABLE_CODES:
+            raise DataError(
+                f"a table is missing in the warehouse; run the pipeline first ({error})"
+            ) from error
+        if code in AUTHENTICATION_CODES:
+            raise ServiceUnavailableError(
+                "ClickHouse", address, "refused us", check="DATAFLIX_CLICKHOUSE_TRAINER_PASSWORD"
+            ) from error
+        if isinstance(error, OperationalError):
+            raise ServiceUnavailableError(
+                "ClickHouse",
+                address,
+                f"does not answer ({error})",
+                check="that it runs, and DATAFLIX_CLICKHOUSE_HOST and _PORT",
+            ) from error
+        raise ServiceUnavailableError("ClickHouse", address, f"failed: {error}", check="its log") from error
