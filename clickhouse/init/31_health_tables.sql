@@ -10,9 +10,7 @@ CREATE TABLE IF NOT EXISTS analytics.registry_versions
     decision_reason String,
     is_champion Bool,
     airflow_run_id String,
-    interactions_count Nullable(UInt64),
-    users_count Nullable(UInt64),
-    movies_count Nullable(UInt64)
+    promoted_at Nullable(DateTime64(6, 'UTC'))
 )
 ENGINE = MergeTree
 ORDER BY model_version;

@@ -22,13 +22,9 @@ final as (
         decision_reason,
         is_champion,
 
-        -- training data
-        interactions_count,
-        users_count,
-        movies_count,
-
         -- timestamps
-        registered_at
+        registered_at,
+        promoted_at
 
     from versions
 

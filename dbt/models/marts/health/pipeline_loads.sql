@@ -36,6 +36,7 @@ final as (
         ) as is_latest,
 
         -- timestamps
+        min(started_at) over (partition by run_id) as run_started_at,
         started_at,
         finished_at
 

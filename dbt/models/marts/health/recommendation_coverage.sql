@@ -1,6 +1,8 @@
 {{ config(materialized='view') }}
 
--- A view: the trainer writes recommendations after dbt has run.
+-- A view: the trainer writes recommendations after dbt has run. It works under
+-- the reader's settings, not ours: a film without a match may join to 0 as well
+-- as to NULL.
 
 with
 
@@ -43,10 +45,11 @@ final as (
         -- counts
         movies.ratings_count,
         coalesce(users_by_movie.users_count, 0) as users_count,
-        users_by_movie.best_rank,
+        nullIf(coalesce(users_by_movie.best_rank, 0), 0) as best_rank,
 
         -- booleans
-        cast(users_by_movie.users_count is not null as Bool) as is_recommended
+        cast(coalesce(users_by_movie.users_count, 0) > 0 as Bool)
+            as is_recommended
 
     from movies
 
