@@ -1,0 +1,120 @@
+"""The init files can be run again, say what they miss, and keep secrets out of sight."""
+
+from pathlib import Path
+
+import psycopg2
+import pytest
+from psycopg2.extensions import connection as Connection  # noqa: N812
+
+from dataflix_testkit import PostgresServer
+from stack import postgres as cluster
+from stack.errors import StackError
+
+INIT = Path(__file__).resolve().parents[1] / "init"
+SECRETS = {
+    "01_roles.sql": ["DATAFLIX_POSTGRES_BACKEND_PASSWORD", "DATAFLIX_POSTGRES_ELT_PASSWORD"],
+    "03_masking.sql": ["DATAFLIX_PII_KEY"],
+    "04_service_databases.sql": [
+        "DATAFLIX_POSTGRES_AIRFLOW_PASSWORD",
+        "DATAFLIX_POSTGRES_MLFLOW_PASSWORD",
+        "DATAFLIX_POSTGRES_SUPERSET_PASSWORD",
+    ],
+}
+
+
+def run(server: PostgresServer, file: str, environ: dict[str, str]) -> str:
+    return cluster.run_sql(
+        host=server.host,
+        port=server.port,
+        dbname=server.dbname,
+        password=server.environ["DATAFLIX_POSTGRES_ADMIN_PASSWORD"],
+        arguments=["-f", str(INIT / file)],
+        environ=environ,
+    )
+
+
+def catalog(connection: Connection) -> list[object]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT oid, relname, relacl::text FROM pg_class "
+            "WHERE relnamespace::regnamespace::text IN ('public', 'pii', 'masked') ORDER BY oid"
+        )
+        found: list[object] = list(cursor.fetchall())
+        cursor.execute("SELECT oid, rolname, rolconfig::text FROM pg_roles ORDER BY oid")
+        return found + cursor.fetchall()
+
+
+def test_running_all_again_changes_nothing(server: PostgresServer, admin: Connection) -> None:
+    with admin.cursor() as cursor:
+        cursor.execute("INSERT INTO public.users (username, email) VALUES ('ann', 'ann@example.org')")
+        cursor.execute("SELECT * FROM masked.users")
+        before = (cursor.fetchall(), catalog(admin))
+        for file in sorted(INIT.glob("*.sql")):
+            run(server, file.name, server.environ)
+        cursor.execute("SELECT * FROM masked.users")
+        assert (cursor.fetchall(), catalog(admin)) == before
+
+
+@pytest.mark.parametrize(
+    ("file", "variable"), [(file, variable) for file, variables in SECRETS.items() for variable in variables]
+)
+def test_a_missing_secret_is_named(server: PostgresServer, file: str, variable: str) -> None:
+    environ = {name: value for name, value in server.environ.items() if name != variable}
+    with pytest.raises(StackError, match=variable):
+        run(server, file, environ)
+
+
+@pytest.mark.parametrize(
+    ("key", "complaint"),
+    [
+        ("ab" * 31, "has 62 characters"),
+        ("zz" * 32, "must be 64 hexadecimal digits"),
+        ("ab" * 32, "not the key this database was masked with"),
+    ],
+)
+def test_a_wrong_key_is_refused(server: PostgresServer, key: str, complaint: str) -> None:
+    with pytest.raises(StackError, match=complaint) as refused:
+        run(server, "03_masking.sql", server.environ | {"DATAFLIX_PII_KEY": key})
+    assert key not in str(refused.value)
+
+
+def test_a_database_in_another_encoding_is_refused(server: PostgresServer, admin: Connection) -> None:
+    with admin.cursor() as cursor:
+        cursor.execute("CREATE DATABASE latin ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0")
+    try:
+        with pytest.raises(StackError, match="need UTF8"):
+            cluster.run_sql(
+                host=server.host,
+                port=server.port,
+                dbname="latin",
+                password=server.environ["DATAFLIX_POSTGRES_ADMIN_PASSWORD"],
+                arguments=["-f", str(INIT / "01_roles.sql")],
+                environ=server.environ,
+            )
+    finally:
+        with admin.cursor() as cursor:
+            cursor.execute("DROP DATABASE latin")
+
+
+def test_secrets_stay_out_of_output_and_log(server: PostgresServer, admin: Connection) -> None:
+    secrets = [server.environ[variable] for variables in SECRETS.values() for variable in variables]
+    log = server.data.parent / "postgres.log"
+    with admin.cursor() as cursor:
+        for setting in (
+            "log_statement = 'all'",
+            "log_min_error_statement = 'error'",
+            "log_min_duration_statement = 0",
+        ):
+            cursor.execute(f"ALTER SYSTEM SET {setting}")
+        cursor.execute("SELECT pg_reload_conf()")
+    try:
+        output = "".join(run(server, file, server.environ) for file in SECRETS)
+        with psycopg2.connect(server.dsn("postgres")) as connection, connection.cursor() as cursor:
+            cursor.execute("SELECT 'the log is on'")
+    finally:
+        with admin.cursor() as cursor:
+            cursor.execute("ALTER SYSTEM RESET ALL")
+            cursor.execute("SELECT pg_reload_conf()")
+    logged = log.read_text()
+    assert "the log is on" in logged
+    assert not [secret for secret in secrets if secret in output + logged]

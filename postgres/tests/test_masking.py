@@ -1,0 +1,152 @@
+"""Pseudonyms and masks are what they are said to be, whatever people are called."""
+
+import hashlib
+import hmac
+from io import StringIO
+
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+from psycopg2.extensions import connection as Connection  # noqa: N812
+
+# Postgres stores every character but NUL; surrogates are no characters.
+any_text = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=40)
+
+
+def pseudonym(key: bytes, kind: str, value: str) -> str:
+    # ASCII letters alone are folded, in Postgres by collation C.
+    folded = "".join(letter.lower() if letter.isascii() else letter for letter in value)
+    return hmac.new(key, f"{kind}:{folded}".encode(), hashlib.sha256).hexdigest()
+
+
+def masked_user(connection: Connection, columns: str) -> tuple[object, ...]:
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {columns} FROM masked.users")
+        rows = cursor.fetchall()
+    assert len(rows) == 1
+    return tuple(rows[0])
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(text=any_text)
+@example("")
+@example("İıß ΣΣ é e\u0301 \U0001d54f")
+@example("x" * 100)
+def test_hmac_in_sql_equals_hmac_in_python(admin: Connection, pii_key: bytes, text: str) -> None:
+    with admin.cursor() as cursor:
+        cursor.execute("SELECT pii.hmac_sha256(inner_block, outer_block, %s) FROM pii.hmac_key", (text,))
+        (hashed,) = cursor.fetchone() or ("",)
+    assert hashed == hmac.new(pii_key, text.encode(), hashlib.sha256).hexdigest()
+
+
+word = st.text(
+    st.characters(exclude_categories=["Cs", "Cc", "Z"], exclude_characters="@\0\x85\u180e"),
+    min_size=1,
+    max_size=20,
+)
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(username=word, mailbox=word)
+@example("Ann", "ANN")
+@example("É", "ñ")
+def test_users_get_pseudonyms_of_both_names(
+    admin: Connection, reader: Connection, pii_key: bytes, username: str, mailbox: str
+) -> None:
+    email = f"{mailbox}@Example.org"
+    with admin.cursor() as cursor:
+        cursor.execute("DELETE FROM public.users")
+        cursor.execute("INSERT INTO public.users (username, email) VALUES (%s, %s)", (username, email))
+    assert masked_user(reader, "username_hash, email_hash") == (
+        pseudonym(pii_key, "username", username),
+        pseudonym(pii_key, "email", email),
+    )
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(name=any_text)
+@example("")
+@example("J")
+@example("  Jane")
+def test_names_show_their_first_letter_and_never_their_length(
+    admin: Connection, reader: Connection, name: str
+) -> None:
+    with admin.cursor() as cursor:
+        cursor.execute("DELETE FROM public.users")
+        cursor.execute(
+            "INSERT INTO public.users (username, email, first_name, last_name) VALUES ('a', 'a@b', %s, %s)",
+            (name, name),
+        )
+    expected = name.lstrip(" ")[:1] + "***"
+    assert masked_user(reader, "first_name, last_name") == (expected, expected)
+
+
+def test_a_username_that_is_an_address_hashes_otherwise(admin: Connection, reader: Connection) -> None:
+    with admin.cursor() as cursor:
+        cursor.execute("INSERT INTO public.users (username, email) VALUES ('a@b', 'a@b')")
+    username_hash, email_hash = masked_user(reader, "username_hash, email_hash")
+    assert username_hash != email_hash
+
+
+def test_pseudonyms_follow_every_way_of_writing(
+    admin: Connection, backend: Connection, reader: Connection, pii_key: bytes
+) -> None:
+    with backend.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO users (username, email) SELECT 'user' || i, i || '@example.org' "
+            "FROM generate_series(1, 50) AS i"
+        )
+        cursor.copy_expert(
+            "COPY users (username, email) FROM STDIN", StringIO("copied\tcopied@example.org\n")
+        )
+        cursor.execute("UPDATE users SET email = 'new-' || email WHERE username LIKE 'user1%'")
+        cursor.execute(
+            "INSERT INTO users (user_id, username, email) SELECT user_id, 'x', 'x@y' FROM users "
+            "WHERE username = 'user2' ON CONFLICT (user_id) DO UPDATE SET username = 'renamed'"
+        )
+        cursor.execute("DELETE FROM users WHERE username = 'user3'")
+        cursor.execute("SELECT user_id, username, email FROM users ORDER BY user_id")
+        expected = [
+            (user_id, pseudonym(pii_key, "username", username), pseudonym(pii_key, "email", email))
+            for user_id, username, email in cursor.fetchall()
+        ]
+    with reader.cursor() as cursor:
+        cursor.execute("SELECT user_id, username_hash, email_hash FROM users ORDER BY user_id")
+        assert cursor.fetchall() == expected
+    with admin.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pii.user_pseudonyms")
+        assert cursor.fetchone() == (len(expected),)
+
+
+def test_a_user_without_pseudonym_is_seen_and_not_lost(admin: Connection, reader: Connection) -> None:
+    with admin.cursor() as cursor:
+        cursor.execute("INSERT INTO public.users (username, email) VALUES ('ann', 'ann@example.org')")
+        cursor.execute("DELETE FROM pii.user_pseudonyms")
+    assert masked_user(reader, "username_hash, email_hash") == (None, None)
+
+
+def test_the_other_views_show_all_there_is(
+    admin: Connection, backend: Connection, reader: Connection
+) -> None:
+    with backend.cursor() as cursor:
+        cursor.execute("INSERT INTO users (username, email) VALUES ('ann', 'ann@example.org')")
+        cursor.execute(
+            "INSERT INTO movies ("
+            "    title, genres, release_year, director, duration_minutes, description, imdb_id, tmdb_id"
+            ") VALUES ("
+            "    'Alien', '{Horror,Sci-Fi}', 1979, 'Ridley Scott', 117, 'In space.', 'tt0078748', 348"
+            ")"
+        )
+        cursor.execute(
+            "INSERT INTO watched_movies (user_id, movie_id) SELECT user_id, movie_id FROM users, movies"
+        )
+        cursor.execute("INSERT INTO ratings SELECT user_id, movie_id, 4.5, true FROM users, movies")
+    for table in ("movies", "watched_movies", "ratings"):
+        with admin.cursor() as cursor:
+            cursor.execute(f"SELECT * FROM public.{table}")
+            raw = cursor.fetchall()
+            raw_columns = [column.name for column in cursor.description or ()]
+        with reader.cursor() as cursor:
+            cursor.execute(f"SELECT * FROM masked.{table}")
+            assert cursor.fetchall() == raw
+            assert [column.name for column in cursor.description or ()] == raw_columns
+        assert len(raw) == 1
