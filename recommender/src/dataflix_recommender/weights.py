@@ -71,10 +71,13 @@ class ConfidenceWeights:
 
         Raises InvalidHistoryError when the table has no such combination.
         """
-        values = np.nan_to_num(np.asarray(ratings, dtype=np.float64), nan=0.0) * 2
+        values = np.asarray(ratings, dtype=np.float64) * 2
         codes = np.asarray(liked_codes, dtype=np.int64)
-        steps = np.clip(values, 0, RATING_STEPS - 1).astype(np.int64)
-        weights = np.where(steps == values, self._table[steps, codes], np.float32(np.nan))
+        only_watched = np.isnan(values)
+        steps = np.clip(np.where(only_watched, 0, values), 0, RATING_STEPS - 1).astype(np.int64)
+        # Step 0 means "only watched": nobody can give zero stars.
+        possible = only_watched | ((steps == values) & (steps > 0))
+        weights = np.where(possible, self._table[steps, codes], np.float32(np.nan))
         wrong = np.flatnonzero(np.isnan(weights))
         if len(wrong):
             raise InvalidHistoryError(

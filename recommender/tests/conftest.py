@@ -1,0 +1,78 @@
+"""Small models with known contents."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+
+from dataflix_recommender import ConfidenceWeights, Item, ItemCatalogue, Model, ModelInfo
+
+ModelFactory = Callable[..., Model]
+
+
+def build_model(
+    factors: np.ndarray, *, regularization: float = 0.5, alpha: float = 2.0, items: list[Item] | None = None
+) -> Model:
+    """A model over the given item factors; item ``i`` has movie id ``10 * (i + 1)``."""
+    size, width = factors.shape
+    if items is None:
+        items = [
+            Item(
+                movie_id=10 * (i + 1),
+                title=f"Film {i}",
+                genres=("Drama", "Crime")[: 1 + i % 2],
+                release_year=1950 + i if i % 3 else None,
+                ratings_count=i,
+                mean_rating=3.0 + (i % 4) / 2 if i else None,
+                bayesian_mean=3.0 + (i % 5) / 5,
+                trending_score=float(i % 6),
+            )
+            for i in range(size)
+        ]
+    info = ModelInfo(
+        trained_at=datetime(2026, 1, 2, 3, 4, tzinfo=UTC),
+        factors=width,
+        regularization=regularization,
+        alpha=alpha,
+        iterations=3,
+        seed=1,
+        n_users=5,
+        n_items=size,
+        n_interactions=50,
+        metrics={"ndcg@10": 0.25},
+        dataset={"sha256": "ab"},
+    )
+    ids = np.array([item.movie_id for item in items], dtype=np.int64)
+    return Model(info, ids, factors.astype(np.float32), ItemCatalogue.from_items(items), contract_weights())
+
+
+def contract_weights() -> ConfidenceWeights:
+    rows = [(0.0, "unknown", 0.5)]
+    for step in range(1, 11):
+        rating = step / 2
+        weight = 1 + (rating - 3) if rating >= 3 else 0.25 if rating == 2.5 else rating - 2.5
+        rows += [
+            (rating, "unknown", weight),
+            (rating, "liked", max(weight, 0) + 1),
+            (rating, "disliked", min(weight, 0) - 0.5),
+        ]
+    return ConfidenceWeights.from_rows(rows)
+
+
+@pytest.fixture(scope="session")
+def make_model() -> ModelFactory:
+    """Builds a model over given item factors."""
+    return build_model
+
+
+@pytest.fixture(scope="session")
+def model() -> Model:
+    """40 films, 6 factors."""
+    return build_model(np.random.default_rng(5).normal(size=(40, 6)))
+
+
+@pytest.fixture(scope="session")
+def weights() -> ConfidenceWeights:
+    """The weights as the warehouse defines them."""
+    return contract_weights()

@@ -1,0 +1,87 @@
+"""What the ``implicit`` library does to its callers must not come through to ours."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.sparse import csr_array, csr_matrix
+
+from dataflix_recommender import EMPTY_HISTORY, History, InvalidHistoryError, Model, recommend_many
+from dataflix_recommender.metrics import NO_ITEM
+
+
+def all_but(model: Model, left: int) -> History:
+    """A history of every film except the last ``left``."""
+    ids = model.item_ids[: model.size - left]
+    return History(ids, np.ones(len(ids)))
+
+
+def test_seen_films_do_not_fill_up_a_list_when_few_are_left(model: Model) -> None:
+    found = model.recommend(all_but(model, 3), 10)
+    assert {item.movie_id for item in found} == set(model.item_ids[-3:].tolist())
+    assert min(item.score for item in found) > -1e6
+    assert model.recommend(all_but(model, 0), 10) == []
+
+
+def test_a_list_longer_than_the_catalogue_is_not_padded(model: Model) -> None:
+    found = model.recommend(History([400], [1.0]), 10_000)
+    assert len(found) == model.size - 1
+    assert len({item.movie_id for item in found}) == model.size - 1
+
+
+def test_many_users_get_neither_padding_nor_seen_films(model: Model) -> None:
+    rows = np.zeros((3, model.size), dtype=np.float32)
+    rows[0, :38] = 1
+    rows[1, :] = 1
+    ranked, scores = recommend_many(model, csr_matrix(rows), 5)
+    assert set(ranked[0, :2]) == {38, 39}
+    assert (ranked[0, 2:] == NO_ITEM).all()
+    assert (ranked[1] == NO_ITEM).all()
+    assert np.isfinite(scores).all()
+
+
+@pytest.mark.parametrize("kind", [csr_matrix, csr_array])
+def test_both_kinds_of_sparse_rows_are_ranked_as_single_users_are(model: Model, kind: type) -> None:
+    generator = np.random.default_rng(1)
+    rows = np.where(generator.random((25, model.size)) < 0.2, generator.choice([-1.5, 0.25, 3], (25, 40)), 0)
+    rows[7] = 0
+    rows[8] = -np.abs(rows[9])
+    ranked, _ = recommend_many(model, kind(rows.astype(np.float32)), 6)
+    for row, places in zip(rows, ranked, strict=True):
+        seen = np.flatnonzero(row)
+        alone = model.recommend(History(model.item_ids[seen], row[seen]), 6, explain=False)
+        assert model.item_ids[places].tolist() == [item.movie_id for item in alone]
+
+
+def test_an_explicit_zero_is_refused_instead_of_counting_as_seen(model: Model) -> None:
+    stored_zero = csr_matrix(([1.0, 0.0], [2, 3], [0, 2]), shape=(1, model.size))
+    with pytest.raises(InvalidHistoryError, match="explicit zero"):
+        recommend_many(model, stored_zero, 5)
+
+
+def test_an_empty_user_gets_an_ordered_list_with_scores(model: Model) -> None:
+    found = model.recommend(EMPTY_HISTORY, 10)
+    scores = [item.score for item in found]
+    assert scores == sorted(scores, reverse=True)
+    assert scores[0] > 0
+    ranked, _ = recommend_many(model, csr_matrix((1, model.size), dtype=np.float32), 10)
+    assert model.item_ids[ranked[0]].tolist() == [item.movie_id for item in found]
+
+
+def test_nothing_eligible_gives_nothing_and_both_kinds_of_filter_go_together(model: Model) -> None:
+    history = History([10], [1.0])
+    assert model.recommend(history, 5, eligible=np.zeros(model.size, dtype=bool)) == []
+    some = model.item_ids <= 50
+    found = model.recommend(history, 5, eligible=some, exclude=[20, 30])
+    assert {item.movie_id for item in found} == {40, 50}
+
+
+def test_an_explanation_wants_no_more_than_the_one_user(model: Model) -> None:
+    assert model.contributions(History([10, 20], [1.0, 2.0]), [30]).shape == (1, 2)
+
+
+def test_the_gram_matrix_is_stored_so_that_no_first_user_pays_for_it(model: Model, tmp_path: Path) -> None:
+    model.save(tmp_path / "artifact")
+    loaded = Model.load(tmp_path / "artifact")
+    assert isinstance(loaded.gram.base, np.memmap)
+    np.testing.assert_allclose(loaded.gram, loaded.item_factors.T @ loaded.item_factors, rtol=1e-4)

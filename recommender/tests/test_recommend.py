@@ -1,0 +1,235 @@
+"""What a list may hold: the best that are left, each once, with a reason."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dataflix_recommender import (
+    EMPTY_HISTORY,
+    ConfidenceWeights,
+    History,
+    InvalidHistoryError,
+    InvalidModelError,
+    Item,
+    Model,
+    UnknownMovieError,
+)
+from dataflix_recommender.ranking import top_k
+
+events = st.lists(
+    st.tuples(
+        st.integers(1, 60).map(lambda n: 10 * n),  # films above 400 are unknown to the model
+        st.sampled_from([None, 0.5, 1.5, 2.5, 3.0, 4.5, 5.0]),
+        st.sampled_from([None, True, False]),
+    ).filter(lambda event: event[1] is not None or event[2] is None),
+    max_size=45,
+    unique_by=lambda event: event[0],
+)
+
+
+@given(data=st.data(), size=st.integers(1, 60), k=st.integers(1, 70))
+def test_top_k_is_what_sorting_everything_gives(data: st.DataObject, size: int, k: int) -> None:
+    # Few distinct values, so that ties at the cut are common.
+    scores = np.array(data.draw(st.lists(st.integers(-3, 3), min_size=size, max_size=size)), dtype=np.float32)
+    allowed = np.array(data.draw(st.lists(st.booleans(), min_size=size, max_size=size)))
+    expected = sorted((i for i in range(size) if allowed[i]), key=lambda i: (-scores[i], i))[:k]
+    assert top_k(scores, k, allowed).tolist() == expected
+
+
+@given(
+    events=events,
+    n=st.integers(1, 50),
+    exclude=st.sets(st.integers(1, 60).map(lambda n: 10 * n)),
+    eligible=st.lists(st.booleans(), min_size=40, max_size=40).map(np.array),
+)
+@settings(deadline=None)
+def test_a_list_is_the_best_of_what_is_left(
+    model: Model, events: list, n: int, exclude: set[int], eligible: np.ndarray
+) -> None:
+    history = History.from_events(events, model.weights)
+    found = model.recommend(history, n, exclude=exclude, eligible=eligible)
+    left = {
+        int(movie)
+        for movie, may in zip(model.item_ids, eligible, strict=True)
+        if may and movie not in exclude and movie not in history.movie_ids
+    }
+    movies = [item.movie_id for item in found]
+    assert len(movies) == len(set(movies)) == min(n, len(left))
+    assert set(movies) <= left
+    assert [item.rank for item in found] == list(range(1, len(found) + 1))
+    scores = [item.score for item in found]
+    assert np.isfinite(scores).all()
+    assert scores == sorted(scores, reverse=True)
+    factor = model.fold_in(history)
+    truth = model.score(factor) if factor.any() else model.popularity
+    rest = [truth[model.positions([movie])[0]] for movie in left - set(movies)]
+    assert not rest or not scores or max(rest) <= scores[-1] + 1e-6
+
+
+def test_a_rating_changes_the_next_answer(model: Model) -> None:
+    before = [item.movie_id for item in model.recommend(History([10, 20], [3.0, 1.0]), 5)]
+    liked = before[0]
+    after = [item.movie_id for item in model.recommend(History([10, 20, liked], [3.0, 1.0, 3.0]), 5)]
+    assert liked not in after
+    assert after != before[1:]
+
+
+def test_reasons_name_the_films_that_count_most(make_model) -> None:
+    titles = ["Alien", "Aliens", "Notting Hill", "Predator", "Love Actually"]
+    factors = np.array([[1, 0], [0.9, 0], [0, 1], [0.95, 0], [0, 0.9]])
+    model = make_model(factors, items=[Item(i, title) for i, title in enumerate(titles, 1)])
+    history = History.from_events([(1, 5.0, None), (2, 4.5, None), (3, 3.0, None)], model.weights)
+    first, second = model.recommend(history, 2)
+    assert first.movie_id == 4
+    assert first.reason.kind == "because_you_rated"
+    assert first.reason.text == "Because you rated Alien 5★ and Aliens 4.5★"
+    assert [item.title for item in first.reason.because] == ["Alien", "Aliens"]
+    assert second.reason.text == "Because you rated Notting Hill 3★"
+    assert first.reason.to_dict()["because"][0] == {
+        "movie_id": 1,
+        "title": "Alien",
+        "rating": 5.0,
+        "contribution": first.reason.because[0].contribution,
+    }
+
+
+@pytest.mark.parametrize(
+    ("events", "text"),
+    [
+        ([(1, None, None)], "Because you watched Alien"),
+        ([(1, 4.0, None), (2, None, None)], "Because you rated Alien 4★ and watched Aliens"),
+    ],
+)
+def test_reasons_tell_watched_from_rated(make_model, events: list, text: str) -> None:
+    items = [Item(1, "Alien"), Item(2, "Aliens"), Item(3, "Predator")]
+    model = make_model(np.array([[1.0], [0.9], [0.8]]), items=items)
+    assert model.recommend(History.from_events(events, model.weights), 1)[0].reason.text == text
+
+
+def test_a_film_unlike_everything_is_called_different(make_model) -> None:
+    items = [Item(1, "Alien"), Item(2, "Opposite")]
+    model = make_model(np.array([[1.0], [-1.0]]), items=items)
+    (only,) = model.recommend(History([1], [3.0], [5.0]), 5)
+    assert only.reason.kind == "different"
+    assert only.reason.because == ()
+
+
+def test_reasons_can_be_left_out(model: Model) -> None:
+    assert all(item.reason is None for item in model.recommend(History([10], [1.0]), 5, explain=False))
+    assert all(item.reason is None for item in model.recommend(EMPTY_HISTORY, 5, explain=False))
+
+
+def popular_model(make_model) -> Model:
+    items = [
+        Item(1, "Loved", (), None, 329, 4.3, 4.25, 0.0),
+        Item(2, "Current", (), None, 5, 3.0, 3.0, 9.0),
+        Item(3, "Middling", (), None, 1, 3.0, 3.1, 0.0),
+        Item(4, "Unrated", (), None, 0, None, 3.5, 0.0),
+        Item(5, "Watched lately", (), None, 0, None, 3.5, 3.0),
+    ]
+    return make_model(np.eye(5), items=items)
+
+
+def test_somebody_unknown_gets_popular_and_trending_films_with_the_reason(make_model) -> None:
+    found = popular_model(make_model).recommend(EMPTY_HISTORY, 10)
+    assert {item.movie_id: item.reason.text for item in found} == {
+        2: "Trending: 3.0 on average from 5 ratings",
+        1: "Popular: 4.3 on average from 329 ratings",
+        3: "Popular: 3.0 on average from 1 rating",
+        5: "Trending: watched lately",
+        4: "Not rated yet",
+    }
+    assert found[-1].movie_id == 4
+
+
+def test_somebody_with_dislikes_only_gets_popular_films_without_them(make_model) -> None:
+    found = popular_model(make_model).recommend(History([1], [-2.0], [0.5]), 10)
+    assert found[0].movie_id == 2
+    assert 1 not in {item.movie_id for item in found}
+    assert found[0].reason.kind == "trending"
+
+
+def test_popular_and_trending_leave_out_films_without_ground(make_model) -> None:
+    model = popular_model(make_model)
+    assert model.popular(10) == [(1, pytest.approx(4.25)), (3, pytest.approx(3.1)), (2, 3.0)]
+    assert model.trending(10) == [(2, 9.0), (5, 3.0)]
+
+
+def test_similar_is_cosine_without_the_film_itself(make_model) -> None:
+    model = make_model(np.array([[2.0, 0.0], [1.0, 1.0], [0.0, 5.0], [0.0, 0.0], [-1.0, 0.0]]))
+    similar = model.similar(10, 10)
+    assert [movie for movie, _ in similar] == [20, 30, 50]
+    assert [score for _, score in similar] == pytest.approx([0.5**0.5, 0, -1], abs=1e-6)
+
+
+def test_a_film_that_nobody_knows_has_no_neighbours(make_model) -> None:
+    model = make_model(np.array([[1.0], [0.0]]))
+    assert model.similar(20, 5) == []
+    assert model.similar(10, 5) == []
+    with pytest.raises(UnknownMovieError, match="movie 11 "):
+        model.similar(11, 5)
+
+
+@pytest.mark.parametrize("n", [0, -1])
+def test_a_list_of_nothing_is_refused(model: Model, n: int) -> None:
+    for ask in (
+        lambda: model.recommend(EMPTY_HISTORY, n),
+        lambda: model.popular(n),
+        lambda: model.similar(10, n),
+    ):
+        with pytest.raises(ValueError, match="at least 1"):
+            ask()
+
+
+@pytest.mark.parametrize("mask", [np.ones(3, dtype=bool), np.ones(40)])
+def test_a_mask_of_another_shape_or_type_is_refused(model: Model, mask: np.ndarray) -> None:
+    with pytest.raises(ValueError, match="eligible must be"):
+        model.recommend(EMPTY_HISTORY, 5, eligible=mask)
+
+
+def test_histories_that_cannot_be_are_refused(weights: ConfidenceWeights) -> None:
+    with pytest.raises(InvalidHistoryError, match="movie 3 stands twice"):
+        History([3, 4, 3], [1, 1, 1])
+    with pytest.raises(InvalidHistoryError, match="one length"):
+        History([3, 4], [1])
+    for weight in (0, np.nan, np.inf):
+        with pytest.raises(InvalidHistoryError, match="movie 4 has weight"):
+            History([3, 4], [1, weight])
+    for rating in (0.0, 5.5, 3.3, -1.0, float("inf")):
+        for liked in (True, None):
+            with pytest.raises(InvalidHistoryError, match="half steps"):
+                History.from_events([(1, rating, liked)], weights)
+
+
+@pytest.mark.parametrize(
+    ("rating", "liked", "weight"),
+    [
+        (None, None, 0.5),
+        (5.0, None, 3.0),
+        (2.5, None, 0.25),
+        (0.5, None, -2.0),
+        (1.0, True, 1.0),
+        (5.0, False, -0.5),
+    ],
+)
+def test_weights_are_looked_up(
+    weights: ConfidenceWeights, rating: float | None, liked: bool | None, weight: float
+) -> None:
+    assert weights.weight(rating, liked) == weight
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [],
+        [(3.0, "unknown", 0.0)],
+        [(3.0, "unknown", float("nan"))],
+        [(3.3, "unknown", 1.0)],
+        [(3.0, "perhaps", 1.0)],
+        [(3.0, "liked", 1.0), (3.0, "liked", 2.0)],
+    ],
+)
+def test_unusable_weights_are_refused(rows: list) -> None:
+    with pytest.raises(InvalidModelError):
+        ConfidenceWeights.from_rows(rows)
