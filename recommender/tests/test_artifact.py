@@ -1,6 +1,7 @@
 """The artifact on disk: what was saved is what is loaded, and a damaged one is never served from."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,8 @@ import pytest
 
 from dataflix_recommender import ArtifactError, History, InvalidModelError, Item, ItemCatalogue, Model
 from dataflix_recommender.artifact import read_manifest, write_artifact
+
+ModelFactory = Callable[..., Model]
 
 FILES = (
     "manifest.json",
@@ -136,7 +139,7 @@ def test_a_failed_write_leaves_nothing(model: Model, tmp_path: Path, monkeypatch
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_catalogue_without_any_genre_survives_the_disk(make_model, tmp_path: Path) -> None:
+def test_a_catalogue_without_any_genre_survives_the_disk(make_model: ModelFactory, tmp_path: Path) -> None:
     bare = make_model(np.eye(3), items=[Item(i, "") for i in (1, 2, 3)])
     bare.save(tmp_path / "artifact")
     loaded = Model.load(tmp_path / "artifact")
@@ -150,6 +153,6 @@ def test_titles_keep_their_letters() -> None:
     assert [catalogue.title(i) for i in range(4)] == titles
 
 
-def test_a_model_without_items_is_refused(make_model) -> None:
+def test_a_model_without_items_is_refused(make_model: ModelFactory) -> None:
     with pytest.raises(InvalidModelError, match="at least one item"):
         make_model(np.zeros((0, 3)), items=[])

@@ -1,5 +1,7 @@
 """Fold-in and explanation: the convention of ``implicit``, and contributions that add up."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,6 +11,7 @@ from scipy.sparse import csr_matrix
 
 from dataflix_recommender import EMPTY_HISTORY, History, Model, UnknownMovieError
 
+ModelFactory = Callable[..., Model]
 WEIGHTS = (-2.5, -2.0, -0.5, 0.25, 0.5, 1.0, 2.5, 4.0)
 histories = st.lists(
     st.tuples(st.integers(1, 40), st.sampled_from(WEIGHTS)), max_size=25, unique_by=lambda event: event[0]
@@ -84,7 +87,7 @@ def test_contributions_to_an_unknown_film_are_refused(model: Model) -> None:
         model.contributions(History([10], [1.0]), [20, 7])
 
 
-def test_heavy_users_with_near_equal_films_still_have_a_solution(make_model) -> None:
+def test_heavy_users_with_near_equal_films_still_have_a_solution(make_model: ModelFactory) -> None:
     # 2,000 almost identical films: the system is as ill-conditioned as data can make it.
     generator = np.random.default_rng(0)
     factors = np.ones((2000, 16)) + generator.normal(scale=1e-3, size=(2000, 16))

@@ -1,5 +1,7 @@
 """What a list may hold: the best that are left, each once, with a reason."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -13,9 +15,14 @@ from dataflix_recommender import (
     InvalidModelError,
     Item,
     Model,
+    Reason,
+    Recommendation,
     UnknownMovieError,
 )
 from dataflix_recommender.ranking import top_k
+
+ModelFactory = Callable[..., Model]
+Event = tuple[int, float | None, bool | None]
 
 events = st.lists(
     st.tuples(
@@ -26,6 +33,11 @@ events = st.lists(
     max_size=45,
     unique_by=lambda event: event[0],
 )
+
+
+def reason_of(item: Recommendation) -> Reason:
+    assert item.reason is not None
+    return item.reason
 
 
 @given(data=st.data(), size=st.integers(1, 60), k=st.integers(1, 70))
@@ -45,7 +57,7 @@ def test_top_k_is_what_sorting_everything_gives(data: st.DataObject, size: int, 
 )
 @settings(deadline=None)
 def test_a_list_is_the_best_of_what_is_left(
-    model: Model, events: list, n: int, exclude: set[int], eligible: np.ndarray
+    model: Model, events: list[Event], n: int, exclude: set[int], eligible: np.ndarray
 ) -> None:
     history = History.from_events(events, model.weights)
     found = model.recommend(history, n, exclude=exclude, eligible=eligible)
@@ -75,22 +87,22 @@ def test_a_rating_changes_the_next_answer(model: Model) -> None:
     assert after != before[1:]
 
 
-def test_reasons_name_the_films_that_count_most(make_model) -> None:
+def test_reasons_name_the_films_that_count_most(make_model: ModelFactory) -> None:
     titles = ["Alien", "Aliens", "Notting Hill", "Predator", "Love Actually"]
     factors = np.array([[1, 0], [0.9, 0], [0, 1], [0.95, 0], [0, 0.9]])
     model = make_model(factors, items=[Item(i, title) for i, title in enumerate(titles, 1)])
     history = History.from_events([(1, 5.0, None), (2, 4.5, None), (3, 3.0, None)], model.weights)
     first, second = model.recommend(history, 2)
     assert first.movie_id == 4
-    assert first.reason.kind == "because_you_rated"
-    assert first.reason.text == "Because you rated Alien 5★ and Aliens 4.5★"
-    assert [item.title for item in first.reason.because] == ["Alien", "Aliens"]
-    assert second.reason.text == "Because you rated Notting Hill 3★"
-    assert first.reason.to_dict()["because"][0] == {
+    assert reason_of(first).kind == "because_you_rated"
+    assert reason_of(first).text == "Because you rated Alien 5★ and Aliens 4.5★"
+    assert [item.title for item in reason_of(first).because] == ["Alien", "Aliens"]
+    assert reason_of(second).text == "Because you rated Notting Hill 3★"
+    assert reason_of(first).to_dict()["because"][0] == {
         "movie_id": 1,
         "title": "Alien",
         "rating": 5.0,
-        "contribution": first.reason.because[0].contribution,
+        "contribution": reason_of(first).because[0].contribution,
     }
 
 
@@ -101,18 +113,18 @@ def test_reasons_name_the_films_that_count_most(make_model) -> None:
         ([(1, 4.0, None), (2, None, None)], "Because you rated Alien 4★ and watched Aliens"),
     ],
 )
-def test_reasons_tell_watched_from_rated(make_model, events: list, text: str) -> None:
+def test_reasons_tell_watched_from_rated(make_model: ModelFactory, events: list[Event], text: str) -> None:
     items = [Item(1, "Alien"), Item(2, "Aliens"), Item(3, "Predator")]
     model = make_model(np.array([[1.0], [0.9], [0.8]]), items=items)
-    assert model.recommend(History.from_events(events, model.weights), 1)[0].reason.text == text
+    assert reason_of(model.recommend(History.from_events(events, model.weights), 1)[0]).text == text
 
 
-def test_a_film_unlike_everything_is_called_different(make_model) -> None:
+def test_a_film_unlike_everything_is_called_different(make_model: ModelFactory) -> None:
     items = [Item(1, "Alien"), Item(2, "Opposite")]
     model = make_model(np.array([[1.0], [-1.0]]), items=items)
     (only,) = model.recommend(History([1], [3.0], [5.0]), 5)
-    assert only.reason.kind == "different"
-    assert only.reason.because == ()
+    assert reason_of(only).kind == "different"
+    assert reason_of(only).because == ()
 
 
 def test_reasons_can_be_left_out(model: Model) -> None:
@@ -120,7 +132,7 @@ def test_reasons_can_be_left_out(model: Model) -> None:
     assert all(item.reason is None for item in model.recommend(EMPTY_HISTORY, 5, explain=False))
 
 
-def popular_model(make_model) -> Model:
+def popular_model(make_model: ModelFactory) -> Model:
     items = [
         Item(1, "Loved", (), None, 329, 4.3, 4.25, 0.0),
         Item(2, "Current", (), None, 5, 3.0, 3.0, 9.0),
@@ -128,12 +140,13 @@ def popular_model(make_model) -> Model:
         Item(4, "Unrated", (), None, 0, None, 3.5, 0.0),
         Item(5, "Watched lately", (), None, 0, None, 3.5, 3.0),
     ]
-    return make_model(np.eye(5), items=items)
+    model: Model = make_model(np.eye(5), items=items)
+    return model
 
 
-def test_somebody_unknown_gets_popular_and_trending_films_with_the_reason(make_model) -> None:
+def test_somebody_unknown_gets_popular_and_trending_films_with_the_reason(make_model: ModelFactory) -> None:
     found = popular_model(make_model).recommend(EMPTY_HISTORY, 10)
-    assert {item.movie_id: item.reason.text for item in found} == {
+    assert {item.movie_id: reason_of(item).text for item in found} == {
         2: "Trending: 3.0 on average from 5 ratings",
         1: "Popular: 4.3 on average from 329 ratings",
         3: "Popular: 3.0 on average from 1 rating",
@@ -143,27 +156,27 @@ def test_somebody_unknown_gets_popular_and_trending_films_with_the_reason(make_m
     assert found[-1].movie_id == 4
 
 
-def test_somebody_with_dislikes_only_gets_popular_films_without_them(make_model) -> None:
+def test_somebody_with_dislikes_only_gets_popular_films_without_them(make_model: ModelFactory) -> None:
     found = popular_model(make_model).recommend(History([1], [-2.0], [0.5]), 10)
     assert found[0].movie_id == 2
     assert 1 not in {item.movie_id for item in found}
-    assert found[0].reason.kind == "trending"
+    assert reason_of(found[0]).kind == "trending"
 
 
-def test_popular_and_trending_leave_out_films_without_ground(make_model) -> None:
+def test_popular_and_trending_leave_out_films_without_ground(make_model: ModelFactory) -> None:
     model = popular_model(make_model)
     assert model.popular(10) == [(1, pytest.approx(4.25)), (3, pytest.approx(3.1)), (2, 3.0)]
     assert model.trending(10) == [(2, 9.0), (5, 3.0)]
 
 
-def test_similar_is_cosine_without_the_film_itself(make_model) -> None:
+def test_similar_is_cosine_without_the_film_itself(make_model: ModelFactory) -> None:
     model = make_model(np.array([[2.0, 0.0], [1.0, 1.0], [0.0, 5.0], [0.0, 0.0], [-1.0, 0.0]]))
     similar = model.similar(10, 10)
     assert [movie for movie, _ in similar] == [20, 30, 50]
     assert [score for _, score in similar] == pytest.approx([0.5**0.5, 0, -1], abs=1e-6)
 
 
-def test_a_film_that_nobody_knows_has_no_neighbours(make_model) -> None:
+def test_a_film_that_nobody_knows_has_no_neighbours(make_model: ModelFactory) -> None:
     model = make_model(np.array([[1.0], [0.0]]))
     assert model.similar(20, 5) == []
     assert model.similar(10, 5) == []
@@ -230,6 +243,6 @@ def test_weights_are_looked_up(
         [(3.0, "liked", 1.0), (3.0, "liked", 2.0)],
     ],
 )
-def test_unusable_weights_are_refused(rows: list) -> None:
+def test_unusable_weights_are_refused(rows: list[tuple[float, str, float]]) -> None:
     with pytest.raises(InvalidModelError):
         ConfidenceWeights.from_rows(rows)
