@@ -1,0 +1,149 @@
+"""What the marts must hold, computed from the present source rows without any of the project's SQL."""
+
+import math
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+
+# The project's vars, on purpose a second time: a changed constant must be changed here as well.
+PRIOR_STRENGTH = 10
+HALF_LIFE_SECONDS = 30 * 86400
+MIDDLE_OF_SCALE = 2.75
+
+Key = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Rating:
+    """A present rating."""
+
+    stars: float
+    liked: bool | None
+    rated_at: datetime
+
+
+@dataclass(frozen=True)
+class Source:
+    """The present rows of the source."""
+
+    users: set[int]
+    genres: dict[int, list[str]]
+    watched: dict[Key, datetime]
+    ratings: dict[Key, Rating]
+
+    def known(self, key: Key) -> bool:
+        """Say whether both the user and the film of an event are there."""
+        return key[0] in self.users and key[1] in self.genres
+
+    def known_ratings(self) -> dict[Key, Rating]:
+        """Return the ratings whose user and film are there."""
+        return {key: rating for key, rating in self.ratings.items() if self.known(key)}
+
+    def known_watches(self) -> dict[Key, datetime]:
+        """Return the views whose user and film are there."""
+        return {key: at for key, at in self.watched.items() if self.known(key)}
+
+    def last_events(self) -> dict[Key, datetime]:
+        """Return for each known pair the later of rating and view."""
+        events = dict(self.known_watches())
+        for key, rating in self.known_ratings().items():
+            events[key] = max(events.get(key, rating.rated_at), rating.rated_at)
+        return events
+
+
+def weight(rating: Rating | None) -> float:
+    """Return the confidence weight of a verdict; None is a film that was only watched."""
+    if rating is None:
+        return 0.5
+    if rating.stars >= 3:
+        base = 1 + (rating.stars - 3)
+    elif rating.stars == 2.5:
+        base = 0.25
+    else:
+        base = -(2.5 - rating.stars)
+    if rating.liked is None:
+        return base
+    return max(base, 0) + 1 if rating.liked else min(base, 0) - 0.5
+
+
+def matrix(source: Source) -> dict[Key, tuple[float, datetime]]:
+    """Return weight and last event of each entry of the matrix."""
+    ratings = source.known_ratings()
+    return {key: (weight(ratings.get(key)), at) for key, at in source.last_events().items()}
+
+
+@dataclass(frozen=True)
+class MovieRatings:
+    """One film's row of ratings_aggregated."""
+
+    ratings_count: int
+    watches_count: int
+    events_count: int
+    mean_rating: float | None
+    bayesian_mean: float
+
+
+def movie_ratings(source: Source) -> dict[int, MovieRatings]:
+    """Return the aggregates of every film, rated or not."""
+    stars: dict[int, list[float]] = defaultdict(list)
+    for (_, movie_id), rating in source.known_ratings().items():
+        stars[movie_id].append(rating.stars)
+    watches = Counter(movie_id for _, movie_id in source.known_watches())
+    events = Counter(movie_id for _, movie_id in source.last_events())
+    everything = [star for movie_stars in stars.values() for star in movie_stars]
+    overall = float(np.mean(everything)) if everything else MIDDLE_OF_SCALE
+    rows = {}
+    for movie_id in source.genres:
+        own = np.asarray(stars[movie_id], dtype=np.float64)
+        rows[movie_id] = MovieRatings(
+            ratings_count=own.size,
+            watches_count=watches[movie_id],
+            events_count=events[movie_id],
+            mean_rating=float(own.mean()) if own.size else None,
+            bayesian_mean=float((PRIOR_STRENGTH * overall + own.sum()) / (PRIOR_STRENGTH + own.size)),
+        )
+    return rows
+
+
+def trending(source: Source, now: datetime) -> dict[int, float]:
+    """Return the time-decayed score of every film that has an event."""
+    events = source.last_events()
+    newest = max((at for at in events.values() if at <= now), default=now)
+    scores: dict[int, float] = defaultdict(float)
+    for (_, movie_id), at in events.items():
+        # Whole seconds, as the clock of the decay ticks.
+        age = max(math.floor(newest.timestamp()) - math.floor(at.timestamp()), 0)
+        scores[movie_id] += 0.5 ** (age / HALF_LIFE_SECONDS)
+    return dict(scores)
+
+
+@dataclass(frozen=True)
+class Genre:
+    """One genre's row of genre_popularity."""
+
+    movies_count: int
+    events_count: int
+    mean_rating: float | None
+    popularity_share: float
+
+
+def genres(source: Source) -> dict[str, Genre]:
+    """Return the totals of each genre; a film counts for each of its genres."""
+    movies: dict[str, set[int]] = defaultdict(set)
+    for movie_id, names in source.genres.items():
+        for name in names or ["Unclassified"]:
+            movies[name].add(movie_id)
+    seen = [movie_id for _, movie_id in source.last_events()]
+    events = {name: sum(movie_id in ids for movie_id in seen) for name, ids in movies.items()}
+    rows = {}
+    for name, ids in movies.items():
+        stars = [rating.stars for (_, movie_id), rating in source.known_ratings().items() if movie_id in ids]
+        rows[name] = Genre(
+            movies_count=len(ids),
+            events_count=events[name],
+            mean_rating=float(np.mean(stars)) if stars else None,
+            popularity_share=events[name] / sum(events.values()) if sum(events.values()) else 0.0,
+        )
+    return rows

@@ -1,0 +1,67 @@
+"""Rows for the raw tables, with defaults for all that a test does not care about."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+MADE_AT = datetime(2024, 1, 1, tzinfo=UTC)
+HASH = "0" * 64
+
+
+def user(user_id: int, **columns: Any) -> dict[str, Any]:
+    """Return a row of raw.users."""
+    defaults = {
+        "user_id": user_id,
+        "username_hash": HASH,
+        "email_hash": HASH,
+        "first_name": "A***",
+        "last_name": "***",
+        "city": None,
+        "state": None,
+        "country": None,
+        "birth_year": None,
+        "created_at": MADE_AT,
+    }
+    return _row(defaults, columns)
+
+
+def movie(movie_id: int, **columns: Any) -> dict[str, Any]:
+    """Return a row of raw.movies."""
+    defaults = {
+        "movie_id": movie_id,
+        "title": f"Film {movie_id}",
+        "genres": ["Drama"],
+        "release_year": None,
+        "director": None,
+        "duration_minutes": None,
+        "description": None,
+        "imdb_id": None,
+        "tmdb_id": None,
+        "created_at": MADE_AT,
+    }
+    return _row(defaults, columns)
+
+
+def watch(user_id: int, movie_id: int, **columns: Any) -> dict[str, Any]:
+    """Return a row of raw.watched_movies."""
+    return _row({"user_id": user_id, "movie_id": movie_id, "watched_at": MADE_AT}, columns)
+
+
+def rating(user_id: int, movie_id: int, stars: float, **columns: Any) -> dict[str, Any]:
+    """Return a row of raw.ratings."""
+    defaults = {"user_id": user_id, "movie_id": movie_id, "rating": stars, "liked": None, "rated_at": MADE_AT}
+    return _row(defaults, columns)
+
+
+def _row(defaults: Mapping[str, Any], columns: Mapping[str, Any]) -> dict[str, Any]:
+    load = {
+        "updated_at": MADE_AT,
+        "_version": 1,
+        "_is_deleted": 0,
+        "_extracted_at": datetime.now(UTC),
+        "_run_id": "test",
+    }
+    row = {**defaults, **load}
+    unknown = columns.keys() - row.keys()
+    assert not unknown, f"no such columns: {unknown}"
+    return {**row, **columns}

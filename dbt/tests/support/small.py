@@ -1,0 +1,63 @@
+"""A small warehouse with everything that goes wrong in a large one: late versions, deletions, strays."""
+
+import random
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from . import raw
+from .expected import Key, Rating, Source
+from .warehouse import RAW_TABLES, Warehouse
+
+START = datetime(2023, 1, 1, tzinfo=UTC)
+SPAN_US = 400 * 86400 * 10**6
+# Events whose user, or whose film, is not loaded.
+STRAYS: list[Key] = [(900, 1), (1, 9000)]
+DELETED_USERS, DELETED_MOVIES = (50, 51), (60,)
+GENRES = ("Drama", "Comedy", "Horror", "War")
+
+
+def load(warehouse: Warehouse) -> Source:
+    """Fill raw with three loads: rows, then newer versions, then deletions. Their parts stay unmerged."""
+    for table in RAW_TABLES:
+        warehouse.command(f"SYSTEM STOP MERGES raw.{table}")
+    dice = random.Random(20240229)  # a fixed seed: the same warehouse every time
+    users = {u: raw.user(u, state=dice.choice(["CA", "NY", None])) for u in range(1, 41)}
+    movies = {m: raw.movie(m, genres=dice.sample(GENRES, k=dice.randint(0, 3))) for m in range(1, 26)}
+    # Users 39 and 40 do nothing, nobody knows films 24 and 25.
+    pairs = [(u, m) for u in users for m in movies if u <= 38 and m <= 23]
+    ratings = {key: _rating(dice) for key in [*dice.sample(pairs, k=400), *STRAYS]}
+    watched = {key: _moment(dice) for key in [*dice.sample(pairs, k=400), *STRAYS]}
+
+    warehouse.insert("users", [*users.values(), *map(raw.user, DELETED_USERS)])
+    warehouse.insert("movies", [*movies.values(), *map(raw.movie, DELETED_MOVIES)])
+    warehouse.insert("ratings", [rating_row(key, rating) for key, rating in ratings.items()])
+    warehouse.insert("watched_movies", [raw.watch(*key, watched_at=at) for key, at in watched.items()])
+
+    changed = dice.sample(sorted(ratings), k=60)
+    ratings |= {key: _rating(dice) for key in changed}
+    warehouse.insert("ratings", [rating_row(key, ratings[key], _version=2) for key in changed])
+    # An older version that arrives late must not win.
+    warehouse.insert("ratings", [raw.rating(*key, 0.5, _version=1) for key in changed[:20]])
+
+    gone = {"_version": 3, "_is_deleted": 1}
+    unrated = dice.sample([key for key in sorted(ratings) if key not in STRAYS], k=40)
+    warehouse.insert("ratings", [rating_row(key, ratings.pop(key), **gone) for key in unrated])
+    unwatched = dice.sample([key for key in sorted(watched) if key not in STRAYS], k=40)
+    rows = [raw.watch(*key, watched_at=watched.pop(key), **gone) for key in unwatched]
+    warehouse.insert("watched_movies", rows)
+    warehouse.insert("users", [raw.user(user_id, **gone) for user_id in DELETED_USERS])
+    warehouse.insert("movies", [raw.movie(movie_id, **gone) for movie_id in DELETED_MOVIES])
+    return Source(set(users), {m: row["genres"] for m, row in movies.items()}, watched, ratings)
+
+
+def rating_row(key: Key, rating: Rating, **columns: Any) -> dict[str, Any]:
+    """Return a row of raw.ratings."""
+    return raw.rating(*key, rating.stars, liked=rating.liked, rated_at=rating.rated_at, **columns)
+
+
+def _moment(dice: random.Random) -> datetime:
+    return START + timedelta(microseconds=dice.randrange(SPAN_US))
+
+
+def _rating(dice: random.Random) -> Rating:
+    return Rating(dice.randint(1, 10) / 2, dice.choice([None, None, True, False]), _moment(dice))

@@ -1,0 +1,160 @@
+"""The models of the small warehouse, against values computed without the project's SQL."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from .support import expected
+from .support.expected import Key, Rating
+from .support.warehouse import RAW_TABLES, Built, Warehouse
+
+PAIR = ("user_id", "movie_id")
+
+
+def _aware(moment: datetime) -> datetime:
+    return moment.replace(tzinfo=UTC)
+
+
+def _ratings(warehouse: Warehouse, table: str) -> dict[Key, Rating]:
+    rows = warehouse.table(table, *PAIR)
+    return {key: Rating(row["rating"], row["is_liked"], _aware(row["rated_at"])) for key, row in rows.items()}
+
+
+def _watches(warehouse: Warehouse, table: str) -> dict[Key, datetime]:
+    return {key: _aware(row["watched_at"]) for key, row in warehouse.table(table, *PAIR).items()}
+
+
+def _close(wanted: float | None) -> Any:
+    return None if wanted is None else pytest.approx(wanted, rel=1e-12)
+
+
+def test_build_passes_and_warns_of_strays_only(built: Built) -> None:
+    assert built.result.exit_code == 0, built.result.output
+    assert built.result.named("warn") == {"assert_no_event_is_held_back"}
+    strays = [key for key in [*built.source.ratings, *built.source.watched] if not built.source.known(key)]
+    assert built.result.failures["assert_no_event_is_held_back"] == len(strays) > 0
+
+
+def test_staging_shows_the_newest_version_of_what_is_not_deleted(built: Built) -> None:
+    [(every_version,)] = built.warehouse.rows("SELECT count() FROM raw.ratings")
+    assert every_version > len(built.source.ratings), "the raw rows were merged: the test shows nothing"
+    assert _ratings(built.warehouse, "stg_ratings") == built.source.ratings
+    assert _watches(built.warehouse, "stg_watched_movies") == built.source.watched
+    assert built.warehouse.table("stg_users", "user_id").keys() == built.source.users
+    assert built.warehouse.table("stg_movies", "movie_id").keys() == built.source.genres.keys()
+
+
+def test_facts_hold_every_event_of_known_users_and_films(built: Built) -> None:
+    ratings = _ratings(built.warehouse, "fct_ratings")
+    assert ratings == built.source.known_ratings()
+    assert _watches(built.warehouse, "fct_watches") == built.source.known_watches()
+    watches = built.warehouse.table("fct_watches", *PAIR)
+    assert {key for key, row in watches.items() if row["is_rated"]} == watches.keys() & ratings.keys()
+
+
+def test_matrix_holds_the_weight_and_last_event_of_each_pair(built: Built) -> None:
+    rows = built.warehouse.table("user_item_matrix", *PAIR)
+    found = {key: (row["weight"], _aware(row["last_event_at"])) for key, row in rows.items()}
+    assert found == expected.matrix(built.source)
+
+
+def test_confidence_weights_are_the_definition(built: Built) -> None:
+    liked = {"unknown": None, "liked": True, "disliked": False}
+    rows = built.warehouse.table("confidence_weights", "rating", "liked")
+    assert len(rows) == 31
+    for (stars, opinion), row in rows.items():
+        rating = Rating(stars, liked[opinion], datetime.now(UTC)) if stars else None
+        assert row["weight"] == expected.weight(rating) != 0
+
+
+def test_ratings_are_aggregated_for_every_film(built: Built) -> None:
+    rows = built.warehouse.table("ratings_aggregated", "movie_id")
+    wanted = expected.movie_ratings(built.source)
+    assert rows.keys() == wanted.keys()
+    for movie_id, row in rows.items():
+        want = wanted[movie_id]
+        counts = (row["ratings_count"], row["watches_count"], row["events_count"])
+        assert counts == (want.ratings_count, want.watches_count, want.events_count)
+        assert row["mean_rating"] == _close(want.mean_rating)
+        assert row["bayesian_mean"] == _close(want.bayesian_mean)
+
+
+def test_trending_films_are_ranked_by_decayed_events(built: Built) -> None:
+    rows = built.warehouse.table("trending_movies", "movie_id")
+    wanted = expected.trending(built.source, datetime.now(UTC))
+    # Scores are rounded to six decimals.
+    assert {m: row["trending_score"] for m, row in rows.items()} == pytest.approx(wanted, abs=6e-7)
+    ranked = sorted(rows.values(), key=lambda row: int(row["rank"]))
+    assert [row["rank"] for row in ranked] == list(range(1, len(rows) + 1))
+    scores = [row["trending_score"] for row in ranked]
+    assert scores == sorted(scores, reverse=True)
+
+
+def test_genres_share_the_events_of_their_films(built: Built) -> None:
+    rows = built.warehouse.table("genre_popularity", "genre")
+    wanted = expected.genres(built.source)
+    assert rows.keys() == wanted.keys() >= {"Drama", "Unclassified"}
+    for name, row in rows.items():
+        want = wanted[name]
+        assert (row["movies_count"], row["events_count"]) == (want.movies_count, want.events_count)
+        assert row["mean_rating"] == _close(want.mean_rating)
+        assert row["popularity_share"] == _close(want.popularity_share)
+
+
+def test_users_carry_region_and_activity_but_no_pseudonym(built: Built) -> None:
+    rows = built.warehouse.table("dim_users", "user_id")
+    assert rows.keys() == built.source.users
+    assert not {"username_hash", "email_hash", "first_name", "last_name"} & set(rows[1])
+    last_events = built.source.last_events()
+    for user_id, row in rows.items():
+        assert row["ratings_count"] == sum(user == user_id for user, _ in built.source.known_ratings())
+        assert row["watches_count"] == sum(user == user_id for user, _ in built.source.known_watches())
+        latest = max((at for (user, _), at in last_events.items() if user == user_id), default=None)
+        assert row["last_event_at"] == (latest and latest.replace(tzinfo=None))
+    assert rows[40]["last_event_at"] is None, "a user without events must join to NULL, not to 1970"
+
+
+def test_columns_in_the_warehouse_are_those_in_the_docs(built: Built) -> None:
+    manifest = built.warehouse.manifest()
+    for node in [*manifest.models.values(), *manifest.sources.values()]:
+        table = f"{node['schema']}.{node['name']}"
+        query = f"SELECT name, type, comment FROM system.columns WHERE database || '.' || table = '{table}'"
+        found = {name: (kind, comment) for name, kind, comment in built.warehouse.rows(query)}
+        assert found.keys() == node["columns"].keys(), table
+        for name, column in node["columns"].items():
+            assert column["data_type"] in (None, found[name][0]), f"{table}.{name}"
+            if node["resource_type"] == "model":
+                assert found[name][1] == column["description"], f"{table}.{name}"
+
+
+def test_readers_see_the_marts(built: Built) -> None:
+    models = built.warehouse.manifest().models
+    for name in (name for name, node in models.items() if node["access"] == "public"):
+        query = f"SELECT count() FROM analytics.{name}"
+        assert built.warehouse.rows_as_reader(query) == built.warehouse.rows(query)
+
+
+def test_views_mean_the_same_to_every_reader(built: Built) -> None:
+    """Joins in a view follow the reader's settings, and ClickHouse's default joins a missing row to 0."""
+    models = built.warehouse.manifest().models
+    views = [name for name, node in models.items() if node["config"]["materialized"] == "view"]
+    assert "stg_ratings" in views
+    for view in views:
+        query = f"SELECT * FROM analytics.{view} ORDER BY ALL SETTINGS join_use_nulls = "
+        assert built.warehouse.rows(query + "0") == built.warehouse.rows(query + "1"), view
+
+
+def test_docs_and_freshness_run_against_the_warehouse(built: Built) -> None:
+    docs = built.warehouse.dbt("docs", "generate")
+    assert docs.exit_code == 0, docs.output
+    catalogue = built.warehouse.artifact("catalog.json")
+    models = built.warehouse.manifest().models.values()
+    assert catalogue["nodes"].keys() == {node["unique_id"] for node in models}
+    assert not catalogue["errors"]
+
+    fresh = built.warehouse.dbt("source", "freshness", "--select", "source:raw")
+    assert fresh.exit_code == 0, fresh.output
+    results = built.warehouse.artifact("sources.json")["results"]
+    statuses = {row["unique_id"]: row["status"] for row in results}
+    assert statuses == {f"source.dataflix.raw.{table}": "pass" for table in RAW_TABLES}
