@@ -1,0 +1,1 @@
+"""What `scripts/setup_superset.py` does, one concern a module."""

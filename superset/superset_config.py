@@ -1,0 +1,137 @@
+"""Superset's settings, from the DATAFLIX_ variables of the environment.
+
+Superset reads this module at its start, from the folder that PYTHONPATH names, and takes over every name in
+capitals. A missing or unusable variable ends the start with a message that names it.
+"""
+
+import os
+from datetime import timedelta
+from pathlib import Path
+from urllib.parse import quote
+
+_MAX_PORT = 65535
+
+# Superset encrypts with it and signs sessions; shorter ones could be searched through.
+_MIN_SECRET_LENGTH = 16
+
+
+def _required(name: str) -> str:
+    value = os.environ.get(name, "")
+    if not value:
+        raise SystemExit(f"{name} is not set; run.sh writes it to .env and hands it over.")
+    return value
+
+
+def _port(name: str, default: int) -> int:
+    value = os.environ.get(name, str(default))
+    if not (value.isdecimal() and 1 <= int(value) <= _MAX_PORT):
+        raise SystemExit(f"{name} must be a port, a whole number from 1 to {_MAX_PORT}; it is {value!r}.")
+    return int(value)
+
+
+def _secret_key() -> str:
+    value = _required("DATAFLIX_SUPERSET_SECRET_KEY")
+    if len(value) < _MIN_SECRET_LENGTH:
+        raise SystemExit(f"DATAFLIX_SUPERSET_SECRET_KEY must have {_MIN_SECRET_LENGTH} characters or more.")
+    return value
+
+
+def _metadata_uri() -> str:
+    password = quote(_required("DATAFLIX_POSTGRES_SUPERSET_PASSWORD"), safe="")
+    host = os.environ.get("DATAFLIX_POSTGRES_HOST", "127.0.0.1")
+    return (
+        f"postgresql+psycopg2://superset:{password}@{host}:{_port('DATAFLIX_POSTGRES_PORT', 5432)}/superset"
+    )
+
+
+def _seconds(**duration: float) -> int:
+    return int(timedelta(**duration).total_seconds())
+
+
+_HOME = Path(_required("DATAFLIX_HOME")) / "superset"
+
+# --- What it is, and where it keeps things ---
+APP_NAME = "Dataflix"
+SECRET_KEY = _secret_key()
+SQLALCHEMY_DATABASE_URI = _metadata_uri()
+# A restart of Postgres costs one new connection instead of an error page.
+SQLALCHEMY_ENGINE_OPTIONS = {"pool_pre_ping": True}
+# Otherwise a migration would replace the log settings of the process it runs in.
+ALEMBIC_SKIP_LOG_CONFIG = True
+LOG_FORMAT = "time=%(asctime)s level=%(levelname)s logger=%(name)s message=%(message)s"
+
+# --- Who may see what: nobody anything without logging in ---
+PUBLIC_ROLE_LIKE = None
+AUTH_USER_REGISTRATION = False
+WTF_CSRF_ENABLED = True
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+PERMANENT_SESSION_LIFETIME = timedelta(days=1)
+# Counted in the memory of the one server process; guards the log-in, not the charts of a dashboard.
+RATELIMIT_ENABLED = True
+RATELIMIT_STORAGE_URI = "memory://"
+RATELIMIT_APPLICATION = None
+AUTH_RATE_LIMITED = True
+AUTH_RATE_LIMIT = "10 per minute"
+
+# --- Security headers. The browser may talk to this server alone: no map tiles, fonts or usage pixels ---
+TALISMAN_ENABLED = True
+TALISMAN_CONFIG = {
+    "content_security_policy": {
+        "base-uri": ["'self'"],
+        "default-src": ["'self'"],
+        "img-src": ["'self'", "blob:", "data:"],
+        "worker-src": ["'self'", "blob:"],
+        "connect-src": ["'self'"],
+        "object-src": "'none'",
+        "style-src": ["'self'", "'unsafe-inline'"],
+        "font-src": ["'self'", "data:"],
+        "script-src": ["'self'", "'strict-dynamic'"],
+        "frame-ancestors": ["'self'"],
+        "form-action": ["'self'"],
+    },
+    "content_security_policy_nonce_in": ["script-src"],
+    # The server listens on 127.0.0.1 and speaks plain HTTP; whoever puts it behind TLS turns these on.
+    "force_https": False,
+    "session_cookie_secure": False,
+}
+ENABLE_CORS = False
+THEME_FONT_URL_ALLOWED_DOMAINS: list[str] = []
+
+# --- What people can do ---
+FEATURE_FLAGS = {
+    "DASHBOARD_VIRTUALIZATION": False,
+    "DRILL_BY": True,
+    "DRILL_TO_DETAIL": True,
+    "ALERT_REPORTS": False,
+    "EMBEDDED_SUPERSET": False,
+    "ENABLE_TEMPLATE_PROCESSING": False,
+    "ESCAPE_MARKDOWN_HTML": True,
+}
+ROW_LIMIT = 5_000
+SAMPLES_ROW_LIMIT = 1_000
+NATIVE_FILTER_DEFAULT_ROW_LIMIT = 1_000
+FILTER_SELECT_ROW_LIMIT = 1_000
+DEFAULT_SQLLAB_LIMIT = 1_000
+DISPLAY_MAX_ROW = 10_000
+# The most that any query may bring into the server's memory.
+SQL_MAX_ROW = 50_000
+TABLE_VIZ_MAX_ROW_SERVER = 50_000
+# A dashboard query that takes longer than this is a mistake; gunicorn gives up at the same time.
+SUPERSET_WEBSERVER_TIMEOUT = _seconds(minutes=1)
+SQLLAB_TIMEOUT = _seconds(seconds=30)
+
+# --- Caches, in files, so that they survive a restart and cost no memory ---
+_FILE_CACHE = {"CACHE_TYPE": "FileSystemCache", "CACHE_THRESHOLD": 1_000}
+CACHE_CONFIG = _FILE_CACHE | {
+    "CACHE_DIR": str(_HOME / "cache"),
+    "CACHE_DEFAULT_TIMEOUT": _seconds(minutes=5),
+}
+# Ten people on one dashboard cost one query, and nobody sees numbers older than a minute.
+DATA_CACHE_CONFIG = _FILE_CACHE | {
+    "CACHE_DIR": str(_HOME / "data-cache"),
+    "CACHE_DEFAULT_TIMEOUT": _seconds(minutes=1),
+}
+
+# --- No queue: nothing here runs in the background ---
+CELERY_CONFIG = None
