@@ -11,6 +11,9 @@ CREATE ROLE IF NOT EXISTS transformer;
 GRANT SELECT ON raw.* TO transformer;
 GRANT SELECT, INSERT, ALTER, CREATE TABLE, CREATE VIEW, DROP TABLE, DROP VIEW, TRUNCATE, OPTIMIZE ON analytics.* TO transformer;
 
+-- dbt's unit tests read their expected rows from a temporary table.
+GRANT CREATE TEMPORARY TABLE ON *.* TO transformer;
+
 CREATE ROLE IF NOT EXISTS recommendation_writer;
 GRANT SELECT ON analytics.* TO recommendation_writer;
 GRANT INSERT, CREATE TABLE, DROP TABLE, TRUNCATE ON analytics.recommendations* TO recommendation_writer;

@@ -1,196 +1,78 @@
 """The ASGI application: ClickHouse's HTTP interface."""
 
-import asyncio
-import json
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
+import time
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 
-from dataflix_clickhouse import requests, statements
-from dataflix_clickhouse.bodies import Body, ClientGoneError, Receive
-from dataflix_clickhouse.engine import Engine, Handle, Outcome, quote
-from dataflix_clickhouse.errors import ErrorCode, QueryError
-from dataflix_clickhouse.execution import Execution
-from dataflix_clickhouse.sessions import Sessions
-from dataflix_clickhouse.statements import Shape, Statement
-from dataflix_clickhouse.users import Account, Authenticator
+from dataflix_clickhouse import forms
+from dataflix_clickhouse.bodies import Body, Receive, read_up_to
+from dataflix_clickhouse.engine import Engine
+from dataflix_clickhouse.errors import ClientGoneError, QueryError
+from dataflix_clickhouse.handler import Handler
+from dataflix_clickhouse.requests import Request
+from dataflix_clickhouse.responses import Responder, Send
+from dataflix_clickhouse.users import Authenticator
 
 log = logging.getLogger(__name__)
 
-Send = Callable[[dict[str, Any]], Awaitable[None]]
-
-# ClickHouse's max_query_size: a statement's own text, an insert's data not counted.
-MAX_QUERY_BYTES = 262_144
-# ClickHouse's buffer_size: a result up to this size is sent whole, with its final counts and a real status.
-RESPONSE_BUFFER_BYTES = 1 << 20
-# Statements at work at a time; further ones wait for a thread.
-MAX_QUERIES = 32
-
-_CONTENT_TYPES = {
-    "TabSeparated": "text/tab-separated-values; charset=UTF-8",
-    "TSV": "text/tab-separated-values; charset=UTF-8",
-    "CSV": "text/csv; charset=UTF-8; header=absent",
-    "CSVWithNames": "text/csv; charset=UTF-8; header=present",
-    "JSON": "application/json; charset=UTF-8",
-    "JSONCompact": "application/json; charset=UTF-8",
-    "JSONEachRow": "application/x-ndjson; charset=UTF-8",
-    "Native": "application/octet-stream",
-}
+_HEALTH = ("/ping", "/replicas_status")
+_METHODS = ("GET", "HEAD", "POST")
+_NO_HANDLE = (
+    "There is no handle {path}\n\nUse /ping for health checks, and POST / or GET /?query=... for queries.\n"
+)
 
 
 class Application:
     """Answers requests with one engine."""
 
-    def __init__(
-        self, engine: Engine, authenticator: Authenticator, timezone: str, display_name: str
-    ) -> None:
-        self._engine = engine
+    def __init__(self, engine: Engine, authenticator: Authenticator, spool_dir: Path) -> None:
+        """Answer from this engine; large answers that wait for their end are kept in `spool_dir`."""
         self._authenticator = authenticator
-        self._sessions = Sessions(lambda _: engine.handle())
-        self._pool = ThreadPoolExecutor(MAX_QUERIES, thread_name_prefix="query")
-        self._common = [(b"x-clickhouse-server-display-name", display_name.encode())]
-        self._timezone = timezone
+        self._handler = Handler(engine)
+        self._spool_dir = spool_dir
+        name, timezone = engine.admin("SELECT hostName(), timezone()").data.split()
+        self._common = [(b"x-clickhouse-server-display-name", name), (b"x-clickhouse-timezone", timezone)]
+
+    def close(self) -> None:
+        """End what is left of the requests, so that the engine can be closed."""
+        self._handler.close()
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         """Answer one request."""
-        if scope["type"] != "http":
-            return
+        responder = Responder(send, self._common, self._spool_dir)
         path, method = scope["path"], scope["method"]
-        if path in ("/ping", "/replicas_status") or (
-            path == "/" and not scope["query_string"] and method == "GET"
-        ):
-            await self._send(send, HTTPStatus.OK, b"Ok.\n", [])
-            return
-        if path not in ("/", "/query"):
-            await self._send(send, HTTPStatus.NOT_FOUND, f"There is no handle {path}\n".encode(), [])
-            return
-        try:
-            await self._query(scope, receive, send)
-        except ClientGoneError:
-            log.info("client went away")
-
-    async def _query(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
-        query_id = ""
-        try:
-            request = requests.parse(scope)
-            query_id = request.query_id
-            account = self._authenticator.check(*request.credentials)
-            await self._run(request, account, receive, send)
-        except QueryError as error:
-            log.info("query_id=%s error=%d", query_id, error.code)
-            headers = [
-                (b"x-clickhouse-exception-code", str(error.code).encode()),
-                (b"x-clickhouse-query-id", query_id.encode("latin-1", "replace")),
-            ]
-            await self._send(send, error.status, error.text.encode(errors="surrogateescape"), headers)
-
-    async def _run(self, request: requests.Request, account: Account, receive: Receive, send: Send) -> None:
-        body = Body(receive, request.headers.get("content-encoding", ""))
-        statement = await self._statement(request, body)
-        with self._sessions.handle(account.name, request) as handle:
-            await asyncio.get_running_loop().run_in_executor(self._pool, _prepare, handle, request, account)
-            execution = Execution(self._engine, handle, self._pool, request.query_id)
-            if statement.shape is Shape.INSERT_DATA:
-                await execution.insert(statement, body.chunks(), request.params)
-                results = _nothing()
-            else:
-                results = execution.output(statement, request.default_format, request.params)
-            await self._answer(request, statement, execution, results, send)
-
-    async def _statement(self, request: requests.Request, body: Body) -> Statement:
-        text = request.arguments.get("query", "")
-        if text and not text.endswith("\n"):
-            text += "\n"
-        head = await body.head(MAX_QUERY_BYTES)
-        text += head.decode(errors="surrogateescape")
-        insert = statements.parse_insert(text)
-        if insert is not None:
-            body.push_back(
-                text[insert.data_start :]
-                .lstrip(" \t")
-                .removeprefix("\r")
-                .removeprefix("\n")
-                .encode(errors="surrogateescape")
-            )
-            return insert
-        if len(head) > MAX_QUERY_BYTES:
-            raise QueryError(ErrorCode.SYNTAX_ERROR, "Max query size exceeded. (SYNTAX_ERROR)")
-        return statements.parse(text)
-
-    async def _answer(
-        self,
-        request: requests.Request,
-        statement: Statement,
-        execution: Execution,
-        results: AsyncIterator[bytes],
-        send: Send,
-    ) -> None:
-        name = statement.format or request.default_format
-        buffered = bytearray()
-        started = False
-        async for chunk in results:
-            if started:
-                await send({"type": "http.response.body", "body": chunk, "more_body": True})
-                continue
-            buffered += chunk
-            if len(buffered) > RESPONSE_BUFFER_BYTES and not request.waits_for_end:
-                await self._start(send, HTTPStatus.OK, self._headers(request, name, execution.outcome))
-                await send({"type": "http.response.body", "body": bytes(buffered), "more_body": True})
-                started = True
-        if started:
-            await send({"type": "http.response.body", "body": b""})
+        is_greeting = path == "/" and method in ("GET", "HEAD") and not scope["query_string"]
+        if method not in _METHODS:
+            await responder.text(HTTPStatus.METHOD_NOT_ALLOWED, f"Use {', '.join(_METHODS)}.\n")
+        elif path in _HEALTH or is_greeting:
+            await responder.text(HTTPStatus.OK, "Ok.\n")
+        elif path not in ("/", "/query"):
+            await responder.text(HTTPStatus.NOT_FOUND, _NO_HANDLE.format(path=path))
         else:
-            await self._send(
-                send, HTTPStatus.OK, bytes(buffered), self._headers(request, name, execution.outcome)
-            )
+            await self._query(scope, receive, responder)
 
-    def _headers(
-        self, request: requests.Request, name: str, outcome: Outcome | None
-    ) -> list[tuple[bytes, bytes]]:
-        return [
-            (b"content-type", _CONTENT_TYPES.get(name, "text/plain; charset=UTF-8").encode()),
-            (b"x-clickhouse-format", name.encode()),
-            (b"x-clickhouse-query-id", request.query_id.encode("latin-1", "replace")),
-            (b"x-clickhouse-timezone", self._timezone.encode()),
-            (b"x-clickhouse-summary", _summary(outcome)),
-        ]
-
-    async def _start(self, send: Send, status: HTTPStatus, headers: list[tuple[bytes, bytes]]) -> None:
-        await send(
-            {"type": "http.response.start", "status": status.value, "headers": [*self._common, *headers]}
-        )
-
-    async def _send(
-        self, send: Send, status: HTTPStatus, body: bytes, headers: list[tuple[bytes, bytes]]
-    ) -> None:
-        await self._start(send, status, [*headers, (b"content-length", str(len(body)).encode())])
-        await send({"type": "http.response.body", "body": body})
-
-
-def _prepare(handle: Handle, request: requests.Request, account: Account) -> None:
-    if request.database:
-        name = request.database.replace("\\", "\\\\").replace("`", "\\`")
-        handle.run(f"USE `{name}`")
-    settings = {**request.settings, "log_comment": request.query_id}
-    handle.run("SET " + ", ".join(f"{name} = {quote(value)}" for name, value in settings.items()))
-
-
-async def _nothing() -> AsyncIterator[bytes]:
-    for chunk in ():
-        yield chunk
-
-
-def _summary(outcome: Outcome | None) -> bytes:
-    counts = {
-        "read_rows": outcome.read_rows if outcome else 0,
-        "read_bytes": outcome.read_bytes if outcome else 0,
-        "written_rows": outcome.written_rows if outcome else 0,
-        "written_bytes": outcome.written_bytes if outcome else 0,
-        "total_rows_to_read": 0,
-        "result_rows": outcome.result_rows if outcome else 0,
-        "result_bytes": outcome.result_bytes if outcome else 0,
-        "elapsed_ns": outcome.elapsed_ns if outcome else 0,
-    }
-    return json.dumps({name: str(value) for name, value in counts.items()}).encode()
+    async def _query(self, scope: dict[str, Any], receive: Receive, responder: Responder) -> None:
+        started = time.monotonic()
+        user, query_id, result = "", "", "ok"
+        try:
+            request = Request.of(scope)
+            query_id = request.query_id
+            account = self._authenticator.check(request.credentials)
+            user = account.name
+            body = Body(receive, request.headers.get("content-encoding", ""))
+            content_type = request.headers.get("content-type", "")
+            if forms.is_form(content_type):
+                form = forms.fields(content_type, await read_up_to(body.plain(), forms.MAX_FORM_BYTES))
+                request = Request.of(scope, form, query_id)
+            request.check_supported(account)
+            result = await self._handler.handle(request, account, body, responder)
+        except QueryError as error:
+            result = f"error_{error.code}"
+            await responder.error(error, query_id)
+        except ClientGoneError:
+            result = "client_gone"
+        finally:
+            elapsed_ms = int((time.monotonic() - started) * 1000)
+            log.info("query user=%s query_id=%r result=%s elapsed_ms=%d", user, query_id, result, elapsed_ms)

@@ -1,5 +1,6 @@
 """Request bodies, read as they come and decompressed on the way."""
 
+import asyncio
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Protocol
@@ -7,94 +8,120 @@ from typing import Any, Protocol
 import lz4.frame
 import zstandard
 
-from dataflix_clickhouse.errors import ErrorCode, QueryError
+from dataflix_clickhouse.error_codes import ErrorCode
+from dataflix_clickhouse.errors import ClientGoneError, refused
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 
+# What the engine itself can undo in FROM INFILE, by the name in Content-Encoding.
+ENGINE_ENCODINGS = {
+    "": "none",
+    "identity": "none",
+    "br": "br",
+    "bz2": "bz2",
+    "deflate": "deflate",
+    "gzip": "gzip",
+    "lz4": "lz4",
+    "snappy": "snappy",
+    "xz": "xz",
+    "zstd": "zstd",
+}
+# zlib: a gzip header is expected, with the largest window.
+_GZIP_WINDOW = 31
 
-class ClientGoneError(Exception):
-    """The client closed the connection before its request was answered."""
 
-
-class Decompressor(Protocol):
-    """What zlib, zstandard and lz4 have in common."""
-
+class _Decompressor(Protocol):
     def decompress(self, data: bytes, /) -> bytes: ...
 
 
-_WINDOW_GZIP = 31
-
-
-def decompressor(encoding: str) -> Decompressor | None:
-    """Return what undoes a Content-Encoding; None when there is nothing to undo.
-
-    Raises:
-        QueryError: the encoding is not supported.
-    """
-    match encoding.strip().lower():
+def _decompressor(encoding: str) -> _Decompressor | None:
+    match encoding:
         case "" | "identity":
             return None
-        case "gzip" | "x-gzip":
-            return zlib.decompressobj(_WINDOW_GZIP)
+        case "gzip":
+            return zlib.decompressobj(_GZIP_WINDOW)
         case "deflate":
             return zlib.decompressobj()
         case "zstd":
             return zstandard.ZstdDecompressor().decompressobj()
         case "lz4":
-            return lz4.frame.LZ4FrameDecompressor()  # type: ignore[no-any-return]
-        case unknown:
-            raise QueryError(
-                ErrorCode.NOT_IMPLEMENTED, f"Unknown compression method: {unknown}. (NOT_IMPLEMENTED)"
+            decompressor: _Decompressor = lz4.frame.LZ4FrameDecompressor()
+            return decompressor
+        case _:
+            raise refused(
+                ErrorCode.NOT_IMPLEMENTED,
+                f"A body in {encoding} can only be an insert's data, with the statement in the URL.",
             )
 
 
 class Body:
-    """A request's body. What has been looked at can be put back."""
+    """A request's body."""
 
     def __init__(self, receive: Receive, encoding: str) -> None:
-        self._receive = receive
-        self._decompressor = decompressor(encoding)
-        self._pushed_back = b""
-        self._more = True
-
-    def push_back(self, data: bytes) -> None:
-        """Let the next reader have this first."""
-        self._pushed_back = data + self._pushed_back
-
-    async def head(self, limit: int) -> bytes:
-        """Read until there are more than `limit` bytes or the body ends; returns all that was read."""
-        head = bytearray()
-        async for chunk in self.chunks():
-            head += chunk
-            if len(head) > limit:
-                break
-        return bytes(head)
-
-    async def chunks(self) -> AsyncIterator[bytes]:
-        """Yield the rest of the body.
+        """Take the body that `receive` gives, compressed as Content-Encoding says.
 
         Raises:
-            ClientGoneError: the client went away before the end.
-            QueryError: the body is not what its Content-Encoding says.
+            QueryError: nobody knows the encoding.
         """
-        if self._pushed_back:
-            data, self._pushed_back = self._pushed_back, b""
-            yield data
-        while self._more:
+        self.encoding = encoding.strip().lower()
+        if self.encoding not in ENGINE_ENCODINGS:
+            raise refused(ErrorCode.NOT_IMPLEMENTED, f"Unknown compression method: {encoding}.")
+        self._receive = receive
+        self._is_read = asyncio.Event()
+
+    async def raw(self) -> AsyncIterator[bytes]:
+        """Yield the body as it was sent.
+
+        Raises:
+            ClientGoneError: the client went away before its end.
+        """
+        while not self._is_read.is_set():
             message = await self._receive()
             if message["type"] == "http.disconnect":
                 raise ClientGoneError
-            self._more = message.get("more_body", False)
-            data = self._plain(message.get("body", b""))
-            if data:
+            if not message.get("more_body", False):
+                self._is_read.set()
+            if data := message.get("body", b""):
                 yield data
 
-    def _plain(self, data: bytes) -> bytes:
-        if self._decompressor is None or not data:
-            return data
-        try:
-            return self._decompressor.decompress(data)
-        except (zlib.error, zstandard.ZstdError, RuntimeError, EOFError) as error:
-            raise QueryError(
-                ErrorCode.CANNOT_READ_ALL_DATA, f"Cannot decompress the request's body: {error}."
-            ) from error
+    async def plain(self) -> AsyncIterator[bytes]:
+        """Yield the body, decompressed.
+
+        Raises:
+            ClientGoneError: the client went away before its end.
+            QueryError: the body is not what its Content-Encoding says, or only the engine knows that.
+        """
+        decompressor = _decompressor(self.encoding)
+        async for data in self.raw():
+            try:
+                out = data if decompressor is None else decompressor.decompress(data)
+            except (zlib.error, zstandard.ZstdError, RuntimeError, EOFError) as error:
+                raise refused(
+                    ErrorCode.CANNOT_READ_ALL_DATA, f"Cannot decompress the body: {error}."
+                ) from error
+            if out:
+                yield out
+
+    async def client_gone(self) -> None:
+        """Return when the client closes its connection after having sent the whole body."""
+        await self._is_read.wait()
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+
+
+async def read_up_to(body: AsyncIterator[bytes], limit: int) -> bytes:
+    """Read until there are more than `limit` bytes or the body ends, and return all that was read."""
+    data = bytearray()
+    async for chunk in body:
+        data += chunk
+        if len(data) > limit:
+            break
+    return bytes(data)
+
+
+async def with_head(head: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Yield what has been read already, then the rest."""
+    if head:
+        yield head
+    async for chunk in rest:
+        yield chunk

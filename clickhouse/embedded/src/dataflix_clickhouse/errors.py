@@ -1,67 +1,24 @@
-"""Errors with ClickHouse's own codes, texts and HTTP statuses."""
+"""What can go wrong, with ClickHouse's own codes and texts."""
 
 import re
-from enum import IntEnum
 from http import HTTPStatus
+
+from dataflix_clickhouse.error_codes import ErrorCode, http_status
 
 
 class SettingsError(Exception):
-    """A setting is missing or cannot be used."""
+    """A setting, or a file it names, is missing or cannot be used."""
 
 
 class DataDirError(Exception):
     """The data folder cannot be used."""
 
 
-class ErrorCode(IntEnum):
-    """The engine's error codes that the server itself raises or turns into a status of their own."""
-
-    BAD_ARGUMENTS = 36
-    CANNOT_PARSE_TEXT = 6
-    CANNOT_READ_ALL_DATA = 33
-    NOT_IMPLEMENTED = 48
-    UNKNOWN_TABLE = 60
-    SYNTAX_ERROR = 62
-    UNKNOWN_FORMAT = 73
-    UNKNOWN_DATABASE = 81
-    UNKNOWN_SETTING = 115
-    TIMEOUT_EXCEEDED = 159
-    READONLY = 164
-    UNKNOWN_USER = 192
-    REQUIRED_PASSWORD = 194
-    TOO_MANY_SIMULTANEOUS_QUERIES = 202
-    SOCKET_TIMEOUT = 209
-    MEMORY_LIMIT_EXCEEDED = 241
-    UNKNOWN_TYPE_OF_QUERY = 78
-    SESSION_NOT_FOUND = 372
-    SESSION_IS_LOCKED = 373
-    QUERY_WAS_CANCELLED = 394
-    ACCESS_DENIED = 497
-    AUTHENTICATION_FAILED = 516
-    UNKNOWN_EXCEPTION = 1002
+class ClientGoneError(Exception):
+    """The client closed its connection before it was answered."""
 
 
-_STATUS = {
-    ErrorCode.REQUIRED_PASSWORD: HTTPStatus.UNAUTHORIZED,
-    ErrorCode.UNKNOWN_USER: HTTPStatus.FORBIDDEN,
-    ErrorCode.AUTHENTICATION_FAILED: HTTPStatus.FORBIDDEN,
-    ErrorCode.ACCESS_DENIED: HTTPStatus.FORBIDDEN,
-    ErrorCode.READONLY: HTTPStatus.FORBIDDEN,
-    ErrorCode.BAD_ARGUMENTS: HTTPStatus.BAD_REQUEST,
-    ErrorCode.CANNOT_PARSE_TEXT: HTTPStatus.BAD_REQUEST,
-    ErrorCode.CANNOT_READ_ALL_DATA: HTTPStatus.BAD_REQUEST,
-    ErrorCode.SYNTAX_ERROR: HTTPStatus.BAD_REQUEST,
-    ErrorCode.UNKNOWN_TABLE: HTTPStatus.NOT_FOUND,
-    ErrorCode.UNKNOWN_DATABASE: HTTPStatus.NOT_FOUND,
-    ErrorCode.UNKNOWN_SETTING: HTTPStatus.NOT_FOUND,
-    ErrorCode.UNKNOWN_FORMAT: HTTPStatus.NOT_FOUND,
-    ErrorCode.SESSION_NOT_FOUND: HTTPStatus.NOT_FOUND,
-    ErrorCode.UNKNOWN_TYPE_OF_QUERY: HTTPStatus.NOT_FOUND,
-    ErrorCode.NOT_IMPLEMENTED: HTTPStatus.NOT_IMPLEMENTED,
-    ErrorCode.SOCKET_TIMEOUT: HTTPStatus.SERVICE_UNAVAILABLE,
-}
-
-_ENGINE_ERROR = re.compile(r"Code: (\d+)\. ")
+_ENGINE_ERROR = re.compile(r"Code: (\d+)\. (?:DB::Exception: )?")
 
 
 class QueryError(Exception):
@@ -73,24 +30,24 @@ class QueryError(Exception):
         self.message = message
 
     @classmethod
-    def from_engine(cls, error: Exception) -> "QueryError":
-        """Return what the engine's exception says, with its code (1002 when it gives none)."""
-        text = str(error).strip()
+    def from_engine(cls, text: str) -> "QueryError":
+        """Return what the engine's error text says, with its code (1002 when it gives none)."""
         found = _ENGINE_ERROR.search(text)
         if found is None:
-            return cls(ErrorCode.UNKNOWN_EXCEPTION, text)
-        message = text[found.end() :].removeprefix("DB::Exception: ")
-        return cls(int(found[1]), message)
+            return cls(ErrorCode.UNKNOWN_EXCEPTION, text.strip())
+        return cls(int(found[1]), text[found.end() :].strip())
 
     @property
     def status(self) -> HTTPStatus:
         """The HTTP status a ClickHouse server would answer with."""
-        try:
-            return _STATUS.get(ErrorCode(self.code), HTTPStatus.INTERNAL_SERVER_ERROR)
-        except ValueError:
-            return HTTPStatus.INTERNAL_SERVER_ERROR
+        return http_status(self.code)
 
     @property
     def text(self) -> str:
         """The body of the answer: `Code: N. DB::Exception: ...`."""
         return f"Code: {self.code}. DB::Exception: {self.message}\n"
+
+
+def refused(code: ErrorCode, message: str) -> QueryError:
+    """Return an error of the server's own; the code's name stands behind the message as in the engine's."""
+    return QueryError(code, f"{message} ({code.name})")

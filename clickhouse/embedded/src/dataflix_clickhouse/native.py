@@ -1,7 +1,7 @@
 """The Native format's block header, for results without rows.
 
-The engine sends no Native bytes when there is no row, but a client learns the columns' names and types from the
-first block, so a block of zero rows has to be sent in their place.
+The engine sends no Native bytes when there is no row, but a client learns the columns' names and types from
+the first block, so a block of zero rows has to be sent in their place.
 """
 
 import json

@@ -6,14 +6,16 @@ import re
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 from urllib.parse import parse_qsl
 
-from dataflix_clickhouse.errors import ErrorCode, QueryError
+from dataflix_clickhouse.error_codes import ErrorCode
+from dataflix_clickhouse.errors import refused
+from dataflix_clickhouse.users import Account
 
 # Parameters of the interface itself; every other one is a setting of the engine.
-_RESERVED = frozenset(
-    {
+_ARGUMENTS = frozenset(
+    [
         "buffer_size",
         "client_protocol_version",
         "compress",
@@ -31,11 +33,25 @@ _RESERVED = frozenset(
         "stacktrace",
         "user",
         "wait_end_of_query",
-    }
+    ]
+)
+# Settings of a server's HTTP side: this server's own behaviour, of no meaning to the engine.
+_HTTP_SETTINGS = frozenset(
+    [
+        "add_http_cors_header",
+        "cancel_http_readonly_queries_on_client_close",
+        "enable_http_compression",
+        "http_headers_progress_interval_ms",
+        "http_wait_end_of_query",
+        "http_zlib_compression_level",
+        "send_progress_in_http_headers",
+    ]
 )
 _SETTING_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _FORMAT_NAME = re.compile(r"[A-Za-z][A-Za-z0-9]*")
-_TRUE = ("1", "true")
+# ClickHouse's max_query_size: a statement's own text, an insert's data not counted.
+DEFAULT_MAX_QUERY_BYTES = 262_144
+LARGEST_MAX_QUERY_BYTES = 16 << 20
 
 
 @dataclass(frozen=True)
@@ -49,6 +65,40 @@ class Request:
     params: dict[str, str]
     query_id: str
 
+    @classmethod
+    def of(cls, scope: dict[str, Any], form: Iterable[tuple[str, str]] = (), query_id: str = "") -> Self:
+        """Take an ASGI scope apart, and the fields of its form if it has one.
+
+        The query's id is made up when neither the request nor `query_id` has one.
+
+        Raises:
+            QueryError: a parameter's name cannot be a setting's.
+        """
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        query_string = scope["query_string"].decode("latin-1")
+        arguments: dict[str, str] = {}
+        settings: dict[str, str] = {}
+        params: dict[str, str] = {}
+        for name, value in (
+            *parse_qsl(query_string, keep_blank_values=True, errors="surrogateescape"),
+            *form,
+        ):
+            if name in _ARGUMENTS:
+                arguments[name] = value
+            elif name.startswith("param_"):
+                params[name.removeprefix("param_")] = value
+            elif _SETTING_NAME.fullmatch(name) is None:
+                raise refused(ErrorCode.UNKNOWN_SETTING, f"Unknown setting {name!r}.")
+            else:
+                settings[name] = value
+        query_id = arguments.get("query_id") or query_id or str(uuid.uuid4())
+        return cls(scope["method"], headers, arguments, settings, params, query_id)
+
+    @property
+    def engine_settings(self) -> dict[str, str]:
+        """The settings that are the engine's."""
+        return {name: value for name, value in self.settings.items() if name not in _HTTP_SETTINGS}
+
     @property
     def database(self) -> str | None:
         """The database to work in, when one is named."""
@@ -61,62 +111,85 @@ class Request:
         Raises:
             QueryError: it is not a format's name.
         """
-        name = (
-            self.arguments.get("default_format") or self.headers.get("x-clickhouse-format") or "TabSeparated"
-        )
+        header = self.headers.get("x-clickhouse-format")
+        name = self.arguments.get("default_format") or header or "TabSeparated"
         if _FORMAT_NAME.fullmatch(name) is None:
-            raise QueryError(ErrorCode.UNKNOWN_FORMAT, f"Unknown format {name}. (UNKNOWN_FORMAT)")
+            raise refused(ErrorCode.UNKNOWN_FORMAT, f"Unknown format {name!r}.")
         return name
+
+    @property
+    def max_query_bytes(self) -> int:
+        """How long the statement may be, without an insert's data.
+
+        Raises:
+            QueryError: the setting max_query_size is not a number.
+        """
+        text = self.settings.get("max_query_size", str(DEFAULT_MAX_QUERY_BYTES))
+        if not text.isascii() or not text.isdigit():
+            raise refused(ErrorCode.BAD_ARGUMENTS, f"max_query_size must be a number of bytes, not {text!r}.")
+        return min(int(text), LARGEST_MAX_QUERY_BYTES) or LARGEST_MAX_QUERY_BYTES
+
+    @property
+    def is_reading(self) -> bool:
+        """Whether the method allows nothing but reading."""
+        return self.method in ("GET", "HEAD")
 
     @property
     def waits_for_end(self) -> bool:
         """Whether the answer may only start when the query has ended."""
-        return self.arguments.get("wait_end_of_query", "") in _TRUE
+        return _is_true(self.arguments.get("wait_end_of_query")) or _is_true(
+            self.settings.get("http_wait_end_of_query")
+        )
 
     @property
-    def credentials(self) -> tuple[str, str]:
-        """The name and password, from whichever place they were put.
+    def allows_compression(self) -> bool:
+        """Whether the answer may be compressed."""
+        return _is_true(self.settings.get("enable_http_compression"))
+
+    @property
+    def credentials(self) -> tuple[str, str] | None:
+        """The name and password; None when there are none.
 
         Raises:
-            QueryError: the Authorization header is not Basic, or is malformed.
+            QueryError: they were given in two ways, or Authorization is not a well-formed Basic one.
         """
+        found = []
         if "x-clickhouse-user" in self.headers or "x-clickhouse-key" in self.headers:
-            return self.headers.get("x-clickhouse-user", "default"), self.headers.get("x-clickhouse-key", "")
-        authorization = self.headers.get("authorization")
-        if authorization is not None:
-            return _basic(authorization)
-        return self.arguments.get("user", "default"), self.arguments.get("password", "")
+            found.append(
+                (self.headers.get("x-clickhouse-user", ""), self.headers.get("x-clickhouse-key", ""))
+            )
+        if "authorization" in self.headers:
+            found.append(_basic(self.headers["authorization"]))
+        if "user" in self.arguments or "password" in self.arguments:
+            found.append((self.arguments.get("user", ""), self.arguments.get("password", "")))
+        if len(found) > 1:
+            raise refused(
+                ErrorCode.AUTHENTICATION_FAILED,
+                "Invalid authentication: give the user and password in one way only (Authorization, "
+                "X-ClickHouse-User and -Key, or the URL).",
+            )
+        return found[0] if found else None
+
+    def check_supported(self, account: Account) -> None:
+        """Refuse what this server does not do.
+
+        Raises:
+            QueryError: the request asks for it.
+        """
+        if _is_true(self.arguments.get("compress")) or _is_true(self.arguments.get("decompress")):
+            raise refused(
+                ErrorCode.NOT_IMPLEMENTED,
+                "compress and decompress (ClickHouse's own block compression) are not supported; "
+                "use Content-Encoding, or enable_http_compression with Accept-Encoding.",
+            )
+        if self.arguments.get("role", account.role) != account.role:
+            raise refused(
+                ErrorCode.NOT_IMPLEMENTED, f"{account.name} works under the role {account.role} only."
+            )
 
 
-def parse(scope: dict[str, Any]) -> Request:
-    """Take an ASGI scope apart.
-
-    Raises:
-        QueryError: a parameter's name cannot be a setting's.
-    """
-    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-    pairs = parse_qsl(
-        scope["query_string"].decode("latin-1"), keep_blank_values=True, errors="surrogateescape"
-    )
-    arguments, settings, params = _sorted_out(pairs)
-    query_id = arguments.get("query_id") or str(uuid.uuid4())
-    return Request(scope["method"], headers, arguments, settings, params, query_id)
-
-
-def _sorted_out(pairs: Iterable[tuple[str, str]]) -> tuple[dict[str, str], dict[str, str], dict[str, str]]:
-    arguments: dict[str, str] = {}
-    settings: dict[str, str] = {}
-    params: dict[str, str] = {}
-    for name, value in pairs:
-        if name in _RESERVED:
-            arguments[name] = value
-        elif name.startswith("param_"):
-            params[name.removeprefix("param_")] = value
-        elif _SETTING_NAME.fullmatch(name) is None:
-            raise QueryError(ErrorCode.UNKNOWN_SETTING, f"Unknown setting {name!r}. (UNKNOWN_SETTING)")
-        else:
-            settings[name] = value
-    return arguments, settings, params
+def _is_true(text: str | None) -> bool:
+    return text is not None and text.lower() in ("1", "true")
 
 
 def _basic(authorization: str) -> tuple[str, str]:
@@ -126,7 +199,8 @@ def _basic(authorization: str) -> tuple[str, str]:
     except (binascii.Error, UnicodeDecodeError):
         colon = ""
     if scheme.lower() != "basic" or not colon:
-        raise QueryError(
-            ErrorCode.AUTHENTICATION_FAILED, "Authorization must be Basic, with user:password in base64."
+        raise refused(
+            ErrorCode.AUTHENTICATION_FAILED,
+            "Invalid authentication: Authorization must be Basic, with base64 of user:password.",
         )
     return user, password

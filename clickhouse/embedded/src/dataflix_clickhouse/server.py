@@ -1,19 +1,23 @@
 """The process: one engine, one HTTP server, a clean end."""
 
 import fcntl
+import logging
 import os
+import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import uvicorn
 
-from dataflix_clickhouse import initialise
+from dataflix_clickhouse import initialise, roles
 from dataflix_clickhouse.app import Application
-from dataflix_clickhouse.engine import Engine
-from dataflix_clickhouse.errors import DataDirError
+from dataflix_clickhouse.engine import Engine, scratch
+from dataflix_clickhouse.errors import DataDirError, SettingsError
 from dataflix_clickhouse.settings import Settings
-from dataflix_clickhouse.users import Authenticator
+from dataflix_clickhouse.users import ACCOUNTS, ADMIN, Authenticator
+
+log = logging.getLogger(__name__)
 
 # ClickHouse's http_max_uri_size: a statement may travel in the URL.
 MAX_HEADER_BYTES = 1 << 20
@@ -40,7 +44,7 @@ def locked(data_dir: Path) -> Iterator[None]:
         except BlockingIOError:
             holder = os.read(lock, 32).decode(errors="replace").strip() or "unknown"
             raise DataDirError(
-                f"another server (process {holder}) already works on {data_dir}; stop it, or give another --path"
+                f"another server (process {holder}) works on {data_dir} : stop it, or give another --path"
             ) from None
         os.truncate(lock, 0)
         os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
@@ -56,29 +60,61 @@ def serve(settings: Settings) -> None:
         DataDirError: the data folder cannot be used.
         SettingsError: the SQL of the init folder cannot be applied.
     """
-    with locked(settings.data_dir):
-        engine = Engine(settings.data_dir)
-        try:
-            if settings.init_dir is not None:
-                initialise.apply(engine, settings.init_dir)
-            timezone, name = engine.admin("SELECT timezone(), hostName()").data.decode().strip().split("\t")
-            application = Application(engine, Authenticator(settings.passwords), timezone, name)
-            uvicorn.Server(
-                uvicorn.Config(
-                    application,
-                    host=settings.host,
-                    port=settings.port,
-                    http="h11",
-                    ws="none",
-                    loop="asyncio",
-                    lifespan="off",
-                    log_config=None,
-                    access_log=False,
-                    server_header=False,
-                    h11_max_incomplete_event_size=MAX_HEADER_BYTES,
-                    timeout_graceful_shutdown=GRACE_S,
-                    timeout_keep_alive=KEEP_ALIVE_S,
-                )
-            ).run()
-        finally:
-            engine.close()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _stop)
+    with locked(settings.data_dir), suppress(_StopError), _engine(settings) as engine:
+        spool_dir = settings.data_dir / "tmp"
+        spool_dir.mkdir(exist_ok=True)
+        with closing(Application(engine, Authenticator(settings.passwords), spool_dir)) as application:
+            uvicorn.Server(_config(settings, application)).run()
+    log.info("stopped")
+
+
+class _StopError(Exception):
+    """The process was told to stop."""
+
+
+def _stop(number: int, _frame: object) -> None:
+    # The HTTP server has a handler of its own while it runs, finishes what it can, and then passes the signal
+    # on to this one; so either way the engine is closed on the way out.
+    raise _StopError(signal.Signals(number).name)
+
+
+@contextmanager
+def _engine(settings: Settings) -> Iterator[Engine]:
+    others: list[str] = []
+    if settings.init_dir is None:
+        config = roles.existing(settings.data_dir)
+    else:
+        statements = initialise.statements_of(settings.init_dir)
+        others = [statement for statement in statements if not initialise.is_about_access(statement)]
+        with scratch() as formatter:
+            found = roles.collect(filter(initialise.is_about_access, statements), formatter.canonical)
+        missing = [account.role for account in ACCOUNTS if account.role not in found]
+        if missing:
+            raise SettingsError(f"{settings.init_dir} makes no role {', '.join(missing)}")
+        config = roles.write(settings.data_dir, found)
+    engine = Engine(settings.data_dir, config, ADMIN.role)
+    try:
+        initialise.apply(engine, others)
+        yield engine
+    finally:
+        engine.close()
+
+
+def _config(settings: Settings, application: Application) -> uvicorn.Config:
+    return uvicorn.Config(
+        application,
+        host=settings.host,
+        port=settings.port,
+        http="h11",
+        ws="none",
+        loop="asyncio",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        h11_max_incomplete_event_size=MAX_HEADER_BYTES,
+        timeout_graceful_shutdown=GRACE_S,
+        timeout_keep_alive=KEEP_ALIVE_S,
+    )

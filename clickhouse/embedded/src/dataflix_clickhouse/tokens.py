@@ -1,6 +1,6 @@
 """ClickHouse's tokens, far enough to find where a statement's clauses begin.
 
-The engine alone judges whether SQL is valid and what it may do; this module only tells words from strings,
+The engine alone judges whether SQL is valid and what it means; this module only tells words from strings,
 comments and brackets, so that a clause can be found without being fooled by a quoted one.
 """
 
@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 
-from dataflix_clickhouse.errors import ErrorCode, QueryError
+from dataflix_clickhouse.error_codes import ErrorCode
+from dataflix_clickhouse.errors import refused
 
 
 class Kind(Enum):
@@ -37,27 +38,32 @@ class Token:
         """The word in capitals; empty for everything that is not a bare word."""
         return self.text.upper() if self.kind is Kind.WORD else ""
 
+    @property
+    def name(self) -> str:
+        """The word, or the name between the quotes; empty for everything else."""
+        if self.kind is Kind.QUOTED_NAME:
+            return re.sub(r"\\(.)|([`\"])\2", r"\1\2", self.text[1:-1])
+        return self.text if self.kind is Kind.WORD else ""
+
 
 _SKIPPED = re.compile(r"\s+|--[^\n]*|#[ !][^\n]*|/\*.*?\*/", re.DOTALL)
-_HEREDOC = re.compile(r"\$(\w*)\$.*?\$\1\$", re.DOTALL)
 _PATTERNS = (
     (Kind.WORD, re.compile(r"[^\W\d]\w*")),
-    (Kind.NUMBER, re.compile(r"0[xX][\da-fA-F]+|\d[\w]*(?:\.\d+)?(?:(?<=[eE])[+-]?\d+)?")),
-    (Kind.STRING, re.compile(r"'(?:[^'\\]|\\.|'')*'", re.DOTALL)),
-    (Kind.STRING, _HEREDOC),
+    (Kind.NUMBER, re.compile(r"\d\w*(?:\.\w*)?")),
+    (Kind.STRING, re.compile(r"'(?:[^'\\]|\\.|'')*'|\$(\w*)\$.*?\$\1\$", re.DOTALL)),
     (Kind.QUOTED_NAME, re.compile(r'"(?:[^"\\]|\\.|"")*"|`(?:[^`\\]|\\.|``)*`', re.DOTALL)),
 )
 
 
-def tokenize(text: str, start: int = 0) -> Iterator[Token]:
-    """Yield the tokens of `text` from position `start` on, without blanks and comments.
+def tokenize(text: str) -> Iterator[Token]:
+    """Yield the tokens of `text`, without blanks and comments.
 
     It is lazy on purpose: what follows `FORMAT x` in an INSERT is data, and must not be looked at as SQL.
 
     Raises:
         QueryError: a string, quoted name or comment does not end.
     """
-    position, depth, size = start, 0, len(text)
+    position, depth, size = 0, 0, len(text)
     while position < size:
         skipped = _SKIPPED.match(text, position)
         if skipped is not None:
@@ -79,8 +85,9 @@ def _next(text: str, position: int) -> tuple[Kind, int]:
         if found is not None:
             return kind, found.end()
     if text[position] in "'\"`" or text.startswith("/*", position):
-        raise QueryError(
+        raise refused(
             ErrorCode.SYNTAX_ERROR,
-            f"Syntax error: {text[position : position + 20]!r} at position {position + 1} does not end. (SYNTAX_ERROR)",
+            f"Syntax error: what begins with {text[position : position + 20]!r} at position {position + 1} "
+            "does not end.",
         )
     return Kind.SYMBOL, position + 1

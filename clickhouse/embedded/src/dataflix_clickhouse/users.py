@@ -1,10 +1,13 @@
 """The accounts the server knows, and the check of a name and password."""
 
+import hashlib
 import hmac
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from dataflix_clickhouse.errors import ErrorCode, QueryError
+from dataflix_clickhouse.error_codes import ErrorCode
+from dataflix_clickhouse.errors import QueryError, refused
 
 
 @dataclass(frozen=True)
@@ -26,26 +29,40 @@ ACCOUNTS = (
     Account("reader", "analytics_reader", "DATAFLIX_CLICKHOUSE_READER_PASSWORD", is_readonly=True),
 )
 ADMIN = ACCOUNTS[0]
-_BY_NAME = {account.name: account for account in ACCOUNTS}
 
 
 class Authenticator:
-    """Checks names and passwords in a time that does not depend on where they differ."""
+    """Checks names and passwords, in a time that tells nothing of either."""
 
     def __init__(self, passwords: Mapping[str, str]) -> None:
-        self._passwords = {name: password.encode() for name, password in passwords.items()}
+        self._accounts = {account.name: account for account in ACCOUNTS}
+        self._digests = {name: _digest(password) for name, password in passwords.items()}
+        # Compared with when the name is unknown, so that this takes as long as a wrong password.
+        self._nobody = secrets.token_bytes(32)
 
-    def check(self, name: str, password: str) -> Account:
-        """Return the account.
+    def check(self, credentials: tuple[str, str] | None) -> Account:
+        """Return the account of a (name, password).
 
         Raises:
-            QueryError: the name is unknown or the password is wrong; the message does not tell which.
+            QueryError: none were given, the name is unknown or the password is wrong; the message does not
+                tell the last two apart.
         """
-        expected = self._passwords.get(name, b"")
-        matches = hmac.compare_digest(expected, password.encode(errors="surrogateescape"))
-        if not matches or not expected:
+        if credentials is None:
+            raise refused(
+                ErrorCode.REQUIRED_PASSWORD,
+                "Authentication failed: give a user and password (Basic, or X-ClickHouse-User and -Key).",
+            )
+        name, password = credentials
+        matches = hmac.compare_digest(self._digests.get(name, self._nobody), _digest(password))
+        account = self._accounts.get(name)
+        if account is None or not matches:
             raise QueryError(
                 ErrorCode.AUTHENTICATION_FAILED,
-                f"{name}: Authentication failed: password is incorrect, or there is no user with such name.",
+                f"{name}: Authentication failed: password is incorrect, or there is no user with such name. "
+                "(AUTHENTICATION_FAILED)",
             )
-        return _BY_NAME[name]
+        return account
+
+
+def _digest(password: str) -> bytes:
+    return hashlib.sha256(password.encode(errors="surrogateescape")).digest()
