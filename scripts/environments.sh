@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds Python environments from their hash-pinned locks; one that is up to date costs nothing.
-# Use: scripts/environments.sh core|core-dev|airflow|airflow-dev ...
+# Use: scripts/environments.sh core|core-dev|airflow|airflow-dev|superset ...
 # A person's PYTHON=/path/to/python wins over the search for one.
 set -euo pipefail
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -78,19 +78,22 @@ build() { # NAME VENV "LOCKS" "PACKAGES"
   if [ "$(cat "$mark" 2>/dev/null || echo none)" = "$now" ]; then return; fi
   uv=$(find_uv)
   "$uv" pip install --quiet --python "$venv" --require-hashes "${requirements[@]}"
-  "$uv" pip install --quiet --python "$venv" --no-deps --no-build-isolation "${editables[@]}"
+  if [ ${#editables[@]} -gt 0 ]; then
+    "$uv" pip install --quiet --python "$venv" --no-deps --no-build-isolation "${editables[@]}"
+  fi
   echo "$now" >"$mark"
 }
 
 CORE_PACKAGES="recommender trainer backend cli clickhouse/embedded"
 
-[ $# -gt 0 ] || die "use: scripts/environments.sh core|core-dev|airflow|airflow-dev ..."
+[ $# -gt 0 ] || die "use: scripts/environments.sh core|core-dev|airflow|airflow-dev|superset ..."
 for environment in "$@"; do
   case $environment in
     core) build core .venv "requirements.lock" "$CORE_PACKAGES" ;;
     core-dev) build core-dev .venv "requirements.lock requirements-dev.lock" "$CORE_PACKAGES" ;;
     airflow) build airflow airflow/.venv "airflow/requirements.lock" "airflow" ;;
     airflow-dev) build airflow-dev airflow/.venv "airflow/requirements.lock airflow/requirements-dev.lock" "airflow" ;;
-    *) die "no environment is called '$environment'; there are core, core-dev, airflow, airflow-dev." ;;
+    superset) build superset superset/.venv "superset/requirements.lock" "" ;;
+    *) die "no environment is called '$environment'; there are core, core-dev, airflow, airflow-dev, superset." ;;
   esac
 done

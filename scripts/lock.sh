@@ -13,3 +13,4 @@ compile "$@" requirements.in {recommender,trainer,backend,cli,clickhouse/embedde
 compile "$@" requirements-dev.in --output-file requirements-dev.lock
 compile "$@" airflow/requirements.in airflow/pyproject.toml --output-file airflow/requirements.lock
 compile "$@" airflow/requirements-dev.in --output-file airflow/requirements-dev.lock
+compile "$@" superset/requirements.in --output-file superset/requirements.lock
