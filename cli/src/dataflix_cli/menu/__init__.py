@@ -1,0 +1,1 @@
+"""What opens on a terminal when no command is given."""

@@ -1,0 +1,75 @@
+"""Data on standard output, everything else on standard error."""
+
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import click
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from dataflix_cli.errors import CliError
+from dataflix_cli.text import dump_json, safe
+
+# Into a pipe a table is as wide as its content; rich would fold it to 80 columns.
+_PIPE_WIDTH = 1000
+
+
+class Output:
+    """Prints answers as tables for people, or as JSON when ``as_json``. Colour goes only to a terminal."""
+
+    def __init__(self) -> None:
+        self.as_json = False
+        is_terminal = sys.stdout.isatty()
+        self.console = Console(highlight=False, width=None if is_terminal else _PIPE_WIDTH)
+        self._errors = Console(stderr=True, highlight=False, soft_wrap=True)
+
+    def json(self, value: Any) -> None:
+        """Print the API's own answer."""
+        click.echo(dump_json(value))
+
+    def table(self, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+        """Print a table; a column whose name begins with '>' is aligned to the right."""
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+        for name in columns:
+            right = name.startswith(">")
+            table.add_column(name.removeprefix(">"), justify="right" if right else "left", overflow="fold")
+        for row in rows:
+            table.add_row(*(Text(_cell(value)) for value in row))
+        self.console.print(table)
+
+    def fields(self, pairs: Iterable[tuple[str, object]]) -> None:
+        """Print one thing's fields, one a line; fields without value are left out."""
+        table = Table(box=None, show_header=False, pad_edge=False)
+        table.add_column(style="bold")
+        table.add_column(overflow="fold")
+        for name, value in pairs:
+            if value not in (None, "", []):
+                table.add_row(name, Text(_cell(value)))
+        self.console.print(table)
+
+    def note(self, text: str) -> None:
+        """Tell something about the data, on standard error."""
+        self._errors.print(Text(text, style="dim"))
+
+    def done(self, text: str) -> None:
+        """Tell that something was done, on standard error."""
+        self._errors.print(Text(text, style="green"))
+
+    def error(self, error: CliError) -> None:
+        """Tell what went wrong and the way out, on standard error."""
+        self._errors.print(Text.assemble(("Error: ", "bold red"), safe(error.message)))
+        if error.way_out:
+            self._errors.print(Text(safe(error.way_out)))
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, list):
+        return safe(", ".join(str(item) for item in value))
+    if isinstance(value, float):
+        return f"{value:.3f}"
+    return safe(value)

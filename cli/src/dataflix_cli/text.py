@@ -1,0 +1,46 @@
+"""Text from elsewhere, made safe for a terminal."""
+
+import json
+import unicodedata
+from datetime import datetime
+from typing import Any
+
+
+def safe(value: object) -> str:
+    """Return ``value`` as text in which nothing can steer a terminal or reorder a line."""
+    return "".join(_visible(character) for character in str(value))
+
+
+def dump_json(value: Any) -> str:
+    """Return indented JSON; characters that could steer a terminal are escaped, others stay readable."""
+    text = json.dumps(value, ensure_ascii=False, indent=2)
+    return "".join(c if c.isprintable() or c == "\n" else _json_escape(c) for c in text)
+
+
+def day(moment: str) -> str:
+    """Return the date of an API time, in the local time zone."""
+    return datetime.fromisoformat(moment).astimezone().date().isoformat()
+
+
+def minute(moment: str) -> str:
+    """Return date and time of an API time to the minute, in the local time zone."""
+    return f"{datetime.fromisoformat(moment).astimezone():%Y-%m-%d %H:%M}"
+
+
+def film(row: dict[str, Any]) -> str:
+    """Return "Title (year)"."""
+    year = row.get("release_year")
+    return safe(f"{row['title']} ({year})" if year else row["title"])
+
+
+def _visible(character: str) -> str:
+    if character.isprintable():
+        return character
+    if unicodedata.category(character) == "Zs":
+        return " "
+    return character.encode("unicode_escape").decode()
+
+
+def _json_escape(character: str) -> str:
+    units = character.encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{units[i]:02x}{units[i + 1]:02x}" for i in range(0, len(units), 2))

@@ -1,0 +1,171 @@
+"""How each kind of answer looks to a person; commands and menu share these."""
+
+from typing import Any
+
+from dataflix_cli.output import Output
+from dataflix_cli.text import day, film, minute
+
+Json = dict[str, Any]
+
+
+def users(output: Output, answer: Json) -> None:
+    """Show a list of users."""
+    rows = [
+        (row["user_id"], row["username"], row["ratings_count"], row["watched_count"], day(row["created_at"]))
+        for row in answer["data"]
+    ]
+    output.table((">Id", "Username", ">Ratings", ">Watched", "Since"), rows)
+    page_note(output, answer["meta"])
+
+
+def user(output: Output, row: Json) -> None:
+    """Show one user."""
+    name = f"{row['first_name']} {row['last_name']}".strip()
+    place = [part for part in (row["city"], row["state"], row["country"]) if part]
+    output.fields(
+        [
+            ("Id", row["user_id"]),
+            ("Username", row["username"]),
+            ("E-mail", row["email"]),
+            ("Name", name),
+            ("Lives in", place),
+            ("Born", row["birth_year"]),
+            ("Ratings", row["ratings_count"]),
+            ("Watched", row["watched_count"]),
+            ("Since", day(row["created_at"])),
+        ]
+    )
+
+
+def movies(output: Output, answer: Json) -> None:
+    """Show a list of films."""
+    rows = [
+        (row["movie_id"], row["title"], row["release_year"], row["genres"], row["director"])
+        for row in answer["data"]
+    ]
+    output.table((">Id", "Title", ">Year", "Genres", "Director"), rows)
+    page_note(output, answer["meta"])
+
+
+def movie(output: Output, row: Json) -> None:
+    """Show one film."""
+    minutes = row["duration_minutes"]
+    mean = row["mean_rating"]
+    output.fields(
+        [
+            ("Id", row["movie_id"]),
+            ("Title", row["title"]),
+            ("Year", row["release_year"]),
+            ("Genres", row["genres"]),
+            ("Director", row["director"]),
+            ("Length", f"{minutes} min" if minutes else None),
+            ("Rated", f"{mean:.2f} on average from {row['ratings_count']} ratings" if mean else "not yet"),
+            ("About", row["description"]),
+            ("IMDb", row["imdb_id"]),
+        ]
+    )
+
+
+def ranking(output: Output, answer: Json) -> None:
+    """Show a ranking of films."""
+    rows = [
+        (row["rank"], row["movie_id"], row["title"], row["release_year"], row["genres"], row["score"])
+        for row in answer["data"]
+    ]
+    output.table((">#", ">Id", "Title", ">Year", "Genres", ">Score"), rows)
+    model_note(output, answer["meta"])
+
+
+def recommendations(output: Output, answer: Json) -> None:
+    """Show recommendations and why."""
+    if not answer["data"]:
+        output.note("Nothing is left to recommend: every film was rated or watched.")
+        return
+    rows = [
+        (row["rank"], row["movie_id"], film(row), row["genres"], row["score"], row["reason"]["text"])
+        for row in answer["data"]
+    ]
+    output.table((">#", ">Id", "Title", "Genres", ">Score", "Why"), rows)
+    model_note(output, answer["meta"])
+
+
+def ratings(output: Output, answer: Json) -> None:
+    """Show a user's ratings."""
+    opinion = {True: "liked", False: "disliked", None: ""}
+    rows = [
+        (row["movie_id"], film(row), f"{row['rating']:.1f}", opinion[row["liked"]], minute(row["rated_at"]))
+        for row in answer["data"]
+    ]
+    output.table((">Id", "Title", ">Rating", "Opinion", "When"), rows)
+    page_note(output, answer["meta"])
+
+
+def watched(output: Output, answer: Json) -> None:
+    """Show what a user has watched."""
+    rows = [(row["movie_id"], film(row), row["genres"], minute(row["watched_at"])) for row in answer["data"]]
+    output.table((">Id", "Title", "Genres", "When"), rows)
+    page_note(output, answer["meta"])
+
+
+def genres(output: Output, answer: Json) -> None:
+    """Show the genres."""
+    output.table(("Genre", ">Films"), [(row["genre"], row["movies_count"]) for row in answer["data"]])
+
+
+def model(output: Output, answer: Json) -> None:
+    """Show the served model."""
+    reached = answer["registry_reached_at"]
+    output.fields(
+        [
+            ("Version", answer["version"]),
+            ("Trained", minute(answer["trained_at"])),
+            ("In use since", minute(answer["loaded_at"])),
+            ("Registry reached", minute(reached) if reached else "never"),
+            ("Factors", answer["factors"]),
+            ("Users", answer["users_count"]),
+            ("Films", answer["movies_count"]),
+            ("Interactions", answer["interactions_count"]),
+            *((name, value) for name, value in sorted(answer["metrics"].items())),
+        ]
+    )
+
+
+def rated(output: Output, row: Json) -> None:
+    """Confirm a rating."""
+    output.done(f"{row['title']}: {row['rating']:.1f} of 5")
+
+
+def marked(output: Output, row: Json) -> None:
+    """Confirm a view."""
+    output.done(f"{row['title']}: watched {minute(row['watched_at'])}")
+
+
+def page_note(output: Output, meta: Json) -> None:
+    """Tell which part of the list was shown and how to see more."""
+    first, last, total = meta["offset"] + 1, meta["offset"] + meta["count"], meta["total"]
+    if meta["count"] == 0:
+        output.note(f"Nothing here; the list has {total}." if total else "Nothing found.")
+    elif last < total:
+        output.note(f"{first} to {last} of {total}; --offset {last} shows more.")
+    elif first > 1:
+        output.note(f"{first} to {last} of {total}.")
+
+
+def model_note(output: Output, meta: Json) -> None:
+    """Tell who made a ranking."""
+    if meta["source"] == "model":
+        output.note(f"By model {meta['model_version']}, trained {minute(meta['trained_at'])}.")
+    elif meta["source"] == "genres":
+        output.note("Films of the same genres: the model does not know this one.")
+    else:
+        output.note("By popularity: no model is trained yet.")
+
+
+def removed(output: Output, row: Json) -> None:
+    """Confirm that a rating is gone."""
+    output.done(f"Rating of film {row['movie_id']} by user {row['user_id']} removed")
+
+
+def health(output: Output, answer: Json) -> None:
+    """Show what the API says of its parts."""
+    output.fields([("Status", answer["status"]), *answer["checks"].items()])

@@ -1,0 +1,91 @@
+"""A real API for all tests, and the command in this process."""
+
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import requests
+
+from dataflix_cli.main import run
+from dataflix_testkit import free_port, postgres
+from dataflix_testkit.process import clean_environ, running
+
+from .support import data
+
+API_KEY = "cli-test-key-0123456789"
+
+
+@dataclass(frozen=True)
+class Server:
+    """The running API and what is in it."""
+
+    url: str
+    catalogue: data.Catalogue
+
+    @property
+    def environ(self) -> dict[str, str]:
+        return clean_environ({"DATAFLIX_API_URL": self.url, "DATAFLIX_API_KEY": API_KEY})
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    home = tmp_path_factory.mktemp("home")
+    (home / "models").mkdir()
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+
+    def ready() -> bool:
+        try:
+            return requests.get(f"{url}/healthz", timeout=2).ok
+        except requests.RequestException:
+            return False
+
+    with postgres() as pg:
+        catalogue = data.seed(pg.dsn("dataflix_backend"), home / "models")
+        environ = {
+            **pg.environ,
+            "DATAFLIX_HOME": str(home),
+            "DATAFLIX_API_KEY": API_KEY,
+            "DATAFLIX_BACKEND_PORT": str(port),
+        }
+        command = [str(Path(sys.executable).with_name("dataflix-backend")), "serve"]
+        with running(command, ready=ready, log=home / "backend.log", environ=clean_environ(environ)):
+            yield Server(url, catalogue)
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+Invoke = Callable[..., Ended]
+
+
+@pytest.fixture
+def lonely(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Invoke:
+    """Run the command in an empty folder and without any Dataflix variable."""
+    for name in ("API_URL", "API_KEY", "BACKEND_HOST", "BACKEND_PORT", "ENV_FILE"):
+        monkeypatch.delenv(f"DATAFLIX_{name}", raising=False)
+    monkeypatch.chdir(tmp_path)
+
+    def invoke(*arguments: str) -> Ended:
+        capsys.readouterr()
+        code = run(list(arguments))
+        captured = capsys.readouterr()
+        return Ended(code, captured.out, captured.err)
+
+    return invoke
+
+
+@pytest.fixture
+def dataflix(lonely: Invoke, server: Server, monkeypatch: pytest.MonkeyPatch) -> Invoke:
+    """Run the command against the API."""
+    monkeypatch.setenv("DATAFLIX_API_URL", server.url)
+    monkeypatch.setenv("DATAFLIX_API_KEY", API_KEY)
+    return lonely

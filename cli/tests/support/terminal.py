@@ -1,0 +1,84 @@
+"""A person at a real terminal."""
+
+import fcntl
+import os
+import pty
+import re
+import select
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+COMMAND = Path(sys.executable).with_name("dataflix")
+
+# For a machine that is busy with other things.
+_PATIENCE_S = 60
+_STYLES = re.compile(rb"\x1b\[[0-9;?]*[A-Za-z]")
+
+
+class Terminal:
+    """Runs the command on a pseudo-terminal; types, and waits for what it shows."""
+
+    def __init__(self, arguments: Sequence[str], environ: Mapping[str, str], cwd: Path) -> None:
+        self._master, slave = pty.openpty()
+        self._process = subprocess.Popen(
+            [COMMAND, *arguments],
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            env={**environ, "TERM": "xterm-256color", "COLUMNS": "120"},
+            cwd=cwd,
+            start_new_session=True,
+            # Without a controlling terminal Ctrl-C would not become a signal.
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509 - no threads here
+        )
+        os.close(slave)
+        self.raw = b""
+        self._read_to = 0
+
+    @property
+    def shown(self) -> str:
+        """Everything so far, without colours."""
+        return _STYLES.sub(b"", self.raw).decode(errors="replace")
+
+    def expect(self, text: str) -> None:
+        """Wait until ``text`` is shown after what was expected before."""
+        deadline = time.monotonic() + _PATIENCE_S
+        while text not in self.shown[self._read_to :]:
+            assert time.monotonic() < deadline, f"{text!r} was never shown:\n{self.shown}"
+            assert self._read(), f"it ended without showing {text!r}:\n{self.shown}"
+        self._read_to = self.shown.index(text, self._read_to) + len(text)
+
+    def type(self, line: str) -> None:
+        """Type a line and Enter."""
+        os.write(self._master, line.encode() + b"\n")
+
+    def press(self, key: bytes) -> None:
+        """Press one key, such as Ctrl-C."""
+        os.write(self._master, key)
+
+    def end(self) -> int:
+        """Wait for the end and return the exit code."""
+        while self._read():
+            pass
+        return self._process.wait(_PATIENCE_S)
+
+    def close(self) -> None:
+        """End the process if it still runs."""
+        self._process.kill()
+        self._process.wait()
+        os.close(self._master)
+
+    def _read(self) -> bool:
+        ready, _, _ = select.select([self._master], [], [], 0.5)
+        if not ready:
+            return self._process.poll() is None
+        try:
+            piece = os.read(self._master, 65536)
+        except OSError:
+            return False
+        self.raw += piece
+        return bool(piece)
