@@ -42,7 +42,7 @@ def test_films_are_searched_filtered_and_paged(dataflix: Invoke) -> None:
     assert [row["title"] for row in found["data"]] == ["The Matrix"]
     page = dataflix("movies", "list", "--genre", "comedy", "--limit", "5", "--offset", "5")
     assert page.out.count("Comedy Film") == 5
-    assert "6 to 10 of 16; --offset 10 shows more." in page.err
+    assert page.err == "6 to 10 of 16.\n--offset 10 shows more.\n"
     assert "Nothing found." in dataflix("movies", "list", "no such film").err
 
 

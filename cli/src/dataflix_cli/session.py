@@ -36,6 +36,13 @@ class Session:
         else:
             view(self.output, answer)
 
+    def show_page(self, view: Callable[[Output, Any], None], answer: Any) -> None:
+        """Print one page of a list, and for people how to see the next."""
+        self.show(view, answer)
+        shown = answer["meta"]["offset"] + answer["meta"]["count"]
+        if answer["meta"]["count"] and shown < answer["meta"]["total"] and not self.output.as_json:
+            self.output.note(f"--offset {shown} shows more.")
+
 
 pass_session = click.make_pass_decorator(Session)
 

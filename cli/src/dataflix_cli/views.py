@@ -59,7 +59,7 @@ def movie(output: Output, row: Json) -> None:
             ("Genres", row["genres"]),
             ("Director", row["director"]),
             ("Length", f"{minutes} min" if minutes else None),
-            ("Rated", f"{mean:.2f} on average from {row['ratings_count']} ratings" if mean else "not yet"),
+            ("Rated", f"{mean:.2f} on average from {_counted(row['ratings_count'])}" if mean else "not yet"),
             ("About", row["description"]),
             ("IMDb", row["imdb_id"]),
         ]
@@ -141,14 +141,12 @@ def marked(output: Output, row: Json) -> None:
 
 
 def page_note(output: Output, meta: Json) -> None:
-    """Tell which part of the list was shown and how to see more."""
-    first, last, total = meta["offset"] + 1, meta["offset"] + meta["count"], meta["total"]
-    if meta["count"] == 0:
+    """Tell which part of the list was shown, unless it is the whole."""
+    total, count = meta["total"], meta["count"]
+    if count == 0:
         output.note(f"Nothing here; the list has {total}." if total else "Nothing found.")
-    elif last < total:
-        output.note(f"{first} to {last} of {total}; --offset {last} shows more.")
-    elif first > 1:
-        output.note(f"{first} to {last} of {total}.")
+    elif count < total:
+        output.note(f"{meta['offset'] + 1} to {meta['offset'] + count} of {total}.")
 
 
 def model_note(output: Output, meta: Json) -> None:
@@ -169,3 +167,7 @@ def removed(output: Output, row: Json) -> None:
 def health(output: Output, answer: Json) -> None:
     """Show what the API says of its parts."""
     output.fields([("Status", answer["status"]), *answer["checks"].items()])
+
+
+def _counted(ratings_count: int) -> str:
+    return "1 rating" if ratings_count == 1 else f"{ratings_count} ratings"

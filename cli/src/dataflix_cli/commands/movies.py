@@ -22,7 +22,7 @@ def movies() -> None:
 @pass_session
 def list_movies(session: Session, /, text: str | None, **filters: object) -> None:
     """List films, or those with words that begin with TEXT."""
-    session.show(views.movies, session.api.get("/movies", q=text, **filters))
+    session.show_page(views.movies, session.api.get("/movies", q=text, **filters))
 
 
 @movies.command()

@@ -73,4 +73,4 @@ def remove(session: Session, user: str, movie: str) -> None:
 def list_ratings(session: Session, user: str, limit: int, offset: int) -> None:
     """List what USER has rated, the latest first."""
     path = f"/ratings/{user_id(session.api, user)}"
-    session.show(views.ratings, session.api.get(path, limit=limit, offset=offset))
+    session.show_page(views.ratings, session.api.get(path, limit=limit, offset=offset))

@@ -20,7 +20,7 @@ def users() -> None:
 def list_users(session: Session, beginning: str | None, limit: int, offset: int) -> None:
     """List users, or those whose names begin with BEGINNING."""
     answer = session.api.get("/users", q=beginning, limit=limit, offset=offset)
-    session.show(views.users, answer)
+    session.show_page(views.users, answer)
 
 
 @users.command()

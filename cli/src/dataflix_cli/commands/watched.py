@@ -41,4 +41,4 @@ def add(session: Session, user: str, movie: str, moment: datetime | None) -> Non
 def list_watched(session: Session, user: str, limit: int, offset: int) -> None:
     """List what USER has watched, the latest first."""
     path = f"/watched/{user_id(session.api, user)}"
-    session.show(views.watched, session.api.get(path, limit=limit, offset=offset))
+    session.show_page(views.watched, session.api.get(path, limit=limit, offset=offset))
