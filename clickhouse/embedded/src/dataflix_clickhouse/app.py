@@ -1,5 +1,6 @@
 """The ASGI application: ClickHouse's HTTP interface."""
 
+import asyncio
 import logging
 import time
 from http import HTTPStatus
@@ -9,7 +10,8 @@ from typing import Any
 from dataflix_clickhouse import forms
 from dataflix_clickhouse.bodies import Body, Receive, read_up_to
 from dataflix_clickhouse.engine import Engine
-from dataflix_clickhouse.errors import ClientGoneError, QueryError
+from dataflix_clickhouse.error_codes import ErrorCode
+from dataflix_clickhouse.errors import ClientGoneError, QueryError, refused
 from dataflix_clickhouse.handler import Handler
 from dataflix_clickhouse.requests import Request
 from dataflix_clickhouse.responses import Responder, Send
@@ -27,17 +29,23 @@ _NO_HANDLE = (
 class Application:
     """Answers requests with one engine."""
 
-    def __init__(self, engine: Engine, authenticator: Authenticator, spool_dir: Path) -> None:
-        """Answer from this engine; large answers that wait for their end are kept in `spool_dir`."""
+    def __init__(self, engine: Engine, authenticator: Authenticator, data_dir: Path) -> None:
+        """Answer from this engine, which works on this folder."""
         self._authenticator = authenticator
+        self._tasks: set[asyncio.Task[None]] = set()
         self._handler = Handler(engine)
-        self._spool_dir = spool_dir
+        self._spool_dir = data_dir / "tmp"
         name, timezone = engine.admin("SELECT hostName(), timezone()").data.split()
         self._common = [(b"x-clickhouse-server-display-name", name), (b"x-clickhouse-timezone", timezone)]
 
     def close(self) -> None:
         """End what is left of the requests, so that the engine can be closed."""
         self._handler.close()
+
+    def cancel_all(self) -> None:
+        """Cancel every request that is at work; each is answered with the engine's code for that."""
+        for task in self._tasks:
+            task.cancel()
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -51,7 +59,10 @@ class Application:
         elif path not in ("/", "/query"):
             await responder.text(HTTPStatus.NOT_FOUND, _NO_HANDLE.format(path=path))
         else:
-            await self._query(scope, receive, responder)
+            task = asyncio.create_task(self._query(scope, receive, responder))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+            await task
 
     async def _query(self, scope: dict[str, Any], receive: Receive, responder: Responder) -> None:
         started = time.monotonic()
@@ -73,6 +84,9 @@ class Application:
             await responder.error(error, query_id)
         except ClientGoneError:
             result = "client_gone"
+        except asyncio.CancelledError:
+            result = "cancelled"
+            await responder.error(refused(ErrorCode.QUERY_WAS_CANCELLED, "The server is stopping."), query_id)
         finally:
             elapsed_ms = int((time.monotonic() - started) * 1000)
             log.info("query user=%s query_id=%r result=%s elapsed_ms=%d", user, query_id, result, elapsed_ms)

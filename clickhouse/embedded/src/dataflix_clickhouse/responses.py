@@ -79,6 +79,7 @@ class Responder:
         self._send = send
         self._common = common
         self._spool_dir = spool_dir
+        self.has_started = False
 
     async def answer(self, answer: Answer) -> bool:
         """Send a result: as it comes when it is large, else when it is complete.
@@ -91,27 +92,25 @@ class Responder:
             QueryError: the engine failed before the answer had begun.
         """
         exception_tag = secrets.token_hex(_EXCEPTION_TAG_BYTES)
-        has_started = False
         with tempfile.SpooledTemporaryFile(SPOOL_BYTES, dir=str(self._spool_dir)) as held:
             try:
                 async for chunk in answer.chunks:
-                    if has_started:
+                    if self.has_started:
                         await self._body(chunk)
                         continue
                     held.write(chunk)
                     if held.tell() > BUFFER_BYTES and not answer.waits_for_end:
-                        has_started = True
                         await self._start(
                             HTTPStatus.OK, _headers(answer, await answer.progress(), exception_tag)
                         )
                         await self._all_of(held)
             except QueryError as error:
-                if not has_started:
+                if not self.has_started:
                     raise
                 if answer.encoding == "none":
                     await self._body(_exception_block(error, exception_tag))
                 return False
-            if not has_started:
+            if not self.has_started:
                 await self._whole(answer, held, exception_tag)
         await answer.release()
         await self._send({"type": "http.response.body", "body": b""})
@@ -136,7 +135,9 @@ class Responder:
             await self._body(chunk)
 
     async def error(self, error: QueryError, query_id: str) -> None:
-        """Send an error."""
+        """Send an error, or nothing when an answer has begun: that is left unfinished."""
+        if self.has_started:
+            return
         headers = [
             (b"content-type", _OTHER_CONTENT_TYPE.encode()),
             (b"x-clickhouse-exception-code", str(error.code).encode()),
@@ -153,6 +154,7 @@ class Responder:
         await self._send({"type": "http.response.body", "body": body})
 
     async def _start(self, status: HTTPStatus, headers: list[Header]) -> None:
+        self.has_started = True
         await self._send(
             {"type": "http.response.start", "status": status.value, "headers": [*self._common, *headers]}
         )
