@@ -5,7 +5,6 @@ from typing import Any
 import requests
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from stack.errors import StackError
 from stack.settings import Settings
@@ -19,30 +18,34 @@ def print_page(settings: Settings) -> None:
     Raises:
         StackError: the API did not answer.
     """
-    console = Console(highlight=False)
-    console.print(_addresses(settings))
-    console.print(f"Credentials: {settings.env_file}   State and logs: {settings.home}\n")
+    # Piped output has no width of its own, and an address that is cut is no use to anybody.
+    console = Console(highlight=False, soft_wrap=True)
+    console.print("\n[bold]Dataflix is running[/]")
+    for name, address, user in _addresses(settings):
+        console.print(f"  {name:<14} {address:<34} {user}")
+    console.print(
+        f"  Credentials: {escape(str(settings.env_file))}   State and logs: {escape(str(settings.home))}"
+    )
     user_id = _a_user(settings)
     answer = _get(settings, f"/recommendations/{user_id}", {"n": "5"})
-    table = Table("#", "Film", "Score", "Why", title=f"Top recommendations for user {user_id}")
+    console.print(f"\n[bold]Top recommendations for user {user_id}[/]")
     for entry in answer["data"]:
-        text = entry["reason"]["text"]
-        table.add_row(str(entry["rank"]), escape(entry["title"]), f"{entry['score']:.2f}", escape(text))
-    console.print(table)
-    console.print("Next: .venv/bin/dataflix   ./run.sh status   ./run.sh pipeline   ./stop.sh")
+        title, reason = escape(entry["title"]), escape(entry["reason"]["text"])
+        console.print(f"  {entry['rank']}. {title}  [dim]{entry['score']:.2f}[/]\n     {reason}")
+    console.print("\nNext: .venv/bin/dataflix   ./run.sh status   ./run.sh pipeline   ./stop.sh")
 
 
-def _addresses(settings: Settings) -> Table:
-    table = Table("Service", "Address", "User", title="Dataflix is running")
-    table.add_row("API and its documentation", settings.url("BACKEND") + "/docs", "DATAFLIX_API_KEY")
-    table.add_row("Airflow", settings.url("AIRFLOW"), "admin, DATAFLIX_AIRFLOW_ADMIN_PASSWORD")
-    table.add_row("MLflow", settings.url("MLFLOW"), "")
-    table.add_row("Trainer jobs", settings.url("TRAINER"), "DATAFLIX_TRAINER_TOKEN")
-    table.add_row("ClickHouse", settings.url("CLICKHOUSE"), "reader, DATAFLIX_CLICKHOUSE_READER_PASSWORD")
-    table.add_row("S3", settings.url("S3"), "DATAFLIX_S3_ACCESS_KEY, ..._SECRET_KEY")
-    address = f"{settings['POSTGRES_HOST']}:{settings['POSTGRES_PORT']}"
-    table.add_row("Postgres", address, "postgres, DATAFLIX_POSTGRES_ADMIN_PASSWORD")
-    return table
+def _addresses(settings: Settings) -> list[tuple[str, str, str]]:
+    postgres = f"{settings['POSTGRES_HOST']}:{settings['POSTGRES_PORT']}"
+    return [
+        ("API", settings.url("BACKEND") + "/docs", "key: DATAFLIX_API_KEY"),
+        ("Airflow", settings.url("AIRFLOW"), "admin, DATAFLIX_AIRFLOW_ADMIN_PASSWORD"),
+        ("MLflow", settings.url("MLFLOW"), ""),
+        ("Trainer jobs", settings.url("TRAINER"), "token: DATAFLIX_TRAINER_TOKEN"),
+        ("ClickHouse", settings.url("CLICKHOUSE"), "reader, DATAFLIX_CLICKHOUSE_READER_PASSWORD"),
+        ("S3", settings.url("S3"), "DATAFLIX_S3_ACCESS_KEY, DATAFLIX_S3_SECRET_KEY"),
+        ("Postgres", postgres, "postgres, DATAFLIX_POSTGRES_ADMIN_PASSWORD"),
+    ]
 
 
 def _a_user(settings: Settings) -> int:
