@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Starts Dataflix: ./run.sh [--data PATH] | status [--json] | pipeline
+# Starts Dataflix: ./run.sh [--data PATH] [--docker] | status [--json] | pipeline
 set -euo pipefail
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
@@ -7,6 +7,7 @@ case "${1:-}" in
   -h | --help)
     cat <<'TXT'
 Use: ./run.sh [--data PATH]     build, start, load data and run the pipeline once; later: start again
+     ./run.sh --docker          the same in Docker, with or without --data
      ./run.sh status [--json]   every service, its port and its health
      ./run.sh pipeline          run elt_pipeline again and wait for it
 

@@ -4,6 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from stack.docker_up import up_in_docker
 from stack.down import down
 from stack.errors import StackError
 from stack.status import status
@@ -22,7 +23,11 @@ def main() -> None:
             case "stop":
                 down(purge=arguments.purge, assume_yes=arguments.yes)
             case _:
-                up(arguments.data.absolute() if arguments.data else None)
+                data = arguments.data.absolute() if arguments.data else None
+                if arguments.docker:
+                    up_in_docker(data)
+                else:
+                    up(data)
     except StackError as error:
         sys.exit(f"dataflix: {error}")
     except KeyboardInterrupt:
@@ -32,6 +37,7 @@ def main() -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="run.sh", allow_abbrev=False)
     parser.add_argument("--data", type=Path, metavar="PATH", help="a MovieLens folder or zip")
+    parser.add_argument("--docker", action="store_true", help="run the services in containers")
     commands = parser.add_subparsers(dest="command")
     commands.add_parser("status").add_argument("--json", action="store_true")
     commands.add_parser("pipeline")

@@ -5,7 +5,7 @@ import os
 import re
 import shutil
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from stack.errors import StackError
@@ -35,11 +35,24 @@ class Container:
     exit_code: int
 
     @property
+    def is_running(self) -> bool:
+        """Whether its process runs, healthy or not."""
+        return self.state == "running"
+
+    @property
     def is_well(self) -> bool:
         """Whether it runs and is not known to be ill, or is a job that ended well."""
         if self.state == "exited":
             return self.exit_code == 0
-        return self.state == "running" and self.health in ("", "healthy")
+        return self.is_running and self.health in ("", "healthy")
+
+
+def in_docker(settings: Settings) -> Settings:
+    """Return the settings with a state folder of their own.
+
+    What was loaded into Docker's volumes is not what was loaded without Docker.
+    """
+    return replace(settings, home=settings.home / "docker")
 
 
 class Compose:

@@ -3,10 +3,12 @@
 import shutil
 import sys
 
+from stack import docker_down
 from stack import settings as stack_settings
 from stack.errors import StackError
 from stack.progress import say, step
 from stack.settings import Settings
+from stack.state import State
 from stack.supervisor import Supervisor
 
 
@@ -22,14 +24,24 @@ def down(*, purge: bool, assume_yes: bool) -> None:
     settings = stack_settings.load(create=False)
     if purge and not assume_yes:
         _confirm(settings)
+    ended = docker_down.down(settings, purge=purge)
     supervisor = Supervisor(settings)
-    if supervisor.process() is None:
-        say("No service is running.")
-    else:
+    if supervisor.process() is not None:
         with step("all services stopped"):
             supervisor.stop()
+        ended = True
+    if not ended:
+        say("No service is running.")
+    _forget_way(settings)
     if purge:
         _delete(settings)
+
+
+def _forget_way(settings: Settings) -> None:
+    state = State.read(settings)
+    if state.way is not None:
+        state.way = None
+        state.write(settings)
 
 
 def _confirm(settings: Settings) -> None:

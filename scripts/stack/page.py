@@ -12,8 +12,11 @@ from stack.settings import Settings
 _TIMEOUT_S = 10
 
 
-def print_page(settings: Settings) -> None:
+def print_page(settings: Settings, *, logs: str | None = None) -> None:
     """Print addresses, where the credentials are, and one user's top recommendations, to stdout.
+
+    Args:
+        logs: where state and logs are, if not in the state folder.
 
     Raises:
         StackError: the API did not answer.
@@ -23,9 +26,8 @@ def print_page(settings: Settings) -> None:
     console.print("\n[bold]Dataflix is running[/]")
     for name, address, user in _addresses(settings):
         console.print(f"  {name:<14} {address:<34} {user}")
-    console.print(
-        f"  Credentials: {escape(str(settings.env_file))}   State and logs: {escape(str(settings.home))}"
-    )
+    where = escape(logs or str(settings.home))
+    console.print(f"  Credentials: {escape(str(settings.env_file))}   State and logs: {where}")
     user_id = _a_user(settings)
     answer = _get(settings, f"/recommendations/{user_id}", {"n": "5"})
     console.print(f"\n[bold]Top recommendations for user {user_id}[/]")

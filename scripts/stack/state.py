@@ -1,4 +1,4 @@
-"""What has happened in a state folder: which data were loaded, whether a first pipeline run succeeded."""
+"""What has happened in a state folder: which data were loaded, if a pipeline run succeeded, how it runs."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -14,10 +14,12 @@ class State:
     Attributes:
         data: what was loaded, "sample" or a MovieLens path; None before.
         first_run: id of the first Airflow run that succeeded; None before.
+        way: how the stack was started, "local" or "docker"; None when it was stopped or never started.
     """
 
     data: str | None = None
     first_run: str | None = None
+    way: str | None = None
 
     @classmethod
     def read(cls, settings: Settings) -> "State":

@@ -6,10 +6,12 @@ from concurrent.futures import ThreadPoolExecutor
 from rich.console import Console
 from rich.table import Table
 
+from stack import docker_status
 from stack import settings as stack_settings
 from stack.services import SERVICES, Service
 from stack.settings import Settings
 from stack.starting import is_healthy
+from stack.state import State
 from stack.supervisor import Supervisor
 
 
@@ -20,15 +22,19 @@ def status(*, as_json: bool) -> bool:
         StackError: nothing was set up here yet.
     """
     settings = stack_settings.load(create=False)
-    supervisor = Supervisor(settings)
-    runs = supervisor.process() is not None
-    with ThreadPoolExecutor(len(SERVICES)) as pool:
-        rows = list(pool.map(lambda service: _row(service, settings, supervisor if runs else None), SERVICES))
+    rows = docker_status.rows(settings) if State.read(settings).way == "docker" else _rows(settings)
     if as_json:
         print(json.dumps({"services": rows}, indent=2))
     else:
         _print_table(rows)
     return all(row["healthy"] for row in rows)
+
+
+def _rows(settings: Settings) -> list[dict[str, object]]:
+    supervisor = Supervisor(settings)
+    runs = supervisor.process() is not None
+    with ThreadPoolExecutor(len(SERVICES)) as pool:
+        return list(pool.map(lambda service: _row(service, settings, supervisor if runs else None), SERVICES))
 
 
 def _row(service: Service, settings: Settings, supervisor: Supervisor | None) -> dict[str, object]:

@@ -40,12 +40,13 @@ def up(data: Path | None) -> None:
     settings = stack_settings.load(create=True)
     stack_settings.prepare_home(settings.home)
     supervisor = Supervisor(settings)
-    with _only_one(settings):
+    with only_one(settings):
+        _claim(settings)
         if supervisor.process() is None:
             refuse_taken_ports(settings)
             supervisor.start()
         _start_services(settings, supervisor, data)
-        _first_pipeline_run(settings)
+        first_pipeline_run(settings)
     print_page(settings)
 
 
@@ -103,7 +104,20 @@ def _together(*works: Callable[[], None]) -> None:
         future.result()
 
 
-def _first_pipeline_run(settings: Settings) -> None:
+def _claim(settings: Settings) -> None:
+    state = State.read(settings)
+    if state.way == "docker":
+        raise StackError("The stack was started with --docker; ./stop.sh ends that first.")
+    state.way = "local"
+    state.write(settings)
+
+
+def first_pipeline_run(settings: Settings) -> None:
+    """Run `elt_pipeline` and wait until the API serves its model, unless this state folder has seen that.
+
+    Raises:
+        StackError: the run failed, or its model does not arrive.
+    """
     state = State.read(settings)
     if state.first_run is not None:
         return
@@ -124,12 +138,18 @@ def _wait_for_model(settings: Settings) -> None:
         time.sleep(0.5)
     raise StackError(
         f"The pipeline ran, yet the API serves no model after {_MODEL_TIMEOUT_S} s. Either the promotion "
-        f"rule refused it (.venv/bin/trainer models tells why), or see {settings.logs / 'model-sync.log'}."
+        "rule refused it (.venv/bin/trainer models tells why), or model-sync's log says more: "
+        "./run.sh status --json names it."
     )
 
 
 @contextmanager
-def _only_one(settings: Settings) -> Iterator[None]:
+def only_one(settings: Settings) -> Iterator[None]:
+    """Hold the state folder against a second `./run.sh`.
+
+    Raises:
+        StackError: another one holds it.
+    """
     with (settings.home / "run" / "up.lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

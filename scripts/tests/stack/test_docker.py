@@ -3,10 +3,6 @@
 No engine is needed, and no more is proven than that we ask for the right things and read the answers right.
 """
 
-import json
-import os
-import stat
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,66 +12,13 @@ from stack.docker import Compose
 from stack.errors import StackError
 from stack.settings import Settings
 
-_STAND_IN = """#!/usr/bin/env python3
-import json, os, sys
-from pathlib import Path
-here = Path(__file__).parent
-words = sys.argv[1:]
-if words[:2] == ["compose", "--env-file"]:
-    words = ["compose", *words[3:]]
-with (here / "calls").open("a") as calls:
-    seen = {name: value for name, value in os.environ.items() if name.startswith("DATAFLIX_")}
-    calls.write(json.dumps({"argv": sys.argv[1:], "dataflix": seen}) + "\\n")
-for begin, code, out, err in json.loads((here / "answers").read_text()):
-    if words[: len(begin)] == begin:
-        sys.stdout.write(out)
-        sys.stderr.write(err)
-        sys.exit(code)
-"""
-
-
-@dataclass
-class StandIn:
-    """What `docker` will answer, and what it was asked."""
-
-    folder: Path
-
-    def answers(self, *answers: tuple[list[str], int, str, str]) -> None:
-        (self.folder / "answers").write_text(json.dumps([*answers, *_WELL]))
-
-    @property
-    def calls(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in (self.folder / "calls").read_text().splitlines()]
-
-
-_WELL: list[tuple[list[str], int, str, str]] = [
-    (["compose", "version"], 0, "2.39.1\n", ""),
-    (["info"], 0, "28.2.2\n", ""),
-]
-
-
-def entry(service: str, state: str = "running", health: str = "healthy", code: int = 0) -> str:
-    return json.dumps({"Service": service, "State": state, "Health": health, "ExitCode": code, "Name": "x"})
-
-
-@pytest.fixture
-def docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StandIn:
-    program = tmp_path / "bin" / "docker"
-    program.parent.mkdir()
-    program.write_text(_STAND_IN)
-    program.chmod(program.stat().st_mode | stat.S_IXUSR)
-    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
-    stand_in = StandIn(program.parent)
-    stand_in.answers()
-    return stand_in
-
 
 @pytest.fixture
 def compose(tmp_path: Path) -> Compose:
     return Compose(Settings({}, tmp_path / "the .env", tmp_path))
 
 
-def test_a_working_docker_passes(docker: StandIn, compose: Compose) -> None:
+def test_a_working_docker_passes(docker: Any, compose: Compose) -> None:
     compose.check()
 
 
@@ -95,7 +38,7 @@ def test_no_docker_is_told(compose: Compose, monkeypatch: pytest.MonkeyPatch, tm
     ],
 )
 def test_a_docker_that_can_not_do_it_is_told(
-    docker: StandIn, compose: Compose, answer: tuple[list[str], int, str, str], told: str
+    docker: Any, compose: Compose, answer: tuple[list[str], int, str, str], told: str
 ) -> None:
     docker.answers(answer)
     with pytest.raises(StackError, match=told) as refused:
@@ -104,7 +47,7 @@ def test_a_docker_that_can_not_do_it_is_told(
 
 
 def test_up_builds_and_waits_with_the_env_file_alone(
-    docker: StandIn, compose: Compose, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    docker: Any, compose: Compose, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("DATAFLIX_BACKEND_PORT", "1")
     compose.up(["backend", "mlflow"])
@@ -116,13 +59,13 @@ def test_up_builds_and_waits_with_the_env_file_alone(
     assert call["dataflix"] == {}
 
 
-def test_a_failed_start_shows_the_log_of_the_first_that_is_ill(docker: StandIn, compose: Compose) -> None:
+def test_a_failed_start_shows_the_log_of_the_first_that_is_ill(docker: Any, compose: Compose) -> None:
     listed = "\n".join(
         [
-            entry("postgres"),
-            entry("s3-bucket", "exited", ""),
-            entry("backend", health="unhealthy"),
-            entry("airflow-migrate", "exited", "", 1),
+            docker.container("postgres"),
+            docker.container("s3-bucket", "exited", ""),
+            docker.container("backend", health="unhealthy"),
+            docker.container("airflow-migrate", "exited", "", 1),
         ]
     )
     docker.answers(
@@ -137,30 +80,32 @@ def test_a_failed_start_shows_the_log_of_the_first_that_is_ill(docker: StandIn, 
 
 
 @pytest.mark.parametrize("form", ["lines", "list"])
-def test_containers_are_read_in_both_forms_compose_has_had(
-    docker: StandIn, compose: Compose, form: str
-) -> None:
-    entries = [entry("postgres"), entry("mlflow", health="starting"), entry("postgres-init", "exited", "")]
+def test_containers_are_read_in_both_forms_compose_has_had(docker: Any, compose: Compose, form: str) -> None:
+    entries = [
+        docker.container("postgres"),
+        docker.container("mlflow", health="starting"),
+        docker.container("postgres-init", "exited", ""),
+    ]
     text = "\n".join(entries) if form == "lines" else f"[{', '.join(entries)}]"
     docker.answers((["compose", "ps"], 0, text, ""))
     well = {container.service: container.is_well for container in compose.containers()}
     assert well == {"postgres": True, "mlflow": False, "postgres-init": True}
 
 
-def test_no_containers_is_no_error(docker: StandIn, compose: Compose) -> None:
+def test_no_containers_is_no_error(docker: Any, compose: Compose) -> None:
     assert compose.containers() == []
 
 
 @pytest.mark.parametrize(("purge", "volumes"), [(False, False), (True, True)])
 def test_down_takes_the_volumes_only_when_asked(
-    docker: StandIn, compose: Compose, purge: bool, volumes: bool
+    docker: Any, compose: Compose, purge: bool, volumes: bool
 ) -> None:
     compose.down(purge=purge)
     (call,) = docker.calls
     assert ("--volumes" in call["argv"]) is volumes
 
 
-def test_volumes_are_those_of_the_project(docker: StandIn, compose: Compose) -> None:
+def test_volumes_are_those_of_the_project(docker: Any, compose: Compose) -> None:
     docker.answers(
         (["compose", "config"], 0, '{"name": "films"}', ""),
         (["volume", "ls"], 0, "films_s3\nfilms_models\n", ""),
@@ -170,7 +115,7 @@ def test_volumes_are_those_of_the_project(docker: StandIn, compose: Compose) -> 
 
 
 @pytest.mark.parametrize("method", ["containers", "volumes"])
-def test_a_refusal_is_told_in_dockers_words(docker: StandIn, compose: Compose, method: str) -> None:
+def test_a_refusal_is_told_in_dockers_words(docker: Any, compose: Compose, method: str) -> None:
     docker.answers((["compose"], 1, "", "warning\npermission denied\n"))
     with pytest.raises(StackError, match="permission denied"):
         getattr(compose, method)()
