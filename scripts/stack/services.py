@@ -165,8 +165,7 @@ SERVICES: tuple[Service, ...] = (
         name="backend",
         command=_core("dataflix-backend", "serve"),
         environ=_with(
-            *("BACKEND_", "API_KEY", "MODEL_", "MLFLOW_"),
-            *("POSTGRES_HOST", "POSTGRES_PORT", "POSTGRES_DB", "POSTGRES_BACKEND_"),
+            *("BACKEND_", "API_KEY", "POSTGRES_HOST", "POSTGRES_PORT", "POSTGRES_DB", "POSTGRES_BACKEND_"),
         ),
         healthy=lambda s: health.http_ok(s.url("BACKEND") + "/readyz"),
         port_of="BACKEND",
