@@ -22,7 +22,7 @@ def main() -> None:
     environ = airflow_environment(os.environ, ROOT)
     environ |= {name: value for name, value in os.environ.items() if name.startswith("AIRFLOW__")}
     if words == ["prepare"]:
-        write_password_file(os.environ, os.environ["DATAFLIX_AIRFLOW_ADMIN_PASSWORD"])
+        write_password_file(environ, os.environ["DATAFLIX_AIRFLOW_ADMIN_PASSWORD"])
         words = ["db", "migrate"]
     program = ROOT / "airflow" / ".venv" / "bin" / "airflow"
     os.execve(program, [str(program), *words], environ)  # noqa: S606  the point is to become that program
