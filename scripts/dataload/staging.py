@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from io import RawIOBase
 from itertools import islice
 
+import psycopg2
 from psycopg2.extensions import cursor as Cursor  # noqa: N812  psycopg2's own name is lower case
 
 # Bytes that one call hands to libpq; larger ones gain nothing.
@@ -69,12 +70,8 @@ def copy_stream(cursor: Cursor, table: str, columns: Sequence[str], stream: Copy
     Returns:
         How many rows arrived.
     """
-    cursor.copy_expert(
-        f"COPY {table} ({', '.join(columns)}) FROM STDIN WITH (FORMAT text, DELIMITER ',', NULL '')",
-        stream,
-        COPY_CHUNK_BYTES,
-    )
-    return int(cursor.rowcount)
+    options = "WITH (FORMAT text, DELIMITER ',', NULL '')"
+    return _copy(cursor, f"COPY {table} ({', '.join(columns)}) FROM STDIN {options}", stream)
 
 
 def copy_rows(cursor: Cursor, table: str, columns: Sequence[str], rows: Iterable[Sequence[Field]]) -> int:
@@ -83,8 +80,33 @@ def copy_rows(cursor: Cursor, table: str, columns: Sequence[str], rows: Iterable
     Returns:
         How many rows arrived.
     """
-    cursor.copy_expert(f"COPY {table} ({', '.join(columns)}) FROM STDIN", _RowStream(rows), COPY_CHUNK_BYTES)
+    return _copy(cursor, f"COPY {table} ({', '.join(columns)}) FROM STDIN", _RowStream(rows))
+
+
+def _copy(cursor: Cursor, statement: str, stream: CopyStream) -> int:
+    guarded = _GuardedStream(stream)
+    try:
+        cursor.copy_expert(statement, guarded, COPY_CHUNK_BYTES)
+    except psycopg2.Error:
+        if guarded.failure is not None:
+            raise guarded.failure from None
+        raise
     return int(cursor.rowcount)
+
+
+class _GuardedStream(CopyStream):
+    """Keeps what a stream raises: psycopg2 passes on only its text, within an error of its own."""
+
+    def __init__(self, stream: CopyStream) -> None:
+        self.failure: BaseException | None = None
+        self._stream = stream
+
+    def read(self, size: int = -1, /) -> bytes:
+        try:
+            return self._stream.read(size)
+        except BaseException as error:
+            self.failure = error
+            raise
 
 
 class _RowStream(CopyStream):

@@ -1,0 +1,31 @@
+"""A Postgres for the tests of the data loaders; started when the first of them asks for it."""
+
+from collections.abc import Iterator
+
+import psycopg2
+import pytest
+from psycopg2.extensions import connection as Connection  # noqa: N812
+
+from dataflix_testkit import PostgresServer, postgres
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    with postgres() as running:
+        yield running
+
+
+@pytest.fixture
+def database(
+    postgres_server: PostgresServer, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Connection]:
+    """Empty tables and a superuser's connection; the environment points the loaders there."""
+    for name, value in postgres_server.environ.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("DATAFLIX_HOME", str(tmp_path_factory.mktemp("home")))
+    connection = psycopg2.connect(postgres_server.dsn("postgres"))
+    connection.autocommit = True
+    with connection.cursor() as cursor:
+        cursor.execute("TRUNCATE users, movies RESTART IDENTITY CASCADE")
+    yield connection
+    connection.close()
