@@ -1,91 +1,150 @@
-"""The few calls of Airflow's REST API (v2) that running a pipeline takes."""
+"""The few questions that the stack asks Airflow's REST API."""
 
+import time
 from collections.abc import Mapping
-from http import HTTPStatus
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
+from urllib.parse import quote
 
 import requests
 
+from stack.airflow_env import USER
 from stack.errors import StackError
 
-# A busy two-core machine answers slowly while tasks start.
+# The API server shares two cores with the tasks it serves.
 _TIMEOUT_S = 30
+# A restart by the supervisor takes about 15 s on two cores.
+_PATIENCE_S = 90
+_PAUSE_S = 1.0
+_PAGE = 100
+
+
+@dataclass(frozen=True)
+class Task:
+    """One task of a run, or one piece of a mapped task.
+
+    Attributes:
+        label: the task's name, with what it was mapped over.
+        seconds: how long it ran; None while it has not ended.
+    """
+
+    task_id: str
+    map_index: int
+    try_number: int
+    state: str
+    label: str
+    seconds: float | None
+    ended_at: str
+
+    @property
+    def has_run(self) -> bool:
+        """Whether it was started and has ended."""
+        return self.state in ("success", "failed", "skipped")
 
 
 class AirflowApi:
-    """A signed-in client.
-
-    Raises:
-        StackError: (any method) Airflow does not answer or refuses.
-    """
+    """A signed-in client."""
 
     def __init__(self, env: Mapping[str, str]) -> None:
-        self._url = f"http://{env['DATAFLIX_AIRFLOW_HOST']}:{env['DATAFLIX_AIRFLOW_PORT']}"
+        self.url = f"http://{env['DATAFLIX_AIRFLOW_HOST']}:{env['DATAFLIX_AIRFLOW_PORT']}"
         self._session = requests.Session()
-        login = {"username": "admin", "password": env["DATAFLIX_AIRFLOW_ADMIN_PASSWORD"]}
-        token = self._call("POST", "/auth/token", json=login).json()["access_token"]
+        # Proxies of the environment are for the way out, not for our own services.
+        self._session.trust_env = False
+        body = {"username": USER, "password": env["DATAFLIX_AIRFLOW_ADMIN_PASSWORD"]}
+        token = self._ask("POST", "/auth/token", json=body).json()["access_token"]
         self._session.headers["Authorization"] = f"Bearer {token}"
 
-    def dag_is_known(self, dag_id: str) -> bool:
-        """Say whether the DAG processor has read the DAG and found it good."""
-        answer = self._call("GET", f"/api/v2/dags/{dag_id}", expected=(200, 404))
-        return answer.status_code == HTTPStatus.OK
+    def dag(self, dag_id: str) -> dict[str, Any] | None:
+        """Return what Airflow knows of a DAG; None when it has not read it yet."""
+        answer = self._ask("GET", f"/api/v2/dags/{dag_id}", may_be_missing=True)
+        return None if answer.status_code == requests.codes.not_found else dict(answer.json())
 
     def import_errors(self) -> list[str]:
-        """Return what the DAG processor could not read, file and reason."""
-        found = self._call("GET", "/api/v2/importErrors").json()["import_errors"]
-        return [f"{entry['filename']}: {entry['stack_trace'].strip()[-1000:]}" for entry in found]
+        """Return why DAG files could not be read."""
+        errors = self._ask("GET", "/api/v2/importErrors").json()["import_errors"]
+        return [f"{error['filename']}:\n{error['stack_trace']}" for error in errors]
 
     def trigger(self, dag_id: str) -> str:
-        """Start a run and return its id."""
-        body: dict[str, object] = {"logical_date": None, "note": "started by run.sh"}
-        return str(self._call("POST", f"/api/v2/dags/{dag_id}/dagRuns", json=body).json()["dag_run_id"])
+        """Start a run now; returns its id."""
+        answer = self._ask("POST", f"/api/v2/dags/{dag_id}/dagRuns", json={"logical_date": None})
+        return str(answer.json()["dag_run_id"])
 
     def run_state(self, dag_id: str, run_id: str) -> str:
-        """Return queued, running, success or failed."""
-        return str(self._call("GET", f"/api/v2/dags/{dag_id}/dagRuns/{run_id}").json()["state"])
+        """Return a run's state: queued, running, success or failed."""
+        return str(self._ask("GET", self._run_path(dag_id, run_id)).json()["state"])
 
-    def tasks(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
-        """Return every task instance of a run, a mapped one for each of its indexes."""
-        path = f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances"
-        return list(self._call("GET", path, params={"limit": "1000"}).json()["task_instances"])
+    def tasks(self, dag_id: str, run_id: str) -> list[Task]:
+        """Return a run's tasks with their states."""
+        found: list[Task] = []
+        while True:
+            parameters = {"limit": _PAGE, "offset": len(found)}
+            path = f"{self._run_path(dag_id, run_id)}/taskInstances"
+            body = self._ask("GET", path, params=parameters).json()
+            found += [_task(entry) for entry in body["task_instances"]]
+            if not body["task_instances"] or len(found) >= body["total_entries"]:
+                return found
 
-    def log_tail(self, dag_id: str, task: Mapping[str, Any], lines: int = 15) -> str:
-        """Return the end of the log of a task instance's last try."""
-        path = f"/api/v2/dags/{dag_id}/dagRuns/{task['dag_run_id']}/taskInstances/{task['task_id']}"
-        path += f"/logs/{task['try_number']}"
-        parameters = {"map_index": str(task["map_index"]), "full_content": "true"}
-        content = self._call("GET", path, params=parameters).json()["content"]
-        texts = [text for text in map(_event_text, content) if text]
-        return "\n".join(texts[-lines:])
-
-    def _call(
-        self,
-        method: str,
-        path: str,
-        *,
-        expected: tuple[int, ...] = (200, 201),
-        json: object | None = None,
-        params: Mapping[str, str] | None = None,
-    ) -> requests.Response:
+    def log(self, dag_id: str, run_id: str, task: Task) -> list[str]:
+        """Return the lines of the log of a task's last try."""
+        path = f"{self._run_path(dag_id, run_id)}/taskInstances/{quote(task.task_id)}/logs/{task.try_number}"
+        parameters = {"map_index": task.map_index, "full_content": "true"}
         headers = {"Accept": "application/json"}
-        try:
-            answer = self._session.request(
-                method, self._url + path, json=json, params=params, headers=headers, timeout=_TIMEOUT_S
-            )
-        except requests.RequestException as error:
-            raise StackError(
-                f"Airflow at {self._url} does not answer ({type(error).__name__}); see ./run.sh status."
-            ) from error
-        if answer.status_code not in expected:
-            raise StackError(f"Airflow refused {method} {path}: {answer.status_code} {answer.text[:500]}")
-        return answer
+        body = self._ask("GET", path, params=parameters, headers=headers).json()
+        return [line for entry in body["content"] for line in _log_lines(entry)]
+
+    def _run_path(self, dag_id: str, run_id: str) -> str:
+        return f"/api/v2/dags/{dag_id}/dagRuns/{quote(run_id, safe='')}"
+
+    def _ask(
+        self, method: str, path: str, *, may_be_missing: bool = False, **options: Any
+    ) -> requests.Response:
+        """Ask; while Airflow is away or busy, ask again, unless that could start a run twice.
+
+        Raises:
+            StackError: Airflow stays away or refuses.
+        """
+        deadline = time.monotonic() + _PATIENCE_S
+        while True:
+            try:
+                answer = self._session.request(method, self.url + path, timeout=_TIMEOUT_S, **options)
+                problem = f"{answer.status_code} {answer.text[:300]}"
+                if answer.ok or (may_be_missing and answer.status_code == requests.codes.not_found):
+                    return answer
+                may_pass = answer.status_code >= requests.codes.server_error
+            except requests.RequestException as error:
+                problem, may_pass = type(error).__name__, True
+            repeatable = method == "GET" or path == "/auth/token"
+            if not (may_pass and repeatable) or time.monotonic() > deadline:
+                raise StackError(f"Airflow at {self.url} failed on {method} {path}: {problem}")
+            time.sleep(_PAUSE_S)
 
 
-def _event_text(event: Mapping[str, Any] | str) -> str:
-    if isinstance(event, str):
-        return event
-    details = "; ".join(
-        f"{cause.get('exc_type')}: {cause.get('exc_value')}" for cause in event.get("error_detail") or []
+def _task(entry: Mapping[str, Any]) -> Task:
+    map_index = int(entry["map_index"])
+    what = entry.get("rendered_map_index") or str(map_index)
+    return Task(
+        task_id=entry["task_id"],
+        map_index=map_index,
+        try_number=int(entry["try_number"]),
+        state=entry["state"] or "none",
+        label=f"{entry['task_id']} {what}" if map_index >= 0 else entry["task_id"],
+        seconds=_seconds(entry["start_date"], entry["end_date"]),
+        ended_at=entry["end_date"] or "",
     )
-    return " ".join(part for part in (str(event.get("event", "")), details) if part)
+
+
+def _seconds(start: str | None, end: str | None) -> float | None:
+    if start is None or end is None:
+        return None
+    return (datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds()
+
+
+def _log_lines(entry: Any) -> list[str]:
+    """Return a log entry as text: the event, and the type and words of an exception."""
+    if not isinstance(entry, dict):
+        return str(entry).splitlines()
+    lines = str(entry.get("event", "")).splitlines()
+    for error in entry.get("error_detail") or []:
+        lines += f"{error.get('exc_type', '')}: {error.get('exc_value', '')}".splitlines()
+    return lines

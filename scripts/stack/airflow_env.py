@@ -1,4 +1,4 @@
-"""Airflow's environment: `airflow/airflow.env`, the addresses and secrets of `.env`, and folders."""
+"""The environment of Airflow's processes, computed from DATAFLIX_ variables and `airflow/airflow.env`."""
 
 import json
 import os
@@ -8,10 +8,10 @@ from urllib.parse import quote
 
 from dotenv import dotenv_values
 
-_PASSED_ON = ("PATH", "HOME", "LANG", "TMPDIR")
+USER = "admin"
 
-# What the tasks of elt_pipeline need; the API's key, say, is no business of theirs.
-_NEEDED = (
+# What tasks need. Airflow sees no other secret of the stack: above all not the key of the pseudonyms.
+_FOR_TASKS = (
     "DATAFLIX_HOME",
     "DATAFLIX_POSTGRES_HOST",
     "DATAFLIX_POSTGRES_PORT",
@@ -28,47 +28,67 @@ _NEEDED = (
 
 
 def airflow_environment(env: Mapping[str, str], root: Path) -> dict[str, str]:
-    """Return the whole environment of Airflow's programs and tasks.
+    """Return the whole environment for `airflow db migrate`, `api-server`, `scheduler` and `dag-processor`.
 
     Args:
-        env: every DATAFLIX_ variable, and PATH, HOME, LANG and TMPDIR.
-        root: the project's folder.
+        env: every DATAFLIX_ variable, plus what any program gets (PATH, HOME, LANG, TMPDIR).
+        root: the repository.
+
+    Raises:
+        KeyError: a variable is missing.
     """
-    folder = Path(env["DATAFLIX_HOME"]) / "airflow"
-    password = quote(env["DATAFLIX_POSTGRES_AIRFLOW_PASSWORD"], safe="")
-    address = f"{env['DATAFLIX_POSTGRES_HOST']}:{env['DATAFLIX_POSTGRES_PORT']}"
-    url = f"http://{env['DATAFLIX_AIRFLOW_HOST']}:{env['DATAFLIX_AIRFLOW_PORT']}"
-    constants = {name: value or "" for name, value in dotenv_values(root / "airflow" / "airflow.env").items()}
-    passed_on = {name: env[name] for name in _PASSED_ON if name in env}
+    home = Path(env["DATAFLIX_HOME"]) / "airflow"
+    host, port = env["DATAFLIX_AIRFLOW_HOST"], env["DATAFLIX_AIRFLOW_PORT"]
+    url = f"http://{host}:{port}"
+    plain = {name: value for name, value in env.items() if not name.startswith("DATAFLIX_")}
     return {
-        **passed_on,
-        **constants,
-        **{name: env[name] for name in _NEEDED},
-        "PATH": f"{root / 'airflow' / '.venv' / 'bin'}:{env['PATH']}",
-        "AIRFLOW_HOME": str(folder),
+        **plain,
+        # dbt and Airflow start each other by name.
+        "PATH": f"{root / 'airflow' / '.venv' / 'bin'}:{env.get('PATH', os.defpath)}",
+        **{name: env[name] for name in _FOR_TASKS},
+        **_constants(root),
+        "AIRFLOW_HOME": str(home),
         "AIRFLOW__CORE__DAGS_FOLDER": str(root / "airflow" / "dags"),
-        "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(folder / "logs"),
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"postgresql+psycopg2://airflow:{password}@{address}/airflow",
         "AIRFLOW__CORE__FERNET_KEY": env["DATAFLIX_AIRFLOW_FERNET_KEY"],
-        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": url + "/execution/",
-        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(_password_file(env)),
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(home / "passwords.json"),
+        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{url}/execution/",
         "AIRFLOW__API__BASE_URL": url,
+        "AIRFLOW__API__HOST": host,
+        "AIRFLOW__API__PORT": port,
         "AIRFLOW__API__SECRET_KEY": env["DATAFLIX_AIRFLOW_API_SECRET"],
+        # One secret for all parts: each checks what the others have signed.
         "AIRFLOW__API_AUTH__JWT_SECRET": env["DATAFLIX_AIRFLOW_JWT_SECRET"],
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": _database_url(env, "postgresql+psycopg2"),
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_ASYNC": _database_url(env, "postgresql+asyncpg"),
+        "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(home / "logs"),
+        "AIRFLOW__LOGGING__DAG_PROCESSOR_CHILD_PROCESS_LOG_DIRECTORY": str(home / "logs" / "dag_processor"),
+        "AIRFLOW__COSMOS__CACHE_DIR": str(home / "cosmos"),
         "DATAFLIX_DBT_PROJECT_DIR": str(root / "dbt"),
-        "DBT_TARGET_PATH": str(folder / "dbt" / "target"),
-        "DBT_LOG_PATH": str(folder / "dbt" / "logs"),
+        "DATAFLIX_DBT_TARGET_DIR": str(home / "dbt"),
     }
 
 
-def write_password_file(env: Mapping[str, str], password: str) -> None:
-    """Write the password of the user admin where the simple auth manager reads it (mode 600)."""
-    path = _password_file(env)
+def write_password_file(environment: Mapping[str, str], password: str) -> None:
+    """Write the administrator's password where Airflow looks for it, readable by its owner alone.
+
+    Args:
+        environment: what `airflow_environment` returned.
+    """
+    path = Path(environment["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE"])
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w") as out:
-        json.dump({"admin": password}, out)
+    beside = path.with_suffix(".new")
+    beside.unlink(missing_ok=True)
+    with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:
+        json.dump({USER: password}, out)
+    beside.replace(path)
 
 
-def _password_file(env: Mapping[str, str]) -> Path:
-    return Path(env["DATAFLIX_HOME"]) / "airflow" / "passwords.json"
+def _constants(root: Path) -> dict[str, str]:
+    values = dotenv_values(root / "airflow" / "airflow.env", interpolate=False)
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _database_url(env: Mapping[str, str], driver: str) -> str:
+    password = quote(env["DATAFLIX_POSTGRES_AIRFLOW_PASSWORD"], safe="")
+    address = f"{env['DATAFLIX_POSTGRES_HOST']}:{env['DATAFLIX_POSTGRES_PORT']}"
+    return f"{driver}://airflow:{password}@{address}/airflow"

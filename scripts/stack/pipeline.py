@@ -1,98 +1,101 @@
-"""Runs `elt_pipeline` once through Airflow and waits for it, a line for each step on stderr."""
+"""Runs `elt_pipeline` through Airflow and waits for its end, with a line for each step."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
 
-from stack.airflow_api import AirflowApi
+from stack.airflow_api import AirflowApi, Task
 from stack.errors import StackError
 from stack.progress import say
 
 DAG_ID = "elt_pipeline"
 
+# Each look at the run costs the API server some 50 ms of one of two cores.
 _POLL_S = 1.0
-# The DAG processor reads a new file within seconds of its start; half a minute more is for a busy machine.
-_DAG_TIMEOUT_S = 120
-_ENDED = {"success", "failed", "skipped", "upstream_failed", "removed"}
+_LOG_LINES = 25
 
 
 @dataclass(frozen=True)
 class PipelineResult:
-    """A run that succeeded."""
+    """A run that succeeded.
+
+    Attributes:
+        seconds: from the trigger to the end.
+        steps: how long each task ran.
+    """
 
     run_id: str
     seconds: float
+    steps: dict[str, float]
 
 
-def run_pipeline(env: Mapping[str, str], *, timeout: float) -> PipelineResult:
-    """Trigger a run and wait until it has succeeded.
+def run_pipeline(
+    env: Mapping[str, str], *, timeout: float, out: Callable[[str], None] = say
+) -> PipelineResult:
+    """Start a run and wait for it.
 
     Args:
-        env: every DATAFLIX_ variable.
-        timeout: seconds the run may take.
+        env: DATAFLIX_AIRFLOW_HOST, _PORT and _ADMIN_PASSWORD.
+        timeout: seconds until the run must have ended.
+        out: gets a line for each step that ended.
 
     Raises:
-        StackError: Airflow is away, the DAG can't be read, the run took too long, or it failed: then the end of
-            the failed task's log is in the message.
+        StackError: the DAG cannot be read or is paused, the run failed (the message ends with the log of the
+            task that failed first), or the time is over.
     """
-    api = AirflowApi(env)
-    _wait_for_dag(api)
     began = time.monotonic()
+    deadline = began + timeout
+    api = AirflowApi(env)
+    _wait_for_dag(api, deadline)
     run_id = api.trigger(DAG_ID)
-    say(f"  {DAG_ID}: run {run_id}")
-    told: set[tuple[str, int]] = set()
+    told: dict[tuple[str, int], Task] = {}
     while True:
+        # The state first: the tasks read after it are then all there are.
         state = api.run_state(DAG_ID, run_id)
         tasks = api.tasks(DAG_ID, run_id)
-        for task in sorted(tasks, key=lambda task: task["end_date"] or ""):
-            key = (task["task_id"], task["map_index"])
-            if task["state"] in _ENDED and key not in told:
-                told.add(key)
-                say(_line(task, len(told), len(tasks)))
+        for task in sorted(tasks, key=lambda task: task.ended_at):
+            if task.has_run and (task.task_id, task.map_index) not in told:
+                told[task.task_id, task.map_index] = task
+                out(_line(task))
         if state == "success":
-            return PipelineResult(run_id, time.monotonic() - began)
+            steps = {task.label: task.seconds for task in told.values() if task.seconds is not None}
+            return PipelineResult(run_id, time.monotonic() - began, steps)
         if state == "failed":
             raise StackError(_failure(api, run_id, tasks))
-        if time.monotonic() - began > timeout:
-            raise StackError(f"Run {run_id} still goes on after {timeout:.0f} s; Airflow's page shows where.")
-        time.sleep(_POLL_S)
-
-
-def _wait_for_dag(api: AirflowApi) -> None:
-    deadline = time.monotonic() + _DAG_TIMEOUT_S
-    while not api.dag_is_known(DAG_ID):
-        if errors := api.import_errors():
-            raise StackError("Airflow can't read the DAG:\n" + "\n".join(errors))
         if time.monotonic() > deadline:
             raise StackError(
-                f"Airflow does not know {DAG_ID} after {_DAG_TIMEOUT_S} s; see the dag-processor's log."
+                f"The run {run_id} of {DAG_ID} is still {state} after {timeout:.0f} s: {_page(api, run_id)}"
             )
         time.sleep(_POLL_S)
 
 
-def _line(task: Mapping[str, Any], done: int, total: int) -> str:
-    name = task["rendered_map_index"] or (str(task["map_index"]) if task["map_index"] >= 0 else "")
-    title = task["task_id"] + (f" [{name}]" if name else "")
-    mark = task["state"] if task["state"] != "success" else ""
-    return f"  {done:>3}/{total:<3} {title:<46} {_seconds(task):6.1f} s {mark}".rstrip()
+def _wait_for_dag(api: AirflowApi, deadline: float) -> None:
+    while True:
+        found = api.dag(DAG_ID)
+        if found is not None:
+            if found["is_paused"]:
+                raise StackError(f"{DAG_ID} is paused: resume it at {api.url}/dags/{DAG_ID}, then try again.")
+            return
+        if errors := api.import_errors():
+            raise StackError(f"Airflow cannot read {DAG_ID}. " + "\n".join(errors)[-3000:])
+        if time.monotonic() > deadline:
+            raise StackError(f"Airflow at {api.url} has not found {DAG_ID}; see airflow-dag-processor.log.")
+        time.sleep(_POLL_S)
 
 
-def _seconds(task: Mapping[str, Any]) -> float:
-    if not task["start_date"] or not task["end_date"]:
-        return 0.0
-    return (
-        datetime.fromisoformat(task["end_date"]) - datetime.fromisoformat(task["start_date"])
-    ).total_seconds()
+def _line(task: Task) -> str:
+    took = "" if task.seconds is None else f"{task.seconds:6.1f} s"
+    return f"  {task.label:<44} {took}" + ("" if task.state == "success" else f"  {task.state}")
 
 
-def _failure(api: AirflowApi, run_id: str, tasks: list[dict[str, Any]]) -> str:
-    failed = [task for task in tasks if task["state"] == "failed"]
+def _failure(api: AirflowApi, run_id: str, tasks: list[Task]) -> str:
+    failed = sorted((task for task in tasks if task.state == "failed"), key=lambda task: task.ended_at)
     if not failed:
-        return f"Run {run_id} failed without a failed task; see Airflow's page."
-    first = min(failed, key=lambda task: task["end_date"] or "")
-    return (
-        f"Run {run_id} failed at {first['task_id']}; nothing was published. The end of its log:\n"
-        + api.log_tail(DAG_ID, first)
-    )
+        return f"The run {run_id} of {DAG_ID} failed: {_page(api, run_id)}"
+    log = "\n".join(api.log(DAG_ID, run_id, failed[0])[-_LOG_LINES:])
+    what = f"{DAG_ID} failed at {failed[0].label}; nothing was published."
+    return f"{what} The end of its log:\n{log}\nAll of it: {_page(api, run_id)}"
+
+
+def _page(api: AirflowApi, run_id: str) -> str:
+    return f"{api.url}/dags/{DAG_ID}/runs/{run_id}"

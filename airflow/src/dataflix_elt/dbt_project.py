@@ -46,12 +46,24 @@ def manifest_sha256(path: Path) -> str:
     Raises:
         DbtProjectError: the file cannot be read.
     """
+    text = json.dumps(_without_volatile(_read(path)), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def descriptions(path: Path) -> dict[str, str]:
+    """Return the description of each node of a manifest, by its unique id.
+
+    Raises:
+        DbtProjectError: the file cannot be read.
+    """
+    return {unique_id: node["description"] for unique_id, node in _read(path)["nodes"].items()}
+
+
+def _read(path: Path) -> Any:
     try:
-        content = json.loads(path.read_bytes())
+        return json.loads(path.read_bytes())
     except (OSError, ValueError) as error:
         raise DbtProjectError(f"The dbt manifest {path} cannot be read: {error}") from error
-    text = json.dumps(_without_volatile(content), sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _without_volatile(value: Any) -> Any:

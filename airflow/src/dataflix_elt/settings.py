@@ -156,6 +156,8 @@ class DbtSettings:
         """
         read = _Reader(environ)
         project = read.folder("DATAFLIX_DBT_PROJECT_DIR")
-        settings = cls(project=project, target=Path(read.text("DBT_TARGET_PATH", str(project / "target"))))
+        settings = cls(
+            project=project, target=Path(read.text("DATAFLIX_DBT_TARGET_DIR", str(project / "target")))
+        )
         read.check()
         return settings

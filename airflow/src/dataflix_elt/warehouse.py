@@ -9,7 +9,7 @@ from typing import Any
 
 import clickhouse_connect
 from clickhouse_connect.driver.client import Client
-from clickhouse_connect.driver.exceptions import ClickHouseError, OperationalError
+from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from dataflix_elt.errors import (
     SchemaDriftError,
@@ -245,11 +245,8 @@ def _literal(text: str) -> str:
 def _translated(error: ClickHouseError, address: str) -> WarehouseError | WarehouseUnavailableError:
     code, name = getattr(error, "code", None), getattr(error, "name", None)
     if code is None:
-        if isinstance(error, OperationalError):
-            return WarehouseUnavailableError(
-                f"ClickHouse at {address} cannot be reached, or the connection broke."
-            )
-        return WarehouseError(f"ClickHouse at {address}: {type(error).__name__}")
+        # No answer at all, or one that is not ClickHouse's: a gateway's, a dying server's.
+        return WarehouseUnavailableError(f"ClickHouse at {address} is away, or the connection broke.")
     message = f"ClickHouse at {address} failed with {name or 'an error'} (code {code})"
     if code in _SAFE_CODES:
         found = re.search(r"DB::Exception: (.*)", str(error))

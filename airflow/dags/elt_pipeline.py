@@ -1,0 +1,149 @@
+"""### From the application's database to a published model
+
+1. **extract_load** copies each masked table whole into ClickHouse, compares it with the source, and swaps it
+   in.
+2. **dbt** builds and tests staging, intermediate and marts: one `dbt build`, and a task for each model that
+   turns green when the model and its tests have passed.
+3. **train** has the trainer fit, judge and register a model on `user_item_matrix`.
+4. **publish** lets the promotion rule decide, and writes everybody's list of recommendations.
+
+A table that differs from its source, or a failing test of dbt, fails the run: nothing is trained, nothing
+published. Only steps that wait for other services are tried again; what needs a person fails at once.
+"""
+
+import os
+from datetime import timedelta
+from typing import Any
+from urllib.parse import quote
+
+from airflow.sdk import (
+    Asset,
+    AssetAlias,
+    Context,
+    CronTriggerTimetable,
+    ExceptionRetryPolicy,
+    RetryAction,
+    RetryRule,
+    conf,
+    dag,
+    get_current_context,
+    task,
+)
+from cosmos.airflow.task_group import DbtTaskGroup
+from cosmos.config import ExecutionConfig, ProfileConfig, ProjectConfig, RenderConfig
+from cosmos.constants import DbtResourceType, ExecutionMode, LoadMode, TestBehavior
+from cosmos.operators.watcher import DbtRunWatcherOperator, DbtTestWatcherOperator
+
+from dataflix_elt import steps
+from dataflix_elt.dbt_project import descriptions, manifest
+from dataflix_elt.settings import DbtSettings
+from dataflix_elt.tables import TABLE_NAMES
+
+DBT = DbtSettings.from_environ(os.environ)
+MANIFEST = manifest(DBT)
+DESCRIPTIONS = descriptions(MANIFEST)
+
+# Each mapped load names its own table when it is done.
+RAW_TABLES = AssetAlias("raw tables")
+MATRIX = Asset("analytics.user_item_matrix")
+MODEL = Asset("registered model")
+RECOMMENDATIONS = Asset("analytics.recommendations")
+
+# A restart of ClickHouse, Postgres or the trainer takes seconds; by doubling, the last try comes after a
+# minute.
+IO_RETRIES: dict[str, Any] = {
+    "retries": 3,
+    "retry_delay": timedelta(seconds=10),
+    "retry_exponential_backoff": 2,
+    "max_retry_delay": timedelta(minutes=5),
+    "retry_policy": ExceptionRetryPolicy(
+        [RetryRule(exception="dataflix_elt.errors.PermanentError", action=RetryAction.FAIL)]
+    ),
+}
+
+
+def run_url(context: Context) -> str:
+    """Return the address of the run's page."""
+    run = context["dag_run"]
+    return f"{conf.get('api', 'base_url')}/dags/{run.dag_id}/runs/{quote(run.run_id)}"
+
+
+def model_task(*, dag: Any, task_group: Any, node: Any, task_args: dict[str, Any], **_: Any) -> Any:
+    """Make the task of a dbt model: it waits until the dbt build has passed the model and all its tests."""
+    operator = DbtTestWatcherOperator if node.has_test else DbtRunWatcherOperator
+    return operator(
+        task_id=node.name,
+        dag=dag,
+        task_group=task_group,
+        doc_md=DESCRIPTIONS.get(node.unique_id),
+        outlets=[MATRIX] if MATRIX.name.endswith(f".{node.name}") else [],
+        extra_context={"dbt_node_config": node.context_dict},
+        **task_args,
+    )
+
+
+@dag(
+    # At night, when few write to the source. No start date: the first scheduled run is the next night's.
+    schedule=CronTriggerTimetable("0 3 * * *", timezone="UTC"),
+    catchup=False,
+    max_active_runs=1,
+    tags=["dataflix", "elt", "dbt", "training"],
+    doc_md=__doc__,
+)
+def elt_pipeline() -> None:
+    """Wire the steps."""
+
+    @task(
+        outlets=[RAW_TABLES],
+        map_index_template="{{ task.op_kwargs['table'] }}",
+        # Each load keeps one core of the source and one of the warehouse busy.
+        max_active_tis_per_dagrun=2,
+        execution_timeout=timedelta(hours=2),
+        **IO_RETRIES,
+    )
+    def extract_load(table: str) -> dict[str, Any]:
+        """Copy one masked table whole into ClickHouse, compare it with the source, swap it in."""
+        context = get_current_context()
+        result = steps.load(table, run_id=context["run_id"], attempt=context["ti"].try_number)
+        context["outlet_events"][RAW_TABLES].add(Asset(f"raw.{table}"), extra=result)
+        return result
+
+    transform = DbtTaskGroup(
+        group_id="dbt",
+        project_config=ProjectConfig(DBT.project, manifest_path=MANIFEST, install_dbt_deps=False),
+        profile_config=ProfileConfig(
+            "dataflix", "warehouse", profiles_yml_filepath=DBT.project / "profiles.yml"
+        ),
+        # One dbt process for all: it runs every test, those of sources and of several models too, in dbt's
+        # own order, and costs a fifth of what starting dbt for each model does.
+        execution_config=ExecutionConfig(execution_mode=ExecutionMode.WATCHER),
+        render_config=RenderConfig(
+            load_method=LoadMode.DBT_MANIFEST,
+            test_behavior=TestBehavior.AFTER_EACH,
+            node_converters={DbtResourceType.MODEL: model_task},
+            emit_datasets=False,
+        ),
+        # Waiting in the triggerer would need one more service to save a few seconds of a sleeping process.
+        operator_args={"install_deps": False, "deferrable": False, "poke_interval": 1},
+        default_args={"retries": 0, "execution_timeout": timedelta(hours=2)},
+    )
+
+    @task(inlets=[MATRIX], outlets=[MODEL], execution_timeout=timedelta(hours=6), **IO_RETRIES)
+    def train() -> str:
+        """Have the trainer fit, judge and register a model; returns its version."""
+        context = get_current_context()
+        result = steps.train(run_id=context["run_id"], run_url=run_url(context))
+        context["outlet_events"][MODEL].extra = result
+        return str(result["model_version"])
+
+    @task(inlets=[MODEL], outlets=[RECOMMENDATIONS], execution_timeout=timedelta(hours=2), **IO_RETRIES)
+    def publish(model_version: str) -> dict[str, Any]:
+        """Let the promotion rule decide on the version, and write everybody's recommendations."""
+        return steps.publish(model_version, run_id=get_current_context()["run_id"])
+
+    trained = train()
+    extract_load.expand(table=list(TABLE_NAMES)) >> transform >> trained
+    publish(trained)
+
+
+elt_pipeline()
