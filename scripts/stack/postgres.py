@@ -52,6 +52,8 @@ def as_postgres_user(command: list[str]) -> list[str]:
         f"--reuid={UNPRIVILEGED_USER}",
         "--regid=" + str(_unprivileged_ids()[1]),
         "--clear-groups",
+        # Without this bit access(2), with which initdb looks for its other programs, ignores the capability.
+        "--securebits=+no_setuid_fixup",
         f"--bounding-set={_CAPABILITIES}",
         f"--inh-caps={_CAPABILITIES}",
         f"--ambient-caps={_CAPABILITIES}",
