@@ -1,6 +1,6 @@
 """Sets Superset up: tables, roles, administrator, dashboards. Run again, it changes only what changed.
 
-Use: superset/.venv/bin/python scripts/setup_superset.py    (DATAFLIX_ settings in the environment)
+Use: superset/.venv/bin/python scripts/setup_superset.py [BUNDLE]    (DATAFLIX_ settings in the environment)
 
 Dashboards, charts and data sets of `superset/assets` are written over what Superset holds under the same
 UUIDs, whenever the files, Superset's version or a password changed; what has left the files is deleted. What
@@ -10,6 +10,7 @@ people made themselves is never touched.
 # Superset has an environment of its own, which the type checker does not look into.
 # mypy: disable-error-code="import-not-found"
 
+import argparse
 import hashlib
 import hmac
 import json
@@ -32,14 +33,16 @@ from superset_setup.errors import SetupError  # noqa: E402
 
 def main() -> None:
     """Set up; exit 1 with a message when it can't be done."""
+    parser = argparse.ArgumentParser(description="Set Superset up; run again, it changes only what changed.")
+    parser.add_argument("bundle", nargs="?", type=Path, default=ROOT / "superset" / "assets")
     try:
-        set_up()
+        set_up(parser.parse_args().bundle)
     except SetupError as error:
         sys.exit(f"setup_superset: {error}")
 
 
-def set_up() -> None:
-    """Do what has not been done yet.
+def set_up(folder: Path) -> None:
+    """Do what has not been done yet, with the import bundle in `folder`.
 
     Raises:
         SetupError: a setting, the database or the bundle is not usable.
@@ -47,7 +50,7 @@ def set_up() -> None:
     settings = setup_settings.from_environ(os.environ)
     import superset_config  # noqa: PLC0415  ends the process with its own message when a setting is missing
 
-    assets = bundle.read(ROOT / "superset" / "assets").connected_to(settings.warehouse_uri)
+    assets = bundle.read(folder).connected_to(settings.warehouse_uri)
     key_check = _keyed(superset_config.SECRET_KEY, "secret key")
     wanted = record.Done(_fingerprint(assets, settings, superset_config), key_check, assets.uuids)
     uri = superset_config.SQLALCHEMY_DATABASE_URI.replace("+psycopg2", "")

@@ -1,0 +1,102 @@
+"""Superset as the stack runs it, on a real Postgres and a real ClickHouse with a small warehouse."""
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+import pytest
+import requests
+
+from dataflix_testkit import PostgresServer, clickhouse, free_port, postgres
+from dataflix_testkit.process import ROOT, clean_environ, running, secret
+
+from .warehouse import fill
+
+BIN = ROOT / "superset" / ".venv" / "bin"
+
+
+@dataclass
+class Superset:
+    """A running server and its set-up."""
+
+    url: str
+    environ: dict[str, str]
+    metadata: PostgresServer
+
+    @property
+    def password(self) -> str:
+        """The administrator's password."""
+        return self.environ["DATAFLIX_SUPERSET_ADMIN_PASSWORD"]
+
+    def set_up(self, *arguments: str, **changed: str) -> subprocess.CompletedProcess[str]:
+        """Run the set-up with some settings changed; an empty value takes one away."""
+        environ = {name: value for name, value in (self.environ | changed).items() if value}
+        return subprocess.run(
+            [str(BIN / "python"), str(ROOT / "scripts" / "setup_superset.py"), *arguments],
+            env=clean_environ(environ),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def logged_in(self, password: str | None = None) -> requests.Session:
+        """Return a session of the administrator."""
+        session = requests.Session()
+        body = {"username": "admin", "password": password or self.password, "provider": "db"}
+        answer = session.post(self.url + "/api/v1/security/login", json=body, timeout=30)
+        answer.raise_for_status()
+        session.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
+        token = session.get(self.url + "/api/v1/security/csrf_token/", timeout=30)
+        session.headers["X-CSRFToken"] = token.json()["result"]
+        return session
+
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        """Return the rows of a query on Superset's metadata."""
+        connection = psycopg2.connect(self.metadata.dsn("superset", "superset"))
+        with closing(connection), connection.cursor() as cursor:
+            cursor.execute(query)
+            return list(cursor.fetchall())
+
+
+@pytest.fixture(scope="session")
+def superset(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Superset]:
+    assert BIN.exists(), "scripts/environments.sh superset makes the environment these tests need"
+    folder: Path = tmp_path_factory.mktemp("superset")
+    with postgres() as metadata, clickhouse() as warehouse:
+        fill(warehouse, folder)
+        port = free_port()
+        environ = metadata.environ | warehouse.environ
+        environ |= {
+            "DATAFLIX_HOME": str(folder / "home"),
+            "DATAFLIX_SUPERSET_PORT": str(port),
+            "DATAFLIX_SUPERSET_ADMIN_PASSWORD": secret(),
+            "DATAFLIX_SUPERSET_SECRET_KEY": secret(),
+        }
+        server = Superset(f"http://127.0.0.1:{port}", environ, metadata)
+        done = server.set_up()
+        assert done.returncode == 0, done.stderr[-3000:]
+
+        def ready() -> bool:
+            try:
+                return requests.get(server.url + "/health", timeout=2).ok
+            except requests.RequestException:
+                return False
+
+        command = [
+            *(str(BIN / "gunicorn"), "--config", str(ROOT / "superset" / "gunicorn.conf.py")),
+            "superset.app:create_app()",
+        ]
+        path = {"PYTHONPATH": str(ROOT / "superset")}
+        with running(
+            command, ready=ready, log=folder / "superset.log", environ=clean_environ(environ | path)
+        ):
+            yield server
+
+
+@pytest.fixture(scope="session")
+def admin(superset: Superset) -> requests.Session:
+    return superset.logged_in()

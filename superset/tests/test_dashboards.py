@@ -1,0 +1,113 @@
+"""Every chart answers with rows, filters reach the query, and strangers see nothing."""
+
+import re
+from typing import Any
+
+import pytest
+import requests
+
+from .bundle_files import objects
+from .conftest import Superset
+from .warehouse import DRAMA_RATINGS, MOVIES, USERS
+
+CHARTS = objects("charts")
+
+
+@pytest.fixture(scope="session")
+def chart_ids(superset: Superset, admin: requests.Session) -> dict[str, int]:
+    answer = admin.get(superset.url + "/api/v1/chart/?q=(page_size:100)", timeout=30)
+    return {chart["slice_name"]: chart["id"] for chart in answer.json()["result"]}
+
+
+def data_of(superset: Superset, admin: requests.Session, chart_id: int) -> list[dict[str, Any]]:
+    answer = admin.get(f"{superset.url}/api/v1/chart/{chart_id}/data/", timeout=60)
+    assert answer.ok, answer.text
+    results = answer.json()["result"]
+    assert [result["error"] for result in results] == [None] * len(results)
+    return [row for result in results for row in result["data"]]
+
+
+@pytest.mark.parametrize("path", CHARTS)
+def test_a_chart_s_query_returns_rows(
+    superset: Superset, admin: requests.Session, chart_ids: dict[str, int], path: str
+) -> None:
+    assert data_of(superset, admin, chart_ids[CHARTS[path]["slice_name"]])
+
+
+def test_numbers_are_those_of_the_warehouse(
+    superset: Superset, admin: requests.Session, chart_ids: dict[str, int]
+) -> None:
+    watched = data_of(superset, admin, chart_ids["Total watched"])
+    assert sum(row["watches_count"] for row in watched) == USERS * MOVIES - MOVIES
+    assert data_of(superset, admin, chart_ids["Catalogue coverage"]) == [{"coverage": 0.5}]
+    loads = data_of(superset, admin, chart_ids["Latest loads"])
+    assert {row["table_name"]: row["rows_count"] for row in loads} == {
+        "users": USERS,
+        "movies": MOVIES,
+        "ratings": USERS * MOVIES - MOVIES,
+        "watched_movies": USERS * MOVIES - MOVIES,
+    }
+    layers = {row["layer"] for row in data_of(superset, admin, chart_ids["Data quality by layer"])}
+    assert layers == {"raw", "staging", "intermediate", "marts"}
+
+
+def test_a_genre_filter_reaches_the_query(superset: Superset, admin: requests.Session) -> None:
+    question = "/api/v1/dataset/?q=(filters:!((col:table_name,opr:eq,value:rating_details)))"
+    found = admin.get(superset.url + question, timeout=30).json()["result"]
+    body = {
+        "datasource": {"id": found[0]["id"], "type": "table"},
+        "queries": [
+            {"metrics": ["ratings_count"], "filters": [{"col": "genre", "op": "IN", "val": ["Drama"]}]}
+        ],
+    }
+    answer = admin.post(superset.url + "/api/v1/chart/data", json=body, timeout=60)
+    assert answer.json()["result"][0]["data"] == [{"ratings_count": DRAMA_RATINGS}]
+
+
+@pytest.mark.parametrize(
+    "path", ["dashboard/", "chart/", "chart/1/data/", "dataset/", "database/", "_openapi"]
+)
+def test_a_stranger_gets_no_data(superset: Superset, path: str) -> None:
+    assert requests.get(f"{superset.url}/api/v1/{path}", timeout=30).status_code == 401
+
+
+@pytest.mark.parametrize(
+    "path", ["", "superset/welcome/", "superset/dashboard/dataflix-analytics/", "sqllab/"]
+)
+def test_a_stranger_is_sent_to_the_log_in(superset: Superset, path: str) -> None:
+    answer = requests.get(f"{superset.url}/{path}", timeout=30)
+    assert answer.url.startswith(superset.url + "/login/")
+    assert "Dataflix Analytics" not in answer.text
+
+
+def test_a_wrong_password_is_refused(superset: Superset) -> None:
+    body = {"username": "admin", "password": "admin", "provider": "db"}
+    answer = requests.post(superset.url + "/api/v1/security/login", json=body, timeout=30)
+    assert answer.status_code == 401
+
+
+def test_the_log_in_form_needs_its_token(superset: Superset) -> None:
+    form = {"username": "admin", "password": superset.password}
+    with requests.Session() as browser:
+        browser.post(superset.url + "/login/", data=form, timeout=30)
+        assert browser.get(superset.url + "/api/v1/me/", timeout=30).status_code == 401
+        token = re.search(
+            r'name="csrf_token"[^>]*value="([^"]+)"', browser.get(superset.url + "/login/").text
+        )
+        assert token
+        browser.post(superset.url + "/login/", data=form | {"csrf_token": token[1]}, timeout=30)
+        assert browser.get(superset.url + "/api/v1/me/", timeout=30).json()["result"]["username"] == "admin"
+
+
+def test_the_browser_may_load_nothing_from_elsewhere(superset: Superset) -> None:
+    policy = requests.get(superset.url + "/login/", timeout=30).headers["Content-Security-Policy"]
+    assert "http" not in policy
+    assert "default-src 'self'" in policy
+
+
+def test_charts_read_what_the_reader_may_and_no_more(superset: Superset, admin: requests.Session) -> None:
+    database = admin.get(superset.url + "/api/v1/database/", timeout=30).json()["result"][0]
+    body = {"database_id": database["id"], "sql": "select count() from raw.users", "schema": "analytics"}
+    answer = admin.post(superset.url + "/api/v1/sqllab/execute/", json=body, timeout=60)
+    assert not answer.ok
+    assert "raw.users" in answer.text or "ACCESS_DENIED" in answer.text
