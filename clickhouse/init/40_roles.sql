@@ -1,4 +1,4 @@
--- One role per kind of user; the users themselves, with their passwords, are made from the environment.
+-- One role per kind of user; the users and their passwords come from the environment, not from SQL.
 -- No role may read files, URLs or other servers, and none but the administrator's may create databases.
 
 CREATE ROLE IF NOT EXISTS administrator;
@@ -16,7 +16,9 @@ GRANT CREATE TEMPORARY TABLE ON *.* TO transformer;
 
 CREATE ROLE IF NOT EXISTS recommendation_writer;
 GRANT SELECT ON analytics.* TO recommendation_writer;
+-- The staging tables that are exchanged with these begin with their names.
 GRANT INSERT, CREATE TABLE, DROP TABLE, TRUNCATE ON analytics.recommendations* TO recommendation_writer;
+GRANT INSERT, CREATE TABLE, DROP TABLE, TRUNCATE ON analytics.registry* TO recommendation_writer;
 
 CREATE ROLE IF NOT EXISTS analytics_reader;
 GRANT SELECT ON analytics.* TO analytics_reader;
