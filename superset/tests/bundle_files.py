@@ -88,3 +88,8 @@ def placed(dashboard: dict[str, Any]) -> Iterator[dict[str, Any]]:
     for item in dashboard["position"].values():
         if isinstance(item, dict) and item["type"] == "CHART":
             yield item["meta"]
+
+
+def charts_of(dashboard: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the charts on a dashboard."""
+    return [by_uuid("charts")[meta["uuid"]] for meta in placed(dashboard)]

@@ -12,6 +12,7 @@ from superset_setup.errors import SetupError
 from .bundle_files import (
     ASSETS,
     by_uuid,
+    charts_of,
     dataset_of,
     dbt_models,
     exposures,
@@ -62,9 +63,7 @@ def test_a_uuid_belongs_to_the_file_s_name(path: str) -> None:
 
 def test_the_dashboards_hold_the_charts_that_people_look_for() -> None:
     titles = {
-        dashboard["dashboard_title"]: {
-            by_uuid("charts")[meta["uuid"]]["slice_name"] for meta in placed(dashboard)
-        }
+        dashboard["dashboard_title"]: {chart["slice_name"] for chart in charts_of(dashboard)}
         for dashboard in DASHBOARDS.values()
     }
     assert titles == WANTED
@@ -161,11 +160,19 @@ def test_filters_and_cross_filters_are_on() -> None:
     assert names == {"Genre", "Release year", "Time"}
 
 
+def test_a_click_on_a_horizontal_bar_filters_nothing() -> None:
+    """Superset 6.1 would send the bar's length as the filter's value, and every chart would be empty."""
+    for dashboard in DASHBOARDS.values():
+        numbers = {meta["uuid"]: meta["chartId"] for meta in placed(dashboard)}
+        for chart in charts_of(dashboard):
+            if chart["params"].get("orientation") == "horizontal":
+                own = dashboard["metadata"]["chart_configuration"][str(numbers[chart["uuid"]])]
+                assert set(own["crossFilters"]["scope"]["excluded"]) == set(numbers.values())
+
+
 def test_dbt_knows_which_models_the_dashboards_read() -> None:
     read = {
-        dashboard["dashboard_title"]: {
-            dataset_of(by_uuid("charts")[meta["uuid"]]).model for meta in placed(dashboard)
-        }
+        dashboard["dashboard_title"]: {dataset_of(chart).model for chart in charts_of(dashboard)}
         for dashboard in DASHBOARDS.values()
     }
     assert exposures() == read
