@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from scipy.sparse import csr_array, csr_matrix
+from threadpoolctl import threadpool_info
 
 from dataflix_recommender import EMPTY_HISTORY, History, InvalidHistoryError, Model, recommend_many
 from dataflix_recommender.metrics import NO_ITEM
@@ -78,6 +79,10 @@ def test_nothing_eligible_gives_nothing_and_both_kinds_of_filter_go_together(mod
 
 def test_an_explanation_wants_no_more_than_the_one_user(model: Model) -> None:
     assert model.contributions(History([10, 20], [1.0, 2.0]), [30]).shape == (1, 2)
+
+
+def test_blas_threads_are_limited_in_code() -> None:
+    assert {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"} == {1}
 
 
 def test_the_gram_matrix_is_stored_so_that_no_first_user_pays_for_it(model: Model, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from dataflix_recommender import metrics
 from dataflix_recommender.batch import rank_rows, recommend_many
+from dataflix_recommender.blas import use_one_blas_thread
 from dataflix_recommender.catalogue import Item, ItemCatalogue
 from dataflix_recommender.errors import (
     ArtifactError,
@@ -36,3 +37,6 @@ __all__ = [
     "rank_rows",
     "recommend_many",
 ]
+
+# After the imports above, which load the libraries that are limited.
+use_one_blas_thread()

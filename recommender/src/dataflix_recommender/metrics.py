@@ -22,15 +22,11 @@ def hits_in(ranked: NDArray[np.int64], targets: csr_matrix) -> Hits:
 
     ``targets`` is a [U, I] matrix whose stored entries are the held-out items. Places that hold NO_ITEM miss.
     """
-    users, places = ranked.shape
-    held_out = csr_matrix(
-        (np.ones(targets.nnz, dtype=np.int8), targets.indices, targets.indptr), targets.shape
-    )
-    rows = np.repeat(np.arange(users), places)
-    columns = np.where(ranked == NO_ITEM, 0, ranked).ravel()
-    found: Hits = np.asarray(held_out[rows, columns], dtype=np.bool_).reshape(users, places)
-    found &= ranked != NO_ITEM
-    return found
+    users, items = targets.shape
+    # A cell's number in the flattened matrix stands for user and item at once.
+    cells = np.arange(users)[:, None] * items + ranked
+    held_out = np.repeat(np.arange(users), np.diff(targets.indptr)) * items + targets.indices
+    return np.logical_and(np.isin(cells, held_out), ranked != NO_ITEM)
 
 
 def relevant_in(targets: csr_matrix) -> Counts:
@@ -86,7 +82,7 @@ def hit_rate_at_k(hits: Hits, k: int) -> PerUser:
 def coverage_at_k(ranked: NDArray[np.int64], n_items: int, k: int) -> float:
     """Share of the catalogue that is in at least one user's first k."""
     shown = np.unique(ranked[:, :k])
-    return np.count_nonzero(shown != NO_ITEM) / n_items
+    return float(np.count_nonzero(shown != NO_ITEM) / n_items)
 
 
 def bootstrap_interval(

@@ -42,23 +42,25 @@ def log_and_register(registry: Registry, trained: TrainedModel, description: str
     Nothing is registered unless everything was logged. Raises ServiceUnavailableError.
     """
     info = trained.model.info
-    name = registry.settings.model_name
+    model_name = registry.settings.model_name
     with registry.explained(), TemporaryDirectory(prefix="dataflix-train-") as folder:
         model_dir, evaluated_dir = Path(folder) / MODEL_ARTIFACT, Path(folder) / EVALUATED_ARTIFACT
         trained.model.save(model_dir)
         trained.evaluated.save(evaluated_dir)
-        mlflow.set_experiment(name)
+        mlflow.set_experiment(model_name)
         with mlflow.start_run(description=description, tags=dict(trained.tags)):
             mlflow.log_params(dict(trained.params))
-            mlflow.log_metrics({metric_key(key): value for key, value in info.metrics.items()})
             source = CodeDatasetSource({key: str(value) for key, value in info.dataset.items()})
             digest = str(info.dataset["sha256"])[:MAX_DIGEST_LENGTH]
             table = MetaDataset(source, name=info.dataset["name"], digest=digest)  # type: ignore[abstract]
             mlflow.log_input(table, context="training")
             mlflow.log_artifacts(str(evaluated_dir), EVALUATED_ARTIFACT)
             logged = _log_model(model_dir, trained.model)
-        version = mlflow.register_model(logged.model_uri, name, tags=dict(trained.tags))
-        mlflow.MlflowClient().update_model_version(name, version.version, description)
+            # After the model: metrics logged before it are copied to it one request at a time.
+            measured = {metric_key(name): value for name, value in info.metrics.items()}
+            mlflow.log_metrics(measured, model_id=logged.model_id)
+        version = mlflow.register_model(logged.model_uri, model_name, tags=dict(trained.tags))
+        mlflow.MlflowClient().update_model_version(model_name, version.version, description)
     return registry.version(str(version.version))
 
 

@@ -8,12 +8,12 @@ from dataflix_trainer.evaluation import MAIN_METRIC, Evaluation
 # Below this a bootstrap interval over users says nothing, and popularity is the safer list to show. The API
 # shows popular films by itself while there is no champion, so refusing leaves nobody without an answer.
 MIN_USERS = 30
-# A personal list must earn its keep: MovieLens latest-small gives more than 50 % over popularity, a model
-# trained on shuffled data comes out below 0 %.
+# A personal list must earn its keep: on MovieLens latest-small the model is 56 % above popularity, one that
+# was trained on shuffled ratings 30 % below.
 POPULARITY_MARGIN = 0.05
-# Share of the catalogue in at least one top 10. On MovieLens latest-small popularity alone covers 1.3 % and
-# the model 9 %: a model under 1 % shows everybody the same films, whatever its other figures say.
-MIN_COVERAGE = 0.01
+# Share of the catalogue in at least one top 10. On MovieLens latest-small popularity alone covers 1.0 % and
+# the model 6.8 %: one under half a per cent shows everybody the same films, whatever its other figures say.
+MIN_COVERAGE = 0.005
 # Fixed, so that one question has one answer.
 BOOTSTRAP_SEED = 7
 
@@ -43,7 +43,7 @@ def decide(candidate: Evaluation, popularity: Evaluation, champion: Evaluation |
     if coverage < MIN_COVERAGE:
         return Verdict(
             False,
-            f"its top 10 lists cover {coverage:.2%} of the catalogue, at least {MIN_COVERAGE:.0%} is needed",
+            f"its top 10 lists cover {coverage:.2%} of the catalogue, at least {MIN_COVERAGE:.1%} is needed",
         )
     score = float(candidate.per_user[MAIN_METRIC].mean())
     baseline = float(popularity.per_user[MAIN_METRIC].mean())

@@ -5,8 +5,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from threadpoolctl import threadpool_limits
-
 from dataflix_recommender import ArtifactError, Model
 from dataflix_trainer.evaluation import Evaluation, evaluate_model, evaluate_popularity
 from dataflix_trainer.holdout import Holdout, latest_events
@@ -32,9 +30,8 @@ def evaluate_version(registry: Registry, version: Version, interactions: Interac
     Raises ArtifactError when the version's artifact is damaged, ServiceUnavailableError.
     """
     holdout = latest_events(interactions, seed=HOLDOUT_SEED)
-    with threadpool_limits(1, "blas"):
-        evaluation = _evaluate(registry, version, holdout)
-        popularity = evaluate_popularity(holdout)
+    evaluation = _evaluate(registry, version, holdout)
+    popularity = evaluate_popularity(holdout)
     return {
         "version": version.number,
         "users": evaluation.users,
@@ -79,7 +76,7 @@ def publish(warehouse: Warehouse, registry: Registry, version: Version) -> dict[
     champion = registry.champion()
     rows = 0
     if champion is not None:
-        with TemporaryDirectory(prefix="dataflix-publish-") as folder, threadpool_limits(1, "blas"):
+        with TemporaryDirectory(prefix="dataflix-publish-") as folder:
             model = Model.load(registry.download_model(champion, Path(folder)))
             rows = write_recommendations(
                 warehouse, model, champion.number, interactions, warehouse.user_ids()
@@ -95,13 +92,12 @@ def publish(warehouse: Warehouse, registry: Registry, version: Version) -> dict[
 def _judge(registry: Registry, version: Version, interactions: Interactions) -> Verdict:
     holdout = latest_events(interactions, seed=HOLDOUT_SEED)
     champion = registry.champion()
-    with threadpool_limits(1, "blas"):
-        try:
-            candidate = _evaluate(registry, version, holdout)
-        except ArtifactError as error:
-            return Verdict(False, f"its artifact cannot be used: {error}")
-        opponent = None if champion is None else _evaluate(registry, champion, holdout)
-        return decide(candidate, evaluate_popularity(holdout), opponent)
+    try:
+        candidate = _evaluate(registry, version, holdout)
+    except ArtifactError as error:
+        return Verdict(False, f"its artifact cannot be used: {error}")
+    opponent = None if champion is None else _evaluate(registry, champion, holdout)
+    return decide(candidate, evaluate_popularity(holdout), opponent)
 
 
 def _evaluate(registry: Registry, version: Version, holdout: Holdout) -> Evaluation:

@@ -1,11 +1,11 @@
 """The model registry (MLflow): versions, their tags, and the alias that says which one serves."""
 
-import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,10 @@ ROLLED_BACK_AT = "rolled_back_at"
 ACCEPTED = "accepted"
 REFUSED = "refused"
 
+STORAGE_CHECK = "its log, and that the S3 store behind it (DATAFLIX_S3_HOST and _PORT) answers"
 HEALTH_TIMEOUT_S = 5
+# Storage that is away makes MLflow try again for up to 15 s; waiting longer teaches nothing.
+STORAGE_TIMEOUT_S = 16
 
 
 def metric_key(name: str) -> str:
@@ -78,9 +81,20 @@ class Registry:
     def __init__(self, settings: MlflowSettings) -> None:
         """Open it; raises ServiceUnavailableError within seconds when MLflow is away."""
         self.settings = settings
-        self._check_health()
+        self._ask(
+            "/health", HEALTH_TIMEOUT_S, "does not answer", "that it runs, and DATAFLIX_MLFLOW_HOST and _PORT"
+        )
         mlflow.set_tracking_uri(f"http://{settings.address}")
         self._client = mlflow.MlflowClient()
+
+    def check_storage(self) -> None:
+        """Raise ServiceUnavailableError unless MLflow reaches its artifact store; ask before long work."""
+        self._ask(
+            "/api/2.0/mlflow-artifacts/artifacts",
+            STORAGE_TIMEOUT_S,
+            "cannot reach its artifact store",
+            STORAGE_CHECK,
+        )
 
     def versions(self, limit: int | None = None) -> list[Version]:
         """Return all versions, the newest first, or the ``limit`` newest."""
@@ -174,20 +188,17 @@ class Registry:
                 "MLflow",
                 self.settings.address,
                 f"could not do its part: {error}",
-                check="its log, and that the S3 store behind it (DATAFLIX_S3_HOST and _PORT) answers",
+                check=STORAGE_CHECK,
             ) from error
 
-    def _check_health(self) -> None:
-        url = f"http://{self.settings.address}/health"
+    def _ask(self, path: str, timeout: float, reason: str, check: str) -> None:
+        """Ask MLflow once, without its client's patience."""
         try:
-            with urllib.request.urlopen(url, timeout=HEALTH_TIMEOUT_S):
+            with urllib.request.urlopen(f"http://{self.settings.address}{path}", timeout=timeout):
                 return
-        except (urllib.error.URLError, OSError, ValueError) as error:
+        except (OSError, HTTPException, ValueError) as error:
             raise ServiceUnavailableError(
-                "MLflow",
-                self.settings.address,
-                f"does not answer ({error})",
-                check="that it runs, and DATAFLIX_MLFLOW_HOST and _PORT",
+                "MLflow", self.settings.address, f"{reason} ({error})", check=check
             ) from error
 
     def _champion_number(self) -> str | None:

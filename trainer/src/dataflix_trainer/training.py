@@ -8,7 +8,6 @@ from typing import Any
 
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
-from threadpoolctl import threadpool_limits
 
 from dataflix_recommender import ConfidenceWeights, ItemCatalogue, Model, ModelInfo
 from dataflix_trainer.als import DEFAULT_SEED, Hyperparameters, fit_item_factors
@@ -70,6 +69,7 @@ def train(
 
     Raises DataError, ServiceUnavailableError.
     """
+    registry.check_storage()
     data = TrainingData.read(warehouse)
     trained = fit_and_evaluate(data, parameters, origin, threads=threads)
     version = log_and_register(registry, trained, _description(trained.model.info))
@@ -103,12 +103,11 @@ def fit_and_evaluate(
         dbt_manifest_sha256=origin.dbt_manifest_sha256,
     )
     holdout = latest_events(interactions, seed=HOLDOUT_SEED)
-    with threadpool_limits(1, "blas"):
-        evaluated = _fit(data, holdout.train, parameters, info, threads)
-        evaluation = evaluate_model(evaluated, holdout)
-        measured = _measured(evaluation, evaluate_popularity(holdout))
-        log.info("event=evaluated users=%d %s", evaluation.users, in_short(measured))
-        model = _fit(data, interactions.matrix, parameters, info.with_metrics(measured), threads)
+    evaluated = _fit(data, holdout.train, parameters, info, threads)
+    evaluation = evaluate_model(evaluated, holdout)
+    measured = _measured(evaluation, evaluate_popularity(holdout))
+    log.info("event=evaluated users=%d %s", evaluation.users, in_short(measured))
+    model = _fit(data, interactions.matrix, parameters, info.with_metrics(measured), threads)
     params = asdict(parameters) | {
         "regularization": model.info.regularization,
         "regularization_evaluated": evaluated.info.regularization,
