@@ -108,10 +108,12 @@ def merge(cursor: Cursor) -> dict[str, Merged]:
 
     Raises:
         ConflictError: the database holds other films or other people under the same ids.
-        psycopg2.errors.UniqueViolation: a (user, film) pair is staged twice.
+        psycopg2.IntegrityError: the staged rows break a rule of the tables.
     """
     # Readers go on; writers wait, so that nobody slips in between a look and a write.
     cursor.execute(f"LOCK TABLE {', '.join(TABLES)} IN SHARE ROW EXCLUSIVE MODE")
+    # Temporary tables have no statistics until somebody asks for them.
+    cursor.execute("ANALYZE stage_users, stage_movies, stage_ratings, stage_watched")
     _refuse_other_films(cursor)
     _refuse_other_people(cursor)
     cursor.execute(_NEW_USERS)
@@ -126,7 +128,7 @@ def merge(cursor: Cursor) -> dict[str, Merged]:
 
 
 def _merge_ratings(cursor: Cursor) -> Merged:
-    if not is_empty(cursor, "ratings"):
+    if not _is_empty(cursor, "ratings"):
         return _upsert(cursor, _CHANGED_RATINGS)
     with _keys_and_indexes_built_afterwards(cursor, "ratings"):
         cursor.execute(_ALL_RATINGS)
@@ -136,7 +138,7 @@ def _merge_ratings(cursor: Cursor) -> Merged:
 def _merge_watched(cursor: Cursor) -> Merged:
     from_ratings = {"source": "stage_ratings", "epoch": "rated_epoch"}
     from_views = {"source": "stage_watched", "epoch": "watched_epoch"}
-    if is_empty(cursor, "watched_movies"):
+    if _is_empty(cursor, "watched_movies"):
         with _keys_and_indexes_built_afterwards(cursor, "watched_movies"):
             cursor.execute(_ALL_WATCHED.format(**from_ratings))
             first = Merged(cursor.rowcount, 0)
@@ -157,8 +159,7 @@ def _upsert(cursor: Cursor, statement: str) -> Merged:
     return Merged(inserted, updated)
 
 
-def is_empty(cursor: Cursor, table: str) -> bool:
-    """Say whether a table has no row."""
+def _is_empty(cursor: Cursor, table: str) -> bool:
     cursor.execute(f"SELECT NOT EXISTS (SELECT FROM {table})")
     return bool((cursor.fetchone() or (False,))[0])
 
@@ -203,11 +204,13 @@ def _move_sequence(cursor: Cursor, table: str, key: str) -> None:
 
 
 def _refuse_other_films(cursor: Cursor) -> None:
+    # Materialised: for one row in order the planner would rather look at every pair of films.
     cursor.execute(
-        "SELECT movie_id, known.title, staged.title "
-        "FROM movies AS known JOIN stage_movies AS staged USING (movie_id) "
-        "WHERE known.title <> staged.title OR known.release_year <> staged.release_year "
-        "ORDER BY movie_id LIMIT 1"
+        "WITH conflicts AS MATERIALIZED ("
+        "    SELECT movie_id, known.title, staged.title "
+        "    FROM movies AS known JOIN stage_movies AS staged USING (movie_id) "
+        "    WHERE known.title <> staged.title OR known.release_year <> staged.release_year"
+        ") SELECT * FROM conflicts ORDER BY 1 LIMIT 1"
     )
     if found := cursor.fetchone():
         raise ConflictError(
@@ -220,8 +223,10 @@ def _refuse_other_films(cursor: Cursor) -> None:
 def _refuse_other_people(cursor: Cursor) -> None:
     # Invented addresses name the data set in their domain, so this tells its people from all others.
     cursor.execute(
-        "SELECT user_id FROM users AS known JOIN stage_users AS staged USING (user_id) "
-        "WHERE split_part(known.email, '@', 2) <> split_part(staged.email, '@', 2) ORDER BY user_id LIMIT 1"
+        "WITH conflicts AS MATERIALIZED ("
+        "    SELECT user_id FROM users AS known JOIN stage_users AS staged USING (user_id) "
+        "    WHERE split_part(known.email, '@', 2) <> split_part(staged.email, '@', 2)"
+        ") SELECT * FROM conflicts ORDER BY 1 LIMIT 1"
     )
     if found := cursor.fetchone():
         raise ConflictError(

@@ -36,8 +36,17 @@ FROM ({_NUMBERED}) AS numbered
 WHERE NOT EXISTS (SELECT FROM stage_movies WHERE stage_movies.movie_id = numbered.movie_id)
 """
 
+# Neighbours in order, not a GROUP BY: the planner would hash the pairs, which takes four times as long as
+# sorting what lies nearly sorted (5 million ratings: 8.6 s and 2.2 s).
 _HAS_DUPLICATES = """
-SELECT EXISTS (SELECT FROM stage_ratings GROUP BY user_id, movie_id HAVING count(*) > 1)
+SELECT EXISTS (
+    SELECT FROM (
+        SELECT user_id = lag(user_id) OVER pairs AND movie_id = lag(movie_id) OVER pairs AS is_again
+        FROM stage_ratings
+        WINDOW pairs AS (ORDER BY user_id, movie_id)
+    ) AS compared
+    WHERE is_again
+)
 """
 
 # Of several ratings the latest counts, of equally late ones the last in the file.
@@ -61,9 +70,9 @@ WHERE
 
 
 def take_out_bad_ratings(
-    connection: Connection, file: SourceFile, stream: RatingsStream, faults: Faults, *, duplicates: bool
+    connection: Connection, file: SourceFile, stream: RatingsStream, faults: Faults
 ) -> int:
-    """Report and delete staged ratings of unknown films and, with `duplicates`, all but the latest of a pair.
+    """Report and delete staged ratings of unknown films, and all but the latest that a user gave a film.
 
     Returns:
         How many were deleted.
@@ -77,7 +86,7 @@ def take_out_bad_ratings(
         cursor.execute(_FAULTS_TABLE)
         if _is_true(cursor, _HAS_UNKNOWN_FILMS):
             cursor.execute(_UNKNOWN_FILMS)
-        if duplicates and _is_true(cursor, _HAS_DUPLICATES):
+        if _is_true(cursor, _HAS_DUPLICATES):
             cursor.execute(_DUPLICATES)
     _report(connection, file, stream, faults)
     with connection.cursor() as cursor:

@@ -51,7 +51,6 @@ class Faults:
         """How many lines were rejected, by the reason's name."""
         self.files: Counter[str] = Counter()
         """How many lines were rejected, by file."""
-        self.collects = rejects is not None
         self._writer = csv.writer(rejects, lineterminator="\n") if rejects else None
         if self._writer:
             self._writer.writerow(("file", "line", "reason", "text"))

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TypeVar
 
-from psycopg2 import errors
 from psycopg2.extensions import connection as Connection  # noqa: N812  psycopg2's own name is lower case
 from psycopg2.extensions import cursor as Cursor  # noqa: N812
 
@@ -55,20 +54,11 @@ class Import:
             self._stage_films(cursor)
             ages = self._read_ages()
             stream = self._stage_ratings(cursor)
-            self.progress.step("checking ratings against films")
-            # On an empty table the primary key finds duplicates at no cost; see below.
-            look_for_duplicates = self.faults.collects or not merge.is_empty(cursor, "ratings")
-            self._take_out_bad_ratings(connection, stream, duplicates=look_for_duplicates)
+            self.progress.step("checking ratings")
+            self._take_out_bad_ratings(connection, stream)
             self._stage_people(cursor, ages)
             self.progress.step("merging")
-            cursor.execute("SAVEPOINT staged")
-            try:
-                return merge.merge(cursor)
-            except errors.UniqueViolation as error:
-                if error.diag.constraint_name == "ratings_pkey":
-                    cursor.execute("ROLLBACK TO SAVEPOINT staged")
-                    self._take_out_bad_ratings(connection, stream, duplicates=True)
-                raise
+            return merge.merge(cursor)
 
     def _stage_films(self, cursor: Cursor) -> None:
         parse = films.film_parser(self.layout.format)
@@ -97,12 +87,8 @@ class Import:
         staging.copy_stream(cursor, "stage_ratings", ratings.COLUMNS, stream)
         return stream
 
-    def _take_out_bad_ratings(
-        self, connection: Connection, stream: RatingsStream, *, duplicates: bool
-    ) -> None:
-        taken_out = take_out_bad_ratings(
-            connection, self.layout.ratings, stream, self.faults, duplicates=duplicates
-        )
+    def _take_out_bad_ratings(self, connection: Connection, stream: RatingsStream) -> None:
+        taken_out = take_out_bad_ratings(connection, self.layout.ratings, stream, self.faults)
         kept = self.counts[Role.RATINGS].rows - taken_out
         if kept == 0:
             raise NotMovieLensError(f"{self.layout.ratings.name} holds no usable rating.")

@@ -1,0 +1,87 @@
+-- Pseudonyms and the key they are made with, in schema pii, which no client may enter.
+--
+-- The key is in no view, function or setting: those texts are readable by everybody who can log in.
+-- Nothing here knows the application's tables.
+--
+-- Run by psql as a superuser after 01_roles.sql. Safe to run again with the same key.
+\set ON_ERROR_STOP on
+
+-- A failing statement must not put the key into the server's log.
+SET log_min_error_statement = 'panic';
+SET log_min_duration_statement = -1;
+SET log_statement = 'none';
+
+\set pii_key ''
+\getenv pii_key DATAFLIX_PII_KEY
+
+BEGIN;
+
+CREATE SCHEMA IF NOT EXISTS pii AUTHORIZATION dataflix_pii;
+COMMENT ON SCHEMA pii IS 'Pseudonyms of users and the key they are made with. No client may enter.';
+
+SET LOCAL ROLE dataflix_pii;
+SET LOCAL search_path = pii;
+
+CREATE TABLE IF NOT EXISTS hmac_key (
+    is_only_row boolean PRIMARY KEY DEFAULT true CHECK (is_only_row),
+    inner_block bytea NOT NULL CHECK (octet_length(inner_block) = 64),
+    outer_block bytea NOT NULL CHECK (octet_length(outer_block) = 64)
+);
+
+COMMENT ON TABLE hmac_key IS 'The key of the pseudonyms in the two padded forms that HMAC (RFC 2104) hashes with.';
+COMMENT ON COLUMN hmac_key.is_only_row IS 'Allows one row.';
+COMMENT ON COLUMN hmac_key.inner_block IS 'Key, padded to 64 bytes, XOR 0x36.';
+COMMENT ON COLUMN hmac_key.outer_block IS 'Key, padded to 64 bytes, XOR 0x5c.';
+
+-- A NULL test instead of the value, so that psql does not print the key.
+SELECT set_config('dataflix.pii_key', :'pii_key', true) IS NOT NULL AS pii_key_read;
+
+DO $$
+DECLARE
+    key_text CONSTANT text := current_setting('dataflix.pii_key');
+    key_block bytea;
+    new_inner bytea;
+    new_outer bytea;
+BEGIN
+    IF key_text !~ '^[0-9a-fA-F]{64}$' THEN
+        RAISE EXCEPTION 'DATAFLIX_PII_KEY must be 64 hexadecimal digits, but has % characters%',
+            length(key_text), CASE key_text WHEN '' THEN ' (it is not set)' ELSE '' END
+            USING HINT = 'run.sh writes a random one to .env; "openssl rand -hex 32" makes one';
+    END IF;
+    key_block := decode(rpad(key_text, 128, '0'), 'hex');
+    SELECT
+        string_agg(set_byte('\x00'::bytea, 0, get_byte(key_block, i) # 54), ''::bytea ORDER BY i),
+        string_agg(set_byte('\x00'::bytea, 0, get_byte(key_block, i) # 92), ''::bytea ORDER BY i)
+    INTO new_inner, new_outer
+    FROM generate_series(0, 63) AS i;
+    INSERT INTO pii.hmac_key (inner_block, outer_block) VALUES (new_inner, new_outer)
+    ON CONFLICT (is_only_row) DO NOTHING;
+    IF NOT EXISTS (SELECT FROM pii.hmac_key WHERE inner_block = new_inner AND outer_block = new_outer) THEN
+        RAISE EXCEPTION 'DATAFLIX_PII_KEY is not the key this database was masked with'
+            USING HINT = 'put the old key back into .env; another key would give every user a new pseudonym';
+    END IF;
+END
+$$;
+
+CREATE TABLE IF NOT EXISTS user_pseudonyms (
+    user_id bigint PRIMARY KEY,
+    username_hash text NOT NULL,
+    email_hash text NOT NULL
+);
+
+COMMENT ON TABLE user_pseudonyms IS 'What stands for a user''s name and address in the warehouse; kept by trigger on the table of users.';
+COMMENT ON COLUMN user_pseudonyms.user_id IS 'Whose pseudonyms.';
+COMMENT ON COLUMN user_pseudonyms.username_hash IS 'HMAC-SHA256 of "username:" and the lower-cased username, in hexadecimal.';
+COMMENT ON COLUMN user_pseudonyms.email_hash IS 'HMAC-SHA256 of "email:" and the lower-cased address, in hexadecimal.';
+
+CREATE OR REPLACE FUNCTION hmac_sha256(inner_block bytea, outer_block bytea, message text) RETURNS text
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+RETURN encode(sha256(outer_block || sha256(inner_block || convert_to(message, 'UTF8'))), 'hex');
+
+COMMENT ON FUNCTION hmac_sha256(bytea, bytea, text) IS
+'HMAC-SHA256 (RFC 2104) of the message''s UTF-8 bytes in hexadecimal; the blocks are those of table hmac_key.';
+
+GRANT USAGE ON SCHEMA pii TO dataflix_masking;
+GRANT SELECT ON user_pseudonyms TO dataflix_masking;
+
+COMMIT;

@@ -1,0 +1,132 @@
+-- The border of personal data: how the application's tables look to the ELT, the role elt_reader.
+--
+-- This file alone ties the warehouse to these tables; README.md tells how to write one for other tables.
+--
+-- Run by psql as a superuser after 02_tables.sql and 03_pseudonyms.sql. Safe to run again.
+\set ON_ERROR_STOP on
+
+BEGIN;
+
+GRANT USAGE ON SCHEMA public TO dataflix_pii, dataflix_masking;
+-- The foreign key of the pseudonyms is checked as the owner of users.
+GRANT USAGE ON SCHEMA pii TO dataflix_owner;
+GRANT REFERENCES (user_id) ON public.users TO dataflix_pii;
+
+SET LOCAL ROLE dataflix_pii;
+
+DO $$
+BEGIN
+    IF NOT EXISTS (
+        SELECT FROM pg_constraint WHERE conrelid = 'pii.user_pseudonyms'::regclass AND contype = 'f'
+    ) THEN
+        ALTER TABLE pii.user_pseudonyms ADD CONSTRAINT user_pseudonyms_user_id_fkey
+        FOREIGN KEY (user_id) REFERENCES public.users (user_id) ON DELETE CASCADE;
+    END IF;
+END
+$$;
+
+-- The prefixes keep the two pseudonyms apart: a username that looks like an address must not hash like it.
+CREATE OR REPLACE FUNCTION pii.keep_user_pseudonyms() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    INSERT INTO pii.user_pseudonyms AS kept (user_id, username_hash, email_hash)
+    SELECT
+        changed.user_id,
+        pii.hmac_sha256(hmac_key.inner_block, hmac_key.outer_block, 'username:' || lower(changed.username COLLATE "C")),
+        pii.hmac_sha256(hmac_key.inner_block, hmac_key.outer_block, 'email:' || lower(changed.email COLLATE "C"))
+    FROM changed
+    CROSS JOIN pii.hmac_key
+    ON CONFLICT (user_id) DO UPDATE
+        SET username_hash = excluded.username_hash, email_hash = excluded.email_hash
+        WHERE (kept.username_hash, kept.email_hash) IS DISTINCT FROM (excluded.username_hash, excluded.email_hash);
+    RETURN NULL;
+END
+$$;
+
+COMMENT ON FUNCTION pii.keep_user_pseudonyms() IS 'Trigger: pseudonyms of the rows that a statement inserted or updated.';
+
+RESET ROLE;
+
+CREATE OR REPLACE TRIGGER users_keep_pseudonyms_of_inserted AFTER INSERT ON public.users
+REFERENCING NEW TABLE AS changed
+FOR EACH STATEMENT EXECUTE FUNCTION pii.keep_user_pseudonyms();
+CREATE OR REPLACE TRIGGER users_keep_pseudonyms_of_updated AFTER UPDATE ON public.users
+REFERENCING NEW TABLE AS changed
+FOR EACH STATEMENT EXECUTE FUNCTION pii.keep_user_pseudonyms();
+
+CREATE SCHEMA IF NOT EXISTS masked AUTHORIZATION dataflix_masking;
+COMMENT ON SCHEMA masked IS 'What leaves this database for the warehouse: one view per table, personal data masked.';
+
+-- Not even the views' owner can read usernames, addresses or the key.
+GRANT SELECT (user_id, first_name, last_name, city, state, country, birth_year, created_at, updated_at)
+ON public.users TO dataflix_masking;
+GRANT SELECT ON public.movies, public.watched_movies, public.ratings TO dataflix_masking;
+
+SET LOCAL ROLE dataflix_masking;
+SET LOCAL search_path = masked;
+
+-- LEFT JOIN: a user without pseudonyms shows up as NULL, which the warehouse refuses, rather than not at all.
+CREATE OR REPLACE VIEW users WITH (security_barrier = true) AS
+SELECT
+    u.user_id,
+    p.username_hash,
+    p.email_hash,
+    coalesce(left(ltrim(u.first_name), 1), '') || '***' AS first_name,
+    coalesce(left(ltrim(u.last_name), 1), '') || '***' AS last_name,
+    u.city,
+    u.state,
+    u.country,
+    u.birth_year,
+    u.created_at,
+    u.updated_at
+FROM public.users AS u
+LEFT JOIN pii.user_pseudonyms AS p ON u.user_id = p.user_id;
+
+CREATE OR REPLACE VIEW movies WITH (security_barrier = true) AS
+SELECT
+    movie_id,
+    title,
+    genres,
+    release_year,
+    director,
+    duration_minutes,
+    description,
+    imdb_id,
+    tmdb_id,
+    created_at,
+    updated_at
+FROM public.movies;
+
+CREATE OR REPLACE VIEW watched_movies WITH (security_barrier = true) AS
+SELECT
+    user_id,
+    movie_id,
+    watched_at,
+    updated_at
+FROM public.watched_movies;
+
+CREATE OR REPLACE VIEW ratings WITH (security_barrier = true) AS
+SELECT
+    user_id,
+    movie_id,
+    rating,
+    liked,
+    rated_at,
+    updated_at
+FROM public.ratings;
+
+COMMENT ON VIEW users IS 'Users: pseudonyms for username and e-mail, names cut to their first letter.';
+COMMENT ON COLUMN users.username_hash IS 'HMAC-SHA256 of the username, 64 hexadecimal digits.';
+COMMENT ON COLUMN users.email_hash IS 'HMAC-SHA256 of the e-mail address, 64 hexadecimal digits.';
+COMMENT ON COLUMN users.first_name IS 'First letter and three asterisks, whatever the length; asterisks alone when empty.';
+COMMENT ON COLUMN users.last_name IS 'First letter and three asterisks, whatever the length; asterisks alone when empty.';
+COMMENT ON VIEW movies IS 'The catalogue of films, as it is.';
+COMMENT ON VIEW watched_movies IS 'Films watched, as they are.';
+COMMENT ON VIEW ratings IS 'Ratings, as they are.';
+
+GRANT USAGE ON SCHEMA masked TO elt_reader;
+GRANT SELECT ON masked.users, masked.movies, masked.watched_movies, masked.ratings TO elt_reader;
+
+COMMIT;
