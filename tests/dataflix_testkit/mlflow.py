@@ -56,6 +56,8 @@ def mlflow(storage: S3Server) -> Iterator[MlflowServer]:
                 "MLFLOW_S3_ENDPOINT_URL": storage.endpoint_url,
                 "MLFLOW_DISABLE_TELEMETRY": "true",
                 "DO_NOT_TRACK": "true",
+                # Its job queue would be eight more processes without work.
+                "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
             }
         )
         with running(command, ready=ready, log=Path(folder) / "mlflow.log", environ=environ):
