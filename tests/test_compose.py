@@ -93,13 +93,14 @@ def test_our_services_get_the_same_variables(name: str, settings: Settings) -> N
 
 
 def test_mlflow_gets_the_same_variables(settings: Settings) -> None:
-    local = {
-        key for key in BY_NAME["mlflow"].environ(settings) if key.startswith(("MLFLOW_", "AWS_", "DATAFLIX_"))
-    }
-    docker = set(CONTAINERS["mlflow"]["environment"]) | set(image_environ(CONTAINERS["mlflow"]))
+    environ, written = BY_NAME["mlflow"].environ(settings), CONTAINERS["mlflow"]["environment"]
+    local = {key for key in environ if key.startswith(("MLFLOW_", "AWS_", "DATAFLIX_"))}
+    docker = set(written) | set(image_environ(CONTAINERS["mlflow"]))
     arguments = {"MLFLOW_HOST", "MLFLOW_PORT", "MLFLOW_WORKERS", "MLFLOW_ARTIFACTS_DESTINATION"}
     docker = {key for key in docker if key.startswith(("MLFLOW_", "AWS_", "DATAFLIX_"))} - arguments
     assert docker - {"MLFLOW_SERVER_ALLOWED_HOSTS"} == local - {"DATAFLIX_HOME"}
+    local_uri, uri = environ["MLFLOW_BACKEND_STORE_URI"], written["MLFLOW_BACKEND_STORE_URI"]
+    assert uri.partition(":")[0] == local_uri.partition(":")[0]
 
 
 class Recorder(dict[str, str]):

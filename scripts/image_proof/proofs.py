@@ -54,7 +54,9 @@ def mlflow_environ(around: Surroundings, port: int) -> dict[str, str]:
     return {
         "MLFLOW_HOST": "127.0.0.1",
         "MLFLOW_PORT": str(port),
-        "MLFLOW_BACKEND_STORE_URI": server.dsn("mlflow", "mlflow"),
+        "MLFLOW_BACKEND_STORE_URI": server.dsn("mlflow", "mlflow").replace(
+            "postgresql:", "postgresql+psycopg2:"
+        ),
         "MLFLOW_ARTIFACTS_DESTINATION": f"s3://{around.s3.bucket}/mlflow",
         "MLFLOW_S3_ENDPOINT_URL": around.s3.endpoint_url,
         "AWS_ACCESS_KEY_ID": storage["DATAFLIX_S3_ACCESS_KEY"],
