@@ -248,7 +248,7 @@ def test_export_names_a_target_that_cannot_be_written(
 def test_publishing_drops_old_staging_tables_and_keeps_young_ones(
     story: Story, trainer: Trainer, services: Any
 ) -> None:
-    old, unknown = "recommendations__20200101T000000_0badcafe", "recommendations_of_somebody"
+    old, unknown = "recommendations__20200101T000000_0badcafe", "recommendations__of_somebody"
     for name in (old, unknown):
         services.sql(f"CREATE TABLE analytics.{name} AS analytics.recommendations")
     answer(trainer("publish", "1", "--json"))

@@ -26,7 +26,8 @@ def hits_in(ranked: NDArray[np.int64], targets: csr_matrix) -> Hits:
     # A cell's number in the flattened matrix stands for user and item at once.
     cells = np.arange(users)[:, None] * items + ranked
     held_out = np.repeat(np.arange(users), np.diff(targets.indptr)) * items + targets.indices
-    return np.logical_and(np.isin(cells, held_out), ranked != NO_ITEM)
+    hits: Hits = np.isin(cells, held_out) & (ranked != NO_ITEM)
+    return hits
 
 
 def relevant_in(targets: csr_matrix) -> Counts:

@@ -87,19 +87,21 @@ def rollback() -> Answer:
 
 def models(limit: int) -> Answer:
     """List the newest versions."""
-    versions = _registry(settings.environment()).versions(limit)
+    registry = _registry(settings.environment())
+    versions = [(version, registry.metrics(version)) for version in registry.versions(limit)]
     table = Table("version", "trained (UTC)", "NDCG@10", "popularity", "coverage@10", "decision", "reason")
-    for version in versions:
+    shown = (MAIN_METRIC, f"popularity_{MAIN_METRIC}", "coverage@10")
+    for version, metrics in versions:
         row = version.to_dict()
         table.add_row(
             f"{version.number}{' champion' if version.is_champion else ''}",
             f"{version.created_at:%Y-%m-%d %H:%M}",
-            *(_metric(version, name) for name in (MAIN_METRIC, f"popularity_{MAIN_METRIC}", "coverage@10")),
+            *(f"{metrics[name]:.4f}" if name in metrics else "" for name in shown),
             "rolled back" if row["rolled_back_at"] else row["promotion"] or "not judged",
             row["promotion_reason"] or "",
         )
     text = _rendered(table) if versions else "No version yet; trainer train makes one."
-    return Answer([version.to_dict() for version in versions], text)
+    return Answer([version.to_dict() | {"metrics": metrics} for version, metrics in versions], text)
 
 
 @contextmanager
@@ -124,11 +126,6 @@ def _newest(registry: Registry) -> Version:
     if not versions:
         raise RegistryError("no model version is registered yet; trainer train makes one")
     return versions[0]
-
-
-def _metric(version: Version, name: str) -> str:
-    value = version.metrics.get(name)
-    return "" if value is None else f"{value:.4f}"
 
 
 def _rendered(table: Table) -> str:

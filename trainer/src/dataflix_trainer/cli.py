@@ -99,7 +99,9 @@ def models(limit: int) -> Answer:
 
 
 @main.command()
-@click.option("--format", "file_format", type=click.Choice(["csv", "parquet"]), required=True)
+@click.option(
+    "--format", "file_format", type=click.Choice(["csv", "parquet"]), required=True, help="Of the file."
+)
 @click.option("--out", required=True, metavar="FILE|s3://BUCKET/KEY", help="Replaced if it exists.")
 @answers
 def export(file_format: str, out: str) -> Answer:
@@ -117,7 +119,6 @@ def serve() -> Answer:
     from dataflix_trainer.jobs.server import serve as serve_jobs  # noqa: PLC0415 - imports Flask
 
     serve_jobs()
-    return Answer({"stopped": True}, "Stopped")
 
 
 if __name__ == "__main__":

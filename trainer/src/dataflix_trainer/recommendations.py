@@ -1,6 +1,7 @@
 """Writes every user's top N to the warehouse, swapped in whole."""
 
 import logging
+import re
 import secrets
 from datetime import UTC, datetime, timedelta
 
@@ -22,6 +23,7 @@ TOP_N = 20
 # 200,000 rows of about 40 bytes at a time, whatever the number of users.
 USERS_AT_A_TIME = 10_000
 STAGING_TIME_FORMAT = "%Y%m%dT%H%M%S"
+STAGING_NAME = re.compile(r"recommendations__(?P<time>\d{8}T\d{6})_[0-9a-f]{8}")
 # A table that was swapped out may still be read by a query that began before; none of ours takes that long.
 KEEP_OLD_FOR = timedelta(hours=1)
 
@@ -87,7 +89,9 @@ def _drop_old_tables(warehouse: Warehouse) -> None:
     """Drop what earlier runs swapped out or left unfinished, once nobody can be reading it."""
     found = warehouse.batches("SHOW TABLES FROM analytics LIKE 'recommendations\\_\\_%'")
     for name in [str(value) for batch in found for value in batch.column(0)]:
-        stamp = name.removeprefix("recommendations__").partition("_")[0]
-        made_at = datetime.strptime(stamp, STAGING_TIME_FORMAT).replace(tzinfo=UTC)
+        ours = STAGING_NAME.fullmatch(name)
+        if ours is None:
+            continue
+        made_at = datetime.strptime(ours["time"], STAGING_TIME_FORMAT).replace(tzinfo=UTC)
         if made_at < datetime.now(UTC) - KEEP_OLD_FOR:
             warehouse.command(f"DROP TABLE IF EXISTS analytics.{name}")

@@ -51,7 +51,6 @@ class Version:
     number: str
     run_id: str
     created_at: datetime
-    metrics: Mapping[str, float]
     tags: Mapping[str, str]
     is_champion: bool
 
@@ -61,7 +60,7 @@ class Version:
         return None if ROLLED_BACK_AT in self.tags else self.tags.get(PROMOTED_AT)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the JSON form."""
+        """Return the JSON form, without metrics: they cost a request for each version."""
         return {
             "version": self.number,
             "champion": self.is_champion,
@@ -71,7 +70,6 @@ class Version:
             "promoted_at": self.tags.get(PROMOTED_AT),
             "rolled_back_at": self.tags.get(ROLLED_BACK_AT),
             "mlflow_run_id": self.run_id,
-            "metrics": dict(self.metrics),
         }
 
 
@@ -117,6 +115,12 @@ class Registry:
                 name = self.settings.model_name
                 raise RegistryError(f"{name} has no version {number}; see: trainer models") from error
             return self._version(found, self._champion_number())
+
+    def metrics(self, version: Version) -> dict[str, float]:
+        """Return what was measured when a version was trained."""
+        with self.explained():
+            logged = self._client.get_run(version.run_id).data.metrics
+        return {metric_name(key): value for key, value in logged.items()}
 
     def champion(self) -> Version | None:
         """Return the version that serves, None when none does yet."""
@@ -216,10 +220,6 @@ class Registry:
             number=str(found.version),
             run_id=found.run_id,
             created_at=datetime.fromtimestamp(found.creation_timestamp / 1000, UTC),
-            metrics={
-                metric_name(key): value
-                for key, value in self._client.get_run(found.run_id).data.metrics.items()
-            },
             tags=dict(found.tags),
             is_champion=str(found.version) == champion,
         )

@@ -55,7 +55,11 @@ def create_app(store: JobStore, runner: JobRunner, token: str) -> Flask:
 
 
 def healthz() -> Response:
-    """Say that we are here."""
+    """Say that we are here and take up jobs."""
+    if not current_app.extensions[RUNNER].is_running:
+        return _problem(
+            503, "Service Unavailable", "jobs are no longer taken up; see the server's log, restart it"
+        )
     return jsonify(status="ok")
 
 

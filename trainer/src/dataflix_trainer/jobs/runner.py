@@ -34,6 +34,11 @@ class JobRunner:
         """Begin to run jobs, first those that an earlier process left running or queued."""
         self._thread.start()
 
+    @property
+    def is_running(self) -> bool:
+        """Whether jobs are taken up at all; a full disk, for one, ends that."""
+        return self._thread.is_alive()
+
     def wake(self) -> None:
         """Say that a job was queued."""
         self._wake.set()

@@ -3,7 +3,8 @@
 import logging
 import os
 import socket
-from typing import Any
+import sys
+from typing import Any, NoReturn
 
 from flask import Flask
 from gunicorn.app.base import BaseApplication
@@ -20,7 +21,7 @@ THREADS = 4
 GRACEFUL_TIMEOUT_S = 10
 
 
-def serve() -> None:
+def serve() -> NoReturn:
     """Serve until SIGTERM or SIGINT; raises SettingsError when the port or the home cannot be used."""
     environ = environment()
     settings = ServeSettings.from_environ(environ)
@@ -31,7 +32,7 @@ def serve() -> None:
         settings.jobs_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise SettingsError(f"cannot write to {settings.home}: {error}. DATAFLIX_HOME moves it") from error
-    _Server(settings).run()
+    sys.exit(_Server(settings).run())
 
 
 class _Server(BaseApplication):  # type: ignore[misc]
