@@ -27,8 +27,10 @@ def manifest(settings: DbtSettings) -> Path:
     processes that find it so wait for the one that does it.
 
     Raises:
-        DbtProjectError: the project cannot be parsed; dbt's words are in the message.
+        DbtProjectError: there is no project, or it cannot be parsed; dbt's words are in the message.
     """
+    if not (settings.project / "dbt_project.yml").is_file():
+        raise DbtProjectError(f"{settings.project} is no dbt project: it has no dbt_project.yml.")
     path = settings.target / "manifest.json"
     if _is_current(path, settings):
         return path
@@ -83,8 +85,6 @@ def _is_current(path: Path, settings: DbtSettings) -> bool:
 
 
 def _sources(settings: DbtSettings) -> list[Path]:
-    if not (settings.project / "dbt_project.yml").is_file():
-        raise DbtProjectError(f"{settings.project} is no dbt project: it has no dbt_project.yml.")
     return [
         path
         for pattern in _SOURCES

@@ -1,0 +1,57 @@
+"""The command line runs for real."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from dataflix_elt.tables import TABLE_NAMES
+
+from ..support.engines import Engines
+
+ELT = str(Path(sys.executable).with_name("elt"))
+
+
+def elt(engines: Engines, *arguments: str, **changes: str) -> "subprocess.CompletedProcess[str]":
+    environ = {**os.environ, **engines.source_server.environ, **engines.warehouse_server.environ, **changes}
+    return subprocess.run([ELT, *arguments], env=environ, capture_output=True, text=True, check=False)
+
+
+def test_every_table_is_loaded_and_told_as_json(engines: Engines) -> None:
+    result = elt(engines, "load", "--run-id", "by hand")
+
+    assert result.returncode == 0, result.stderr
+    told = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [line["table"] for line in told] == list(TABLE_NAMES)
+    assert {line["run_id"] for line in told} == {"by hand"}
+    assert "load_finished run_id=by hand" in result.stderr
+
+
+def test_one_table_can_be_chosen(engines: Engines) -> None:
+    result = elt(engines, "load", "--table", "ratings")
+
+    assert [json.loads(line)["table"] for line in result.stdout.splitlines()] == ["ratings"]
+
+
+def test_a_failure_is_one_line_and_exit_1(engines: Engines) -> None:
+    result = elt(engines, "load", "--table", "ratings", DATAFLIX_CLICKHOUSE_ELT_PASSWORD="")
+
+    assert result.returncode == 1
+    assert result.stderr.startswith("elt: DATAFLIX_CLICKHOUSE_ELT_PASSWORD is not set.")
+    assert "Traceback" not in result.stderr
+
+
+def test_an_unknown_table_is_refused_with_those_there_are(engines: Engines) -> None:
+    result = elt(engines, "load", "--table", "secrets")
+
+    assert result.returncode == 2
+    assert "ratings" in result.stderr
+
+
+def test_the_tables_are_shown(engines: Engines) -> None:
+    result = elt(engines, "tables")
+
+    told = {line["table"]: line for line in map(json.loads, result.stdout.splitlines())}
+    assert told["ratings"]["key"] == ["user_id", "movie_id"]
+    assert told["users"]["columns"]["city"] == "Nullable(String)"

@@ -1,0 +1,60 @@
+"""The manifest follows the project, and its hash says which project it was."""
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from dataflix_elt.dbt_project import descriptions, manifest, manifest_sha256
+from dataflix_elt.errors import DbtProjectError
+from dataflix_elt.settings import DbtSettings
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> DbtSettings:
+    folder = tmp_path / "project"
+    (folder / "models").mkdir(parents=True)
+    (folder / "dbt_project.yml").write_text("name: tiny\nprofile: tiny\n")
+    (folder / "profiles.yml").write_text(
+        "tiny: {target: t, outputs: {t: {type: clickhouse, schema: s, host: h, user: u, password: p}}}\n"
+    )
+    (folder / "models" / "one.sql").write_text("select 1 as n")
+    (folder / "models" / "one.yml").write_text("models: [{name: one, description: The number one.}]")
+    return DbtSettings(folder, tmp_path / "target")
+
+
+def test_the_manifest_follows_the_project(project: DbtSettings) -> None:
+    path = manifest(project)
+    first, made = manifest_sha256(path), path.stat().st_mtime_ns
+    assert descriptions(path) == {"model.tiny.one": "The number one."}
+
+    assert manifest(project).stat().st_mtime_ns == made
+
+    # The same content again: another file, the same identity.
+    os.utime(project.project / "models" / "one.sql")
+    assert manifest(project).stat().st_mtime_ns > made
+    assert manifest_sha256(path) == first
+
+    time.sleep(0.01)
+    (project.project / "models" / "one.sql").write_text("select 2 as n")
+    assert manifest_sha256(manifest(project)) != first
+
+
+def test_a_project_that_cannot_be_parsed_is_told_in_dbt_s_words(project: DbtSettings) -> None:
+    (project.project / "models" / "two.sql").write_text("select * from {{ ref('three') }}")
+
+    with pytest.raises(DbtProjectError, match="three"):
+        manifest(project)
+
+
+def test_a_folder_without_a_project_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DbtProjectError, match="is no dbt project"):
+        manifest(DbtSettings(tmp_path, tmp_path / "target"))
+
+
+def test_a_damaged_manifest_is_named(tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").write_text("{")
+
+    with pytest.raises(DbtProjectError, match=r"manifest\.json cannot be read"):
+        manifest_sha256(tmp_path / "manifest.json")

@@ -1,0 +1,159 @@
+"""Full loads that go well, that race, and that readers watch."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from typing import Any
+
+import pytest
+
+from dataflix_elt.errors import SupersededError
+from dataflix_elt.load import LoadResult
+from dataflix_elt.tables import TABLES, Table, table_named
+
+from ..support.engines import Engines
+
+
+@pytest.fixture(scope="module")
+def people(engines: Engines) -> None:
+    engines.sql(
+        """
+        insert into users (username, email, first_name, last_name, city)
+        select 'user' || i, 'user' || i || '@example.org', 'Jane', 'Doe', case i % 2 when 0 then 'Lyon' end
+        from generate_series(1, 200) i;
+        insert into movies (title, genres, release_year)
+        select 'Film ' || i, array['Drama', 'Sci-Fi'], 1900 + i from generate_series(1, 50) i;
+        insert into ratings (user_id, movie_id, rating, liked)
+        select user_id, movie_id, (user_id + movie_id) % 10 / 2.0 + 0.5, nullif(user_id % 3, 0) = 1
+        from users, movies;
+        insert into watched_movies (user_id, movie_id)
+        select user_id, movie_id from users, movies where user_id % 2 = 0
+        """
+    )
+
+
+@pytest.mark.usefixtures("people")
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
+def test_each_masked_table_is_loaded_whole(engines: Engines, table: Table) -> None:
+    result = engines.load(table, run_id="first 'run'")
+    again = engines.load(table, run_id="second")
+
+    (source,) = engines.sql(f"select count(*) from {table.source}")
+    (found,) = engines.query(
+        f"select count(), groupUniqArray(_run_id), max(_is_deleted) from raw.{table.name}"
+    )
+    assert found == (source[0], ["second"], 0)
+    assert again.checksum == result.checksum
+    assert again.version == result.version + 1
+    assert engines.audits(table)[-2:] == [
+        ("first 'run'", source[0], source[0], True),
+        ("second", source[0], source[0], True),
+    ]
+
+
+@pytest.mark.usefixtures("people")
+def test_nobody_is_named_in_the_warehouse(engines: Engines) -> None:
+    engines.load(table_named("users"))
+
+    (row,) = engines.query("select * from raw.users limit 1")
+
+    assert not [value for value in row if "Jane" in str(value) or "user1" in str(value) or "@" in str(value)]
+
+
+def test_an_empty_table_empties_its_copy(engines: Engines, numbers: tuple[Table, str]) -> None:
+    table, base = numbers
+    engines.load(table)
+    engines.sql(f"truncate {base}")
+
+    assert engines.load(table).rows == 0
+    assert engines.query(f"select count() from raw.{table.name}") == [(0,)]
+
+
+def test_a_reader_always_sees_one_whole_load(engines: Engines, numbers: tuple[Table, str]) -> None:
+    table, base = numbers
+    engines.load(table, run_id="1000")
+    seen: list[tuple[Any, ...]] = []
+    done = threading.Event()
+
+    def read() -> None:
+        client = engines.warehouse_server.client("dbt", autogenerate_session_id=False)
+        while not done.is_set():
+            query = f"select count(), uniqExact(id), groupUniqArray(_run_id) from raw.{table.name}"
+            seen.append(tuple(client.query(query).result_rows[0]))
+
+    with ThreadPoolExecutor(2) as pool:
+        readers = [pool.submit(read) for _ in range(2)]
+        try:
+            for size in range(1001, 1009):
+                engines.sql(f"insert into {base} values ({size}, 'more')")
+                engines.load(table, run_id=str(size))
+        finally:
+            done.set()
+        for reader in readers:
+            reader.result()
+
+    # Every answer is whole, and is that of the run it names.
+    assert [
+        (rows, keys, runs) for rows, keys, runs in seen if not (rows == keys and runs == [str(rows)])
+    ] == []
+    assert len({answer[0] for answer in seen}) > 1
+
+
+def test_two_loads_at_once_do_no_harm(engines: Engines, numbers: tuple[Table, str]) -> None:
+    table, _ = numbers
+
+    def load(_: int) -> LoadResult | SupersededError:
+        try:
+            # The same try of the same run, as when an orchestrator starts a task twice.
+            return engines.load(table, run_id="twin", attempt=1)
+        except SupersededError as error:
+            return error
+
+    with ThreadPoolExecutor(4) as pool:
+        outcomes = list(pool.map(load, range(4)))
+
+    assert [outcome for outcome in outcomes if isinstance(outcome, LoadResult)]
+    assert engines.query(f"select count(), uniqExact(id) from raw.{table.name}") == [(1000, 1000)]
+    assert engines.side_tables(table, "staging") == []
+
+
+def test_the_old_rows_are_kept_for_those_who_still_read_them(
+    engines: Engines, numbers: tuple[Table, str]
+) -> None:
+    table, _ = numbers
+    engines.load(table, run_id="old")
+    engines.load(table, run_id="new")
+
+    retired = engines.side_tables(table, "retired")
+
+    assert sorted(engines.query(f"select count() from raw.{name}")[0][0] for name in retired) == [0, 1000]
+
+
+def test_the_swapped_in_table_is_defined_like_the_one_before(
+    engines: Engines, numbers: tuple[Table, str]
+) -> None:
+    table, _ = numbers
+    before = engines.query(f"describe table raw.{table.name}")
+
+    engines.load(table)
+
+    assert engines.query(f"describe table raw.{table.name}") == before
+
+
+def test_the_result_is_plain_data(engines: Engines, numbers: tuple[Table, str]) -> None:
+    result = asdict(engines.load(numbers[0], run_id="r"))
+
+    assert result["rows"] == 1000
+    assert {type(value) for value in result.values()} <= {str, int, float}
+
+
+def test_a_new_column_is_announced_and_left_out(
+    engines: Engines, numbers: tuple[Table, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    numbers_table, base = numbers
+    engines.replace_view(numbers_table, f"select *, 'new' as mood from {base}")
+
+    with caplog.at_level("INFO"):
+        assert engines.load(numbers_table).rows == 1000
+
+    assert [record.getMessage() for record in caplog.records if "columns=mood" in record.getMessage()]

@@ -1,0 +1,53 @@
+"""Names of side tables tell whose they are and when nobody needs them any more."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dataflix_elt.staging import ABANDONED_GRACE, RETIRED_GRACE, SideTable, owner_of
+from dataflix_elt.tables import TABLE_NAMES
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+@given(
+    st.sampled_from(TABLE_NAMES),
+    st.sampled_from(["staging", "retired"]),
+    st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC)),  # noqa: DTZ001
+    st.text(min_size=1),
+    st.integers(1, 99),
+)
+def test_a_name_says_what_it_was_made_of(
+    table: str, role: str, since: datetime, run_id: str, attempt: int
+) -> None:
+    side = SideTable(table, role, since.replace(microsecond=0), owner_of(run_id, attempt, since))
+
+    assert SideTable.parse(side.name) == side
+
+
+@pytest.mark.parametrize(
+    "name", ["ratings", "load_audit", "ratings__staging", "ratings__staging_20260102T030405_", "x__y"]
+)
+def test_other_tables_are_not_taken_for_ours(name: str) -> None:
+    assert SideTable.parse(name) is None
+
+
+@pytest.mark.parametrize(("role", "grace"), [("retired", RETIRED_GRACE), ("staging", ABANDONED_GRACE)])
+def test_a_side_table_is_a_leftover_once_nobody_can_be_using_it(role: str, grace: timedelta) -> None:
+    side = SideTable("ratings", role, NOW, "0" * 12)
+
+    assert not side.is_leftover(NOW + grace - timedelta(seconds=1))
+    assert side.is_leftover(NOW + grace)
+
+
+def test_tries_have_owners_of_their_own() -> None:
+    owners = {
+        owner_of("run", 1, NOW),
+        owner_of("run", 2, NOW),
+        owner_of("other", 1, NOW),
+        owner_of("run", 1, NOW + timedelta(microseconds=1)),
+    }
+
+    assert len(owners) == 4

@@ -1,0 +1,107 @@
+"""Both engines at once, the administrator's hands on them, and loads between them."""
+
+import os
+import subprocess
+import sys
+import uuid
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+
+from dataflix_elt.columns import BOOL, FLOAT32, INT16, INT64, TEXT, TEXT_ARRAY, TIMESTAMP, Column
+from dataflix_elt.load import LoadResult, full_load
+from dataflix_elt.settings import SourceSettings, WarehouseSettings
+from dataflix_elt.tables import Table
+from dataflix_testkit import ClickHouseServer, PostgresServer
+
+EVERY_KIND = (
+    Column("id", INT64),
+    Column("small", INT16),
+    Column("small_or_null", INT16, nullable=True),
+    Column("big_or_null", INT64, nullable=True),
+    Column("number", FLOAT32),
+    Column("number_or_null", FLOAT32, nullable=True),
+    Column("flag", BOOL),
+    Column("flag_or_null", BOOL, nullable=True),
+    Column("words", TEXT),
+    Column("words_or_null", TEXT, nullable=True),
+    Column("list", TEXT_ARRAY),
+    Column("at", TIMESTAMP),
+    Column("at_or_null", TIMESTAMP, nullable=True),
+)
+
+
+@dataclass
+class Engines:
+    """Both servers, the administrator's hands on them, and loads between them."""
+
+    source_server: PostgresServer
+    warehouse_server: ClickHouseServer
+    source: SourceSettings = field(init=False)
+    warehouse: WarehouseSettings = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.source = SourceSettings.from_environ(self.source_server.environ)
+        self.warehouse = WarehouseSettings.from_environ(self.warehouse_server.environ)
+        self.admin = self.warehouse_server.client("dataflix_admin", autogenerate_session_id=False)
+
+    def sql(self, statement: str, parameters: Any = None) -> list[tuple[Any, ...]]:
+        """Run a statement in Postgres as its superuser."""
+        connection = psycopg2.connect(self.source_server.dsn("postgres"))
+        try:
+            with connection, connection.cursor() as cursor:
+                cursor.execute(statement, parameters)
+                return list(cursor) if cursor.description else []
+        finally:
+            connection.close()
+
+    def query(self, statement: str) -> list[tuple[Any, ...]]:
+        """Run a query in ClickHouse as its administrator."""
+        return [tuple(row) for row in self.admin.query(statement).result_rows]
+
+    def load(self, table: Table, run_id: str = "test", attempt: int = 1) -> LoadResult:
+        return full_load(
+            table,
+            run_id=run_id,
+            attempt=attempt,
+            source_settings=self.source,
+            warehouse_settings=self.warehouse,
+        )
+
+    def load_in_a_process(self, table: Table, run_id: str) -> "subprocess.Popen[str]":
+        """Start a load of a table of (id, words) that can be killed; it prints its peak memory in KiB."""
+        command = [sys.executable, str(Path(__file__).with_name("load_numbers.py")), table.name, run_id]
+        environ = {**os.environ, **self.source_server.environ, **self.warehouse_server.environ}
+        return subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, text=True)
+
+    def side_tables(self, table: Table, role: str) -> list[str]:
+        prefix = f"{table.name}__{role}_"
+        return [name for (name,) in self.query("show tables from raw") if name.startswith(prefix)]
+
+    def audits(self, table: Table) -> list[tuple[Any, ...]]:
+        """Return (run_id, rows, source_rows, matches) of every reconciliation, oldest first."""
+        return self.query(
+            "select run_id, rows, source_rows, matches from raw.load_audit"
+            f" where table_name = '{table.name}' order by finished_at"
+        )
+
+    def replace_view(self, table: Table, body: str) -> None:
+        """Make a table's view show `body`, as elt_reader may read it."""
+        self.sql(
+            f"drop view if exists {table.source}; create view {table.source} as {body};"
+            f" grant select on {table.source} to elt_reader"
+        )
+
+    def add_table(self, columns: tuple[Column, ...], key: tuple[str, ...], body: str) -> Table:
+        """Create a masked view over `body`, and its raw table."""
+        table = Table(f"t_{uuid.uuid4().hex[:12]}", columns, key)
+        self.replace_view(table, body)
+        definitions = [f"{column.name} {column.warehouse_type}" for column in columns]
+        self.admin.command(
+            f"create table raw.{table.name} ({', '.join(definitions)}, _version UInt64, _is_deleted UInt8,"
+            " _extracted_at DateTime64(6, 'UTC'), _run_id LowCardinality(String))"
+            f" engine = ReplacingMergeTree(_version, _is_deleted) order by ({', '.join(key)})"
+        )
+        return table
