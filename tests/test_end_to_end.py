@@ -159,6 +159,9 @@ def test_a_taken_port_is_named_and_nothing_starts(stack: Stack) -> None:
 
 def test_a_folder_that_is_no_data_set_is_refused(tmp_path: Path) -> None:
     with fresh_stack() as fresh:
-        result = fresh.command("run.sh", "--data", str(tmp_path / "nowhere"))
-        assert result.returncode == 1
-        assert "nowhere" in result.stderr
+        (tmp_path / "notes.txt").write_text("no films here")
+        for path in (tmp_path, tmp_path / "nowhere"):
+            result = fresh.command("run.sh", "--data", str(path))
+            assert result.returncode == 1
+            assert str(path) in result.stderr
+        assert not fresh.env_file.exists()

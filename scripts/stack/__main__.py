@@ -23,7 +23,7 @@ def main() -> None:
             case "stop":
                 down(purge=arguments.purge, assume_yes=arguments.yes)
             case _:
-                data = arguments.data.absolute() if arguments.data else None
+                data = arguments.data.resolve() if arguments.data else None
                 if arguments.docker:
                     up_in_docker(data)
                 else:

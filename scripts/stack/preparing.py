@@ -7,6 +7,9 @@ from pathlib import Path
 import boto3
 from botocore.exceptions import ClientError
 
+from dataload.errors import LoadError
+from movielens.layouts import find_layout
+from movielens.sources import open_source
 from stack import postgres
 from stack.airflow_env import write_password_file
 from stack.errors import StackError
@@ -93,6 +96,19 @@ def prepare_airflow(settings: Settings) -> None:
         result = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
     if result.returncode != 0:
         raise StackError(f"airflow db migrate failed:\n{(result.stderr or result.stdout).strip()[-2000:]}")
+
+
+def require_movielens(path: Path) -> None:
+    """Look at a data set before anything is started for it.
+
+    Raises:
+        StackError: there is nothing at `path`, or it is not MovieLens.
+    """
+    try:
+        with open_source(path) as files:
+            find_layout(str(path), files)
+    except LoadError as error:
+        raise StackError(f"--data: {error}") from error
 
 
 def load_data(settings: Settings, path: Path | None) -> None:

@@ -35,8 +35,8 @@ def up(data: Path | None) -> None:
         StackError: a step failed; what was started goes on running, so that its logs can be read and the next
             `./run.sh` goes on from there.
     """
-    if data is not None and not data.exists():
-        raise StackError(f"--data {data}: there is no such file or folder.")
+    if data is not None:
+        preparing.require_movielens(data)
     settings = stack_settings.load(create=True)
     stack_settings.prepare_home(settings.home)
     supervisor = Supervisor(settings)
@@ -75,11 +75,7 @@ def _start_services(settings: Settings, supervisor: Supervisor, data: Path | Non
 
     def airflow() -> None:
         preparing.prepare_airflow(settings)
-        start("airflow-api-server", settings, supervisor)
-        _together(
-            lambda: start("airflow-scheduler", settings, supervisor),
-            lambda: start("airflow-dag-processor", settings, supervisor),
-        )
+        _together(one("airflow-api-server"), one("airflow-scheduler"), one("airflow-dag-processor"))
 
     def one(name: str) -> Callable[[], None]:
         return lambda: start(name, settings, supervisor)
