@@ -61,7 +61,7 @@ class Faults:
         Raises:
             BadLineError: faults are not collected.
         """
-        shown = fault.text[:_SHOWN_CHARACTERS]
+        shown = _printable(fault.text[:_SHOWN_CHARACTERS])
         if self._writer is None:
             raise BadLineError(
                 f"{fault.file}, line {fault.line}: {fault.reason}. The line is {shown!r}. "
@@ -70,3 +70,11 @@ class Faults:
         self._writer.writerow((fault.file, fault.line, fault.reason, shown))
         self.reasons[fault.reason.partition(":")[0]] += 1
         self.files[fault.file] += 1
+
+
+def _printable(text: str) -> str:
+    """Return a text of one line: what a terminal or a CSV reader would stumble over stands as an escape."""
+    return "".join(
+        letter if letter.isprintable() or letter == "\t" else letter.encode("unicode_escape").decode()
+        for letter in text
+    )

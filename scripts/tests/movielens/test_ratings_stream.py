@@ -63,6 +63,9 @@ def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     is_ended=st.booleans(),
 )
 @example(format_=Format.CSV, content=[], line_end=b"\n", is_ended=True)
+@example(
+    format_=Format.DAT, content=[(False, ("1", "1", "1", "1"), b"x\r\0y")], line_end=b"\n", is_ended=True
+)
 def test_good_lines_arrive_and_bad_ones_are_numbered(
     format_: Format,
     content: list[tuple[bool, tuple[str, ...], bytes]],
