@@ -1,6 +1,7 @@
 """Who may come in, and who may do what."""
 
 from base64 import b64encode
+from typing import Any
 
 import pytest
 import requests
@@ -16,7 +17,7 @@ SYNTAX_ERROR = 62
 @pytest.mark.parametrize("user", list(PASSWORDS))
 def test_every_user_comes_in_by_each_way(api: Api, user: str) -> None:
     password = api.as_user(user).password
-    ways: list[dict[str, dict[str, str]]] = [
+    ways: list[dict[str, Any]] = [
         {"headers": {"Authorization": "Basic " + b64encode(f"{user}:{password}".encode()).decode()}},
         {"headers": {"X-ClickHouse-User": user, "X-ClickHouse-Key": password}},
         {"params": {"user": user, "password": password}},

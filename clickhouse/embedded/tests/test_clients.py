@@ -37,8 +37,9 @@ def events(client: Any) -> Iterator[str]:
     """An empty table of the types that the warehouse uses."""
     name = "analytics.client_events"
     client.command(
-        f"CREATE OR REPLACE TABLE {name} (id Int64, title String, genres Array(String), year Nullable(Int16), "
-        "rating Float32, liked Nullable(Bool), run LowCardinality(String), seen_at DateTime64(6, 'UTC')) "
+        f"CREATE OR REPLACE TABLE {name} (id Int64, title String, genres Array(String), "
+        "year Nullable(Int16), rating Float32, liked Nullable(Bool), run LowCardinality(String), "
+        "seen_at DateTime64(6, 'UTC')) "
         "ENGINE = MergeTree ORDER BY id"
     )
     yield name
@@ -183,7 +184,10 @@ def test_sqlalchemy_as_superset_uses_it(server: ClickHouseServer) -> None:
 MODELS = {
     "base.sql": "{{ config(materialized='table') }} select id, name from {{ ref('people') }}",
     "seen.sql": "{{ config(materialized='view') }} select id, upper(name) as name from {{ ref('base') }}",
-    "grown.sql": "{{ config(materialized='incremental', incremental_strategy='append') }} select id from {{ ref('base') }}",
+    "grown.sql": (
+        "{{ config(materialized='incremental', incremental_strategy='append') }} "
+        "select id from {{ ref('base') }}"
+    ),
     "all.yml": json.dumps(
         {
             "models": [{"name": "base", "columns": [{"name": "id", "data_tests": ["unique", "not_null"]}]}],

@@ -5,6 +5,7 @@ import json
 import threading
 import time
 import zlib
+from typing import Any
 
 import lz4.frame
 import pytest
@@ -128,7 +129,7 @@ def test_errors_have_their_code_and_status(api: Api, sql: str, code: int, status
         ({"role": "administrator_of_others"}, 48),
     ],
 )
-def test_wrong_parameters_are_named(api: Api, params: dict[str, str], code: int) -> None:
+def test_wrong_parameters_are_named(api: Api, params: dict[str, Any], code: int) -> None:
     answer = api.post("SELECT 1", **params)
     assert answer.headers["X-ClickHouse-Exception-Code"] == str(code)
 
@@ -214,7 +215,7 @@ def test_compressed_bodies(api: Api, table: str, encoding: str, is_statement_ins
     statement = f"INSERT INTO {table} FORMAT CSV"
     data = rows_of_csv(0, 5000)
     plain = f"{statement}\n".encode() + data if is_statement_inside else data
-    params = {} if is_statement_inside else {"query": statement}
+    params: dict[str, Any] = {} if is_statement_inside else {"query": statement}
     body = pieces(_COMPRESSORS[encoding](plain), 1000)
     answer = api.post(body, headers={"Content-Encoding": encoding}, **params)
     assert answer.status_code == 200, answer.text
@@ -228,7 +229,7 @@ def test_broken_compression_is_an_error(api: Api, table: str, is_statement_insid
         statement.encode() + rows_of_csv(0, 5000) if is_statement_inside else rows_of_csv(0, 5000)
     )
     damaged = body[:200] + bytes(100) + body[300:]
-    params = {} if is_statement_inside else {"query": statement}
+    params: dict[str, Any] = {} if is_statement_inside else {"query": statement}
     assert api.post(damaged, headers={"Content-Encoding": "gzip"}, **params).status_code >= 400
     assert api.text(f"SELECT count() FROM {table}") == "0"
     assert api.post(b"", headers={"Content-Encoding": "rot13"}).status_code == 501

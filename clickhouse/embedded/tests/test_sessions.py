@@ -2,6 +2,7 @@
 
 import threading
 import time
+from typing import Any
 
 from .support.api import Api
 
@@ -61,7 +62,7 @@ def test_a_session_ends_after_its_timeout(api: Api) -> None:
 
 def test_a_session_does_one_thing_at_a_time(api: Api) -> None:
     slow = "SELECT sum(sipHash64(number)) FROM numbers(2000000000000)"
-    arguments = {"session_id": "busy", "query_id": "busy-query"}
+    arguments: dict[str, Any] = {"session_id": "busy", "query_id": "busy-query"}
     thread = threading.Thread(target=lambda: Api(api.server).post(slow, **arguments))
     thread.start()
     while not api.running("numbers(2000000000000)"):

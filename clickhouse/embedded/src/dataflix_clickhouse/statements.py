@@ -28,14 +28,15 @@ class Statement:
     """A statement's text, ready to be given its source or its destination.
 
     `clause_start` is where INTO OUTFILE (of an output) or FROM INFILE (of an insert) belongs. `format` is the
-    format the text itself asks for. `end` is where the statement ends, and an insert's own data begin.
-    `is_select` says whether DESCRIBE can tell the result's columns.
+    format the text itself asks for, and `format_start` where it does. `end` is where the statement ends, and
+    an insert's own data begin. `is_select` says whether DESCRIBE can tell the result's columns.
     """
 
     shape: Shape
     text: str
     format: str | None
     clause_start: int
+    format_start: int
     end: int
     is_select: bool = False
 
@@ -60,10 +61,9 @@ class Statement:
 
     def reading_from(self, path: str, compression: str, tag: str) -> str:
         """Return the insert with its data taken from the file (or pipe) of this path."""
-        tail = self.text[self.clause_start : self.end]
-        if self.format == "Values":
-            tail = f"{tail[: -len('VALUES')]} FORMAT Values"
-        return f"{self.body} FROM INFILE '{path}' COMPRESSION '{compression}' /*{tag}*/ {tail}"
+        settings = self.text[self.clause_start : self.format_start]
+        source = f"FROM INFILE '{path}' COMPRESSION '{compression}' /*{tag}*/"
+        return f"{self.body} {source} {settings} FORMAT {self.format}"
 
     def writing_to(self, path: str, default_format: str, compression: str, tag: str) -> str:
         """Return the statement with its result sent to the file (or pipe) of this path."""
@@ -86,11 +86,11 @@ def parse(text: str) -> Statement:
     found = _trailing_format(tokens)
     if inserts or not (is_select or first.keyword in _SHOWING):
         # EXPLAIN is here, too: it would take INTO OUTFILE for a part of what it explains.
-        return Statement(Shape.OTHER, text, found[1] if found else None, end, end)
+        return Statement(Shape.OTHER, text, found[1] if found else None, end, end, end)
     if found is not None:
-        return Statement(Shape.OUTPUT, text, found[1], found[0], end, is_select)
+        return Statement(Shape.OUTPUT, text, found[1], found[0], found[0], end, is_select)
     place = end if is_select else _settings_start(tokens)
-    return Statement(Shape.OUTPUT, text, None, place, end, is_select)
+    return Statement(Shape.OUTPUT, text, None, place, end, end, is_select)
 
 
 def _one_statement(tokens: list[Token]) -> list[Token]:
@@ -158,9 +158,8 @@ def parse_insert(text: str) -> Statement | None:
 
 
 def _insert(text: str, name: str, settings_start: int | None, token: Token, end: int) -> Statement:
-    return Statement(
-        Shape.INSERT_DATA, text, name, token.start if settings_start is None else settings_start, end
-    )
+    clause_start = token.start if settings_start is None else settings_start
+    return Statement(Shape.INSERT_DATA, text, name, clause_start, token.start, end)
 
 
 def _after_target(tokens: Iterator[Token]) -> Iterator[Token]:

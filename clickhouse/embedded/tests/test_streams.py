@@ -1,0 +1,188 @@
+"""Bodies and results of any size, and what happens when they break off."""
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+
+import psutil
+import pytest
+import requests
+from requests.exceptions import ChunkedEncodingError
+
+from dataflix_testkit import ClickHouseServer, clickhouse
+
+from .support.api import Api, pieces, rows_of_csv
+
+MIB = 1 << 20
+# The engine's allocator keeps tens of MiB for every thread that it has used once: a first body warms it up.
+WARM_UP_MIB = 48
+LARGE_MIB = 256
+# A server that held the whole would grow by LARGE_MIB at least.
+ALLOWED_MIB = LARGE_MIB / 3
+WAIT_S = 60
+
+
+def until_idle(api: Api, marker: str) -> None:
+    deadline = time.monotonic() + WAIT_S
+    while api.running(marker):
+        assert time.monotonic() < deadline, f"{marker} is still running"
+        time.sleep(0.05)
+
+
+@pytest.fixture(scope="module")
+def measured() -> Iterator[ClickHouseServer]:
+    """A server of its own, whose memory no other test has made grow."""
+    with clickhouse() as running:
+        yield running
+
+
+def collect(answer: requests.Response, received: bytearray) -> None:
+    for piece in answer.iter_content(MIB):
+        received += piece
+
+
+class Peak:
+    """The most memory a process has while the block runs, in MiB above what it had before."""
+
+    def __init__(self, pid: int) -> None:
+        self._process = psutil.Process(pid)
+        self._done = threading.Event()
+        self.mib = 0.0
+
+    def __enter__(self) -> "Peak":
+        self._before = self._process.memory_info().rss
+        self._thread = threading.Thread(target=self._watch)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._done.wait(0.01):
+            self.mib = max(self.mib, (self._process.memory_info().rss - self._before) / MIB)
+
+
+def test_memory_does_not_follow_the_size_of_an_insert(measured: ClickHouseServer) -> None:
+    api = Api(measured)
+    # The engine's own work on a table (parts, merges) is left out: what is looked at is the way into it.
+    api.text("CREATE TABLE default.sink (n UInt64, s String) ENGINE = Null")
+    block = rows_of_csv(0, 40_000)
+
+    def insert(mib: int) -> float:
+        count = mib * MIB // len(block) + 1
+        with Peak(measured.pid) as peak:
+            body = (piece for _ in range(count) for piece in pieces(block, 100_000))
+            assert api.post(body, query="INSERT INTO default.sink FORMAT CSV").status_code == 200
+        return peak.mib
+
+    insert(WARM_UP_MIB)
+    assert insert(LARGE_MIB) < ALLOWED_MIB
+
+
+@pytest.mark.parametrize("wait_end_of_query", [0, 1])
+def test_memory_does_not_follow_the_size_of_a_result(
+    measured: ClickHouseServer, wait_end_of_query: int
+) -> None:
+    api = Api(measured)
+
+    def read(mib: int) -> float:
+        rows = mib * MIB // 100
+        sql = f"SELECT repeat('x', 99) FROM numbers({rows})"
+        size = 0
+        with (
+            Peak(measured.pid) as peak,
+            api.post(sql, stream=True, wait_end_of_query=wait_end_of_query) as answer,
+        ):
+            for piece in answer.iter_content(MIB):
+                size += len(piece)
+        assert size == rows * 100
+        return peak.mib
+
+    read(WARM_UP_MIB)
+    assert read(LARGE_MIB) < ALLOWED_MIB
+
+
+def test_a_result_starts_before_its_query_ends(api: Api) -> None:
+    with api.post("SELECT number FROM numbers(5000000000000)", stream=True) as answer:
+        assert next(answer.iter_content(1000)).startswith(b"0\n1\n2\n")
+        assert api.running("numbers(5000000000000)") == 1
+    until_idle(api, "numbers(5000000000000)")
+
+
+def test_an_error_within_a_result_breaks_it_and_tells_why(api: Api) -> None:
+    sql = "SELECT number, throwIf(number = 3000000) FROM numbers(10000000) SETTINGS max_block_size = 10000"
+    with api.post(sql, stream=True) as answer:
+        assert answer.status_code == 200
+        received = bytearray()
+        with pytest.raises(ChunkedEncodingError):
+            collect(answer, received)
+    tag = answer.headers["X-ClickHouse-Exception-Tag"].encode()
+    assert received.endswith(tag + b"\r\n__exception__\r\n")
+    assert b"\r\n__exception__\r\n" + tag + b"\r\nCode: 395. DB::Exception: " in received
+
+
+def test_an_answer_that_waits_for_its_end_has_a_true_status(api: Api) -> None:
+    sql = "SELECT number, throwIf(number = 3000000) FROM numbers(10000000) SETTINGS max_block_size = 10000"
+    assert api.code(sql, wait_end_of_query=1) == 395
+
+
+def test_a_client_that_goes_away_cancels_its_query(api: Api) -> None:
+    sql = b"SELECT sum(sipHash64(number)) FROM numbers(3000000000000)"
+    connection = api.connect(sql, headers={"Content-Length": str(len(sql))})
+    deadline = time.monotonic() + WAIT_S
+    while not api.running("numbers(3000000000000)"):
+        assert time.monotonic() < deadline
+    connection.close()
+    until_idle(api, "numbers(3000000000000)")
+
+
+@pytest.mark.parametrize("rows", [0, 2, 300_000])
+@pytest.mark.parametrize("ending", ["close", "reset", "end of sending", "bad chunk"])
+def test_half_an_insert_is_no_insert(api: Api, table: str, rows: int, ending: str) -> None:
+    data = rows_of_csv(0, rows)
+    chunk = f"{len(data):x}\r\n".encode() + data + b"\r\n" if data else b""
+    query = f"INSERT INTO {table} FORMAT CSV"
+    connection = api.connect(chunk, headers={"Transfer-Encoding": "chunked"}, query=query)
+    match ending:
+        case "reset":
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
+        case "end of sending":
+            connection.shutdown(socket.SHUT_WR)
+        case "bad chunk":
+            connection.sendall(b"not a size\r\n")
+    connection.close()
+    until_idle(api, table)
+    assert api.text(f"SELECT count() FROM {table}") == "0"
+
+
+def test_eight_clients_at_once(api: Api, table: str) -> None:
+    failures: list[str] = []
+
+    def work(number: int) -> None:
+        mine = Api(api.server, "dataflix_admin", requests.Session())
+        for turn in range(5):
+            first = (number * 5 + turn) * 2000
+            done = mine.post(pieces(rows_of_csv(first, 2000), 3000), query=f"INSERT INTO {table} FORMAT CSV")
+            read = mine.post(f"SELECT count() FROM {table} WHERE n >= {first} AND n < {first + 2000}")
+            if done.status_code != 200 or read.text != "2000\n":
+                failures.append(done.text + read.text)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    assert api.text(f"SELECT count(), uniqExact(n) FROM {table}") == "80000\t80000"
+
+
+def test_slow_senders_do_not_hold_up_others(api: Api, table: str) -> None:
+    query = f"INSERT INTO {table} FORMAT CSV"
+    waiting = [api.connect(b"", headers={"Transfer-Encoding": "chunked"}, query=query) for _ in range(10)]
+    assert api.text("SELECT 1") == "1"
+    for connection in waiting:
+        connection.close()
+    until_idle(api, table)
