@@ -14,7 +14,9 @@ from click.testing import Result
 
 from dataflix_recommender import Model
 from dataflix_trainer.registry import Registry
-from dataflix_trainer.settings import MlflowSettings
+from dataflix_trainer.registry_copy import copy_registry
+from dataflix_trainer.settings import ClickHouseSettings, MlflowSettings
+from dataflix_trainer.warehouse import Warehouse
 
 Trainer = Callable[..., Result]
 
@@ -32,6 +34,8 @@ class Story:
     again: dict[str, Any]
     worse: dict[str, Any]
     other: dict[str, Any]
+    copied_versions: list[tuple[Any, ...]]
+    copied_metrics: list[tuple[Any, ...]]
     rolled_back: dict[str, Any]
     registry: Registry
 
@@ -49,9 +53,14 @@ def story(trainer: Trainer, services: Any) -> Story:
     worse = answer(trainer("publish", "2", "--json"))
     answer(trainer("train", *small, "--seed=7"))
     other = answer(trainer("publish", "3", "--json"))
+    versions = services.sql(
+        "SELECT model_version, decision, is_champion, airflow_run_id, promoted_at IS NULL, decision_reason "
+        "FROM analytics.registry_versions ORDER BY model_version"
+    )
+    metrics = services.sql("SELECT * FROM analytics.registry_metrics WHERE model_version = 1")
     rolled_back = answer(trainer("rollback", "--json"))
     registry = Registry(MlflowSettings.from_environ(services.environ))
-    return Story(trained, first, rows, again, worse, other, rolled_back, registry)
+    return Story(trained, first, rows, again, worse, other, versions, metrics, rolled_back, registry)
 
 
 def test_a_training_tells_its_run_version_and_metrics(story: Story) -> None:
@@ -257,3 +266,28 @@ def test_publishing_drops_old_staging_tables_and_keeps_young_ones(
     assert unknown in tables
     assert len([name for name in tables if name.startswith("recommendations__")]) >= 2
     services.sql(f"DROP TABLE analytics.{unknown}")
+
+
+def test_publishing_copies_the_registry_to_the_warehouse(story: Story) -> None:
+    assert [row[:5] for row in story.copied_versions] == [
+        (1, "accepted", False, "run-1", False),
+        (2, "refused", False, "", True),
+        (3, "accepted", True, "", False),
+    ]
+    assert story.copied_versions[1][5] == story.worse["reason"]
+    values = {(candidate, metric): value for _, candidate, metric, value in story.copied_metrics}
+    measured = story.trained["metrics"]
+    assert values["model", "ndcg@10"] == pytest.approx(measured["ndcg@10"])
+    assert values["popularity", "ndcg@10"] == pytest.approx(measured["popularity_ndcg@10"])
+    of = {candidate: {metric for who, metric in values if who == candidate} for candidate, _ in values}
+    assert of.keys() == {"model", "popularity"}
+    assert of["model"] == of["popularity"] > {"ndcg@10", "coverage@10"}
+
+
+def test_a_version_that_was_rolled_back_is_told_as_such(story: Story, services: Any) -> None:
+    assert story.rolled_back["rolled_back"] == "3"
+    registry = Registry(MlflowSettings.from_environ(services.environ))
+    with Warehouse.connect(ClickHouseSettings.from_environ(services.environ)) as warehouse:
+        assert copy_registry(warehouse, registry) >= 3
+    decisions = services.sql("SELECT decision FROM analytics.registry_versions WHERE model_version = 3")
+    assert decisions == [("rolled back",)]

@@ -12,6 +12,7 @@ from dataflix_trainer.interactions import Interactions
 from dataflix_trainer.promotion import Verdict, decide
 from dataflix_trainer.recommendations import write_recommendations
 from dataflix_trainer.registry import Registry, Version
+from dataflix_trainer.registry_copy import copy_registry
 from dataflix_trainer.training import HOLDOUT_SEED
 from dataflix_trainer.warehouse import Warehouse
 
@@ -69,7 +70,8 @@ def force(registry: Registry, version: Version) -> Verdict:
 def publish(warehouse: Warehouse, registry: Registry, version: Version) -> dict[str, Any]:
     """Promote a version by the rule and write the lists of whichever version then is champion.
 
-    Returns ``promoted``, ``reason``, ``champion`` (None when there is none) and ``recommendation_rows``.
+    The warehouse also gets a copy of the registry, for the dashboard on the model's health. Returns
+    ``promoted``, ``reason``, ``champion`` (None when there is none) and ``recommendation_rows``.
     """
     interactions = read_interactions(warehouse)
     verdict = promote(registry, version, interactions)
@@ -81,6 +83,7 @@ def publish(warehouse: Warehouse, registry: Registry, version: Version) -> dict[
             rows = write_recommendations(
                 warehouse, model, champion.number, interactions, warehouse.user_ids()
             )
+    copy_registry(warehouse, registry)
     return {
         "promoted": verdict.accepted,
         "reason": verdict.reason,

@@ -145,15 +145,12 @@ def _identity(interactions: Interactions) -> dict[str, Any]:
 
 
 def _measured(evaluation: Evaluation, popularity: Evaluation) -> dict[str, float]:
-    """Return the metrics that stand on the model: its own, popularity's main one, and the interval."""
+    """Return the metrics that stand on the model: its own, popularity's, and the main one's interval."""
     if evaluation.users == 0:
         return {}
     _, low, high = evaluation.interval(MAIN_METRIC, seed=BOOTSTRAP_SEED)
-    return evaluation.means() | {
-        f"{MAIN_METRIC}_low": low,
-        f"{MAIN_METRIC}_high": high,
-        f"popularity_{MAIN_METRIC}": popularity.means()[MAIN_METRIC],
-    }
+    baseline = {f"popularity_{name}": value for name, value in popularity.means().items()}
+    return evaluation.means() | baseline | {f"{MAIN_METRIC}_low": low, f"{MAIN_METRIC}_high": high}
 
 
 def in_short(measured: Mapping[str, float]) -> str:
