@@ -103,6 +103,12 @@ def test_mlflow_gets_the_same_variables(settings: Settings) -> None:
     assert uri.partition(":")[0] == local_uri.partition(":")[0]
 
 
+def test_superset_and_its_set_up_get_the_same_variables(settings: Settings) -> None:
+    local = {key for key in BY_NAME["superset"].environ(settings) if key in ENV_NAMES}
+    docker = set(CONTAINERS["superset-setup"]["environment"]) | set(image_environ(CONTAINERS["superset"]))
+    assert {key for key in docker if key in ENV_NAMES} == local
+
+
 class Recorder(dict[str, str]):
     """Remembers which names were asked for."""
 
@@ -134,6 +140,7 @@ def test_airflow_gets_what_its_settings_are_made_of(name: str, settings: Setting
         ("s3-bucket", {"S3_ACCESS_KEY", "S3_SECRET_KEY", "S3_BUCKET"}),
         (ROOT_JOB, set()),
         ("sample-data", {"POSTGRES_DB", "POSTGRES_ADMIN_PASSWORD"}),
+        ("superset", {"POSTGRES_SUPERSET_PASSWORD", "SUPERSET_SECRET_KEY"}),
     ],
 )
 def test_servers_of_others_and_jobs_get_no_more_than_they_need(name: str, secrets: set[str]) -> None:
@@ -219,6 +226,7 @@ def test_our_images_install_by_hash_and_run_as_nobody_special(dockerfile: str) -
     for line in instructions(dockerfile, "RUN"):
         for install in re.findall(r"pip [^&]*install [^&]*", line):
             assert "--require-hashes" in install or "--no-index" in install
+    assert any(line.endswith(" check") for line in instructions(dockerfile, "RUN"))
     assert instructions(dockerfile, "USER") == ["10001:10001"]
     assert instructions(dockerfile, "HEALTHCHECK")
 

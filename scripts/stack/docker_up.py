@@ -8,7 +8,7 @@ from stack.docker import Compose, in_docker
 from stack.errors import StackError
 from stack.page import print_page
 from stack.progress import say, step
-from stack.services import BY_NAME
+from stack.services import SERVICES
 from stack.settings import Settings
 from stack.starting import refuse_taken_ports
 from stack.state import State
@@ -22,8 +22,8 @@ def up_in_docker(data: Path | None) -> None:
     Raises:
         StackError: Docker can't be used, or a step failed; what was started goes on running.
     """
-    if data is not None and not data.exists():
-        raise StackError(f"--data {data}: there is no such file or folder.")
+    if data is not None:
+        preparing.require_movielens(data)
     settings = stack_settings.load(create=True)
     compose = Compose(settings)
     compose.check()
@@ -33,10 +33,14 @@ def up_in_docker(data: Path | None) -> None:
         _claim(settings, inside, compose)
         say("  Docker builds images and starts containers; the first time takes minutes.")
         with step("images and containers"):
-            compose.up(sorted(BY_NAME))
+            compose.up(sorted(service.name for service in SERVICES if not service.in_background))
         preparing.load_data(inside, data)
         first_pipeline_run(inside)
-    print_page(settings, logs="in Docker (docker compose logs SERVICE)")
+        print_page(settings, logs="in Docker (docker compose logs SERVICE)")
+        # Last, so that nobody waits for their images.
+        background = [service.name for service in SERVICES if service.in_background]
+        with step(", ".join(background)):
+            compose.up(background)
 
 
 def _claim(settings: Settings, inside: Settings, compose: Compose) -> None:

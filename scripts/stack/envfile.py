@@ -1,13 +1,14 @@
 """`.env`: written once with random secrets, then read, and checked line by line each time."""
 
+import fcntl
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from dotenv.parser import parse_stream
 
 from stack.errors import StackError
-from stack.variables import VARIABLES
+from stack.variables import ADDED_LATER, VARIABLES, Variable
 
 _HEADER = "# Dataflix settings, made by ./run.sh. Secrets: keep this file to yourself (mode 600).\n"
 
@@ -18,25 +19,39 @@ def write_first(path: Path, environ: Mapping[str, str]) -> None:
     Raises:
         StackError: a value in `environ` is not usable, or the file can't be written.
     """
-    values: dict[str, str] = {}
-    for variable in VARIABLES:
-        value = environ.get(variable.name) or (variable.first_value() if variable.first_value else "")
-        if problem := variable.problem(value):
-            raise StackError(f"{variable.name} in the environment {problem}; it is {value!r}.")
-        values[variable.name] = value
+    text = _lines(VARIABLES, environ)
     if home := environ.get("DATAFLIX_HOME"):
-        values["DATAFLIX_HOME"] = str(Path(home).absolute())
-    comments = {variable.name: variable.comment for variable in VARIABLES}
-    comments["DATAFLIX_HOME"] = "Folder of all state and logs"
-    lines = [f"# {comments[name]}\n{name}={value}\n" for name, value in values.items()]
+        text += f"# Folder of all state and logs\nDATAFLIX_HOME={Path(home).absolute()}\n"
     beside = path.with_name(path.name + ".new")
     try:
         descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w") as out:
-            out.write(_HEADER + "".join(lines))
+            out.write(_HEADER + text)
         beside.replace(path)
     except OSError as error:
         raise StackError(f"{path} can't be written: {error.strerror}. DATAFLIX_ENV_FILE moves it.") from error
+
+
+def add_missing(path: Path, environ: Mapping[str, str]) -> list[str]:
+    """Add to an older `.env` the variables that came later, with made values; return their names.
+
+    Raises:
+        StackError: a value in `environ` is not usable, or the file can't be written.
+    """
+    if not _lacking(path):
+        return []
+    try:
+        with path.open("r+") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            # Another process may have added them while this one waited.
+            lacking = _lacking(path)
+            lines = _lines(lacking, environ)
+            text = file.read()
+            file.write(("" if text.endswith("\n") else "\n") + lines)
+    except OSError as error:
+        names = ", ".join(sorted(ADDED_LATER))
+        raise StackError(f"{path} can't be written ({error.strerror}) and needs some of: {names}.") from error
+    return [variable.name for variable in lacking]
 
 
 def example() -> str:
@@ -46,6 +61,22 @@ def example() -> str:
     )
     lines = [f"# {variable.comment}\n{variable.name}={variable.example}\n" for variable in VARIABLES]
     return header + "".join(lines)
+
+
+def _lines(variables: Iterable[Variable], environ: Mapping[str, str]) -> str:
+    lines = []
+    for variable in variables:
+        value = environ.get(variable.name) or (variable.first_value() if variable.first_value else "")
+        if problem := variable.problem(value):
+            raise StackError(f"{variable.name} in the environment {problem}; it is {value!r}.")
+        lines.append(f"# {variable.comment}\n{variable.name}={value}\n")
+    return "".join(lines)
+
+
+def _lacking(path: Path) -> list[Variable]:
+    with path.open() as file:
+        present = {binding.key for binding in parse_stream(file)}
+    return [variable for variable in VARIABLES if variable.name in ADDED_LATER - present]
 
 
 def read(path: Path, environ: Mapping[str, str]) -> dict[str, str]:

@@ -7,7 +7,9 @@ from rich.console import Console
 from rich.markup import escape
 
 from stack.errors import StackError
+from stack.services import BY_NAME
 from stack.settings import Settings
+from stack.starting import is_healthy
 
 _TIMEOUT_S = 10
 
@@ -34,6 +36,8 @@ def print_page(settings: Settings, *, logs: str | None = None) -> None:
     for entry in answer["data"]:
         title, reason = escape(entry["title"]), escape(entry["reason"]["text"])
         console.print(f"  {entry['rank']}. {title}  [dim]{entry['score']:.2f}[/]\n     {reason}")
+    if not is_healthy(BY_NAME["superset"], settings):
+        console.print("\nSuperset is still coming up in the background; see ./run.sh status.")
     console.print("\nNext: .venv/bin/dataflix   ./run.sh status   ./run.sh pipeline   ./stop.sh")
 
 
@@ -43,6 +47,7 @@ def _addresses(settings: Settings) -> list[tuple[str, str, str]]:
         ("API", settings.url("BACKEND") + "/docs", "key: DATAFLIX_API_KEY"),
         ("Airflow", settings.url("AIRFLOW"), "admin, DATAFLIX_AIRFLOW_ADMIN_PASSWORD"),
         ("MLflow", settings.url("MLFLOW"), ""),
+        ("Superset", settings.url("SUPERSET"), "admin, DATAFLIX_SUPERSET_ADMIN_PASSWORD"),
         ("Trainer jobs", settings.url("TRAINER"), "token: DATAFLIX_TRAINER_TOKEN"),
         ("ClickHouse", settings.url("CLICKHOUSE"), "reader, DATAFLIX_CLICKHOUSE_READER_PASSWORD"),
         ("S3", settings.url("S3"), "DATAFLIX_S3_ACCESS_KEY, DATAFLIX_S3_SECRET_KEY"),

@@ -1,6 +1,7 @@
 """The services of the local stack: command, environment, port and health check of each."""
 
 import os
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from urllib.parse import quote
@@ -25,6 +26,7 @@ class Service:
         healthy: answers whether it does its work now; it may raise OSError for 'not reachable'.
         start_timeout_s: how long its first start may take.
         leads_group: whether the stop signal goes to its whole process group.
+        in_background: whether nobody waits for it: it may still be starting when all else runs.
     """
 
     name: str
@@ -35,6 +37,7 @@ class Service:
     start_timeout_s: int = 60
     stop_signal: str = "TERM"
     leads_group: bool = True
+    in_background: bool = False
 
 
 def base_environ(settings: Settings, *prefixes: str) -> dict[str, str]:
@@ -68,6 +71,18 @@ def mlflow_environ(settings: Settings) -> dict[str, str]:
         # Its job queue (for evaluations of language models) would be three more processes without work.
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
     }
+
+
+def superset_environ(settings: Settings) -> dict[str, str]:
+    """Return the environment of Superset's set-up and server."""
+    # What people set for Python and for their package index: it builds its environment itself.
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("DATAFLIX_")}
+    chosen = base_environ(
+        settings,
+        *("SUPERSET_", "POSTGRES_HOST", "POSTGRES_PORT", "POSTGRES_SUPERSET_"),
+        *("CLICKHOUSE_HOST", "CLICKHOUSE_PORT", "CLICKHOUSE_READER_"),
+    )
+    return inherited | chosen | {"PYTHONPATH": str(ROOT / "scripts")}
 
 
 def _mlflow_command(settings: Settings) -> list[str]:
@@ -197,6 +212,14 @@ SERVICES: tuple[Service, ...] = (
         environ=airflow_service_environ,
         healthy=lambda s: health.airflow_part(s, "dag_processor"),
         start_timeout_s=180,
+    ),
+    Service(
+        name="superset",
+        command=lambda _: [sys.executable, "-m", "stack.superset"],
+        environ=superset_environ,
+        healthy=lambda s: health.http_ok(s.url("SUPERSET") + "/health"),
+        port_of="SUPERSET",
+        in_background=True,
     ),
 )
 

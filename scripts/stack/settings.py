@@ -7,6 +7,7 @@ from pathlib import Path
 
 from stack import envfile
 from stack.errors import StackError
+from stack.progress import say
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -61,6 +62,8 @@ def load(*, create: bool) -> Settings:
         if not create:
             raise StackError(f"{path} does not exist: nothing was started yet. ./run.sh writes it.")
         envfile.write_first(path, os.environ)
+    if added := envfile.add_missing(path, os.environ):
+        say(f"  {path}: added {', '.join(added)}")
     values = envfile.read(path, os.environ)
     home = Path(moved_to or values.get("DATAFLIX_HOME") or ROOT / ".dataflix").absolute()
     _refuse_unusable_name(home)

@@ -8,7 +8,7 @@ from rich.table import Table
 
 from stack import docker_status
 from stack import settings as stack_settings
-from stack.services import SERVICES, Service
+from stack.services import BY_NAME, SERVICES, Service
 from stack.settings import Settings
 from stack.starting import is_healthy
 from stack.state import State
@@ -27,7 +27,7 @@ def status(*, as_json: bool) -> bool:
         print(json.dumps({"services": rows}, indent=2))
     else:
         _print_table(rows)
-    return all(row["healthy"] for row in rows)
+    return all(row["healthy"] or _is_coming_up(row) for row in rows)
 
 
 def _rows(settings: Settings) -> list[dict[str, object]]:
@@ -41,6 +41,8 @@ def _row(service: Service, settings: Settings, supervisor: Supervisor | None) ->
     state = supervisor.state(service).lower() if supervisor else "stopped"
     # Somebody else's server may answer on the port of a service of ours that is down.
     healthy = state == "running" and is_healthy(service, settings)
+    if state == "running" and not healthy and service.in_background:
+        state = "starting"
     return {
         "name": service.name,
         "state": state,
@@ -51,10 +53,16 @@ def _row(service: Service, settings: Settings, supervisor: Supervisor | None) ->
     }
 
 
+def _is_coming_up(row: dict[str, object]) -> bool:
+    return row["state"] == "starting" and BY_NAME[str(row["name"])].in_background
+
+
 def _print_table(rows: list[dict[str, object]]) -> None:
     table = Table("Service", "Port", "State", "Health", "Pid")
     for row in rows:
         health = "[green]healthy[/]" if row["healthy"] else "[red]not healthy[/]"
+        if _is_coming_up(row):
+            health = "[yellow]not yet[/]"
         table.add_row(
             str(row["name"]), str(row["port"] or ""), str(row["state"]), health, str(row["pid"] or "")
         )

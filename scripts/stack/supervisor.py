@@ -26,6 +26,10 @@ _START_TIMEOUT_S = 20
 _STOP_TIMEOUT_S = 90
 
 
+# What supervisord answers about a program it does not have.
+_UNKNOWN_NAME = 10
+
+
 class _SocketTransport(xmlrpc.client.Transport):
     def __init__(self, path: str) -> None:
         super().__init__()
@@ -149,7 +153,14 @@ class Supervisor:
         return path.read_text(errors="replace")[-size:].strip() if path.exists() else ""
 
     def _info(self, service: Service) -> dict[str, Any]:
-        return cast("dict[str, Any]", self._rpc().getProcessInfo(service.name))
+        try:
+            return cast("dict[str, Any]", self._rpc().getProcessInfo(service.name))
+        except xmlrpc.client.Fault as fault:
+            if fault.faultCode != _UNKNOWN_NAME:
+                raise
+            raise StackError(
+                f"What runs is an older version, without {service.name}: ./stop.sh, then ./run.sh."
+            ) from fault
 
     def _rpc(self) -> Any:
         # The host in the address is never looked up: the transport goes to the socket.

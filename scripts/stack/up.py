@@ -46,6 +46,10 @@ def up(data: Path | None) -> None:
             refuse_taken_ports(settings)
             supervisor.start()
         _start_services(settings, supervisor, data)
+        # Nobody waits for these: they come up beside the first pipeline run.
+        for service in SERVICES:
+            if service.in_background:
+                supervisor.start_program(service)
         first_pipeline_run(settings)
     print_page(settings)
 
@@ -57,7 +61,8 @@ def pipeline() -> None:
         StackError: the stack is not running, or the run failed.
     """
     settings = stack_settings.load(create=False)
-    down = [service.name for service in SERVICES if not is_healthy(service, settings)]
+    needed = [service for service in SERVICES if not service.in_background]
+    down = [service.name for service in needed if not is_healthy(service, settings)]
     if down:
         raise StackError(f"Not running or not healthy: {', '.join(down)}. ./run.sh starts what is missing.")
     run_pipeline(settings.values, timeout=PIPELINE_TIMEOUT_S)

@@ -116,4 +116,19 @@ VARIABLES: tuple[Variable, ...] = (
     _host("DATAFLIX_BACKEND_HOST", "the API"),
     _port("DATAFLIX_BACKEND_PORT", 5002, "the API"),
     _secret("DATAFLIX_API_KEY", "What clients of the API send as X-API-Key"),
+    _host("DATAFLIX_SUPERSET_HOST", "Superset"),
+    _port("DATAFLIX_SUPERSET_PORT", 8088, "Superset"),
+    _secret("DATAFLIX_SUPERSET_ADMIN_PASSWORD", "Superset's user admin"),
+    _secret("DATAFLIX_SUPERSET_SECRET_KEY", "Encrypts the passwords that Superset stores"),
+)
+
+# An older `.env` gets these added. Only what no data depend on yet may stand here: elsewhere a lost secret
+# must be an error, never a new secret.
+ADDED_LATER = frozenset(
+    {
+        "DATAFLIX_SUPERSET_HOST",
+        "DATAFLIX_SUPERSET_PORT",
+        "DATAFLIX_SUPERSET_ADMIN_PASSWORD",
+        "DATAFLIX_SUPERSET_SECRET_KEY",
+    }
 )

@@ -14,7 +14,7 @@ import requests
 
 from dataflix_testkit.process import CORE_BIN, ROOT, clean_environ, free_port
 
-_PORTS = ("POSTGRES", "CLICKHOUSE", "S3", "S3_CONSOLE", "MLFLOW", "AIRFLOW", "TRAINER", "BACKEND")
+_PORTS = ("POSTGRES", "CLICKHOUSE", "S3", "S3_CONSOLE", "MLFLOW", "AIRFLOW", "TRAINER", "BACKEND", "SUPERSET")
 
 
 @dataclass

@@ -1,6 +1,7 @@
 """`.env` is made once, private and complete, and every way to break it is told by name."""
 
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from stack import envfile
 from stack.errors import StackError
-from stack.variables import VARIABLES
+from stack.variables import ADDED_LATER, VARIABLES
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -121,3 +122,52 @@ def test_the_example_in_the_tree_is_current() -> None:
         "write it anew: PYTHONPATH=scripts .venv/bin/python -c "
         "'from stack import envfile; print(envfile.example(), end=\"\")' > .env.example"
     )
+
+
+def older(path: Path) -> str:
+    """Take from the file what came later, as an older version would have written it; return what is left."""
+    lines = [line for line in path.read_text().splitlines() if line.partition("=")[0] not in ADDED_LATER]
+    path.write_text("\n".join(lines) + "\n")
+    return path.read_text()
+
+
+def test_an_older_file_gets_what_came_later_and_keeps_the_rest(env_file: Path) -> None:
+    before = older(env_file)
+    assert set(envfile.add_missing(env_file, {})) == ADDED_LATER
+    assert env_file.read_text().startswith(before)
+    assert stat.S_IMODE(env_file.stat().st_mode) == 0o600
+    values = envfile.read(env_file, {})
+    assert envfile.add_missing(env_file, {}) == []
+    assert envfile.read(env_file, {}) == values
+
+
+def test_the_last_line_of_an_older_file_may_be_unfinished(env_file: Path) -> None:
+    env_file.write_text(older(env_file).rstrip("\n"))
+    envfile.add_missing(env_file, {})
+    assert envfile.read(env_file, {}).keys() >= ADDED_LATER
+
+
+def test_the_environment_decides_what_an_older_file_gets(env_file: Path) -> None:
+    before = older(env_file)
+    with pytest.raises(StackError, match=r"DATAFLIX_SUPERSET_PORT in the environment.*'many'"):
+        envfile.add_missing(env_file, {"DATAFLIX_SUPERSET_PORT": "many"})
+    assert env_file.read_text() == before
+    envfile.add_missing(env_file, {"DATAFLIX_SUPERSET_PORT": "9088"})
+    assert envfile.read(env_file, {})["DATAFLIX_SUPERSET_PORT"] == "9088"
+
+
+def test_a_lost_secret_is_never_made_anew(env_file: Path) -> None:
+    lines = [line for line in env_file.read_text().splitlines() if not line.startswith("DATAFLIX_PII_KEY=")]
+    env_file.write_text("\n".join(lines) + "\n")
+    assert envfile.add_missing(env_file, {}) == []
+    with pytest.raises(StackError, match="DATAFLIX_PII_KEY is missing"):
+        envfile.read(env_file, {})
+
+
+def test_many_at_once_add_each_variable_once(env_file: Path) -> None:
+    older(env_file)
+    with ThreadPoolExecutor(8) as pool:
+        added = list(pool.map(lambda _: envfile.add_missing(env_file, {}), range(8)))
+    assert sorted(name for names in added for name in names) == sorted(ADDED_LATER)
+    text = env_file.read_text()
+    assert all(text.count(f"\n{name}=") == 1 for name in ADDED_LATER)
