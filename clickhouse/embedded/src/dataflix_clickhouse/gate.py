@@ -49,9 +49,11 @@ _COMPUTING_FORMAT = "VALUES"
 COMPUTING_SETTINGS = frozenset(
     {"input_format_values_interpret_expressions", "input_format_values_deduce_templates_of_expressions"}
 )
-_KILL = re.compile(r"KILL QUERY WHERE query_id = '((?:[^'\\]|\\.)*)' (ASYNC|SYNC|TEST)\b")
-# Data of an INSERT ... VALUES in which no name can hide: no quoted names, comments or heredocs.
-_PLAIN_VALUES = re.compile(r"(?:'(?:[^'\\]|\\.)*'|[^'\"`$#/-]|-(?!-)|/(?![*/]))*", re.DOTALL)
+_KILL = re.compile(r"KILL QUERY WHERE \(?query_id = '((?:[^'\\]|\\.)*)'\)? (ASYNC|SYNC|TEST)\b")
+# Data of an INSERT ... VALUES in which no name can hide: no quotes but '', no comments, no heredocs.
+_PLAIN_VALUES = re.compile(
+    r"(?:'(?:[^'\\]|\\.)*'|[^'\"`\u2018\u2019\u201c\u201d$#/-]|-(?!-)|/(?![*/]))*", re.DOTALL
+)
 _STRING = re.compile(r"'(?:[^'\\]|\\.)*'", re.DOTALL)
 
 

@@ -111,12 +111,12 @@ def _trailing_format(tokens: list[Token]) -> tuple[int, str] | None:
     """Return the place and name of the last `FORMAT name`, when only SETTINGS may follow it."""
     for index in range(len(tokens) - 2, 0, -1):
         token, name, before = tokens[index], tokens[index + 1], tokens[index - 1]
-        if token.keyword != "FORMAT" or token.depth or name.kind is not Kind.WORD:
+        if token.keyword != "FORMAT" or token.depth or not name.name:
             continue
         is_name = before.keyword in _BEFORE_NAME or before.text in (".", ",")
         ends = index + 2 == len(tokens) or tokens[index + 2].keyword == "SETTINGS"
         if ends and not is_name:
-            return token.start, name.text
+            return token.start, name.name
     return None
 
 
@@ -145,9 +145,9 @@ def parse_insert(text: str) -> Statement | None:
                 return _insert(text, "Values", settings_start, token, token.end)
             case "FORMAT":
                 name = next(tokens, None)
-                if name is None or name.kind is not Kind.WORD:
+                if name is None or not name.name:
                     raise refused(ErrorCode.SYNTAX_ERROR, "Syntax error: FORMAT without a name.")
-                return _insert(text, name.text, settings_start, token, name.end)
+                return _insert(text, name.name, settings_start, token, name.end)
             case "INFILE":
                 raise refused(
                     ErrorCode.UNKNOWN_TYPE_OF_QUERY, "Query has infile and was send directly to server."

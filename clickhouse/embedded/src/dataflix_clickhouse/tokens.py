@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from dataflix_clickhouse.error_codes import ErrorCode
-from dataflix_clickhouse.errors import refused
+from dataflix_clickhouse.errors import QueryError, refused
 
 
 class Kind(Enum):
@@ -46,12 +46,16 @@ class Token:
         return self.text if self.kind is Kind.WORD else ""
 
 
-_SKIPPED = re.compile(r"\s+|--[^\n]*|#[ !][^\n]*|/\*.*?\*/", re.DOTALL)
+_SKIPPED = re.compile(r"\s+|--[^\n]*|//[^\n]*|#[ !][^\n]*")
+_COMMENT_EDGE = re.compile(r"/\*|\*/")
 _PATTERNS = (
     (Kind.WORD, re.compile(r"[^\W\d]\w*")),
     (Kind.NUMBER, re.compile(r"\d\w*(?:\.\w*)?")),
-    (Kind.STRING, re.compile(r"'(?:[^'\\]|\\.|'')*'|\$(\w*)\$.*?\$\1\$", re.DOTALL)),
-    (Kind.QUOTED_NAME, re.compile(r'"(?:[^"\\]|\\.|"")*"|`(?:[^`\\]|\\.|``)*`', re.DOTALL)),
+    (Kind.STRING, re.compile(r"'(?:[^'\\]|\\.|'')*'|\$(\w*)\$.*?\$\1\$|\u2018[^\u2019]*\u2019", re.DOTALL)),
+    (
+        Kind.QUOTED_NAME,
+        re.compile(r'"(?:[^"\\]|\\.|"")*"|`(?:[^`\\]|\\.|``)*`|\u201c[^\u201d]*\u201d', re.DOTALL),
+    ),
 )
 
 
@@ -65,9 +69,9 @@ def tokenize(text: str) -> Iterator[Token]:
     """
     position, depth, size = 0, 0, len(text)
     while position < size:
-        skipped = _SKIPPED.match(text, position)
-        if skipped is not None:
-            position = skipped.end()
+        after = _skip(text, position)
+        if after > position:
+            position = after
             continue
         kind, end = _next(text, position)
         symbol = text[position:end] if kind is Kind.SYMBOL else ""
@@ -79,15 +83,34 @@ def tokenize(text: str) -> Iterator[Token]:
         position = end
 
 
+def _skip(text: str, position: int) -> int:
+    """Return where the blank or comment that begins here ends; comments in /* */ nest."""
+    skipped = _SKIPPED.match(text, position)
+    if skipped is not None:
+        return skipped.end()
+    if not text.startswith("/*", position):
+        return position
+    depth = 0
+    for edge in _COMMENT_EDGE.finditer(text, position):
+        depth += 1 if edge[0] == "/*" else -1
+        if not depth:
+            return edge.end()
+    raise _unfinished(text, position)
+
+
 def _next(text: str, position: int) -> tuple[Kind, int]:
     for kind, pattern in _PATTERNS:
         found = pattern.match(text, position)
         if found is not None:
             return kind, found.end()
-    if text[position] in "'\"`" or text.startswith("/*", position):
-        raise refused(
-            ErrorCode.SYNTAX_ERROR,
-            f"Syntax error: what begins with {text[position : position + 20]!r} at position {position + 1} "
-            "does not end.",
-        )
+    if text[position] in "'\"`\u2018\u201c":
+        raise _unfinished(text, position)
     return Kind.SYMBOL, position + 1
+
+
+def _unfinished(text: str, position: int) -> QueryError:
+    beginning = text[position : position + 20]
+    return refused(
+        ErrorCode.SYNTAX_ERROR,
+        f"Syntax error: what begins with {beginning!r} at position {position + 1} does not end.",
+    )
