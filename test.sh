@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # Checks everything: style, types, every room's tests on real services, and the whole stack end to end.
-# Use: ./test.sh [lint] [types] [core] [airflow] [dbt] [e2e]    (none named: all of them)
+# Use: ./test.sh [lint] [types] [core] [airflow] [dbt] [superset] [e2e]    (none named: all of them)
 # With MOVIELENS_DIR set to a MovieLens folder, tests on real data run too.
 set -euo pipefail
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 cd "$ROOT"
 
-scripts/environments.sh core-dev airflow-dev
+scripts/environments.sh core-dev airflow-dev superset
 BIN=.venv/bin
 
 lint() {
@@ -23,8 +23,9 @@ types() {
     echo "mypy: $room"
     MYPYPATH="$room/src:scripts:tests" "$BIN/mypy" "$room/src" "$room/tests" || return 1
   done
-  echo "mypy: scripts, postgres, dbt, tests"
-  MYPYPATH="scripts:tests" "$BIN/mypy" scripts postgres/tests dbt/tests tests
+  echo "mypy: scripts, postgres, dbt, superset, tests"
+  MYPYPATH="scripts:tests" "$BIN/mypy" \
+    scripts postgres/tests dbt/tests superset/tests superset/superset_config.py tests
 }
 
 core() {
@@ -39,12 +40,16 @@ dbt() {
   "$BIN/pytest" dbt
 }
 
+superset() {
+  "$BIN/pytest" superset
+}
+
 e2e() {
   "$BIN/pytest" --timeout 1800 tests
 }
 
 failed=()
-for part in "${@:-lint types core airflow dbt e2e}"; do
+for part in "${@:-lint types core airflow dbt superset e2e}"; do
   for stage in $part; do
     echo "== $stage"
     began=$SECONDS
