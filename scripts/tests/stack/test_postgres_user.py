@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from stack.postgres import as_postgres_user
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root steps down to another user")
