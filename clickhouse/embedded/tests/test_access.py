@@ -154,6 +154,12 @@ def test_a_view_shows_a_reader_no_more_than_a_grant(api: Api) -> None:
         "SELECT file('/etc/hostname')",
         "SELECT `file`('/etc/hostname')",
         "SELECT arrayMap(x -> file(x), ['/etc/hostname'])",
+        "SELECT arrayMap(file, ['/etc/hostname'])",
+        "SELECT * APPLY file FROM (SELECT '/etc/hostname')",
+        "SELECT COLUMNS('x') APPLY(file) FROM (SELECT '/etc/hostname' AS x)",
+        "FROM (SELECT '/etc/hostname' AS x) |> SELECT file(x)",
+        "SET param_f = 'file'",
+        "CREATE VIEW analytics.x AS SELECT arrayMap({f:Identifier}, ['/etc/hostname'])",
         "SELECT 1 WHERE /* ' */ file --\n('/etc/hostname') != ''",
         "SELECT * FROM format(Values, 'a String', $$(file('/etc/hostname'))$$)",
         "SELECT * FROM format('values', 'a String', '(1)')",
@@ -218,6 +224,16 @@ def test_data_of_values_cannot_read_files(api: Api, data: str) -> None:
     assert api.as_user("elt_writer").post(sql, input_format_values_interpret_expressions=1).status_code >= 400
 
 
+def test_a_parameter_cannot_name_what_a_statement_cannot(api: Api) -> None:
+    sql = "SELECT arrayMap({f:Identifier}, ['/etc/hostname'])"
+    reader = api.as_user("reader")
+    assert reader.text(sql, param_f="upper") == "['/ETC/HOSTNAME']"
+    for name in ("file", r"\x66ile", r"fil\e"):
+        assert reader.code(sql, param_f=name) == ACCESS_DENIED
+    data = "INSERT INTO raw.load_audit (run_id) VALUES (arrayMap({f:Identifier}, ['/etc/hostname'])[1])"
+    assert api.as_user("elt_writer").post(data, param_f="file").status_code >= 400
+
+
 def test_data_of_values_may_compute_otherwise(api: Api) -> None:
     writer = api.as_user("elt_writer")
     writer.text(
@@ -241,6 +257,5 @@ def test_a_readers_session_stays_readonly(api: Api) -> None:
 
 def test_words_in_strings_and_names_are_no_offence(api: Api) -> None:
     reader = api.as_user("reader")
-    assert reader.text("SELECT 'file(', format('{}', 1), 'SET ROLE x', 1 AS infile, 2 AS `file`, infile") == (
-        "file(\t1\tSET ROLE x\t1\t2\t1"
-    )
+    asked = "SELECT 'file(', format('{}', 1), 'SET ROLE x', 1 AS infile, 2 AS `a file`, infile"
+    assert reader.text(asked) == "file(\t1\tSET ROLE x\t1\t2\t1"

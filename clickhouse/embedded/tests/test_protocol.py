@@ -177,6 +177,12 @@ def test_data_of_an_insert_in_the_body_or_behind_the_statement(api: Api, table: 
     )
 
 
+def test_data_for_the_function_input_are_refused_rather_than_lost(api: Api, table: str) -> None:
+    query = f"INSERT INTO {table} SELECT n, s FROM input('n UInt64, s String') FORMAT CSV"
+    assert api.code('1,"x"\n', query=query) == 48
+    assert api.code(f'{query}\n1,"x"\n') == 48
+
+
 def test_insert_that_fails_leaves_nothing_and_the_connection_goes_on(api: Api, table: str) -> None:
     assert api.code("1,a\nnot a number,b\n", query=f"INSERT INTO {table} FORMAT CSV") == 27
     assert api.text(f"SELECT count() FROM {table}") == "0"

@@ -89,7 +89,7 @@ def test_a_select_gets_its_destination_whatever_it_holds(
     else:
         expected += " SETTINGS max_threads = 1" * has_settings + f" {CLAUSE} FORMAT TSV"
     assert sent == expected
-    assert gate.check(sent, READER, PIPE) is None
+    assert gate.check(sent, READER, PIPE, {}) is None
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_an_insert_gets_its_source(engine: Handle, text: str, name: str, data: s
     sent = engine.canonical(statement.reading_from(PIPE, "zstd", "tag"))
     assert f" FROM INFILE '{PIPE}' COMPRESSION 'zstd' " in sent
     assert sent.endswith(f" FORMAT {name}")
-    assert gate.check(sent, ACCOUNTS[0], PIPE) is None
+    assert gate.check(sent, ACCOUNTS[0], PIPE, {}) is None
 
 
 @pytest.mark.parametrize(
@@ -153,7 +153,7 @@ def test_no_file_but_the_servers_own_pipe_passes(engine: Handle, own: str | None
     for sql in (f"SELECT 1 {CLAUSE} FORMAT CSV", f"INSERT INTO t FROM INFILE '{PIPE}' FORMAT CSV"):
         for account in ACCOUNTS:
             with pytest.raises(QueryError, match="names a file"):
-                gate.check(engine.canonical(sql), account, own)
+                gate.check(engine.canonical(sql), account, own, {})
 
 
 @pytest.mark.parametrize(
@@ -165,10 +165,10 @@ def test_no_file_but_the_servers_own_pipe_passes(engine: Handle, own: str | None
     ],
 )
 def test_kill_by_id_is_understood(engine: Handle, sql: str, expected: gate.Kill) -> None:
-    assert gate.check(engine.canonical(sql), READER, None) == expected
+    assert gate.check(engine.canonical(sql), READER, None, {}) == expected
 
 
 @pytest.mark.parametrize("sql", ["KILL QUERY WHERE query_id = 'a' OR 1", "KILL QUERY WHERE user = 'default'"])
 def test_kill_by_anything_else_is_the_administrators(engine: Handle, sql: str) -> None:
     with pytest.raises(QueryError, match="Not enough privileges"):
-        gate.check(engine.canonical(sql), READER, None)
+        gate.check(engine.canonical(sql), READER, None, {})

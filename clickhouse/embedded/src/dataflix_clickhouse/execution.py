@@ -83,7 +83,7 @@ class Execution:
         sql = statement.plain(self.tag)
 
         def work() -> Outcome | bytes:
-            kill = self._checked(sql, None)
+            kill = self._checked(sql, None, params)
             return (
                 self.context.run(sql, default_format, params)
                 if kill is None
@@ -162,11 +162,11 @@ class Execution:
         shown = self.context.run(f"{statement.body}\nFORMAT JSONCompact", "JSONCompact", params)
         return native.header_of_meta(shown.data)
 
-    def _checked(self, sql: str, own_file: str | None) -> gate.Kill | None:
-        return gate.check(self.context.canonical(sql), self.account, own_file)
+    def _checked(self, sql: str, own_file: str | None, params: dict[str, str]) -> gate.Kill | None:
+        return gate.check(self.context.canonical(sql), self.account, own_file, params)
 
     def _checked_run(self, sql: str, own_file: str, default_format: str, params: dict[str, str]) -> Outcome:
-        self._checked(sql, own_file)
+        self._checked(sql, own_file, params)
         return self.context.run(sql, default_format, params)
 
     async def _to_the_end(self, query: "asyncio.Future[T]") -> T:

@@ -7,6 +7,7 @@ run, so that no comment, quoting or spelling can hide a word from the check.
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -40,8 +41,11 @@ _OPEN_TO_ALL = frozenset(
         "WITH",
     ]
 )
-# Read the server's files, run its programs, or run SQL that this check cannot see.
-_ADMIN_FUNCTIONS = frozenset({"arrowstream", "eval", "executable", "file", "python"})
+# The scalar function that reads any file of the server. Functions are also passed by name (`APPLY file`,
+# `arrayMap(file, ...)`), so the name itself is kept from everybody else.
+_FILE = "file"
+# Table functions that run the server's programs, read its memory, or run SQL that this check cannot see.
+_ADMIN_TABLE_FUNCTIONS = frozenset({"arrowstream", "eval", "executable", "python"})
 _ADMIN_ENGINES = frozenset({"ARROWSTREAM", "EXECUTABLE", "EXECUTABLEPOOL", "PYTHON", "QUERYRUNNER"})
 # The format that computes expressions; by way of one, `file()` could be called from data.
 _COMPUTING_FORMAT = "VALUES"
@@ -65,23 +69,26 @@ class Kill:
     mode: str
 
 
-def check(canonical: str, account: Account, own_file: str | None) -> Kill | None:
+def check(canonical: str, account: Account, own_file: str | None, params: Mapping[str, str]) -> Kill | None:
     """Refuse what the account may not run.
 
-    `canonical` is the statement as the engine formats it, and `own_file` the pipe that the server itself has
-    put into INTO OUTFILE or FROM INFILE. Returns what to kill when the statement is a KILL QUERY by id.
+    `canonical` is the statement as the engine formats it, `params` the values of its `{name:Type}`, and
+    `own_file` the pipe that the server itself has put into INTO OUTFILE or FROM INFILE. Returns what to kill when
+    the statement is a KILL QUERY by id.
 
     Raises:
         QueryError: the account may not run this statement.
     """
     tokens = list(tokenize(canonical))
     _check_files(tokens, own_file)
+    _check_input(tokens)
     kill = _KILL.match(canonical)
     if kill is not None:
         return Kill(re.sub(r"\\(.)", r"\1", kill[1]), kill[2])
     if not account.is_admin:
         _check_kind(tokens, account)
         _check_names(tokens, account)
+        _check_params(tokens, account, params)
     return None
 
 
@@ -96,12 +103,28 @@ def _check_files(tokens: list[Token], own_file: str | None) -> None:
             )
 
 
+def _check_input(tokens: list[Token]) -> None:
+    """Refuse `INSERT ... SELECT ... FROM input(...)`: chDB would find no data for it, and insert nothing."""
+    if tokens[0].text == "INSERT" and any(_calls(one, two, "input") for one, two in pairwise(tokens)):
+        raise refused(
+            ErrorCode.NOT_IMPLEMENTED,
+            "The table function input() is not supported; insert into a table, then INSERT ... SELECT.",
+        )
+
+
+def _calls(token: Token, following: Token, *names: str) -> bool:
+    """Say whether the tokens begin a call of one of these functions, which are written without a gap."""
+    return token.name.lower() in names and following.text == "(" and following.start == token.end
+
+
 def _check_kind(tokens: list[Token], account: Account) -> None:
     first = tokens[0]
     second = tokens[1].text if len(tokens) > 1 else ""
     if first.text == "SET" and second not in ("DEFAULT", "ROLE", "TRANSACTION"):
         if any(token.name in COMPUTING_SETTINGS for token in tokens):
             raise _denied(account, "change how VALUES computes")
+        if any(token.name.startswith("param_") for token in tokens):
+            raise _denied(account, "set query parameters for a session; send them with each request")
         return
     if first.text not in _OPEN_TO_ALL and first.text != "(":
         raise _denied(account, f"run {first.text} {second}".rstrip())
@@ -112,11 +135,9 @@ def _check_kind(tokens: list[Token], account: Account) -> None:
 def _check_names(tokens: list[Token], account: Account) -> None:
     for index, token in enumerate(tokens):
         name = token.name
-        following = tokens[index + 1] if index + 1 < len(tokens) else None
-        if following is None:
-            break
-        if following.text == "(" and following.start == token.end and name.lower() in _ADMIN_FUNCTIONS:
-            raise _denied(account, f"use the function {name}")
+        following = tokens[index + 1] if index + 1 < len(tokens) else token
+        if name == _FILE or _calls(token, following, *_ADMIN_TABLE_FUNCTIONS):
+            raise _denied(account, f"use the function (or any other thing called) {name}")
         if name == "ENGINE" and following.text == "=":
             engine = tokens[index + 2].name if index + 2 < len(tokens) else ""
             if engine.upper() in _ADMIN_ENGINES:
@@ -125,6 +146,16 @@ def _check_names(tokens: list[Token], account: Account) -> None:
             raise _denied(account, "compute the format Values in a table function")
         if name in COMPUTING_SETTINGS:
             raise _denied(account, "change how VALUES computes")
+
+
+def _check_params(tokens: list[Token], account: Account, params: Mapping[str, str]) -> None:
+    """Keep a parameter that stands for a name from standing for the function's."""
+    if not any(colon.text == ":" and kind.text == "Identifier" for colon, kind in pairwise(tokens)):
+        return
+    if tokens[0].text in ("ALTER", "CREATE"):
+        raise _denied(account, "leave the name in a view or table to a parameter")
+    if any(value == _FILE or "\\" in value for value in params.values()):
+        raise _denied(account, f"use {_FILE} or a backslash in a parameter for a name")
 
 
 def _is_computing(token: Token) -> bool:
@@ -136,7 +167,7 @@ def may_compute(data: str) -> bool:
     if _PLAIN_VALUES.fullmatch(data) is None:
         return False
     words = {word.lower() for word in re.findall(r"\w+", _STRING.sub("''", data))}
-    return not words & (_ADMIN_FUNCTIONS | {"format"})
+    return not words & (_ADMIN_TABLE_FUNCTIONS | {_FILE, "format", "identifier"})
 
 
 def _denied(account: Account, what: str) -> QueryError:
