@@ -73,8 +73,8 @@ def check(canonical: str, account: Account, own_file: str | None, params: Mappin
     """Refuse what the account may not run.
 
     `canonical` is the statement as the engine formats it, `params` the values of its `{name:Type}`, and
-    `own_file` the pipe that the server itself has put into INTO OUTFILE or FROM INFILE. Returns what to kill when
-    the statement is a KILL QUERY by id.
+    `own_file` the pipe that the server itself has put into INTO OUTFILE or FROM INFILE. Returns what to kill
+    when the statement is a KILL QUERY by id.
 
     Raises:
         QueryError: the account may not run this statement.
