@@ -255,6 +255,22 @@ def test_compressed_answers(api: Api, encoding: str, rows: int) -> None:
     assert _DECOMPRESSORS[encoding](content) == b"".join(b"%d\n" % n for n in range(rows))
 
 
+@pytest.mark.parametrize("encoding", ["br", "deflate", "gzip", "lz4", "snappy", "xz", "zstd"])
+def test_what_is_answered_in_an_encoding_can_be_sent_in_it(api: Api, table: str, encoding: str) -> None:
+    answer = api.post(
+        "SELECT number, toString(number) FROM numbers(1000) FORMAT CSV",
+        headers={"Accept-Encoding": encoding},
+        stream=True,
+        enable_http_compression=1,
+    )
+    assert answer.headers["Content-Encoding"] == encoding
+    content = answer.raw.read(decode_content=False)
+    assert b"\n500," not in content
+    sent = api.post(content, headers={"Content-Encoding": encoding}, query=f"INSERT INTO {table} FORMAT CSV")
+    assert sent.status_code == 200, sent.text
+    assert api.text(f"SELECT count(), sum(n) FROM {table}") == "1000\t499500"
+
+
 def test_answers_are_compressed_only_when_asked_for(api: Api) -> None:
     assert "Content-Encoding" not in api.post("SELECT 1", headers={"Accept-Encoding": "gzip"}).headers
     none = api.post("SELECT 1", headers={"Accept-Encoding": "identity"}, enable_http_compression=1)

@@ -18,7 +18,6 @@ ENGINE_ENCODINGS = {
     "": "none",
     "identity": "none",
     "br": "br",
-    "bz2": "bz2",
     "deflate": "deflate",
     "gzip": "gzip",
     "lz4": "lz4",

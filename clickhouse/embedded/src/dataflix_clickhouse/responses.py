@@ -43,7 +43,7 @@ _CONTENT_TYPES = {
 }
 _OTHER_CONTENT_TYPE = "text/plain; charset=UTF-8"
 # Content-Encodings the engine can write, the cheapest for what it saves first.
-_ENCODINGS = ("lz4", "zstd", "gzip", "deflate", "br", "xz", "snappy", "bz2")
+_ENCODINGS = ("lz4", "zstd", "gzip", "deflate", "br", "xz", "snappy")
 
 
 def choose_encoding(accepted: str, is_enabled: bool) -> str:
