@@ -71,6 +71,8 @@ def set_up(folder: Path) -> None:
 def _work(assets: bundle.Bundle, settings: setup_settings.Settings, before: dict[str, list[str]]) -> None:
     # Superset tells hundreds of things that only its developers want to know.
     logging.disable(logging.INFO)
+    # Warnings of SQLAlchemy about Superset's own models.
+    logging.getLogger("py.warnings").setLevel(logging.ERROR)
     with step("Superset's code loaded"):
         from superset.app import create_app  # noqa: PLC0415  four seconds, not spent when nothing is to do
 
