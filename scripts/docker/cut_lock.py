@@ -3,7 +3,7 @@
 `cut_lock.py LOCK [NAME...] [--without NAME...]` prints the blocks of the named packages (none: of all) and
 of everything they need, hashes and all. The lock's own `# via` comments tell who needs whom; a name may also
 be a package of ours, which stands only in those comments. So an image installs the pins of the one lock and
-nothing it has no use for, and pip's `--require-hashes` refuses the result should anything be missing.
+nothing it has no use for; `pip check` tells should anything be missing.
 """
 
 import argparse
