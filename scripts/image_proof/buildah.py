@@ -153,7 +153,9 @@ class Buildah:
         Raises:
             ProofError: it failed.
         """
-        result = subprocess.run(self.words(*words), capture_output=True, text=True, check=False)
+        # Its caches too: otherwise they stay behind in the system's own folder.
+        environ = os.environ | {"TMPDIR": str(self.folder)}
+        result = subprocess.run(self.words(*words), env=environ, capture_output=True, text=True, check=False)
         if result.returncode != 0:
             raise ProofError(f"buildah {words[0]} failed:\n{(result.stdout + result.stderr)[-_LOG_TAIL:]}")
         return result.stdout.strip()

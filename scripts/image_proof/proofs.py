@@ -1,5 +1,6 @@
 """What each image has to do, with real services around it."""
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -67,9 +68,9 @@ def mlflow_environ(around: Surroundings, port: int) -> dict[str, str]:
     }
 
 
-def _status(url: str, host: str) -> int:
+def _status(request: Request) -> int:
     try:
-        with urlopen(Request(url, headers={"Host": host}), timeout=10) as answer:  # noqa: S310  http:// only
+        with urlopen(request, timeout=30) as answer:  # noqa: S310  http:// only
             return int(answer.status)
     except HTTPError as error:
         return error.code
@@ -83,9 +84,8 @@ def prove_mlflow(container: Container, around: Surroundings) -> str:
     port = free_port()
     with container.service(environ=mlflow_environ(around, port)) as seconds:
         url = f"http://127.0.0.1:{port}/api/2.0/mlflow/experiments/get-by-name?experiment_name=Default"
-        answers = {
-            host: _status(url, host) for host in ("mlflow:5003", f"127.0.0.1:{port}", "elsewhere.example")
-        }
+        hosts = ("mlflow:5003", f"127.0.0.1:{port}", "elsewhere.example")
+        answers = {host: _status(Request(url, headers={"Host": host})) for host in hosts}
     if list(answers.values()) != [200, 200, 403]:
         raise ProofError(f"MLflow answers by Host header: {answers}; wanted 200, 200, 403")
     return f"healthy after {seconds:.0f} s; bucket made; an unknown Host header refused"
@@ -124,6 +124,31 @@ def prove_airflow(container: Container, around: Surroundings) -> str:
     return f"migrated; the DAG imports; healthy after {seconds:.0f} s"
 
 
+def prove_superset(container: Container, around: Surroundings) -> str:
+    """The set-up does its work, then finds it done; the server lets the administrator in."""
+    environ = _chosen(around.environ, "POSTGRES_HOST", "POSTGRES_PORT", "POSTGRES_SUPERSET_", "SUPERSET_")
+    environ["DATAFLIX_SUPERSET_HOST"] = "127.0.0.1"
+    more = _chosen(around.environ, "CLICKHOUSE_HOST", "CLICKHOUSE_PORT", "CLICKHOUSE_READER_")
+    script = ("python3", "/opt/dataflix/scripts/setup_superset.py")
+    for told in ("in Superset", "set up already"):
+        said = container.run(*script, environ=environ | more)
+        if told not in said:
+            raise ProofError(f"setup_superset.py did not say {told!r}:\n{said[-2000:]}")
+    password = environ.pop("DATAFLIX_SUPERSET_ADMIN_PASSWORD")
+    with container.service(environ=environ) as seconds:
+        url = f"http://127.0.0.1:{environ['DATAFLIX_SUPERSET_PORT']}/api/v1/security/login"
+        answers = [_log_in(url, word) for word in (password, "admin")]
+    if answers != [200, 401]:
+        raise ProofError(f"Superset answers to the right and a wrong password: {answers}; wanted 200, 401")
+    return f"set up, and found set up; healthy after {seconds:.0f} s; the administrator gets in"
+
+
+def _log_in(url: str, password: str) -> int:
+    body = json.dumps({"username": "admin", "password": password, "provider": "db"}).encode()
+    request = Request(url, data=body, headers={"Content-Type": "application/json"})  # noqa: S310  http:// only
+    return _status(request)
+
+
 def prove_loader(container: Container, around: Surroundings) -> str:
     """The sample gets into an empty database."""
     environ = _chosen(around.environ, "POSTGRES_HOST", "POSTGRES_PORT", "POSTGRES_DB", "POSTGRES_ADMIN_")
@@ -147,4 +172,5 @@ IMAGES = (
     Image("dataflix-trainer", "trainer/Dockerfile", prove_trainer),
     Image("dataflix-backend", "backend/Dockerfile", prove_backend),
     Image("dataflix-airflow", "airflow/Dockerfile", prove_airflow),
+    Image("dataflix-superset", "superset/Dockerfile", prove_superset),
 )

@@ -62,5 +62,8 @@ def write_pip_settings(path: Path) -> list[Path]:
     path.touch(mode=0o600)
     indented = {name: "\n    ".join(value.split()) for name, value in settings.items()}
     path.write_text("[global]\n" + "".join(f"{name} = {value}\n" for name, value in indented.items()))
-    named = [Path(word) for value in settings.values() for word in value.split()]
-    return [place for place in named if place.is_absolute() and place.exists()]
+    words = [word for value in settings.values() for word in value.split()]
+    # The pages of an index in a folder lead to files beside that folder.
+    indexes = [Path(word.removeprefix("file://").rstrip("/")).parent for word in words if "file://" in word]
+    named = [Path(word) for word in words if word.startswith("/")] + indexes
+    return [place for place in dict.fromkeys(named) if place.exists() and place != Path("/")]

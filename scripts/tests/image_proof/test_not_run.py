@@ -44,8 +44,10 @@ def test_pips_settings_go_into_a_private_file(tmp_path: Path, monkeypatch: pytes
     wheels, certificates = tmp_path / "wheels", tmp_path / "ca.crt"
     wheels.mkdir()
     certificates.touch()
+    (tmp_path / "mirror").mkdir()
     settings = (
         f"[global]\nfind-links = {wheels}\ncert = {certificates}\ntimeout = 7\nproxy = http://proxy.test:1\n"
+        f"index-url = file://{tmp_path}/mirror/simple/\n"
     )
     (tmp_path / "theirs.conf").write_text(settings)
     monkeypatch.setenv("PIP_CONFIG_FILE", str(tmp_path / "theirs.conf"))
@@ -55,5 +57,5 @@ def test_pips_settings_go_into_a_private_file(tmp_path: Path, monkeypatch: pytes
     assert "proxy = http://proxy.test:1\n" in text
     assert f"cert = {certificates}\n" in text
     assert "timeout" not in text
-    assert {wheels, certificates} <= set(seen)
+    assert {wheels, certificates, tmp_path / "mirror"} <= set(seen)
     assert stat.S_IMODE(ours.stat().st_mode) == 0o600
