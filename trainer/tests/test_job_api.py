@@ -139,7 +139,6 @@ def test_a_failed_job_says_why_and_its_key_may_be_used_again(api: Api) -> None:
     again = api.post(json=body)
     assert again.status_code == 202
     assert again.json()["job_id"] != first["job_id"]
-    api.wait(again.json()["job_id"], "failed")
 
 
 def test_jobs_are_listed_the_newest_first(api: Api, trained: dict[str, Any]) -> None:
