@@ -43,6 +43,14 @@ class Task:
         return self.state in ("success", "failed", "skipped")
 
 
+@dataclass(frozen=True)
+class LogLine:
+    """A line of a task's log."""
+
+    text: str
+    is_error: bool
+
+
 class AirflowApi:
     """A signed-in client."""
 
@@ -85,8 +93,8 @@ class AirflowApi:
             if not body["task_instances"] or len(found) >= body["total_entries"]:
                 return found
 
-    def log(self, dag_id: str, run_id: str, task: Task) -> list[str]:
-        """Return the lines of the log of a task's last try."""
+    def log(self, dag_id: str, run_id: str, task: Task) -> list[LogLine]:
+        """Return the log of a task's last try."""
         path = f"{self._run_path(dag_id, run_id)}/taskInstances/{quote(task.task_id)}/logs/{task.try_number}"
         parameters = {"map_index": task.map_index, "full_content": "true"}
         headers = {"Accept": "application/json"}
@@ -140,11 +148,11 @@ def _seconds(start: str | None, end: str | None) -> float | None:
     return (datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds()
 
 
-def _log_lines(entry: Any) -> list[str]:
-    """Return a log entry as text: the event, and the type and words of an exception."""
+def _log_lines(entry: Any) -> list[LogLine]:
+    """Return a log entry as lines: the event, and the type and words of an exception."""
     if not isinstance(entry, dict):
-        return str(entry).splitlines()
+        return [LogLine(line, is_error=False) for line in str(entry).splitlines()]
     lines = str(entry.get("event", "")).splitlines()
     for error in entry.get("error_detail") or []:
         lines += f"{error.get('exc_type', '')}: {error.get('exc_value', '')}".splitlines()
-    return lines
+    return [LogLine(line, entry.get("level") in ("error", "critical")) for line in lines]

@@ -14,6 +14,8 @@ DAG_ID = "elt_pipeline"
 _POLL_S = 1.0
 _LOG_LINES = 25
 
+_DBT_BUILD = "dbt.dbt_producer_watcher"
+
 
 @dataclass(frozen=True)
 class PipelineResult:
@@ -92,9 +94,14 @@ def _failure(api: AirflowApi, run_id: str, tasks: list[Task]) -> str:
     failed = sorted((task for task in tasks if task.state == "failed"), key=lambda task: task.ended_at)
     if not failed:
         return f"The run {run_id} of {DAG_ID} failed: {_page(api, run_id)}"
-    log = "\n".join(api.log(DAG_ID, run_id, failed[0])[-_LOG_LINES:])
+    # The task of a model only watches; why it failed is in the log of the build.
+    telling = next((task for task in failed if task.task_id == _DBT_BUILD), failed[0])
+    # dbt's output is in the log twice, once as people read it and once as JSON.
+    lines = [line for line in api.log(DAG_ID, run_id, telling) if not line.text.startswith('{"')]
+    errors = [line for line in lines if line.is_error] or lines
+    log = "\n".join(f"  {line.text}" for line in errors[-_LOG_LINES:])
     what = f"{DAG_ID} failed at {failed[0].label}; nothing was published."
-    return f"{what} The end of its log:\n{log}\nAll of it: {_page(api, run_id)}"
+    return f"{what} From the log of {telling.label}:\n{log}\nAll of it: {_page(api, run_id)}"
 
 
 def _page(api: AirflowApi, run_id: str) -> str:

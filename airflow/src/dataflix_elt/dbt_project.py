@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -52,13 +53,47 @@ def manifest_sha256(path: Path) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def descriptions(path: Path) -> dict[str, str]:
-    """Return the description of each node of a manifest, by its unique id.
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A model of the project.
+
+    Attributes:
+        tests: unique ids of the data tests that judge it; each test belongs to one model.
+    """
+
+    description: str
+    tests: tuple[str, ...]
+
+
+def models(path: Path) -> dict[str, Model]:
+    """Return the models of a manifest by their unique id.
+
+    A test that looks at several models belongs to the one it is written at, or else to the one that is built
+    last: it runs after that one, and a model further up that it also reads is not to blame.
 
     Raises:
         DbtProjectError: the file cannot be read.
     """
-    return {unique_id: node["description"] for unique_id, node in _read(path)["nodes"].items()}
+    nodes = _read(path)["nodes"]
+    tests: dict[str, list[str]] = {
+        unique_id: [] for unique_id, node in nodes.items() if node["resource_type"] == "model"
+    }
+    for unique_id, node in nodes.items():
+        parents = [parent for parent in node["depends_on"]["nodes"] if parent in tests]
+        if node["resource_type"] == "test" and parents:
+            at = node.get("attached_node")
+            owner = at if at in tests else max(parents, key=lambda parent: (_depth(nodes, parent), parent))
+            tests[owner].append(unique_id)
+    return {
+        unique_id: Model(nodes[unique_id]["description"], tuple(sorted(judges)))
+        for unique_id, judges in tests.items()
+    }
+
+
+def _depth(nodes: dict[str, Any], unique_id: str) -> int:
+    """Return the length of the longest way from a model up to its sources."""
+    parents = [parent for parent in nodes[unique_id]["depends_on"]["nodes"] if parent in nodes]
+    return 1 + max((_depth(nodes, parent) for parent in parents), default=0)
 
 
 def _read(path: Path) -> Any:

@@ -1,12 +1,14 @@
 """The manifest follows the project, and its hash says which project it was."""
 
+import json
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from dataflix_elt.dbt_project import descriptions, manifest, manifest_sha256
+from dataflix_elt.dbt_project import Model, manifest, manifest_sha256, models
 from dataflix_elt.errors import DbtProjectError
 from dataflix_elt.settings import DbtSettings
 
@@ -27,7 +29,7 @@ def project(tmp_path: Path) -> DbtSettings:
 def test_the_manifest_follows_the_project(project: DbtSettings) -> None:
     path = manifest(project)
     first, made = manifest_sha256(path), path.stat().st_mtime_ns
-    assert descriptions(path) == {"model.tiny.one": "The number one."}
+    assert models(path) == {"model.tiny.one": Model("The number one.", ())}
 
     assert manifest(project).stat().st_mtime_ns == made
 
@@ -39,6 +41,36 @@ def test_the_manifest_follows_the_project(project: DbtSettings) -> None:
     time.sleep(0.01)
     (project.project / "models" / "one.sql").write_text("select 2 as n")
     assert manifest_sha256(manifest(project)) != first
+
+
+def test_each_test_belongs_to_one_model(tmp_path: Path) -> None:
+    def node(kind: str, *parents: str, at: str | None = None) -> dict[str, Any]:
+        return {
+            "resource_type": kind,
+            "depends_on": {"nodes": list(parents)},
+            "description": "",
+            "attached_node": at,
+        }
+
+    nodes = {
+        "model.stage": node("model", "source.raw"),
+        "model.middle": node("model", "model.stage"),
+        "model.end": node("model", "model.middle", "model.stage"),
+        "model.other": node("model"),
+        "test.of_one": node("test", "model.stage", at="model.stage"),
+        "test.of_two": node("test", "model.stage", "model.middle", at="model.middle"),
+        "test.written_apart": node("test", "model.end", "model.stage", "model.middle"),
+        "test.of_a_source": node("test", "source.raw", at="source.raw"),
+        "operation.hook": node("operation"),
+    }
+    (tmp_path / "manifest.json").write_text(json.dumps({"nodes": nodes}))
+
+    assert {name: model.tests for name, model in models(tmp_path / "manifest.json").items()} == {
+        "model.stage": ("test.of_one",),
+        "model.middle": ("test.of_two",),
+        "model.end": ("test.written_apart",),
+        "model.other": (),
+    }
 
 
 def test_a_project_that_cannot_be_parsed_is_told_in_dbt_s_words(project: DbtSettings) -> None:
