@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from dataflix_elt.errors import DbtProjectError
 from dataflix_elt.settings import DbtSettings
 
 # What a parse depends on; nothing else below the project is looked at.
-_SOURCES = ("*.sql", "*.yml", "*.yaml", "*.md", "*.csv")
+_SOURCES = {".sql", ".yml", ".yaml", ".md", ".csv"}
 _GENERATED = {"target", "logs", "dbt_packages"}
 
 # Stamps of the parse itself, which change although the project does not.
@@ -22,9 +23,9 @@ _VOLATILE = {"metadata", "created_at"}
 
 
 def manifest(settings: DbtSettings) -> Path:
-    """Return the path of a manifest that is at least as new as the project's files.
+    """Return the path of a manifest that was made of the project as it is now.
 
-    A missing or older one is made by `dbt parse`, which takes seconds and needs no warehouse; several
+    A missing or outdated one is made by `dbt parse`, which takes seconds and needs no warehouse; several
     processes that find it so wait for the one that does it.
 
     Raises:
@@ -32,14 +33,16 @@ def manifest(settings: DbtSettings) -> Path:
     """
     if not (settings.project / "dbt_project.yml").is_file():
         raise DbtProjectError(f"{settings.project} is no dbt project: it has no dbt_project.yml.")
-    path = settings.target / "manifest.json"
-    if _is_current(path, settings):
+    path, mark = settings.target / "manifest.json", settings.target / "manifest.sources"
+    sources = _sources_sha256(settings)
+    if _is_made_of(path, mark, sources):
         return path
     settings.target.mkdir(parents=True, exist_ok=True)
     with (settings.target / "manifest.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not _is_current(path, settings):
+        if not _is_made_of(path, mark, sources):
             _parse(settings)
+            mark.write_text(sources)
     return path
 
 
@@ -111,21 +114,25 @@ def _without_volatile(value: Any) -> Any:
     return value
 
 
-def _is_current(path: Path, settings: DbtSettings) -> bool:
+def _is_made_of(path: Path, mark: Path, sources: str) -> bool:
     try:
-        made = path.stat().st_mtime_ns
+        return path.is_file() and mark.read_text() == sources
     except FileNotFoundError:
         return False
-    return all(source.stat().st_mtime_ns <= made for source in _sources(settings))
 
 
-def _sources(settings: DbtSettings) -> list[Path]:
-    return [
-        path
-        for pattern in _SOURCES
-        for path in settings.project.rglob(pattern)
-        if not _GENERATED & set(path.relative_to(settings.project).parts)
-    ]
+def _sources_sha256(settings: DbtSettings) -> str:
+    """Return a hash of names and contents; times of files say little after a checkout or in an image."""
+    digest = hashlib.sha256(version("dbt-core").encode())
+    for folder, folders, names in os.walk(settings.project):
+        folders[:] = sorted(set(folders) - _GENERATED)
+        for name in sorted(names):
+            path = Path(folder, name)
+            if path.suffix in _SOURCES:
+                content = path.read_bytes()
+                digest.update(f"{path.relative_to(settings.project)}\0{len(content)}\0".encode())
+                digest.update(content)
+    return digest.hexdigest()
 
 
 def _parse(settings: DbtSettings) -> None:
