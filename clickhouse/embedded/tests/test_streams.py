@@ -11,6 +11,7 @@ import pytest
 import requests
 from requests.exceptions import ChunkedEncodingError
 
+from dataflix_clickhouse.threads import MAX_STATEMENTS
 from dataflix_testkit import ClickHouseServer, clickhouse
 
 from .support.api import Api, pieces, rows_of_csv
@@ -188,10 +189,38 @@ def test_eight_clients_at_once(api: Api, table: str) -> None:
     assert api.text(f"SELECT count(), uniqExact(n) FROM {table}") == "80000\t80000"
 
 
-def test_slow_senders_do_not_hold_up_others(api: Api, table: str) -> None:
+def test_slow_senders_hold_up_nobody_until_there_are_too_many(api: Api, table: str) -> None:
     query = f"INSERT INTO {table} FORMAT CSV"
-    waiting = [api.connect(b"", headers={"Transfer-Encoding": "chunked"}, query=query) for _ in range(10)]
+
+    def send() -> socket.socket:
+        return api.connect(b"", headers={"Transfer-Encoding": "chunked"}, query=query)
+
+    waiting = [send() for _ in range(MAX_STATEMENTS - 2)]
     assert api.text("SELECT 1") == "1"
+    waiting += [send() for _ in range(3)]
+    deadline = time.monotonic() + WAIT_S
+    while (answer := api.post("SELECT 1")).status_code == 200:
+        assert time.monotonic() < deadline
+    assert answer.headers["X-ClickHouse-Exception-Code"] == "202"
+    assert requests.get(f"{api.url}ping", timeout=10).text == "Ok.\n"
     for connection in waiting:
         connection.close()
+    while api.post("SELECT 1").status_code != 200:
+        assert time.monotonic() < deadline
     until_idle(api, table)
+
+
+def test_an_insert_that_waits_for_its_body_can_be_killed(api: Api, table: str) -> None:
+    waiting = api.connect(
+        b"2\r\n1\n\r\n",
+        headers={"Transfer-Encoding": "chunked"},
+        query=f"INSERT INTO {table} (n) FORMAT CSV",
+        query_id="waiting-insert",
+    )
+    deadline = time.monotonic() + WAIT_S
+    while not api.running(table):
+        assert time.monotonic() < deadline
+    assert api.text("KILL QUERY WHERE query_id = 'waiting-insert' SYNC").startswith("finished\t")
+    assert b"Code: 394" in waiting.recv(10_000)
+    waiting.close()
+    assert api.text(f"SELECT count() FROM {table}") == "0"

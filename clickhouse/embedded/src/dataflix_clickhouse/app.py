@@ -86,7 +86,7 @@ class Application:
             result = "client_gone"
         except asyncio.CancelledError:
             result = "cancelled"
-            await responder.error(refused(ErrorCode.QUERY_WAS_CANCELLED, "The server is stopping."), query_id)
+            await responder.error(refused(ErrorCode.QUERY_WAS_CANCELLED, "Query was cancelled."), query_id)
         finally:
             elapsed_ms = int((time.monotonic() - started) * 1000)
             log.info("query user=%s query_id=%r result=%s elapsed_ms=%d", user, query_id, result, elapsed_ms)

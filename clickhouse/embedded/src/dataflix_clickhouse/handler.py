@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -13,17 +12,16 @@ from dataflix_clickhouse.contexts import Context
 from dataflix_clickhouse.engine import Engine
 from dataflix_clickhouse.error_codes import ErrorCode
 from dataflix_clickhouse.errors import ClientGoneError, refused
-from dataflix_clickhouse.execution import Execution, Running
+from dataflix_clickhouse.execution import Execution
 from dataflix_clickhouse.requests import Request
 from dataflix_clickhouse.responses import Answer, Responder, choose_encoding
+from dataflix_clickhouse.running import Running
 from dataflix_clickhouse.sessions import Sessions
 from dataflix_clickhouse.statements import Shape, Statement
+from dataflix_clickhouse.threads import Threads
 from dataflix_clickhouse.users import Account
 
 T = TypeVar("T")
-
-# Statements at work at a time; more wait for a thread. The engine itself spreads each over all cores.
-MAX_QUERIES = 32
 
 
 @dataclass(frozen=True)
@@ -44,13 +42,13 @@ class Handler:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._pool = ThreadPoolExecutor(MAX_QUERIES, thread_name_prefix="query")
+        self._threads = Threads()
         self._sessions = Sessions(lambda account: Context(engine, account))
-        self._running = Running(engine)
+        self._running = Running(engine, self._threads)
 
     def close(self) -> None:
         """Close every session, once all statements are done."""
-        self._pool.shutdown()
+        self._threads.close()
         self._sessions.close()
 
     async def handle(self, request: Request, account: Account, body: Body, responder: Responder) -> str:
@@ -66,18 +64,15 @@ class Handler:
         if not (work.may_compute or account.is_admin):
             settings |= dict.fromkeys(gate.COMPUTING_SETTINGS, "0")
         async with AsyncExitStack() as held:
-            context = await self._in_thread(lambda: self._sessions.enter(account, request))
+            context = await self._threads.control(lambda: self._sessions.enter(account, request))
             held.push_async_callback(self._leave, account, request, context)
             tag = held.enter_context(self._running.tag(account, request.query_id))
-            await self._in_thread(lambda: context.prepare(request.database, settings))
-            execution = Execution(self._engine, self._running, self._pool, account, context, tag)
+            await self._threads.control(lambda: context.prepare(request.database, settings))
+            execution = Execution(self._engine, self._running, self._threads, account, context, tag)
             return await _answer(request, work, execution, body, responder, release=held.aclose)
 
     async def _leave(self, account: Account, request: Request, context: Context) -> None:
-        await asyncio.shield(self._in_thread(lambda: self._sessions.leave(account, request, context)))
-
-    async def _in_thread(self, call: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._pool, call)
+        await asyncio.shield(self._threads.control(lambda: self._sessions.leave(account, request, context)))
 
 
 async def _work(request: Request, body: Body) -> _Work:

@@ -41,12 +41,12 @@ class Sessions:
         Raises:
             QueryError: the session is at work for another request, or must exist already and does not.
         """
+        self.close_expired()
         session_id = request.arguments.get("session_id", "")
         if not session_id:
             return self._open(account)
         timeout_s = _timeout(request.arguments.get("session_timeout"))
         must_exist = request.arguments.get("session_check") == "1"
-        self.close_expired()
         with self._lock:
             session = self._sessions.get((account.name, session_id))
             if session is None and must_exist:
