@@ -251,6 +251,8 @@ def registry_server() -> Iterator[MlflowServer]:
 def register(server: MlflowServer, artifact: Path) -> str:
     """Log and register an artifact as the trainer does, and make it the champion."""
     mlflow_client.set_tracking_uri(server.tracking_uri)
+    # The current experiment belongs to the process: another test's would not be on this server.
+    mlflow_client.set_experiment("sync")
     with mlflow_client.start_run():
         logged = log_model(
             name="model",
