@@ -1,5 +1,6 @@
 """Superset as the stack runs it, on a real Postgres and a real ClickHouse with a small warehouse."""
 
+import re
 import subprocess
 from collections.abc import Iterator
 from contextlib import closing
@@ -52,6 +53,17 @@ class Superset:
         session.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
         token = session.get(self.url + "/api/v1/security/csrf_token/", timeout=30)
         session.headers["X-CSRFToken"] = token.json()["result"]
+        return session
+
+    def browser(self) -> requests.Session:
+        """Return a session of the administrator as a browser has one: by the form, with a cookie."""
+        session = requests.Session()
+        page = session.get(self.url + "/login/", timeout=30).text
+        token = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', page)
+        assert token
+        form = {"username": "admin", "password": self.password, "csrf_token": token[1]}
+        session.post(self.url + "/login/", data=form, timeout=30)
+        session.headers["X-CSRFToken"] = token[1]
         return session
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:

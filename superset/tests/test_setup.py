@@ -11,6 +11,9 @@ from dataflix_testkit.process import secret
 from .bundle_files import ASSETS, objects
 from .conftest import Superset
 
+# The first test waits until a warehouse is built and Superset is set up: minutes on a busy machine.
+pytestmark = pytest.mark.timeout(900)
+
 # When each object was last written, and by which row.
 STATE = """
 select 'chart', uuid::text, changed_on from slices
