@@ -7,9 +7,9 @@ the first block, so a block of zero rows has to be sent in their place.
 import json
 
 
-def header_of_description(described: bytes) -> bytes:
+def header_of_description(answer: bytes) -> bytes:
     """Return a block of zero rows from DESCRIBE's answer as JSONCompact."""
-    return header([(row[0], row[1]) for row in json.loads(described)["data"]])
+    return header([(row[0], row[1]) for row in json.loads(answer)["data"]])
 
 
 def header_of_meta(answer: bytes) -> bytes:
