@@ -13,6 +13,7 @@ lint() {
   "$BIN/ruff" check . &&
     "$BIN/ruff" format --check . &&
     git ls-files -z '*.sh' .ci/run | xargs -0 "$BIN/shellcheck" &&
+    "$BIN/python" scripts/check_lineage.py &&
     "$BIN/sqlfluff" lint --nocolor --disable-progress-bar dbt
 }
 
