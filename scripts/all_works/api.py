@@ -1,0 +1,86 @@
+"""Checks of the API: every GET endpoint of its OpenAPI document, and each answer against its schema."""
+
+import re
+from typing import Any
+
+import requests
+from jsonschema import Draft202012Validator, ValidationError
+
+from all_works.check import Check, CheckError
+from all_works.web import ask, session
+from stack.settings import Settings
+
+_JSON = "application/json"
+# Where to learn an id that is there.
+_LISTS = {"user_id": "/users", "movie_id": "/movies"}
+
+
+def checks() -> list[Check]:
+    """Return the checks."""
+    return [
+        Check("backend", "refuses a request without key", _refuses),
+        Check("backend", "every GET endpoint answers as documented", _endpoints),
+        Check("model-sync", "the API answers with the trained model", _serves_model),
+    ]
+
+
+def _signed(settings: Settings) -> requests.Session:
+    return session({"X-API-Key": settings["API_KEY"]})
+
+
+def _refuses(settings: Settings) -> str:
+    url = settings.url("BACKEND") + "/users"
+    status = session().get(url, timeout=10).status_code
+    if status != requests.codes.unauthorized:
+        raise CheckError(f"GET {url} without a key answers {status} and not 401")
+    return "401"
+
+
+def _endpoints(settings: Settings) -> str:
+    http, url = _signed(settings), settings.url("BACKEND")
+    document = ask(http, "GET", url + "/openapi.json").json()
+    ids = {name: _first(http, url + path, name) for name, path in _LISTS.items()}
+    found = [path for path, methods in document["paths"].items() if "get" in methods]
+    problems = [problem for path in found if (problem := _problem(http, url, document, path, ids))]
+    if problems:
+        raise CheckError(f"{len(problems)} of {len(found)} endpoints: {'; '.join(problems)}")
+    return f"{len(found)} endpoints"
+
+
+def _first(http: requests.Session, url: str, name: str) -> str:
+    rows = ask(http, "GET", url, params={"limit": 1}).json()["data"]
+    if not rows:
+        raise CheckError(f"GET {url} lists nothing: no data were loaded")
+    return str(rows[0][name])
+
+
+def _problem(
+    http: requests.Session, url: str, document: dict[str, Any], path: str, ids: dict[str, str]
+) -> str:
+    """Return what is wrong with an endpoint; empty when it answers as its document says."""
+    filled = re.sub(r"\{(\w+)\}", lambda name: ids[name[1]], path)
+    try:
+        answer = ask(http, "GET", url + filled)
+    except (CheckError, requests.RequestException) as error:
+        return str(error)
+    content = document["paths"][path]["get"]["responses"][str(answer.status_code)].get("content", {})
+    media_type = answer.headers["Content-Type"].partition(";")[0]
+    if media_type not in {kind.partition(";")[0] for kind in content}:
+        return f"GET {filled} answers with {media_type}, which is not documented"
+    if media_type == _JSON:
+        # The components beside it, where its references lead.
+        schema = content[media_type]["schema"] | {"components": document["components"]}
+        try:
+            Draft202012Validator(schema).validate(answer.json())
+        except ValidationError as error:
+            return f"GET {filled}: {error.json_path}: {error.message[:200]}"
+    return ""
+
+
+def _serves_model(settings: Settings) -> str:
+    http, url = _signed(settings), settings.url("BACKEND")
+    user = _first(http, url + _LISTS["user_id"], "user_id")
+    meta = ask(http, "GET", f"{url}/recommendations/{user}").json()["meta"]
+    if meta["source"] != "model":
+        raise CheckError(f"recommendations come from {meta['source']}; .venv/bin/trainer models tells why")
+    return f"model version {meta['model_version']}"
