@@ -70,9 +70,9 @@ class Engines:
             warehouse_settings=self.warehouse,
         )
 
-    def load_in_a_process(self, table: Table, run_id: str) -> "subprocess.Popen[str]":
-        """Start a load of a table of (id, words) that can be killed; it prints its peak memory in KiB."""
-        command = [sys.executable, str(Path(__file__).with_name("load_numbers.py")), table.name, run_id]
+    def load_in_a_process(self, table: Table, *words: str) -> "subprocess.Popen[str]":
+        """Start `load_numbers.py` on a table of (id, words)."""
+        command = [sys.executable, str(Path(__file__).with_name("load_numbers.py")), table.name, *words]
         environ = {**os.environ, **self.source_server.environ, **self.warehouse_server.environ}
         return subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, text=True)
 
