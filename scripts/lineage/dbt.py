@@ -105,8 +105,8 @@ class DbtProject:
         def config(**_: object) -> str:
             return ""
 
-        template = self._jinja.from_string(self._macros + text)
-        return str(template.render(ref=ref, source=source, config=config, var=self._variables.__getitem__))
+        given = {"ref": ref, "source": source, "config": config, "var": self._variables.__getitem__}
+        return self._jinja.from_string(text).render(self._macros | given)
 
     @cached_property
     def _jinja(self) -> jinja2.Environment:
@@ -116,8 +116,11 @@ class DbtProject:
         )
 
     @cached_property
-    def _macros(self) -> str:
-        return "\n".join(path.read_text() for path in sorted((self.root / "dbt" / "macros").glob("*.sql")))
+    def _macros(self) -> dict[str, Any]:
+        """The project's macros by name; one calls another by its name alone, so all are of one module."""
+        text = "\n".join(path.read_text() for path in sorted((self.root / "dbt" / "macros").glob("*.sql")))
+        module = self._jinja.from_string(text).make_module({"var": self._variables.__getitem__})
+        return {name: macro for name, macro in vars(module).items() if not name.startswith("_")}
 
     @cached_property
     def _variables(self) -> dict[str, Any]:
