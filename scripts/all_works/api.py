@@ -7,7 +7,7 @@ import requests
 from jsonschema import Draft202012Validator, ValidationError
 
 from all_works.check import Check, CheckError
-from all_works.web import ask, session
+from all_works.web import answer, ask, session
 from stack.settings import Settings
 
 _JSON = "application/json"
@@ -30,7 +30,7 @@ def _signed(settings: Settings) -> requests.Session:
 
 def _refuses(settings: Settings) -> str:
     url = settings.url("BACKEND") + "/users"
-    status = session().get(url, timeout=10).status_code
+    status = answer(session(), "GET", url).status_code
     if status != requests.codes.unauthorized:
         raise CheckError(f"GET {url} without a key answers {status} and not 401")
     return "401"
@@ -60,18 +60,18 @@ def _problem(
     """Return what is wrong with an endpoint; empty when it answers as its document says."""
     filled = re.sub(r"\{(\w+)\}", lambda name: ids[name[1]], path)
     try:
-        answer = ask(http, "GET", url + filled)
-    except (CheckError, requests.RequestException) as error:
+        answered = ask(http, "GET", url + filled)
+    except CheckError as error:
         return str(error)
-    content = document["paths"][path]["get"]["responses"][str(answer.status_code)].get("content", {})
-    media_type = answer.headers["Content-Type"].partition(";")[0]
+    content = document["paths"][path]["get"]["responses"][str(answered.status_code)].get("content", {})
+    media_type = answered.headers["Content-Type"].partition(";")[0]
     if media_type not in {kind.partition(";")[0] for kind in content}:
         return f"GET {filled} answers with {media_type}, which is not documented"
     if media_type == _JSON:
         # The components beside it, where its references lead.
         schema = content[media_type]["schema"] | {"components": document["components"]}
         try:
-            Draft202012Validator(schema).validate(answer.json())
+            Draft202012Validator(schema).validate(answered.json())
         except ValidationError as error:
             return f"GET {filled}: {error.json_path}: {error.message[:200]}"
     return ""

@@ -12,6 +12,9 @@ from all_works.check import Outcome
 from stack.settings import Settings
 from stack.state import State
 
+# A log has no window whose width could be asked for.
+_FILE_WIDTH = 140
+
 
 def as_json(outcomes: Sequence[Outcome], settings: Settings) -> str:
     """Return all outcomes as a JSON object."""
@@ -36,8 +39,11 @@ def print_table(outcomes: Sequence[Outcome], settings: Settings) -> None:
         verdict = "[green]works[/]" if outcome.works else "[red]FAILS[/]"
         seen = escape(outcome.detail)
         table.add_row(outcome.check.service, outcome.check.what, verdict, f"{outcome.seconds:.2f}", seen)
-    # rich itself honours NO_COLOR and an output that is no terminal.
-    Console(highlight=False).print(table)
+    # rich itself honours NO_COLOR.
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = _FILE_WIDTH
+    console.print(table)
     failed = [outcome for outcome in outcomes if not outcome.works]
     if not failed:
         print(f"All {len(outcomes)} checks passed.")

@@ -18,14 +18,27 @@ def session(headers: dict[str, str] | None = None) -> requests.Session:
     return new
 
 
+def answer(http: requests.Session, method: str, url: str, **options: Any) -> requests.Response:
+    """Return an answer of whatever status.
+
+    Raises:
+        CheckError: nobody answers, or not in time.
+    """
+    try:
+        return http.request(method, url, timeout=_TIMEOUT_S, **options)
+    except requests.Timeout as error:
+        raise CheckError(f"{url} does not answer in {_TIMEOUT_S:.0f} s") from error
+    except requests.ConnectionError as error:
+        raise CheckError(f"{url} does not answer") from error
+
+
 def ask(http: requests.Session, method: str, url: str, **options: Any) -> requests.Response:
     """Return an answer of status 2xx.
 
     Raises:
-        CheckError: another status; the message has the beginning of the answer.
-        requests.RequestException: no answer.
+        CheckError: no answer, or another status; the message has the beginning of what was said.
     """
-    answer = http.request(method, url, timeout=_TIMEOUT_S, **options)
-    if not answer.ok:
-        raise CheckError(f"{method} {url} answers {answer.status_code}: {answer.text[:200]}")
-    return answer
+    answered = answer(http, method, url, **options)
+    if not answered.ok:
+        raise CheckError(f"{method} {url} answers {answered.status_code}: {answered.text[:200]}")
+    return answered
