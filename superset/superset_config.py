@@ -57,6 +57,8 @@ SECRET_KEY = _secret_key()
 SQLALCHEMY_DATABASE_URI = _metadata_uri()
 # A restart of Postgres costs one new connection instead of an error page.
 SQLALCHEMY_ENGINE_OPTIONS = {"pool_pre_ping": True}
+# Instead of a folder in the person's home.
+DATA_DIR = str(_HOME)
 # Otherwise a migration would replace the log settings of the process it runs in.
 ALEMBIC_SKIP_LOG_CONFIG = True
 LOG_FORMAT = "time=%(asctime)s level=%(levelname)s logger=%(name)s message=%(message)s"

@@ -83,6 +83,7 @@ def superset(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Superset]:
         port = free_port()
         environ = metadata.environ | warehouse.environ
         environ |= {
+            "HOME": str(folder / "person"),
             "DATAFLIX_HOME": str(folder / "home"),
             "DATAFLIX_SUPERSET_PORT": str(port),
             "DATAFLIX_SUPERSET_ADMIN_PASSWORD": secret(),

@@ -35,6 +35,12 @@ def test_a_second_run_changes_nothing(superset: Superset) -> None:
     assert superset.rows(STATE) == before
 
 
+def test_nothing_is_written_outside_of_the_state_folder(superset: Superset) -> None:
+    """HOME is a folder that does not exist: neither set-up nor server made it."""
+    assert (Path(superset.environ["DATAFLIX_HOME"]) / "superset").is_dir()
+    assert not Path(superset.environ["HOME"]).exists()
+
+
 @pytest.mark.parametrize(
     "name",
     [
