@@ -1,5 +1,6 @@
 """From nothing to recommendations, as the README tells it, and through a restart."""
 
+import json
 import os
 import time
 from collections.abc import Iterator
@@ -14,6 +15,8 @@ import requests
 from dataflix_testkit.stack import Stack, fresh_stack
 
 USER = 1
+# Superset's first set-up gives way to everything else: beside a busy pipeline it took four minutes.
+BACKGROUND_TIMEOUT_S = 900
 
 
 @pytest.fixture(scope="module", params=["sample", "movielens"])
@@ -56,7 +59,9 @@ def first_row(stack: Stack, user: str, variable: str, query: str) -> tuple[Any, 
 def test_every_service_is_healthy(stack: Stack) -> None:
     result = stack.command("run.sh", "status", "--json")
     assert result.returncode == 0, result.stdout
-    assert result.stdout.count('"healthy": true') >= 10
+    waited_for = [row for row in json.loads(result.stdout)["services"] if row["name"] != "superset"]
+    assert len(waited_for) >= 10
+    assert all(row["healthy"] for row in waited_for)
 
 
 def test_the_run_is_green_with_a_task_for_each_dbt_model(stack: Stack) -> None:
@@ -107,17 +112,26 @@ def test_the_warehouse_holds_no_name_or_address(stack: Stack) -> None:
     assert fine == total
 
 
-def test_the_batch_list_agrees_with_what_was_published(stack: Stack) -> None:
+def test_the_batch_list_has_unseen_films_for_everybody(stack: Stack) -> None:
     query = """
         select
             uniqExact(user_id),
-            (select uniqExact(user_id) from analytics.user_item_matrix),
+            (select count() from analytics.dim_users),
             groupUniqArray(model_version),
             countIf((user_id, movie_id) in (select user_id, movie_id from analytics.user_item_matrix))
         from analytics.recommendations
     """
     users, known, versions, seen = first_row(stack, "reader", "DATAFLIX_CLICKHOUSE_READER_PASSWORD", query)
     assert (users, list(versions), seen) == (known, ["1"], 0)
+
+
+def test_every_service_does_what_it_is_there_for(stack: Stack) -> None:
+    deadline = time.monotonic() + BACKGROUND_TIMEOUT_S
+    while '"healthy": false' in stack.command("run.sh", "status", "--json").stdout:
+        assert time.monotonic() < deadline, stack.command("run.sh", "status").stdout
+        time.sleep(2)
+    result = stack.script("check_all_works.py", "--json")
+    assert result.returncode == 0, result.stdout + result.stderr
 
 
 def test_a_rating_changes_the_next_answer_and_survives_a_restart(stack: Stack) -> None:

@@ -30,6 +30,10 @@ class Stack:
         """Run a script of the project's root, e.g. `command("run.sh", "status")`."""
         return self._run([str(ROOT / words[0]), *words[1:]], timeout)
 
+    def script(self, name: str, *words: str, timeout: int = 300) -> subprocess.CompletedProcess[str]:
+        """Run a Python program of `scripts/`."""
+        return self._run([str(CORE_BIN / "python"), str(ROOT / "scripts" / name), *words], timeout)
+
     def cli(self, *words: str) -> Any:
         """Run `dataflix ... --json` and return what it printed."""
         result = self._run([str(CORE_BIN / "dataflix"), *words, "--json"], 60)
