@@ -201,7 +201,8 @@ SERVICES: tuple[Service, ...] = (
     ),
     Service(
         name="airflow-scheduler",
-        command=_airflow("scheduler"),
+        # Its log server would listen on every address; the API server reads the logs from their folder.
+        command=_airflow("scheduler", "--skip-serve-logs"),
         environ=airflow_service_environ,
         healthy=lambda s: health.airflow_part(s, "scheduler"),
         start_timeout_s=180,
