@@ -12,6 +12,7 @@ import psycopg2
 import pytest
 import requests
 
+from dataflix_testkit import movielens
 from dataflix_testkit.stack import Stack, fresh_stack
 
 USER = 1
@@ -157,7 +158,7 @@ def test_a_rating_changes_the_next_answer_and_survives_a_restart(stack: Stack) -
 
 
 def test_other_data_on_top_are_refused(stack: Stack, tmp_path: Path) -> None:
-    result = stack.command("run.sh", "--data", str(tmp_path))
+    result = stack.command("run.sh", "--data", str(movielens.write_csv(tmp_path / "other")))
     assert result.returncode == 1
     assert "already holds data" in result.stderr
 
