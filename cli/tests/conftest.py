@@ -73,6 +73,8 @@ def lonely(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, 
     for name in ("API_URL", "API_KEY", "BACKEND_HOST", "BACKEND_PORT", "ENV_FILE"):
         monkeypatch.delenv(f"DATAFLIX_{name}", raising=False)
     monkeypatch.chdir(tmp_path)
+    # The tree that the tests run from may have a .env of a stack in use.
+    monkeypatch.setattr("sys.prefix", str(tmp_path / "venv"))
 
     def invoke(*arguments: str) -> Ended:
         capsys.readouterr()

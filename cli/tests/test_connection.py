@@ -65,6 +65,17 @@ def test_env_file_is_enough(lonely: Invoke, server: Server, tmp_path: Path) -> N
     assert "Drama" in lonely("genres").out
 
 
+def test_it_is_found_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    project, elsewhere = tmp_path / "project", tmp_path / "elsewhere"
+    project.mkdir()
+    elsewhere.mkdir()
+    (project / ".env").write_text("DATAFLIX_API_KEY=of the project\n")
+    monkeypatch.setattr("sys.prefix", str(project / ".venv"))
+    assert connection(None, {}, elsewhere).key == "of the project"
+    (elsewhere / ".env").write_text("DATAFLIX_API_KEY=nearer\n")
+    assert connection(None, {}, elsewhere).key == "nearer"
+
+
 @pytest.mark.parametrize(
     "url", ["films", "ftp://127.0.0.1", "http://", "http://127.0.0.1:99999", "http://a b"]
 )

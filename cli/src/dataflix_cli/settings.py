@@ -1,5 +1,6 @@
 """Where the API is and the key for it: from an option, the environment, or ``.env``."""
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -51,14 +52,17 @@ def connection(api_url: str | None, environ: Mapping[str, str], folder: Path) ->
 
 
 def env_file(environ: Mapping[str, str], folder: Path) -> Path | None:
-    """Return the file DATAFLIX_ENV_FILE names, else the nearest ``.env`` from ``folder`` upwards."""
+    """Return the file DATAFLIX_ENV_FILE names, else the nearest ``.env`` from ``folder`` upwards.
+
+    The last place looked at is the folder above the environment that this command is installed in.
+    """
     named = environ.get(ENV_FILE)
     if named:
         path = Path(named).expanduser()
         if not path.is_file():
             raise InputError(f"{ENV_FILE} names {path}, which is not a file.", "./run.sh writes it.")
         return path
-    candidates = (place / ".env" for place in (folder, *folder.parents))
+    candidates = (place / ".env" for place in (folder, *folder.parents, Path(sys.prefix).parent))
     return next((path for path in candidates if path.is_file()), None)
 
 
