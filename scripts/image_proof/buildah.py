@@ -63,11 +63,11 @@ class Container:
             ProofError: it died, or its health check was not answered in time.
         """
         began = time.monotonic()
-        with self._running(command or self.command(), environ) as process:
+        with self.running(*(command or self.command()), environ=environ) as process:
             while not self._is_healthy(environ):
                 if process.poll() is not None or time.monotonic() - began > timeout:
                     what = "died" if process.poll() is not None else f"was not healthy in {timeout:.0f} s"
-                    raise ProofError(f"{self.name} {what}:\n{self._log_tail()}")
+                    raise ProofError(f"{self.name} {what}:\n{self._log_tail(process)}")
                 time.sleep(0.5)
             yield time.monotonic() - began
 
@@ -77,12 +77,12 @@ class Container:
         Raises:
             ProofError: it ended by itself.
         """
-        with self._running(command, environ) as process:
+        with self.running(*command, environ=environ) as process:
             try:
                 process.wait(seconds)
             except subprocess.TimeoutExpired:
                 return
-            raise ProofError(f"{' '.join(command)} ended by itself:\n{self._log_tail()}")
+            raise ProofError(f"{' '.join(command)} ended by itself:\n{self._log_tail(process)}")
 
     def command(self) -> tuple[str, ...]:
         """Return the words the image starts with."""
@@ -102,25 +102,25 @@ class Container:
         return found
 
     @contextmanager
-    def _running(
-        self, command: tuple[str, ...], environ: Mapping[str, str]
-    ) -> Iterator[subprocess.Popen[bytes]]:
-        with self._log.open("wb") as out:
+    def running(self, *command: str, environ: Mapping[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+        """Run a command of the image, as the image's user, until the block ends."""
+        beside = self.buildah.folder / f"{self.name}.log.new"
+        with beside.open("wb") as out:
             process = subprocess.Popen(
                 self._words(command, environ), stdout=out, stderr=subprocess.STDOUT, start_new_session=True
             )
+        beside.rename(self._log(process))
         try:
             yield process
         finally:
             # Its own session: buildah and everything the service started, and nothing else.
             _end_group(process)
 
-    @property
-    def _log(self) -> Path:
-        return self.buildah.folder / f"{self.name}.log"
+    def _log(self, process: subprocess.Popen[bytes]) -> Path:
+        return self.buildah.folder / f"{self.name}-{process.pid}.log"
 
-    def _log_tail(self) -> str:
-        return self._log.read_text(errors="replace")[-_LOG_TAIL:]
+    def _log_tail(self, process: subprocess.Popen[bytes]) -> str:
+        return self._log(process).read_text(errors="replace")[-_LOG_TAIL:]
 
     def _is_healthy(self, environ: Mapping[str, str]) -> bool:
         kind, *check = self.config["Healthcheck"]["Test"]

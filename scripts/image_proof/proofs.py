@@ -1,43 +1,21 @@
-"""What each image has to do, with real services around it."""
+"""What each image has to do by itself, with the variables Compose gives it."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
-from dataflix_testkit import ClickHouseServer, PostgresServer, S3Server, clickhouse, free_port, postgres, s3
+from image_proof import compose
 from image_proof.buildah import Container
 from image_proof.errors import ProofError
-from stack.variables import VARIABLES
+
+Values = Mapping[str, str]
 
 # Where Compose lets our services write; everything else of their roots is read-only there.
 _WRITABLE = ("/tmp", "/dev", "/proc", "/sys", "/run", "/var/lib/dataflix")  # noqa: S108  a place inside the image
 
-
-@dataclass(frozen=True)
-class Surroundings:
-    """Real services on free ports of this machine, which an image in a chroot shares."""
-
-    postgres: PostgresServer
-    clickhouse: ClickHouseServer
-    s3: S3Server
-
-    @property
-    def environ(self) -> dict[str, str]:
-        """Every DATAFLIX_ variable: addresses of these services, fresh secrets, free ports."""
-        made = {variable.name: variable.first_value() for variable in VARIABLES if variable.first_value}
-        made |= {variable.name: str(free_port()) for variable in VARIABLES if variable.is_port}
-        return made | self.postgres.environ | self.clickhouse.environ | self.s3.environ
-
-
-@contextmanager
-def surroundings() -> Iterator[Surroundings]:
-    """Start the services."""
-    with ExitStack() as stack:
-        servers = [stack.enter_context(server()) for server in (postgres, clickhouse, s3)]
-        yield Surroundings(*servers)  # type: ignore[arg-type]
+_AIRFLOW = ("python", "/opt/dataflix/scripts/docker/airflow_entrypoint.py")
 
 
 @dataclass(frozen=True)
@@ -46,101 +24,94 @@ class Image:
 
     name: str
     dockerfile: str
-    prove: Callable[[Container, Surroundings], str]
+    prove: Callable[[Container, Values], str]
 
 
-def mlflow_environ(around: Surroundings, port: int) -> dict[str, str]:
-    """Return what Compose gives to MLflow, for these services."""
-    server, storage = around.postgres, around.s3.environ
-    return {
-        "MLFLOW_HOST": "127.0.0.1",
-        "MLFLOW_PORT": str(port),
-        "MLFLOW_BACKEND_STORE_URI": server.dsn("mlflow", "mlflow").replace(
-            "postgresql:", "postgresql+psycopg2:"
-        ),
-        "MLFLOW_ARTIFACTS_DESTINATION": f"s3://{around.s3.bucket}/mlflow",
-        "MLFLOW_S3_ENDPOINT_URL": around.s3.endpoint_url,
-        "AWS_ACCESS_KEY_ID": storage["DATAFLIX_S3_ACCESS_KEY"],
-        "AWS_SECRET_ACCESS_KEY": storage["DATAFLIX_S3_SECRET_KEY"],
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
-        "MLFLOW_SERVER_ALLOWED_HOSTS": f"mlflow,mlflow:5003,127.0.0.1:{port}",
-    }
+def mlflow_environ(values: Values) -> dict[str, str]:
+    """Return MLflow's variables, on a port of this machine."""
+    place = {"MLFLOW_HOST": values["DATAFLIX_MLFLOW_HOST"], "MLFLOW_PORT": values["DATAFLIX_MLFLOW_PORT"]}
+    return compose.environ("mlflow", values) | place
 
 
-def _status(request: Request) -> int:
-    try:
-        with urlopen(request, timeout=30) as answer:  # noqa: S310  http:// only
-            return int(answer.status)
-    except HTTPError as error:
-        return error.code
+def airflow_command(*words: str) -> tuple[str, ...]:
+    """Return a command of Airflow's image."""
+    return (*_AIRFLOW, *words)
 
 
-def prove_mlflow(container: Container, around: Surroundings) -> str:
+def api_server(values: Values) -> tuple[str, ...]:
+    """Return the command of Airflow's API server, on a port of this machine."""
+    place = (values["DATAFLIX_AIRFLOW_HOST"], values["DATAFLIX_AIRFLOW_PORT"])
+    return airflow_command("api-server", "--host", place[0], "--port", place[1])
+
+
+def prove_loader(container: Container, values: Values) -> str:
+    """The sample gets into an empty database."""
+    environ = compose.environ("sample-data", values)
+    return container.run(*container.command(), "--quiet", environ=environ).strip()
+
+
+def prove_mlflow(container: Container, values: Values) -> str:
     """The bucket job does its work twice; the server answers to the names it is known by, and to no other."""
-    storage = around.s3.environ | {"DATAFLIX_S3_BUCKET": "another-bucket"}
+    bucket = compose.environ("s3-bucket", values) | {"DATAFLIX_S3_BUCKET": "another-bucket"}
     for _ in range(2):
-        container.run("python3", "/opt/dataflix/create_bucket.py", environ=storage)
-    port = free_port()
-    with container.service(environ=mlflow_environ(around, port)) as seconds:
-        url = f"http://127.0.0.1:{port}/api/2.0/mlflow/experiments/get-by-name?experiment_name=Default"
-        hosts = ("mlflow:5003", f"127.0.0.1:{port}", "elsewhere.example")
+        container.run("python3", "/opt/dataflix/create_bucket.py", environ=bucket)
+    address = f"127.0.0.1:{values['DATAFLIX_MLFLOW_PORT']}"
+    with container.service(environ=mlflow_environ(values)) as seconds:
+        url = f"http://{address}/api/2.0/mlflow/experiments/get-by-name?experiment_name=Default"
+        hosts = ("mlflow:5003", address, "elsewhere.example")
         answers = {host: _status(Request(url, headers={"Host": host})) for host in hosts}
     if list(answers.values()) != [200, 200, 403]:
         raise ProofError(f"MLflow answers by Host header: {answers}; wanted 200, 200, 403")
-    return f"healthy after {seconds:.0f} s; bucket made; an unknown Host header refused"
+    return f"bucket made; healthy after {seconds:.0f} s; an unknown Host header refused"
 
 
-def prove_trainer(container: Container, around: Surroundings) -> str:
-    """The job API answers."""
-    environ = _chosen(around.environ, "CLICKHOUSE_HOST", "CLICKHOUSE_PORT", "CLICKHOUSE_TRAINER_", "TRAINER_")
-    environ |= _chosen(around.environ, "MODEL_", "MLFLOW_")
+def prove_trainer(container: Container, values: Values) -> str:
+    """What training computes with loads; the job API answers."""
+    container.run("python3", "-c", "import dataflix_trainer.als", environ={})
+    environ = compose.environ("trainer", values) | compose.listening("TRAINER", values)
     with container.service(environ=environ) as seconds:
-        pass
-    return f"healthy after {seconds:.0f} s"
+        return f"healthy after {seconds:.0f} s"
 
 
-def prove_backend(container: Container, around: Surroundings) -> str:
+def prove_backend(container: Container, values: Values) -> str:
     """The API is ready; the synchroniser goes on while there is no MLflow."""
-    environ = _chosen(around.environ, "BACKEND_", "API_KEY", "POSTGRES_HOST", "POSTGRES_PORT", "POSTGRES_DB")
-    environ |= _chosen(around.environ, "POSTGRES_BACKEND_")
+    environ = compose.environ("backend", values) | compose.listening("BACKEND", values)
+    sync = ("dataflix-backend", "sync-model")
     with container.service(environ=environ) as seconds:
-        pass
-    container.stays_up("dataflix-backend", "sync-model", environ=_chosen(around.environ, "MODEL_", "MLFLOW_"))
+        container.stays_up(*sync, environ=compose.environ("model-sync", values))
     return f"healthy after {seconds:.0f} s; sync-model waits for MLflow"
 
 
-def prove_airflow(container: Container, around: Surroundings) -> str:
+def prove_airflow(container: Container, values: Values) -> str:
     """The database migrates, the pipeline's DAG imports, the API server answers."""
-    environ = _chosen(around.environ, "POSTGRES_", "CLICKHOUSE_", "TRAINER_", "AIRFLOW_")
-    container.run(*container.command()[:2], "prepare", environ=environ)
-    errors = container.run(*container.command()[:2], "dags", "list-import-errors", environ=environ)
+    container.run(*airflow_command("prepare"), environ=compose.environ("airflow-migrate", values))
+    environ = compose.environ("airflow-api-server", values)
+    errors = container.run(*airflow_command("dags", "list-import-errors", "--local"), environ=environ)
     if "No data found" not in errors:
         raise ProofError(f"Airflow can't import the DAG:\n{errors[-2000:]}")
-    port = environ["DATAFLIX_AIRFLOW_PORT"]
-    command = (*container.command()[:2], "api-server", "--host", "127.0.0.1", "--port", port)
-    with container.service(*command, environ=environ) as seconds:
-        pass
-    return f"migrated; the DAG imports; healthy after {seconds:.0f} s"
+    with container.service(*api_server(values), environ=environ) as seconds:
+        return f"migrated; the DAG imports; healthy after {seconds:.0f} s"
 
 
-def prove_superset(container: Container, around: Surroundings) -> str:
+def prove_superset(container: Container, values: Values) -> str:
     """The set-up does its work, then finds it done; the server lets the administrator in."""
-    environ = _chosen(around.environ, "POSTGRES_HOST", "POSTGRES_PORT", "POSTGRES_SUPERSET_", "SUPERSET_")
-    environ["DATAFLIX_SUPERSET_HOST"] = "127.0.0.1"
-    more = _chosen(around.environ, "CLICKHOUSE_HOST", "CLICKHOUSE_PORT", "CLICKHOUSE_READER_")
     script = ("python3", "/opt/dataflix/scripts/setup_superset.py")
     for told in ("in Superset", "set up already"):
-        said = container.run(*script, environ=environ | more)
+        said = container.run(*script, environ=compose.environ("superset-setup", values))
         if told not in said:
             raise ProofError(f"setup_superset.py did not say {told!r}:\n{said[-2000:]}")
-    password = environ.pop("DATAFLIX_SUPERSET_ADMIN_PASSWORD")
+    environ = compose.environ("superset", values) | compose.listening("SUPERSET", values)
     with container.service(environ=environ) as seconds:
-        url = f"http://127.0.0.1:{environ['DATAFLIX_SUPERSET_PORT']}/api/v1/security/login"
-        answers = [_log_in(url, word) for word in (password, "admin")]
+        url = f"http://127.0.0.1:{values['DATAFLIX_SUPERSET_PORT']}/api/v1/security/login"
+        answers = [_log_in(url, word) for word in (values["DATAFLIX_SUPERSET_ADMIN_PASSWORD"], "admin")]
     if answers != [200, 401]:
         raise ProofError(f"Superset answers to the right and a wrong password: {answers}; wanted 200, 401")
     return f"set up, and found set up; healthy after {seconds:.0f} s; the administrator gets in"
+
+
+def stray_files(container: Container) -> list[str]:
+    """Return what a service wrote where Compose's read-only root would have refused it."""
+    return container.strangers(_WRITABLE)
 
 
 def _log_in(url: str, password: str) -> int:
@@ -149,21 +120,12 @@ def _log_in(url: str, password: str) -> int:
     return _status(request)
 
 
-def prove_loader(container: Container, around: Surroundings) -> str:
-    """The sample gets into an empty database."""
-    environ = _chosen(around.environ, "POSTGRES_HOST", "POSTGRES_PORT", "POSTGRES_DB", "POSTGRES_ADMIN_")
-    return container.run(*container.command(), "--quiet", environ=environ).strip()
-
-
-def stray_files(container: Container) -> list[str]:
-    """Return what a service wrote where Compose's read-only root would have refused it."""
-    return container.strangers(_WRITABLE)
-
-
-def _chosen(environ: Mapping[str, str], *prefixes: str) -> dict[str, str]:
-    return {
-        name: value for name, value in environ.items() if name.removeprefix("DATAFLIX_").startswith(prefixes)
-    }
+def _status(request: Request) -> int:
+    try:
+        with urlopen(request, timeout=30) as answer:  # noqa: S310  http:// only
+            return int(answer.status)
+    except HTTPError as error:
+        return error.code
 
 
 IMAGES = (
