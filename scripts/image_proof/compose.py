@@ -28,6 +28,11 @@ def environ(service: str, values: Mapping[str, str]) -> dict[str, str]:
     return found
 
 
+def command(service: str) -> tuple[str, ...]:
+    """Return the words Compose adds to an image's entry point for a service."""
+    return tuple(_SERVICES[service]["command"])
+
+
 def listening(server: str, values: Mapping[str, str]) -> dict[str, str]:
     """Return the variables that move a server of ours from its image's own port to one of `values`."""
     return {name: values[name] for name in (f"DATAFLIX_{server}_HOST", f"DATAFLIX_{server}_PORT")}

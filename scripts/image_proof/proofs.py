@@ -33,15 +33,15 @@ def mlflow_environ(values: Values) -> dict[str, str]:
     return compose.environ("mlflow", values) | place
 
 
-def airflow_command(*words: str) -> tuple[str, ...]:
-    """Return a command of Airflow's image."""
-    return (*_AIRFLOW, *words)
+def airflow(service: str) -> tuple[str, ...]:
+    """Return the whole command of one of Airflow's services."""
+    return (*_AIRFLOW, *compose.command(service))
 
 
 def api_server(values: Values) -> tuple[str, ...]:
     """Return the command of Airflow's API server, on a port of this machine."""
     place = (values["DATAFLIX_AIRFLOW_HOST"], values["DATAFLIX_AIRFLOW_PORT"])
-    return airflow_command("api-server", "--host", place[0], "--port", place[1])
+    return (*_AIRFLOW, "api-server", "--host", place[0], "--port", place[1])
 
 
 def prove_loader(container: Container, values: Values) -> str:
@@ -54,7 +54,7 @@ def prove_mlflow(container: Container, values: Values) -> str:
     """The bucket job does its work twice; the server answers to the names it is known by, and to no other."""
     bucket = compose.environ("s3-bucket", values) | {"DATAFLIX_S3_BUCKET": "another-bucket"}
     for _ in range(2):
-        container.run("python3", "/opt/dataflix/create_bucket.py", environ=bucket)
+        container.run(*compose.command("s3-bucket"), environ=bucket)
     address = f"127.0.0.1:{values['DATAFLIX_MLFLOW_PORT']}"
     with container.service(environ=mlflow_environ(values)) as seconds:
         url = f"http://{address}/api/2.0/mlflow/experiments/get-by-name?experiment_name=Default"
@@ -76,17 +76,16 @@ def prove_trainer(container: Container, values: Values) -> str:
 def prove_backend(container: Container, values: Values) -> str:
     """The API is ready; the synchroniser goes on while there is no MLflow."""
     environ = compose.environ("backend", values) | compose.listening("BACKEND", values)
-    sync = ("dataflix-backend", "sync-model")
     with container.service(environ=environ) as seconds:
-        container.stays_up(*sync, environ=compose.environ("model-sync", values))
+        container.stays_up(*compose.command("model-sync"), environ=compose.environ("model-sync", values))
     return f"healthy after {seconds:.0f} s; sync-model waits for MLflow"
 
 
 def prove_airflow(container: Container, values: Values) -> str:
     """The database migrates, the pipeline's DAG imports, the API server answers."""
-    container.run(*airflow_command("prepare"), environ=compose.environ("airflow-migrate", values))
+    container.run(*airflow("airflow-migrate"), environ=compose.environ("airflow-migrate", values))
     environ = compose.environ("airflow-api-server", values)
-    errors = container.run(*airflow_command("dags", "list-import-errors", "--local"), environ=environ)
+    errors = container.run(*_AIRFLOW, "dags", "list-import-errors", "--local", environ=environ)
     if "No data found" not in errors:
         raise ProofError(f"Airflow can't import the DAG:\n{errors[-2000:]}")
     with container.service(*api_server(values), environ=environ) as seconds:
@@ -95,9 +94,10 @@ def prove_airflow(container: Container, values: Values) -> str:
 
 def prove_superset(container: Container, values: Values) -> str:
     """The set-up does its work, then finds it done; the server lets the administrator in."""
-    script = ("python3", "/opt/dataflix/scripts/setup_superset.py")
     for told in ("in Superset", "set up already"):
-        said = container.run(*script, environ=compose.environ("superset-setup", values))
+        said = container.run(
+            *compose.command("superset-setup"), environ=compose.environ("superset-setup", values)
+        )
         if told not in said:
             raise ProofError(f"setup_superset.py did not say {told!r}:\n{said[-2000:]}")
     environ = compose.environ("superset", values) | compose.listening("SUPERSET", values)

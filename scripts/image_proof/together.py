@@ -6,10 +6,10 @@ from contextlib import ExitStack
 from typing import Any
 from urllib.request import Request, urlopen
 
-from image_proof import compose
+from image_proof import compose, proofs
 from image_proof.buildah import Buildah, Container
 from image_proof.errors import ProofError
-from image_proof.proofs import Values, airflow_command, api_server, mlflow_environ, stray_files
+from image_proof.proofs import Values, api_server, mlflow_environ, stray_files
 from stack.errors import StackError
 from stack.pipeline import run_pipeline
 
@@ -33,7 +33,7 @@ def prove_together(buildah: Buildah, values: Values) -> str:
         mlflow, trainer, backend, airflow = map(container, ("mlflow", "trainer", "backend", "airflow"))
         loader = container("loader")
         loader.run(*loader.command(), "--quiet", environ=compose.environ("sample-data", values))
-        airflow.run(*airflow_command("prepare"), environ=compose.environ("airflow-migrate", values))
+        airflow.run(*proofs.airflow("airflow-migrate"), environ=compose.environ("airflow-migrate", values))
         environ = compose.environ("airflow-scheduler", values)
         running = [
             mlflow.service(environ=mlflow_environ(values)),
@@ -43,10 +43,10 @@ def prove_together(buildah: Buildah, values: Values) -> str:
             backend.service(
                 environ=compose.environ("backend", values) | compose.listening("BACKEND", values)
             ),
-            backend.running("dataflix-backend", "sync-model", environ=compose.environ("model-sync", values)),
+            backend.running(*compose.command("model-sync"), environ=compose.environ("model-sync", values)),
             airflow.service(*api_server(values), environ=environ),
-            airflow.running(*airflow_command("scheduler"), environ=environ),
-            airflow.running(*airflow_command("dag-processor"), environ=environ),
+            airflow.running(*proofs.airflow("airflow-scheduler"), environ=environ),
+            airflow.running(*proofs.airflow("airflow-dag-processor"), environ=environ),
         ]
         for service in running:
             stack.enter_context(service)
