@@ -8,6 +8,9 @@ cd "$ROOT"
 
 scripts/environments.sh core-dev airflow-dev superset
 BIN=.venv/bin
+# Without a compiler's runtime on the machine, implicit takes the copy that another wheel brings.
+openmp=$("$BIN/python" -m dataflix_trainer.openmp)
+[ -z "$openmp" ] || export LD_LIBRARY_PATH="$openmp${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
 
 lint() {
   "$BIN/ruff" check . &&

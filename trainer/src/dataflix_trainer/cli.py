@@ -2,6 +2,7 @@
 
 import click
 
+from dataflix_trainer import openmp
 from dataflix_trainer.output import Answer, answers
 
 EPILOG = (
@@ -15,6 +16,10 @@ EPILOG = (
 @click.version_option(package_name="dataflix-trainer")
 def main() -> None:
     """Train, evaluate, promote and publish Dataflix models."""
+    try:
+        openmp.require()
+    except openmp.MissingLibraryError as error:
+        raise click.ClickException(str(error)) from error
 
 
 @main.command()
