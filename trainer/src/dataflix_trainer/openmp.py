@@ -14,6 +14,7 @@ from dataflix_trainer.errors import TrainerError
 
 LIBRARY = "libgomp.so.1"
 _SEARCH_PATH = "LD_LIBRARY_PATH"
+_WAY_OUT = "Install it (Debian: package libgomp1), or build the environment anew."
 
 
 class MissingLibraryError(TrainerError):
@@ -34,9 +35,6 @@ def require() -> None:
     os.environ[_SEARCH_PATH] = ":".join([folder, *filter(None, paths)])
     # The same command, with the same arguments.
     os.execv(sys.executable, [sys.executable, "-m", "dataflix_trainer.cli", *sys.argv[1:]])  # noqa: S606
-
-
-_WAY_OUT = "Install it (Debian: package libgomp1), or build the environment anew."
 
 
 def _loads() -> bool:
