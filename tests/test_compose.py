@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml  # type: ignore[import-untyped]
+import yaml
 
 from dataflix_testkit.process import ROOT, clean_environ
 from stack import postgres

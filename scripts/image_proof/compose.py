@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml  # type: ignore[import-untyped]
+import yaml
 
 _FILE = Path(__file__).resolve().parents[2] / "docker-compose.yml"
 _SERVICES: dict[str, Any] = yaml.safe_load(_FILE.read_text())["services"]

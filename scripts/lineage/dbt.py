@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
-import yaml  # type: ignore[import-untyped]
+import yaml
 
 DATABASE = "analytics"
 _DOC = re.compile(r"\{\{\s*doc\('(\w+)'\)\s*\}\}")

@@ -5,7 +5,7 @@ import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import yaml  # type: ignore[import-untyped]
+import yaml
 
 from superset_setup.errors import SetupError
 
