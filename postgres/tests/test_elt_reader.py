@@ -36,6 +36,9 @@ def assert_free_of(secrets: list[str], text: str) -> None:
         "SELECT * FROM public.movies",
         "SELECT * FROM public.ratings",
         "SELECT * FROM public.watched_movies",
+        "SELECT * FROM public.feedback",
+        "SELECT * FROM public.user_blocks",
+        "SELECT * FROM public.ranking_rules",
         "SELECT email FROM public.users WHERE false",
         "SELECT * FROM pii.user_pseudonyms",
         "SELECT * FROM pii.hmac_key",
@@ -89,7 +92,7 @@ def test_attack_is_refused(reader: Connection, secrets: list[str], attack: str) 
     assert_free_of(secrets, str(refused.value))
 
 
-def test_reader_may_use_exactly_four_views(admin: Connection) -> None:
+def test_reader_may_use_exactly_five_views(admin: Connection) -> None:
     with admin.cursor() as cursor:
         cursor.execute(
             "SELECT oid::regclass::text FROM pg_class "
@@ -109,7 +112,9 @@ def test_reader_may_use_exactly_four_views(admin: Connection) -> None:
             "WHERE relnamespace::regnamespace::text = 'masked'"
         )
         views = cursor.fetchall()
-    assert readable == {"masked.users", "masked.movies", "masked.ratings", "masked.watched_movies"}
+    assert readable == {
+        f"masked.{view}" for view in ("users", "movies", "ratings", "watched_movies", "feedback")
+    }
     assert memberships == []
     for _, options, owner in views:
         assert "security_barrier=true" in options
@@ -134,7 +139,7 @@ def test_no_catalog_holds_the_key_or_a_raw_value(reader: Connection, secrets: li
     assert len(relations) > 100
 
 
-@pytest.mark.parametrize("view", ["users", "movies", "watched_movies", "ratings"])
+@pytest.mark.parametrize("view", ["users", "movies", "watched_movies", "ratings", "feedback"])
 def test_definitions_and_plans_hold_no_key(reader: Connection, secrets: list[str], view: str) -> None:
     with reader.cursor() as cursor:
         cursor.execute("SELECT pg_get_viewdef(%s::regclass, true)", (f"masked.{view}",))

@@ -74,7 +74,7 @@ def columns(connection: Connection) -> list[tuple[object, ...]]:
 
 def test_the_views_have_the_columns_of_ours(shop: Connection, admin: Connection) -> None:
     assert columns(shop) == columns(admin)
-    assert len(columns(shop)) == 32
+    assert len(columns(shop)) == 40
 
 
 def test_the_reader_sees_masked_rows_of_old_and_new_customers(

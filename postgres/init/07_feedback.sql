@@ -1,0 +1,67 @@
+-- What people did with the films that they were recommended, and how the ELT sees it.
+--
+-- No list is stored when it is served. Its recommendation_id is signed and says which model made it and when;
+-- what is stored here is what it said, so a row needs no other table to be understood.
+--
+-- Run by psql as a superuser after 04_masked_views.sql. Safe to run again.
+\set ON_ERROR_STOP on
+
+BEGIN;
+
+SET LOCAL ROLE dataflix_owner;
+SET LOCAL search_path = public;
+
+CREATE TABLE IF NOT EXISTS feedback (
+    recommendation_id text NOT NULL,
+    movie_id bigint NOT NULL REFERENCES movies (movie_id) ON DELETE CASCADE,
+    event text NOT NULL,
+    user_id bigint REFERENCES users (user_id) ON DELETE CASCADE,
+    position smallint NOT NULL,
+    model_version text NOT NULL,
+    listed_at timestamptz NOT NULL,
+    received_at timestamptz NOT NULL DEFAULT now(),
+    -- Told twice, it is stored once: a client may send again what it is not sure of.
+    PRIMARY KEY (recommendation_id, movie_id, event),
+    CONSTRAINT feedback_recommendation_id_length CHECK (char_length(recommendation_id) BETWEEN 1 AND 200),
+    CONSTRAINT feedback_event_known CHECK (event IN ('shown', 'clicked', 'watched', 'dismissed')),
+    CONSTRAINT feedback_position_range CHECK (position BETWEEN 1 AND 100)
+);
+
+CREATE INDEX IF NOT EXISTS feedback_user_id_idx ON feedback (user_id);
+CREATE INDEX IF NOT EXISTS feedback_movie_id_idx ON feedback (movie_id);
+
+COMMENT ON TABLE feedback IS 'What was done with a recommended film; one row per list, film and event. Rows never change.';
+COMMENT ON COLUMN feedback.recommendation_id IS 'The list, by the id that came with it.';
+COMMENT ON COLUMN feedback.movie_id IS 'The film.';
+COMMENT ON COLUMN feedback.event IS 'shown, clicked, watched or dismissed.';
+COMMENT ON COLUMN feedback.user_id IS 'Whose list it was; null for an anonymous session.';
+COMMENT ON COLUMN feedback.position IS 'The film''s rank in the list, from 1.';
+COMMENT ON COLUMN feedback.model_version IS 'The model that made the list, as its id says; empty when there was none and popularity stood in.';
+COMMENT ON COLUMN feedback.listed_at IS 'When the list was made, as its id says.';
+COMMENT ON COLUMN feedback.received_at IS 'When we were told.';
+
+-- Rows never change, so there is no UPDATE; deleting a user or a film deletes theirs.
+GRANT SELECT, INSERT, DELETE ON feedback TO dataflix_backend;
+GRANT SELECT ON feedback TO dataflix_masking;
+
+RESET ROLE;
+SET LOCAL ROLE dataflix_masking;
+SET LOCAL search_path = masked;
+
+CREATE OR REPLACE VIEW feedback WITH (security_barrier = true) AS
+SELECT
+    recommendation_id,
+    movie_id,
+    event,
+    user_id,
+    position,
+    model_version,
+    listed_at,
+    received_at
+FROM public.feedback;
+
+COMMENT ON VIEW feedback IS 'Feedback on recommendations, as it is.';
+
+GRANT SELECT ON masked.feedback TO elt_reader;
+
+COMMIT;
