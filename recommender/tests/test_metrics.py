@@ -1,5 +1,6 @@
 """Ranking metrics, against their definitions written out one user at a time."""
 
+import itertools
 import math
 
 import numpy as np
@@ -87,3 +88,80 @@ def test_an_interval_holds_the_mean_narrows_with_users_and_repeats() -> None:
     assert high_few - low_few > 3 * (high - low)
     with pytest.raises(ValueError, match="at least one user"):
         metrics.bootstrap_interval(values[:0], seed=1)
+
+
+def test_all_columns_share_the_draws() -> None:
+    values = np.random.default_rng(2).random((50, 3))
+    means, lows, highs = metrics.bootstrap_intervals(values, seed=4)
+    for column in range(3):
+        alone = metrics.bootstrap_interval(values[:, column], seed=4)
+        assert (means[column], lows[column], highs[column]) == pytest.approx(alone)
+
+
+@given(rankings())
+def test_novelty_is_the_mean_surprise(case: tuple[np.ndarray, csr_matrix, int]) -> None:
+    ranked, _, k = case
+    users, counts = 20, np.arange(ITEMS)
+    found = metrics.novelty_at_k(ranked, counts, users, k)
+    for user, row in enumerate(ranked):
+        listed = [item for item in row[:k] if item != metrics.NO_ITEM]
+        bits = [-math.log2((counts[item] + 1) / (users + 1)) for item in listed]
+        assert found[user] == pytest.approx(sum(bits) / len(bits) if bits else 0)
+        assert 0 <= found[user] <= math.log2(users + 1)
+
+
+@given(rankings())
+def test_diversity_is_one_minus_the_mean_cosine_of_pairs(case: tuple[np.ndarray, csr_matrix, int]) -> None:
+    ranked, _, k = case
+    vectors = np.random.default_rng(3).normal(size=(ITEMS, 4))
+    vectors[2] = 0  # like no other
+    found = metrics.diversity_at_k(ranked, vectors, k)
+    for user, row in enumerate(ranked):
+        listed = [item for item in row[:k] if item != metrics.NO_ITEM]
+        pairs = list(itertools.combinations(listed, 2))
+        cosines = [
+            0.0
+            if 2 in pair
+            else vectors[pair[0]]
+            @ vectors[pair[1]]
+            / np.prod([np.linalg.norm(vectors[item]) for item in pair])
+            for pair in pairs
+        ]
+        assert found[user] == pytest.approx(1 - np.mean(cosines) if pairs else 0)
+
+
+def test_a_list_of_equal_vectors_has_no_diversity() -> None:
+    ranked = np.array([[0, 1, 2]])
+    assert metrics.diversity_at_k(ranked, np.ones((3, 2)), 3).tolist() == pytest.approx([0])
+    assert metrics.diversity_at_k(ranked, np.eye(3), 3).tolist() == pytest.approx([1])
+
+
+@given(rankings())
+def test_gini_is_the_mean_difference_of_exposures(case: tuple[np.ndarray, csr_matrix, int]) -> None:
+    ranked, _, k = case
+    shown = [sum(item in row[:k] for row in ranked) for item in range(ITEMS)]
+    differences = sum(abs(one - other) for one in shown for other in shown)
+    expected = differences / (2 * ITEMS * sum(shown)) if sum(shown) else 0
+    assert metrics.gini_at_k(ranked, ITEMS, k) == pytest.approx(expected)
+
+
+def test_gini_at_its_ends() -> None:
+    assert metrics.gini_at_k(np.array([[0], [1], [2], [3]]), 4, 1) == pytest.approx(0)
+    assert metrics.gini_at_k(np.array([[3], [3], [3]]), 4, 1) == pytest.approx(0.75)
+
+
+def test_intervals_of_all_lists_together_hold_the_value_and_narrow_with_users() -> None:
+    generator = np.random.default_rng(1)
+    chance = 1 / np.arange(1, 201)
+    ranked = np.array(
+        [generator.choice(200, 10, replace=False, p=chance / chance.sum()) for _ in range(2000)]
+    )
+    for name in metrics.OVERALL:
+        value, low, high = metrics.overall_interval(name, ranked, 200, 10, seed=1)
+        assert low < value < high or (name == "coverage" and value == 1)
+        _, low_few, high_few = metrics.overall_interval(name, ranked[:50], 200, 10, seed=1)
+        assert high_few - low_few > high - low
+        assert (value, low, high) == metrics.overall_interval(name, ranked, 200, 10, seed=1)
+    assert metrics.overall_interval("coverage", ranked, 200, 10, seed=1)[0] == metrics.coverage_at_k(
+        ranked, 200, 10
+    )
