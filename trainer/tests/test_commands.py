@@ -26,6 +26,9 @@ def answer(result: Result) -> Any:
     return json.loads(result.stdout)
 
 
+RUN_URL = "http://127.0.0.1:8080/dags/elt_pipeline/runs/run-1"
+
+
 @dataclass
 class Story:
     trained: dict[str, Any]
@@ -44,7 +47,8 @@ class Story:
 def story(trainer: Trainer, services: Any) -> Story:
     """Version 1 serves, 2 is worse and refused, 3 takes over and is rolled back."""
     small = ("--factors=8", "--iterations=8", "--json")
-    trained = answer(trainer("train", *small, "--airflow-run-id=run-1", "--dbt-manifest-sha256=ab12"))
+    origin = ("--airflow-run-id=run-1", f"--airflow-run-url={RUN_URL}", "--dbt-manifest-sha256=ab12")
+    trained = answer(trainer("train", *small, *origin))
     first = answer(trainer("publish", "--json"))
     rows = services.sql("SELECT * FROM analytics.recommendations ORDER BY user_id, rank")
     again = answer(trainer("publish", "1", "--json"))
@@ -83,8 +87,9 @@ def test_the_run_records_where_the_model_came_from(story: Story) -> None:
     assert len(version.tags["dataset_sha256"]) == 64
     assert version.tags["dataset_sha256"].startswith(data.dataset.digest)
     assert version.tags["airflow_run_id"] == "run-1"
-    description = mlflow.MlflowClient().get_model_version("dataflix-als", "1").description
-    assert "3,000 interactions of 150 users with 91 films" in str(description)
+    description = str(mlflow.MlflowClient().get_model_version("dataflix-als", "1").description)
+    assert "3,000 interactions of 150 users with 91 films" in description
+    assert f"[`run-1`]({RUN_URL})" in description
 
 
 def test_the_logged_model_serves_by_itself(story: Story) -> None:
@@ -291,3 +296,11 @@ def test_a_version_that_was_rolled_back_is_told_as_such(story: Story, services: 
         assert copy_registry(warehouse, registry) >= 3
     decisions = services.sql("SELECT decision FROM analytics.registry_versions WHERE model_version = 3")
     assert decisions == [("rolled back",)]
+
+
+def test_what_a_person_writes_about_the_model_stays(story: Story, trainer: Trainer) -> None:
+    client = mlflow.MlflowClient()
+    assert "ALS" in str(client.get_registered_model("dataflix-als").description)
+    client.update_registered_model("dataflix-als", "Our own words")
+    answer(trainer("train", "--factors=2", "--iterations=1", "--json"))
+    assert client.get_registered_model("dataflix-als").description == "Our own words"

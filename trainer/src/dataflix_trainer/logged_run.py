@@ -21,6 +21,13 @@ from dataflix_trainer.registry import EVALUATED_ARTIFACT, MODEL_ARTIFACT, Regist
 # MLflow keeps at most this many characters of a data set's digest.
 MAX_DIGEST_LENGTH = 36
 
+# What MLflow's page of the model begins with.
+MODEL_DESCRIPTION = (
+    "Recommends films to people from what they rated and watched: the item factors of implicit ALS, into "
+    "which each person's events are folded when they ask. The version with the alias `champion` serves. "
+    "Promotion is a rule in code; the tags of a version say what it decided, and why."
+)
+
 
 @dataclass(frozen=True, slots=True)
 class TrainedModel:
@@ -60,7 +67,11 @@ def log_and_register(registry: Registry, trained: TrainedModel, description: str
             measured = {metric_key(name): value for name, value in info.metrics.items()}
             mlflow.log_metrics(measured, model_id=logged.model_id)
         version = mlflow.register_model(logged.model_uri, model_name, tags=dict(trained.tags))
-        mlflow.MlflowClient().update_model_version(model_name, version.version, description)
+        client = mlflow.MlflowClient()
+        client.update_model_version(model_name, version.version, description)
+        # Somebody's own words are left alone.
+        if not client.get_registered_model(model_name).description:
+            client.update_registered_model(model_name, MODEL_DESCRIPTION)
     return registry.version(str(version.version))
 
 

@@ -72,7 +72,7 @@ def train(
     registry.check_storage()
     data = TrainingData.read(warehouse)
     trained = fit_and_evaluate(data, parameters, origin, threads=threads)
-    version = log_and_register(registry, trained, _description(trained.model.info))
+    version = log_and_register(registry, trained, _description(trained.model.info, origin))
     log.info("event=registered version=%s run_id=%s", version.number, version.run_id)
     return {
         "mlflow_run_id": version.run_id,
@@ -159,10 +159,15 @@ def in_short(measured: Mapping[str, float]) -> str:
     return " ".join(f"{name}={measured[name]:.4f}" for name in shown if name in measured)
 
 
-def _description(info: ModelInfo) -> str:
+def _description(info: ModelInfo, origin: Origin) -> str:
+    """Return what MLflow's page says of a version, in Markdown: a tag is no link there."""
+    run = origin.airflow_run_id or "the run"
+    trained_by = (
+        f"\n\nTrained by Airflow: [`{run}`]({origin.airflow_run_url})." if origin.airflow_run_url else ""
+    )
     measured = in_short(info.metrics) or "not evaluated: too few events per user"
     return (
         f"Implicit ALS, {info.factors} factors, on {info.n_interactions:,} interactions of {info.n_users:,} "
         f"users with {info.n_items:,} films. Each user's latest fifth held out: {measured}. "
-        "This version was then fitted on everything with the same parameters."
+        f"This version was then fitted on everything with the same parameters.{trained_by}"
     )
