@@ -31,12 +31,17 @@ def recommend_many(
     block = max(1, SCORES_AT_A_TIME // model.size)
     for start in range(0, users, block):
         rows = user_items[start : start + block]
-        factors = _factors(model, rows)
-        scores = factors @ model.item_factors.T
-        scores[~factors.any(axis=1)] = model.popularity
         places = slice(start, start + rows.shape[0])
-        ranked[places], best_scores[places] = rank_rows(scores, rows, n)
+        ranked[places], best_scores[places] = rank_rows(score_rows(model, rows), rows, n)
     return ranked, best_scores
+
+
+def score_rows(model: Model, rows: csr_matrix) -> NDArray[np.float32]:
+    """Return float32[U, I]: every item's score for each row of ``rows`` [U, I] of weights, seen ones too."""
+    factors = _factors(model, rows)
+    scores: NDArray[np.float32] = factors @ model.item_factors.T
+    scores[~factors.any(axis=1)] = model.popularity
+    return scores
 
 
 def rank_rows(
