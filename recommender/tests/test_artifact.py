@@ -27,6 +27,7 @@ FILES = (
     "mean_ratings.npy",
     "bayesian_means.npy",
     "trending_scores.npy",
+    "durations.npy",
 )
 
 

@@ -31,7 +31,8 @@ CREATE TABLE analytics.user_item_matrix
 CREATE TABLE analytics.confidence_weights (rating Float32, liked String, weight Float32)
     ENGINE = MergeTree ORDER BY (rating, liked);
 CREATE TABLE analytics.dim_movies
-    (movie_id Int64, title String, genres Array(String), release_year Nullable(Int16))
+    (movie_id Int64, title String, genres Array(String), release_year Nullable(Int16),
+     duration_minutes Nullable(Int16))
     ENGINE = MergeTree ORDER BY movie_id;
 CREATE TABLE analytics.ratings_aggregated
     (movie_id Int64, ratings_count UInt64, mean_rating Nullable(Float64), bayesian_mean Float64)
@@ -206,14 +207,14 @@ def fill(server: ClickHouseServer) -> None:
     client.insert_arrow("analytics.user_item_matrix", invented_events())
     client.insert("analytics.confidence_weights", weight_rows(), column_names=["rating", "liked", "weight"])
     films = [
-        (100 + i, f"Film {i}", [GENRES[i % len(GENRES)]], 1990 + i % 30 if i % 7 else None)
+        (100 + i, f"Film {i}", [GENRES[i % len(GENRES)]], 1990 + i % 30 if i % 7 else None, 80 + i)
         for i in range(FILMS)
     ]
     # One film that nobody has seen and one user without events.
     client.insert(
         "analytics.dim_movies",
-        [*films, (1000, "Unseen", [], None)],
-        column_names=["movie_id", "title", "genres", "release_year"],
+        [*films, (1000, "Unseen", [], None, None)],
+        column_names=["movie_id", "title", "genres", "release_year", "duration_minutes"],
     )
     client.command(
         "INSERT INTO analytics.ratings_aggregated "

@@ -12,9 +12,11 @@ from dataflix_recommender.errors import (
     UnknownMovieError,
 )
 from dataflix_recommender.explanation import Because, Reason
+from dataflix_recommender.filters import Filter
 from dataflix_recommender.history import EMPTY_HISTORY, History
 from dataflix_recommender.info import ModelInfo
 from dataflix_recommender.model import Model, Recommendation
+from dataflix_recommender.rerank import Knobs, RuleKind, Rules, chooser
 from dataflix_recommender.weights import ConfidenceWeights
 
 __all__ = [
@@ -22,17 +24,22 @@ __all__ = [
     "ArtifactError",
     "Because",
     "ConfidenceWeights",
+    "Filter",
     "History",
     "InvalidHistoryError",
     "InvalidModelError",
     "Item",
     "ItemCatalogue",
+    "Knobs",
     "Model",
     "ModelInfo",
     "Reason",
     "Recommendation",
     "RecommenderError",
+    "RuleKind",
+    "Rules",
     "UnknownMovieError",
+    "chooser",
     "metrics",
     "rank_rows",
     "recommend_many",

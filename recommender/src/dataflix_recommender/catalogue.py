@@ -11,6 +11,17 @@ from dataflix_recommender.errors import InvalidModelError
 from dataflix_recommender.packed import PackedStrings, offsets_of
 
 NO_YEAR = 0  # stored in place of a missing release year: no film was made in year 0
+NO_DURATION = 0  # stored in place of a missing running time: no film takes no time
+
+# The columns with one number per film.
+NUMBERS = (
+    "release_years",
+    "ratings_counts",
+    "mean_ratings",
+    "bayesian_means",
+    "trending_scores",
+    "durations",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +36,7 @@ class Item:
     mean_rating: float | None = None
     bayesian_mean: float = 0.0
     trending_score: float = 0.0
+    duration_minutes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +44,8 @@ class ItemCatalogue:
     """Columns over the items of a model, all of one length I and in the order of its item ids.
 
     ``genre_codes`` holds, for item ``i``, positions in ``genre_names`` at
-    ``genre_offsets[i]:genre_offsets[i + 1]``. ``release_years`` is 0 and ``mean_ratings`` 0 where unknown.
+    ``genre_offsets[i]:genre_offsets[i + 1]``. ``release_years``, ``durations`` (minutes) and
+    ``mean_ratings`` are 0 where unknown.
     Raises InvalidModelError when the columns do not fit together.
     """
 
@@ -45,10 +58,11 @@ class ItemCatalogue:
     mean_ratings: NDArray[np.float32]
     bayesian_means: NDArray[np.float32]
     trending_scores: NDArray[np.float32]
+    durations: NDArray[np.int16]
 
     def __post_init__(self) -> None:
         size = len(self.titles)
-        for name in ("release_years", "ratings_counts", "mean_ratings", "bayesian_means", "trending_scores"):
+        for name in NUMBERS:
             if getattr(self, name).shape != (size,):
                 raise InvalidModelError(f"catalogue column {name} must have {size} values, one per title")
         for name, data, offsets in (
@@ -81,6 +95,7 @@ class ItemCatalogue:
             mean_ratings=np.array([row.mean_rating or 0.0 for row in rows], dtype=np.float32),
             bayesian_means=np.array([row.bayesian_mean for row in rows], dtype=np.float32),
             trending_scores=np.array([row.trending_score for row in rows], dtype=np.float32),
+            durations=np.array([row.duration_minutes or NO_DURATION for row in rows], dtype=np.int16),
         )
 
     def __len__(self) -> int:

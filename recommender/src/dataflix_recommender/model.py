@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dataflix_recommender.artifact import MANIFEST, read_array, read_manifest, write_artifact
-from dataflix_recommender.catalogue import ItemCatalogue
+from dataflix_recommender.catalogue import NUMBERS, ItemCatalogue
 from dataflix_recommender.errors import ArtifactError, InvalidModelError, UnknownMovieError
 from dataflix_recommender.explanation import MAX_BECAUSE, Because, Reason, history_reason, popularity_reason
 from dataflix_recommender.foldin import FoldedUser, fold_in
@@ -18,17 +18,10 @@ from dataflix_recommender.info import ModelInfo
 from dataflix_recommender.packed import PackedStrings
 from dataflix_recommender.popularity import Popularity
 from dataflix_recommender.ranking import top_k
+from dataflix_recommender.rerank import Choose, Traits
 from dataflix_recommender.weights import ConfidenceWeights
 
-CATALOGUE_COLUMNS = (
-    "genre_codes",
-    "genre_offsets",
-    "release_years",
-    "ratings_counts",
-    "mean_ratings",
-    "bayesian_means",
-    "trending_scores",
-)
+CATALOGUE_COLUMNS = ("genre_codes", "genre_offsets", *NUMBERS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +89,13 @@ class Model:
 
     @property
     def popularity(self) -> NDArray[np.float32]:
-        """Scores float32[I] in 0..1 that rank for somebody whose taste is not known."""
-        return self._popularity.blend
+        """Scores float32[I] in 0..1 that rank for somebody whose taste is not known, mixed by genre."""
+        return self._popularity.mixed
+
+    @property
+    def traits(self) -> Traits:
+        """What reranking looks at."""
+        return Traits(self.catalogue, self.item_factors, self._norms, self._popularity.blend)
 
     def save(self, path: Path) -> None:
         """Write the artifact directory ``path`` at once; raises ArtifactError when it exists already."""
@@ -159,20 +157,22 @@ class Model:
         exclude: Iterable[int] = (),
         eligible: NDArray[np.bool_] | None = None,
         explain: bool = True,
+        choose: Choose = top_k,
     ) -> list[Recommendation]:
         """Return the best ``min(n, allowed)`` films, never one of the history nor of ``exclude``.
 
-        ``eligible`` bool[I], aligned with ``item_ids``, restricts the films further. A history without a
-        positive event of a known film gives the popular and trending ones. Raises ValueError for n < 1 or an
+        ``eligible`` bool[I], aligned with ``item_ids``, restricts the films further. ``choose`` says what is
+        best: by itself the highest score. A history without a positive event of a known film gives the
+        popular and trending ones. Raises ValueError for n < 1 or an
         ``eligible`` of another shape.
         """
         positions = self.positions(history.movie_ids)
         allowed = self._allowed(positions, exclude, eligible)
         folded = self._fold(history, positions)
         if not folded.factor.any():
-            return self._popular_recommendations(n, allowed, explain=explain)
+            return self._popular_recommendations(n, allowed, choose, explain=explain)
         scores = self.score(folded.factor)
-        best = top_k(scores, n, allowed)
+        best = choose(scores, n, allowed)
         reasons: list[Reason] | list[None]
         reasons = self._reasons(history, positions, folded, best) if explain else [None] * len(best)
         return self._list(best, scores, reasons)
@@ -261,9 +261,9 @@ class Model:
         return Because(movie_id, title, None if np.isnan(rating) else rating, contribution)
 
     def _popular_recommendations(
-        self, n: int, allowed: NDArray[np.bool_], *, explain: bool
+        self, n: int, allowed: NDArray[np.bool_], choose: Choose, *, explain: bool
     ) -> list[Recommendation]:
-        best = top_k(self.popularity, n, allowed)
+        best = choose(self.popularity, n, allowed)
         reasons = [
             popularity_reason(
                 trending=bool(self._popularity.is_trending[i]),

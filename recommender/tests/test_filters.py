@@ -1,0 +1,72 @@
+"""Filters pass the films that are as asked, and none of which that is not known."""
+
+import numpy as np
+import pytest
+
+from dataflix_recommender import EMPTY_HISTORY, Filter, Item, Model
+
+from .conftest import build_model
+
+FILMS = [
+    Item(1, "Alien", ("Horror", "Sci-Fi"), 1979, 10, 4.2, duration_minutes=117),
+    Item(2, "Airplane!", ("Comedy",), 1980, 5, 3.9, duration_minutes=88),
+    Item(3, "Aliens", ("Action", "Horror", "Sci-Fi"), 1986, 8, 4.1, duration_minutes=137),
+    Item(4, "Lost", ("Drama",), None, 3, 3.0),
+    Item(5, "Never Rated", ("Comedy",), 2020),
+    Item(6, "Bare"),
+]
+
+
+@pytest.fixture(scope="module")
+def films() -> Model:
+    return build_model(np.eye(len(FILMS)), items=FILMS)
+
+
+@pytest.mark.parametrize(
+    ("asked", "passing"),
+    [
+        (Filter(), {1, 2, 3, 4, 5, 6}),
+        (Filter(genres=("horror",)), {1, 3}),
+        (Filter(genres=("Horror", "COMEDY")), {1, 2, 3, 5}),
+        (Filter(genres=("Horror", "Action"), all_genres=True), {3}),
+        (Filter(genres=("Horror", "horror"), all_genres=True), {1, 3}),
+        (Filter(genres=("Western",)), set()),
+        (Filter(genres=("Horror", "Western"), all_genres=True), set()),
+        (Filter(year_from=1980), {2, 3, 5}),
+        (Filter(year_to=1980), {1, 2}),
+        (Filter(year_from=1980, year_to=1980), {2}),
+        (Filter(minutes_from=117), {1, 3}),
+        (Filter(minutes_to=117), {1, 2}),
+        (Filter(min_rating=4.0), {1, 3}),
+        (Filter(min_rating=0.5), {1, 2, 3, 4}),
+        (Filter(genres=("Horror",), year_from=1980, minutes_to=200, min_rating=4.0), {3}),
+    ],
+)
+def test_films_pass_that_are_as_asked(films: Model, asked: Filter, passing: set[int]) -> None:
+    listed = films.recommend(EMPTY_HISTORY, 10, eligible=asked.mask(films.catalogue))
+    assert {item.movie_id for item in listed} == passing
+
+
+def test_running_times_travel_with_the_artifact(
+    films: Model, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    path = tmp_path_factory.mktemp("artifact") / "model"
+    films.save(path)
+    loaded = Model.load(path)
+    assert loaded.catalogue.durations.tolist() == [117, 88, 137, 0, 0, 0]
+
+
+def test_somebody_unknown_gets_several_genres() -> None:
+    """Twelve films of one genre are a little better liked than the rest; they do not fill the list."""
+    genres = ["Drama"] * 12 + ["Comedy", "Horror", "War"] * 4
+    items = [
+        Item(i + 1, f"Film {i}", (genre,), None, 50, 4.0, bayesian_mean=4.0 - i / 100)
+        for i, genre in enumerate(genres)
+    ]
+    model = build_model(np.eye(24), items=items)
+    listed = model.recommend(EMPTY_HISTORY, 10)
+    shown = [model.catalogue.genres(int(model.positions([item.movie_id])[0]))[0] for item in listed]
+    assert listed[0].movie_id == 1
+    assert len(set(shown)) == 4
+    assert shown.count("Drama") <= 5
+    assert [item.score for item in listed] == sorted((item.score for item in listed), reverse=True)
