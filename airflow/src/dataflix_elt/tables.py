@@ -89,6 +89,20 @@ TABLES: tuple[Table, ...] = (
         ),
         key=("user_id", "movie_id"),
     ),
+    Table(
+        "feedback",
+        (
+            Column("recommendation_id", TEXT),
+            Column("movie_id", INT64),
+            Column("event", TEXT),
+            Column("user_id", INT64, nullable=True),
+            Column("position", INT16),
+            Column("model_version", TEXT),
+            Column("listed_at", TIMESTAMP),
+            Column("received_at", TIMESTAMP),
+        ),
+        key=("recommendation_id", "movie_id", "event"),
+    ),
 )
 
 TABLE_NAMES: tuple[str, ...] = tuple(table.name for table in TABLES)
