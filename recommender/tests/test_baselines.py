@@ -38,6 +38,7 @@ def test_blocks_leave_no_trace(monkeypatch: pytest.MonkeyPatch, block: int) -> N
     generator = np.random.default_rng(4)
     matrix = csr_matrix((generator.random((60, 20)) < 0.3).astype(np.float32))
     weights = Ease.fit(matrix, regularization=3).weights
+    assert matrix.shape[0] > matrix.shape[1]  # otherwise EASE has no blocks
     knn = ItemKNN.fit(matrix, neighbours=5, shrinkage=2).weights.toarray()
     for module in (counting, ease, item_knn):
         monkeypatch.setattr(module, "BLOCK", block)
@@ -52,6 +53,14 @@ def test_single_precision_ranks_as_double_does(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(ease, "MAX_ITEMS_DOUBLE", 0)
     single = Ease.fit(matrix, regularization=10)
     np.testing.assert_allclose(single.weights, double.weights, atol=1e-4)
+
+
+def test_few_users_and_many_come_to_the_same_weights() -> None:
+    # Fewer users than items are solved the other way round; a user without events changes nothing but that.
+    rows = (np.random.default_rng(6).random((20, 30)) < 0.3).astype(np.float32)
+    many = np.vstack([rows, np.zeros((20, 30), dtype=np.float32)])
+    few, tall = (Ease.fit(csr_matrix(matrix), regularization=4).weights for matrix in (rows, many))
+    np.testing.assert_allclose(few, tall, atol=1e-5)
 
 
 def test_the_least_popular_items_are_left_out_and_come_last() -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import lapack
+from scipy.linalg import cho_factor, cho_solve, lapack
 from scipy.sparse import csr_matrix
 from threadpoolctl import threadpool_limits
 
@@ -64,15 +64,29 @@ class Ease:
 
 
 def _weights(events: csr_matrix, regularization: float) -> NDArray[np.float32]:
-    items = events.shape[1]
+    users, items = events.shape
     dtype = np.float64 if items <= MAX_ITEMS_DOUBLE else np.float32
-    gram = gram_of(events, dtype)
-    gram.flat[:: items + 1] += regularization
-    inverse = _inverse(gram)
+    if users < items:
+        inverse = _inverse_by_users(events.toarray().astype(dtype), regularization)
+    else:
+        gram = gram_of(events, dtype)
+        gram.flat[:: items + 1] += regularization
+        inverse = _inverse(gram)
     diagonal = inverse.diagonal().copy()
     inverse /= -diagonal
     inverse.flat[:: items + 1] = 0
     return inverse.astype(np.float32, copy=False)
+
+
+def _inverse_by_users(x: NDArray[np.floating], regularization: float) -> NDArray[np.floating]:
+    """Return (X'X + regularization I)^-1 by Woodbury's identity: the cube is of the users, who are fewer."""
+    system = x @ x.T
+    system.flat[:: len(system) + 1] += regularization
+    solved = cho_solve(cho_factor(system, lower=True, overwrite_a=True), x)
+    inverse: NDArray[np.floating] = x.T @ solved
+    inverse /= -regularization
+    inverse.flat[:: len(inverse) + 1] += 1 / regularization
+    return inverse
 
 
 def _inverse(gram: NDArray[np.floating]) -> NDArray[np.floating]:
