@@ -32,13 +32,14 @@ DEFAULT_SEED = 20250101
 
 @dataclass(frozen=True, slots=True)
 class Hyperparameters:
-    """What a fit is told; ``regularization`` None means scaled to the data (see REGULARIZATION_SCALE)."""
+    """What a fit is told; ``regularization`` None means ``regularization_scale`` times the data's own."""
 
     factors: int = DEFAULT_FACTORS
     alpha: float = DEFAULT_ALPHA
     regularization: float | None = None
     iterations: int = DEFAULT_ITERATIONS
     seed: int = DEFAULT_SEED
+    regularization_scale: float = REGULARIZATION_SCALE
 
     def ridge(self, matrix: csr_matrix) -> float:
         """Return the regularisation for ``matrix`` [U, I]: the given one, or the one scaled to its size."""
@@ -47,7 +48,7 @@ class Hyperparameters:
         users = np.count_nonzero(np.diff(matrix.indptr))
         items = len(np.unique(matrix.indices))
         return (
-            REGULARIZATION_SCALE
+            self.regularization_scale
             * self.alpha
             * (math.sqrt(matrix.nnz / users) + math.sqrt(matrix.nnz / items))
         )

@@ -1,14 +1,16 @@
 """The command ``trainer``. What is slow to import is imported by the command that needs it."""
 
+from pathlib import Path
+
 import click
 
 from dataflix_trainer import openmp
-from dataflix_trainer.output import Answer, answers
+from dataflix_trainer.output import Answer, answers, told
 
 EPILOG = (
     "Settings come from the environment and .env (DATAFLIX_*). Exit codes: 0 done, 1 other errors, 2 wrong "
-    "settings or usage, 3 a service does not answer, 4 the warehouse has nothing usable, 5 no such version, "
-    "6 the export cannot be written."
+    "settings or usage, 3 a service does not answer, 4 the data hold nothing usable, 5 no such version, "
+    "6 the file cannot be written."
 )
 
 
@@ -115,6 +117,42 @@ def export(file_format: str, out: str) -> Answer:
 
     rows = export_from_environment(file_format, out)
     return Answer({"rows": rows, "format": file_format, "out": out}, f"Wrote {rows:,} rows to {out}")
+
+
+@main.command()
+@click.option(
+    "--ratings",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="MovieLens folder or zip, or a CSV or Parquet file of user, item, rating, timestamp.",
+)
+@click.option("--protocol", type=click.Choice(["temporal", "strong", "random"]), required=True)
+@click.option("--k", "cutoffs", default="10,20,100", show_default=True, help="Lengths of lists.")
+@click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=1, show_default=True)
+@click.option("--tune", is_flag=True, help="Tune every model on the validation part first.")
+@click.option(
+    "--budget", type=click.FloatRange(1), default=600, show_default=True, help="Seconds for all tuning."
+)
+@click.option("--threads", type=click.IntRange(1, 256), help="Of ALS.  [default: the cores we may use]")
+@click.option("--json", "out", type=click.Path(path_type=Path), required=True, help="Where the report goes.")
+@told
+def benchmark(
+    *,
+    ratings: Path,
+    protocol: str,
+    cutoffs: str,
+    seed: int,
+    tune: bool,
+    budget: float,
+    threads: int | None,
+    out: Path,
+) -> str:
+    """Measure the product's model and the baselines on a file of ratings; no service is needed."""
+    from dataflix_trainer.benchmark import command  # noqa: PLC0415 - imports Optuna, Arrow and implicit
+
+    return command.run(
+        ratings, out, protocol=protocol, cutoffs=cutoffs, seed=seed, tune=tune, budget=budget, threads=threads
+    )
 
 
 @main.command()

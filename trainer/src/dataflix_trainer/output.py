@@ -44,6 +44,22 @@ def answers(command: Callable[..., Answer]) -> Callable[..., None]:
     return wrapped
 
 
+def told(command: Callable[..., str]) -> Callable[..., None]:
+    """Print a command's text, or its error and exit with the error's code; files it writes by itself."""
+
+    @functools.wraps(command)
+    def wrapped(**options: Any) -> None:
+        _log_to_stderr()
+        try:
+            text = command(**options)
+        except (TrainerError, RecommenderError) as error:
+            click.echo(f"error: {error}", err=True)
+            sys.exit(getattr(error, "exit_code", 1))
+        click.echo(text)
+
+    return wrapped
+
+
 def _log_to_stderr() -> None:
     logging.basicConfig(
         stream=sys.stderr, level=logging.WARNING, format="time=%(asctime)s level=%(levelname)s %(message)s"

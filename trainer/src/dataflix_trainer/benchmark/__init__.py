@@ -1,0 +1,1 @@
+"""Measures models on a file of ratings: protocols, tuning, figures with intervals. It needs no service."""

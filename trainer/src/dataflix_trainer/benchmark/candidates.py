@@ -1,0 +1,148 @@
+"""The models of a benchmark: what each learns from, its defaults, and what of it can be tuned.
+
+Every one learns from the same events of ``Part.train``; the defaults are those of the paper or, for ours, of
+the product.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
+from scipy.sparse import csr_matrix
+
+from dataflix_recommender import Item, ItemCatalogue, Model, ModelInfo
+from dataflix_recommender.baselines import Ease, ItemKNN, Scorer, popular, recent
+from dataflix_recommender.batch import score_rows
+from dataflix_trainer.als import Hyperparameters, fit_item_factors
+from dataflix_trainer.benchmark.protocols import Part
+from dataflix_trainer.benchmark.ratings import default_weights
+
+Params = Mapping[str, Any]
+Space = Mapping[str, BaseDistribution]
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """What a fit is given besides its parameters: equal for all models."""
+
+    seed: int
+    threads: int
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One kind of model; ``space`` is empty when there is nothing to tune."""
+
+    name: str
+    fit: Callable[[Part, Params, Conditions], Scorer]
+    defaults: Params = field(default_factory=dict)
+    space: Space = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A model of the product, scored by the code that serves."""
+
+    model: Model
+
+    def scores(self, known: csr_matrix) -> NDArray[np.float32]:
+        """Return float32[U, I] for the rows of ``known`` [U, I]."""
+        return score_rows(self.model, known)
+
+
+def _popular(part: Part, params: Params, conditions: Conditions) -> Scorer:
+    return popular(part.train)
+
+
+def _recent(part: Part, params: Params, conditions: Conditions) -> Scorer:
+    return recent(part.train, part.times, half_life_days=params["half_life_days"])
+
+
+def _item_knn(part: Part, params: Params, conditions: Conditions) -> Scorer:
+    return ItemKNN.fit(part.train, neighbours=params["neighbours"], shrinkage=params["shrinkage"])
+
+
+def _ease(part: Part, params: Params, conditions: Conditions) -> Scorer:
+    return Ease.fit(part.train, regularization=params["regularization"])
+
+
+def _als(part: Part, params: Params, conditions: Conditions) -> Scorer:
+    return Served(als_model(part.train, params, conditions))
+
+
+def als_model(train: csr_matrix, params: Params, conditions: Conditions) -> Model:
+    """Fit plain ALS on ``train`` [U, I] as the product's model; raises DataError."""
+    parameters = Hyperparameters(**params, seed=conditions.seed)
+    ridge = parameters.ridge(train)
+    factors = fit_item_factors(train, parameters, regularization=ridge, threads=conditions.threads)
+    return bare_model(train, factors, parameters, ridge)
+
+
+def bare_model(
+    train: csr_matrix, factors: NDArray[np.float32], parameters: Hyperparameters, ridge: float
+) -> Model:
+    """Return a model of films that nothing is known of; someone without likes gets the most popular."""
+    users, items = train.shape
+    counts = np.bincount(train.indices, minlength=items)
+    catalogue = ItemCatalogue.from_items(
+        Item(i, "", ratings_count=int(count), bayesian_mean=float(count)) for i, count in enumerate(counts)
+    )
+    info = ModelInfo(
+        trained_at=datetime.now(UTC),
+        factors=parameters.factors,
+        regularization=ridge,
+        alpha=parameters.alpha,
+        iterations=parameters.iterations,
+        seed=parameters.seed,
+        n_users=users,
+        n_items=items,
+        n_interactions=int(train.nnz),
+    )
+    return Model(info, np.arange(items, dtype=np.int64), factors, catalogue, default_weights())
+
+
+_DEFAULT = Hyperparameters()
+ALS_DEFAULTS: Params = {
+    "factors": _DEFAULT.factors,
+    "alpha": _DEFAULT.alpha,
+    "regularization_scale": _DEFAULT.regularization_scale,
+    "iterations": _DEFAULT.iterations,
+}
+ALS_SPACE: Space = {
+    "factors": IntDistribution(16, 256, log=True),
+    "alpha": FloatDistribution(0.25, 32, log=True),
+    # Scaled to the data, so that what is found on a part holds for the whole.
+    "regularization_scale": FloatDistribution(0.1, 3, log=True),
+    "iterations": IntDistribution(5, 30),
+}
+
+CANDIDATES = (
+    Candidate("als", _als, ALS_DEFAULTS, ALS_SPACE),
+    Candidate(
+        "ease",
+        _ease,
+        # What the paper found best for MovieLens-20M, and what most libraries start from.
+        {"regularization": 500.0},
+        {"regularization": FloatDistribution(10, 5000, log=True)},
+    ),
+    Candidate(
+        "itemknn",
+        _item_knn,
+        {"neighbours": 100, "shrinkage": 10.0},
+        {
+            "neighbours": IntDistribution(5, 800, log=True),
+            "shrinkage": FloatDistribution(0.1, 1000, log=True),
+        },
+    ),
+    Candidate("popular", _popular),
+    Candidate(
+        "recent",
+        _recent,
+        {"half_life_days": 90.0},
+        {"half_life_days": FloatDistribution(1, 3650, log=True)},
+    ),
+)

@@ -1,0 +1,194 @@
+"""Reads ratings from a MovieLens folder or zip file, or from one CSV or Parquet file."""
+
+import io
+import re
+import zipfile
+import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from dataflix_trainer.benchmark.ratings import Ratings, numbered
+from dataflix_trainer.errors import DataError
+
+SYNONYMS: dict[str, frozenset[str]] = {
+    "user": frozenset({"user", "userid", "uid", "userindex", "customerid", "reviewerid"}),
+    "item": frozenset({"item", "itemid", "iid", "movie", "movieid", "film", "filmid", "productid", "asin"}),
+    "rating": frozenset({"rating", "ratings", "score", "stars", "overall"}),
+    "timestamp": frozenset({"timestamp", "time", "date", "datetime", "ts", "ratedat", "unixreviewtime"}),
+}
+PARQUET_MAGIC = b"PAR1"
+SNIFF_BYTES = 8192
+# MovieLens lies at most two folders down.
+MAX_DEPTH = 3
+# Files that MovieLens keeps its ratings in; ml-100k has them whole and split in parts.
+USUAL_NAMES = ("ratings.csv", "ratings.dat", "u.data", "ratings.parquet")
+LOOKED_FOR = (
+    "a MovieLens folder or zip file (ratings.csv, ratings.dat or u.data), or a CSV or Parquet file with the "
+    "columns user, item, rating and timestamp"
+)
+MICROSECONDS = 1_000_000
+_DAT = re.compile(rb"\d+::\d+::[\d.]+::\d+\r?")
+_TABS = re.compile(rb"\d+\t\d+\t[\d.]+\t\d+\r?")
+_COLUMNS = list(SYNONYMS)
+
+
+@dataclass(frozen=True)
+class _Source:
+    """A file, or a member of a zip file."""
+
+    name: str
+    path: Path
+    member: str | None = None
+
+    @property
+    def base_name(self) -> str:
+        return self.name.rpartition("/")[2].lower()
+
+    def read(self, size: int = -1) -> bytes:
+        if self.member is None:
+            with self.path.open("rb") as stream:
+                return stream.read(size)
+        with zipfile.ZipFile(self.path) as archive, archive.open(self.member) as stream:
+            return stream.read(size)
+
+
+def read_ratings(path: Path) -> Ratings:
+    """Read all ratings; raises DataError naming the file and what is wrong with it."""
+    try:
+        source, kind = _find(path)
+        table = _table(source, kind)
+        facts = {"source": path.name, "file": source.name, "layout": kind}
+        return _ratings(table, source.name, facts)
+    except (OSError, EOFError, zipfile.BadZipFile, zlib.error, pa.ArrowException) as error:
+        raise DataError(f"{path} can't be read: {error}") from error
+
+
+def _find(path: Path) -> tuple[_Source, str]:
+    """Return the file that holds ratings, and how it is written."""
+    if not path.exists():
+        raise DataError(f"{path} does not exist; wanted: {LOOKED_FOR}")
+    if path.is_dir():
+        found = (file for depth in range(MAX_DEPTH) for file in sorted(path.glob("*/" * depth + "*")))
+        sources = [_Source(file.relative_to(path).as_posix(), file) for file in found if file.is_file()]
+    elif zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            # Macs add a folder of shadows that look like the real files.
+            names = [info.filename for info in archive.infolist() if not info.is_dir()]
+        sources = [_Source(name, path, name) for name in sorted(names) if not name.startswith("__MACOSX/")]
+    else:
+        sources = [_Source(path.name, path)]
+    return _best(path, sources)
+
+
+def _best(path: Path, sources: Iterable[_Source]) -> tuple[_Source, str]:
+    recognised = [(source, kind) for source in sources if (kind := _kind(source.read(SNIFF_BYTES)))]
+    if not recognised:
+        raise DataError(f"{path} holds no ratings that we know how to read; wanted: {LOOKED_FOR}")
+    usual = [pair for pair in recognised if pair[0].base_name in USUAL_NAMES] or recognised
+    if len(usual) > 1:
+        names = ", ".join(source.name for source, _ in usual)
+        raise DataError(f"{path} holds several files of ratings ({names}); name one of them")
+    return usual[0]
+
+
+def _kind(head: bytes) -> str | None:
+    if head.startswith(PARQUET_MAGIC):
+        return "parquet"
+    first = head.removeprefix(b"\xef\xbb\xbf").partition(b"\n")[0]
+    if _DAT.fullmatch(first):
+        return "dat"
+    if _TABS.fullmatch(first):
+        return "udata"
+    names = first.decode("utf-8", "replace").strip().split(_delimiter(first))
+    return "csv" if _places(names) is not None else None
+
+
+def _delimiter(header: bytes) -> str:
+    return max(",;\t", key=lambda mark: header.count(mark.encode()))
+
+
+def _places(names: list[str]) -> list[int] | None:
+    """Return where user, item, rating and timestamp stand; None when one is missing or there twice."""
+    # RecBole's atomic files write the type behind a colon.
+    plain = [re.sub(r"[^a-z]", "", name.lower().partition(":")[0]) for name in names]
+    places = [[at for at, name in enumerate(plain) if name in SYNONYMS[wanted]] for wanted in _COLUMNS]
+    return [place[0] for place in places] if all(len(place) == 1 for place in places) else None
+
+
+def _table(source: _Source, kind: str) -> pa.Table:
+    """Return a table whose columns are user, item, rating and timestamp."""
+    content = source.read()
+    if kind == "parquet":
+        names = pq.read_schema(io.BytesIO(content)).names
+        places = _places(names)
+        if places is None:
+            raise DataError(
+                f"{source.name} must have one column each for {', '.join(_COLUMNS)}; "
+                f"it has: {', '.join(names)}"
+            )
+        wanted = [names[place] for place in places]
+        return pq.read_table(io.BytesIO(content), columns=wanted).select(wanted).rename_columns(_COLUMNS)
+    if kind == "csv":
+        delimiter = _delimiter(content.partition(b"\n")[0])
+        table = pyarrow.csv.read_csv(
+            io.BytesIO(content), parse_options=pyarrow.csv.ParseOptions(delimiter=delimiter)
+        )
+        places = _places(table.column_names)
+        if places is None:
+            raise DataError(f"{source.name} must have one column each for {', '.join(_COLUMNS)}")
+        return table.select(places).rename_columns(_COLUMNS)
+    if kind == "dat":
+        content = content.replace(b"::", b"\t")
+    return pyarrow.csv.read_csv(
+        io.BytesIO(content),
+        read_options=pyarrow.csv.ReadOptions(column_names=_COLUMNS),
+        parse_options=pyarrow.csv.ParseOptions(delimiter="\t"),
+    )
+
+
+def _ratings(table: pa.Table, name: str, facts: dict[str, Any]) -> Ratings:
+    missing = [column for column in _COLUMNS if table[column].null_count]
+    if missing:
+        raise DataError(f"{name}: {table[missing[0]].null_count} rows have no {missing[0]}")
+    return Ratings.from_columns(
+        _numbers(table["user"]),
+        _numbers(table["item"]),
+        _floats(table["rating"], name),
+        _microseconds(table["timestamp"], name),
+        facts,
+    )
+
+
+def _numbers(column: pa.ChunkedArray) -> NDArray[np.int64]:
+    """Return ids as they are, or numbers for ids that are texts."""
+    if pa.types.is_integer(column.type):
+        return np.asarray(column.to_numpy(), dtype=np.int64)
+    return numbered(column.cast(pa.string()).to_numpy()).astype(np.int64)
+
+
+def _floats(column: pa.ChunkedArray, name: str) -> NDArray[np.float32]:
+    try:
+        return np.asarray(column.cast(pa.float32()).to_numpy(), dtype=np.float32)
+    except pa.ArrowInvalid as error:
+        raise DataError(f"{name}: a rating is not a number ({error})") from error
+
+
+def _microseconds(column: pa.ChunkedArray, name: str) -> NDArray[np.int64]:
+    """Return microseconds since 1970 of seconds, dates or timestamps (without a zone: UTC)."""
+    try:
+        if pa.types.is_temporal(column.type):
+            moments = column.cast(pa.timestamp("us", getattr(column.type, "tz", None)))
+            return np.asarray(pc.cast(moments, pa.int64()).to_numpy(), dtype=np.int64)
+        seconds = np.asarray(column.cast(pa.float64()).to_numpy(), dtype=np.float64)
+    except pa.ArrowInvalid as error:
+        raise DataError(f"{name}: a time is neither seconds since 1970 nor a date ({error})") from error
+    return np.asarray(np.round(seconds * MICROSECONDS), dtype=np.int64)

@@ -1,0 +1,87 @@
+"""The search for parameters: a budget kept, never worse than the start, and taken up where it stopped."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+from optuna.distributions import FloatDistribution
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+
+from dataflix_trainer import searching
+from dataflix_trainer.errors import DataError
+from dataflix_trainer.searching import search
+
+SPACE = {"x": FloatDistribution(-10, 10), "y": FloatDistribution(-10, 10)}
+
+
+def hill(params: Mapping[str, Any]) -> float:
+    return -float((params["x"] - 3) ** 2 + (params["y"] + 1) ** 2)
+
+
+def test_it_climbs_and_one_seed_gives_one_answer() -> None:
+    found, again = (
+        search(hill, SPACE, {"x": -8, "y": 8}, seconds=1e9, max_trials=60, seed=1) for _ in range(2)
+    )
+    assert found.params == again.params
+    assert found.trials == 60
+    assert found.value > -2 > hill({"x": -8, "y": 8})
+
+
+def test_it_is_never_worse_than_its_start() -> None:
+    start = {"x": 3.0, "y": -1.0}
+    found = search(hill, SPACE, start, seconds=1e9, max_trials=20, seed=1)
+    assert found.params == start
+
+
+def test_no_trial_begins_after_the_budget(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter(range(0, 1000, 3))
+    monkeypatch.setattr(searching.time, "monotonic", lambda: next(clock))
+    found = search(hill, SPACE, {"x": 0, "y": 0}, seconds=10, max_trials=50, seed=1)
+    # Each trial takes three seconds by this clock: the fourth passes the tenth second.
+    assert found.trials == 4
+
+
+def test_the_start_is_tried_whatever_the_budget() -> None:
+    assert search(hill, SPACE, {"x": 0, "y": 0}, seconds=0, max_trials=50, seed=1).trials == 1
+
+
+def test_a_search_is_taken_up_where_it_stopped(tmp_path: Path) -> None:
+    told: list[int] = []
+
+    def once(trials: int) -> searching.Found:
+        return search(
+            hill,
+            SPACE,
+            {"x": -8, "y": 8},
+            seconds=1e9,
+            max_trials=trials,
+            seed=1,
+            name="a",
+            storage=JournalStorage(JournalFileBackend(str(tmp_path / "journal"))),
+            tell=lambda number, params, value: told.append(number),
+        )
+
+    first = once(5)
+    second = once(12)
+    assert told == list(range(12))
+    assert second.value >= first.value
+    study = optuna.load_study(
+        study_name="a", storage=JournalStorage(JournalFileBackend(str(tmp_path / "journal")))
+    )
+    # What was drawn before is not drawn again.
+    assert len({trial.params["x"] for trial in study.trials}) == 12
+
+
+def test_what_cannot_be_fitted_is_passed_over_and_told_when_nothing_can() -> None:
+    def half(params: Mapping[str, Any]) -> float:
+        if params["x"] < 0:
+            raise DataError("no factors")
+        return hill(params)
+
+    found = search(half, SPACE, {"x": -8, "y": 8}, seconds=1e9, max_trials=20, seed=1)
+    assert found.params["x"] >= 0
+    with pytest.raises(DataError, match="no factors"):
+        search(half, SPACE, {"x": -8, "y": 8}, seconds=0, max_trials=1, seed=1)
