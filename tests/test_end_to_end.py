@@ -1,50 +1,16 @@
 """From nothing to recommendations, as the README tells it, and through a restart."""
 
 import json
-import os
-import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import clickhouse_connect
 import psycopg2
-import pytest
-import requests
 
 from dataflix_testkit import movielens
 from dataflix_testkit.stack import Stack, fresh_stack
 
 USER = 1
-# Superset's first set-up gives way to everything else: beside a busy pipeline it took four minutes.
-BACKGROUND_TIMEOUT_S = 900
-
-
-@pytest.fixture(scope="module", params=["sample", "movielens"])
-def stack(request: pytest.FixtureRequest) -> Iterator[Stack]:
-    words = ["run.sh"]
-    if request.param == "movielens":
-        folder = os.environ.get("MOVIELENS_DIR")
-        if not folder:
-            pytest.skip("MOVIELENS_DIR names no MovieLens folder")
-        words += ["--data", folder]
-    with fresh_stack() as fresh:
-        began = time.monotonic()
-        result = fresh.command(*words)
-        print(f"run.sh: {time.monotonic() - began:.0f} s\n{result.stderr}{result.stdout}")
-        assert result.returncode == 0, result.stderr
-        assert f"Top recommendations for user {USER}" in result.stdout
-        fresh.read_settings()
-        yield fresh
-
-
-def airflow(stack: Stack, path: str) -> Any:
-    login = {"username": "admin", "password": stack.settings["DATAFLIX_AIRFLOW_ADMIN_PASSWORD"]}
-    token = requests.post(stack.url("AIRFLOW") + "/auth/token", json=login, timeout=30).json()["access_token"]
-    headers = {"Authorization": f"Bearer {token}"}
-    answer = requests.get(f"{stack.url('AIRFLOW')}/api/v2/{path}", headers=headers, timeout=30)
-    assert answer.ok, answer.text
-    return answer.json()
 
 
 def first_row(stack: Stack, user: str, variable: str, query: str) -> tuple[Any, ...]:
@@ -66,10 +32,10 @@ def test_every_service_is_healthy(stack: Stack) -> None:
 
 
 def test_the_run_is_green_with_a_task_for_each_dbt_model(stack: Stack) -> None:
-    runs = airflow(stack, "dags/elt_pipeline/dagRuns?limit=10")["dag_runs"]
+    runs = stack.airflow("dags/elt_pipeline/dagRuns?limit=10")["dag_runs"]
     assert [run["state"] for run in runs] == ["success"]
     path = f"dags/elt_pipeline/dagRuns/{runs[0]['dag_run_id']}/taskInstances?limit=200"
-    tasks = airflow(stack, path)["task_instances"]
+    tasks = stack.airflow(path)["task_instances"]
     assert {task["state"] for task in tasks} == {"success"}
     names = " ".join(task["task_id"] for task in tasks)
     models = Path(__file__).resolve().parents[1].joinpath("dbt", "models").rglob("*.sql")
@@ -127,10 +93,7 @@ def test_the_batch_list_has_unseen_films_for_everybody(stack: Stack) -> None:
 
 
 def test_every_service_does_what_it_is_there_for(stack: Stack) -> None:
-    deadline = time.monotonic() + BACKGROUND_TIMEOUT_S
-    while '"healthy": false' in stack.command("run.sh", "status", "--json").stdout:
-        assert time.monotonic() < deadline, stack.command("run.sh", "status").stdout
-        time.sleep(2)
+    stack.wait_for_superset()
     result = stack.script("check_all_works.py", "--json")
     assert result.returncode == 0, result.stdout + result.stderr
 
@@ -150,7 +113,7 @@ def test_a_rating_changes_the_next_answer_and_survives_a_restart(stack: Stack) -
     again = stack.command("run.sh")
     assert again.returncode == 0, again.stderr
     assert stack.cli("recommend", str(USER), "-n", "10")["data"] == after
-    assert len(airflow(stack, "dags/elt_pipeline/dagRuns?limit=10")["dag_runs"]) == 1
+    assert len(stack.airflow("dags/elt_pipeline/dagRuns?limit=10")["dag_runs"]) == 1
 
     assert stack.command("run.sh").returncode == 0
     stack.cli("ratings", "remove", str(USER), str(chosen))

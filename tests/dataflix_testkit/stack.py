@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,15 +17,23 @@ from dataflix_testkit.process import CORE_BIN, ROOT, clean_environ, free_port
 
 _PORTS = ("POSTGRES", "CLICKHOUSE", "S3", "S3_CONSOLE", "MLFLOW", "AIRFLOW", "TRAINER", "BACKEND", "SUPERSET")
 
+# Superset's first set-up gives way to everything else: beside a busy pipeline it took four minutes.
+BACKGROUND_TIMEOUT_S = 900
+
 
 @dataclass
 class Stack:
-    """A state folder of its own and the commands of the README upon it."""
+    """A state folder of its own and the commands of the README upon it.
+
+    Attributes:
+        data: which data it was started with, where that matters.
+    """
 
     home: Path
     env_file: Path
     environ: dict[str, str]
     settings: dict[str, str] = field(default_factory=dict)
+    data: str = ""
 
     def command(self, *words: str, timeout: int = 900) -> subprocess.CompletedProcess[str]:
         """Run a script of the project's root, e.g. `command("run.sh", "status")`."""
@@ -50,6 +59,24 @@ class Stack:
         answer = requests.get(self.url("BACKEND") + path, headers=headers, timeout=30)
         assert answer.ok, answer.text
         return answer.json()
+
+    def airflow(self, path: str) -> Any:
+        """GET from Airflow's API, e.g. `airflow("dags")`."""
+        login = {"username": "admin", "password": self.settings["DATAFLIX_AIRFLOW_ADMIN_PASSWORD"]}
+        token = requests.post(self.url("AIRFLOW") + "/auth/token", json=login, timeout=30).json()[
+            "access_token"
+        ]
+        headers = {"Authorization": f"Bearer {token}"}
+        answer = requests.get(f"{self.url('AIRFLOW')}/api/v2/{path}", headers=headers, timeout=30)
+        assert answer.ok, answer.text
+        return answer.json()
+
+    def wait_for_superset(self) -> None:
+        """Wait until the one service that comes up in the background is there, too."""
+        deadline = time.monotonic() + BACKGROUND_TIMEOUT_S
+        while '"healthy": false' in self.command("run.sh", "status", "--json").stdout:
+            assert time.monotonic() < deadline, self.command("run.sh", "status").stdout
+            time.sleep(2)
 
     def read_settings(self) -> None:
         """Take over what the first run wrote."""

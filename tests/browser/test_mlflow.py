@@ -1,0 +1,62 @@
+"""MLflow's pages of the model that serves."""
+
+import re
+
+import requests
+from playwright.sync_api import Page, expect
+
+from dataflix_testkit.stack import Stack
+
+from .conftest import Picture
+from .signing_in import sign_in_to_airflow
+
+
+def test_the_model_says_what_it_is_and_which_version_serves(stack: Stack, page: Page) -> None:
+    page.goto(f"{stack.url('MLFLOW')}/#/models/{stack.settings['DATAFLIX_MODEL_NAME']}")
+    expect(page.get_by_text("item factors of implicit ALS")).to_be_visible()
+    expect(page.get_by_role("row").filter(has_text="Version 1")).to_contain_text("champion")
+
+
+def test_a_version_has_description_tags_and_signature_and_leads_to_its_run(
+    stack: Stack, page: Page, picture: Picture
+) -> None:
+    open_version(stack, page)
+    run_id = stack.airflow("dags/elt_pipeline/dagRuns?order_by=run_after&limit=1")["dag_runs"][0][
+        "dag_run_id"
+    ]
+    expect(page.get_by_text(re.compile(r"Implicit ALS, \d+ factors, on [\d,]+ interactions"))).to_be_visible()
+    for tag, value in (("airflow_run_id", run_id), ("promotion", "accepted")):
+        expect(page.get_by_role("row").filter(has_text=tag).filter(has_text=value).first).to_be_attached()
+    page.get_by_text("Inputs (2)").click()
+    page.get_by_text("Outputs (2)").click()
+    for name in ("movie_ids", "ratings", "scores"):
+        expect(page.get_by_role("row").filter(has_text=f"{name} (required)").first).to_contain_text("Array(")
+    picture(page, "mlflow-model")
+
+    address = page.get_by_role("link", name=run_id).get_attribute("href")
+    assert address is not None
+    page.goto(address)
+    sign_in_to_airflow(stack, page)
+    expect(page.get_by_role("heading", name=run_id)).to_be_visible()
+
+
+def test_the_run_of_a_version_shows_what_was_measured(stack: Stack, page: Page) -> None:
+    name = stack.settings["DATAFLIX_MODEL_NAME"]
+    rest = stack.url("MLFLOW") + "/api/2.0/mlflow/"
+    version = requests.get(
+        rest + "model-versions/get", params={"name": name, "version": "1"}, timeout=30
+    ).json()["model_version"]
+    run = requests.get(rest + "runs/get", params={"run_id": version["run_id"]}, timeout=30).json()["run"]
+    measured = {metric["key"]: metric["value"] for metric in run["data"]["metrics"]}
+
+    open_version(stack, page)
+    page.get_by_role("link", name=run["info"]["run_name"]).click()
+    for metric in ("ndcg_at_10", "popularity_ndcg_at_10"):
+        row = page.get_by_role("row").filter(has=page.get_by_role("link", name=metric, exact=True))
+        expect(row.first).to_contain_text(f"{measured[metric]:.6f}"[:-1])
+
+
+def open_version(stack: Stack, page: Page) -> None:
+    page.goto(f"{stack.url('MLFLOW')}/#/models/{stack.settings['DATAFLIX_MODEL_NAME']}/versions/1")
+    # A panel that opens by itself and covers a third of the page.
+    page.get_by_role("button", name="Close", exact=True).click()

@@ -1,0 +1,54 @@
+"""Superset's dashboards, as a person sees them."""
+
+from typing import Any
+
+import pytest
+import yaml
+from playwright.sync_api import Page, expect
+
+from dataflix_testkit.process import ROOT
+from dataflix_testkit.stack import Stack
+
+from .conftest import Picture
+from .signing_in import sign_in_to_superset
+
+DASHBOARDS: dict[str, dict[str, Any]] = {
+    dashboard["slug"]: dashboard
+    for dashboard in (
+        yaml.safe_load(file.read_text())
+        for file in sorted((ROOT / "superset" / "assets" / "dashboards").glob("*.yaml"))
+    )
+}
+# Charts outside the window are only drawn when it is scrolled to them.
+WINDOW = {"width": 1600, "height": 2700}
+
+DRAWN = "canvas, table, .superset-legacy-chart-big-number"
+UNDONE = ".loading, [data-test=loading-indicator]"
+
+
+def chart_names(dashboard: dict[str, Any]) -> list[str]:
+    """Return the titles of the charts that lie on a dashboard."""
+    places = [place for place in dashboard["position"].values() if isinstance(place, dict)]
+    return [place["meta"]["sliceName"] for place in places if place["type"] == "CHART"]
+
+
+# The first of them waits for a set-up that gives way to everything else.
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("slug", sorted(DASHBOARDS))
+def test_every_chart_is_drawn_and_no_error_shown(
+    stack: Stack, page: Page, slug: str, picture: Picture
+) -> None:
+    stack.wait_for_superset()
+    sign_in_to_superset(stack, page)
+    page.set_viewport_size(WINDOW)  # type: ignore[arg-type]
+    page.goto(f"{stack.url('SUPERSET')}/superset/dashboard/{slug}/")
+    names = chart_names(DASHBOARDS[slug])
+    holders = page.locator(".dashboard-component-chart-holder")
+    expect(holders).to_have_count(len(names))
+    for name in names:
+        chart = holders.filter(has=page.get_by_text(name, exact=True))
+        expect(chart.locator(DRAWN).first).to_be_visible()
+        expect(chart.locator(UNDONE)).to_have_count(0)
+    picture(page, slug)
+    expect(page.get_by_role("alert")).to_have_count(0)
+    expect(page.get_by_text("No results were returned")).to_have_count(0)
