@@ -38,7 +38,7 @@ def test_it_is_never_worse_than_its_start() -> None:
 
 def test_no_trial_begins_after_the_budget(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter(range(0, 1000, 3))
-    monkeypatch.setattr(searching.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr("dataflix_trainer.searching.time.monotonic", lambda: next(clock))
     found = search(hill, SPACE, {"x": 0, "y": 0}, seconds=10, max_trials=50, seed=1)
     # Each trial takes three seconds by this clock: the fourth passes the tenth second.
     assert found.trials == 4

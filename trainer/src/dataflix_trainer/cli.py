@@ -126,9 +126,16 @@ def export(file_format: str, out: str) -> Answer:
     required=True,
     help="MovieLens folder or zip, or a CSV or Parquet file of user, item, rating, timestamp.",
 )
-@click.option("--protocol", type=click.Choice(["temporal", "strong", "random"]), required=True)
+@click.option(
+    "--protocol",
+    type=click.Choice(["temporal", "strong", "random"]),
+    required=True,
+    help="How the ratings are split.",
+)
 @click.option("--k", "cutoffs", default="10,20,100", show_default=True, help="Lengths of lists.")
-@click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=1, show_default=True)
+@click.option(
+    "--seed", type=click.IntRange(0, 2**32 - 1), default=1, show_default=True, help="Of everything drawn."
+)
 @click.option("--tune", is_flag=True, help="Tune every model on the validation part first.")
 @click.option(
     "--budget", type=click.FloatRange(1), default=600, show_default=True, help="Seconds for all tuning."
