@@ -20,6 +20,7 @@ def test_the_model_says_what_it_is_and_which_version_serves(stack: Stack, page: 
 def test_a_version_has_description_tags_and_signature_and_leads_to_its_run(
     stack: Stack, page: Page, picture: Picture
 ) -> None:
+    page.set_viewport_size({"width": 1600, "height": 1300})
     open_version(stack, page)
     run_id = stack.airflow("dags/elt_pipeline/dagRuns?order_by=run_after&limit=1")["dag_runs"][0][
         "dag_run_id"

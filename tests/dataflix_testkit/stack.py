@@ -13,7 +13,7 @@ from typing import Any
 
 import requests
 
-from dataflix_testkit.process import CORE_BIN, ROOT, clean_environ, free_port
+from dataflix_testkit.process import CORE_BIN, ROOT, clean_environ, free_ports
 
 _PORTS = ("POSTGRES", "CLICKHOUSE", "S3", "S3_CONSOLE", "MLFLOW", "AIRFLOW", "TRAINER", "BACKEND", "SUPERSET")
 
@@ -100,7 +100,8 @@ class Stack:
 def fresh_stack() -> Iterator[Stack]:
     """Yield a stack that was never started; at the end it is stopped and its data are deleted."""
     with tempfile.TemporaryDirectory(prefix="dataflix-e2e-", ignore_cleanup_errors=True) as folder:
-        ports = {f"DATAFLIX_{name}_PORT": str(free_port()) for name in _PORTS}
+        numbers = zip(_PORTS, free_ports(len(_PORTS)), strict=True)
+        ports = {f"DATAFLIX_{name}_PORT": str(port) for name, port in numbers}
         home, env_file = Path(folder) / "the home", Path(folder) / "settings.env"
         moved = {"DATAFLIX_HOME": str(home), "DATAFLIX_ENV_FILE": str(env_file)}
         environ = clean_environ({**ports, **moved, "HOME": os.environ.get("HOME", folder)})
