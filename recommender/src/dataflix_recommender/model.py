@@ -149,6 +149,12 @@ class Model:
         """Return float32[I], the score of every item for user factors float32[F]."""
         return self.item_factors @ factor
 
+    def eligible(
+        self, history: History, exclude: Iterable[int] = (), passing: NDArray[np.bool_] | None = None
+    ) -> NDArray[np.bool_]:
+        """Return bool[I]: the films that pass, are not of the history and not excluded."""
+        return self._allowed(self.positions(history.movie_ids), exclude, passing)
+
     def recommend(
         self,
         history: History,
