@@ -1,6 +1,7 @@
 """Where a browser comes from, and what is said when there is none."""
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -13,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def programs(tmp_path: Path) -> Path:
     """A PATH on which there is what the script itself needs, and no browser."""
     for name in ("bash", "id"):
-        (tmp_path / name).symlink_to(f"/usr/bin/{name}")
+        (tmp_path / name).symlink_to(str(shutil.which(name)))
     return tmp_path
 
 
@@ -59,7 +60,7 @@ def test_without_any_the_way_out_is_told(programs: Path, words: tuple[str, ...])
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may install")
 def test_root_gets_the_systems_package_when_asked(programs: Path) -> None:
-    (programs / "cp").symlink_to("/bin/cp")
+    (programs / "cp").symlink_to(str(shutil.which("cp")))
     program(
         programs / "apt-get",
         f'case " $* " in *" install "*chromium*) cp "{programs}/id" "{programs}/chromium" ;; esac',
