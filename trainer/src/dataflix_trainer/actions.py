@@ -8,8 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from dataflix_trainer import publishing, settings, training
-from dataflix_trainer.als import Hyperparameters
+from dataflix_trainer import publishing, settings, training, tuning
 from dataflix_trainer.errors import RegistryError
 from dataflix_trainer.evaluation import MAIN_METRIC
 from dataflix_trainer.output import Answer
@@ -25,13 +24,27 @@ def train(parameters: Mapping[str, Any], origin: Mapping[str, str]) -> Answer:
     environ = settings.environment()
     threads = settings.training_threads(environ)
     with _services(environ) as (warehouse, registry):
-        result = training.train(
-            warehouse, registry, Hyperparameters(**parameters), training.Origin(**origin), threads=threads
-        )
+        result = training.train(warehouse, registry, parameters, training.Origin(**origin), threads=threads)
     return Answer(
         result,
         f"Registered version {result['model_version']}. Measured on each user's latest "
         f"fifth: {training.in_short(result['metrics']) or 'nothing, too few events per user'}",
+    )
+
+
+def tune(seconds: float) -> Answer:
+    """Search for better parameters; later trainings take them."""
+    environ = settings.environment()
+    threads = settings.training_threads(environ)
+    folder = settings.tuning_dir(environ)
+    with _services(environ) as (warehouse, registry):
+        result = tuning.tune(warehouse, registry, seconds=seconds, threads=threads, folder=folder)
+    found = ", ".join(f"{name} {value:.4g}" for name, value in result["params"].items())
+    return Answer(
+        result,
+        f"Best of {result['trials']} trials ({result['new_trials']} new): {MAIN_METRIC.upper()} "
+        f"{result[f'validation_{MAIN_METRIC}']:.4f} on {result['users']} users, the defaults "
+        f"{result[f'default_{MAIN_METRIC}']:.4f}. Parameters: {found}. trainer train uses them from now on.",
     )
 
 

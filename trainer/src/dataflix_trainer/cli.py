@@ -42,7 +42,10 @@ def main() -> None:
 def train(
     *, airflow_run_id: str, airflow_run_url: str, dbt_manifest_sha256: str, job_id: str, **given: float | None
 ) -> Answer:
-    """Train a model on the warehouse and register it as a new version."""
+    """Train a model on the warehouse and register it as a new version.
+
+    What no option gives is taken from the latest tuning, else it is the default.
+    """
     origin = {
         "airflow_run_id": airflow_run_id,
         "airflow_run_url": airflow_run_url,
@@ -53,6 +56,25 @@ def train(
     from dataflix_trainer import actions  # noqa: PLC0415 - imports MLflow
 
     return actions.train(parameters, origin)
+
+
+@main.command()
+@click.option(
+    "--budget",
+    type=click.FloatRange(1),
+    default=600,
+    show_default=True,
+    help="Seconds; no trial begins later.",
+)
+@answers
+def tune(budget: float) -> Answer:
+    """Search for better parameters on the warehouse's data; later trainings take them.
+
+    A search that was stopped goes on where it was as long as the data are the same.
+    """
+    from dataflix_trainer import actions  # noqa: PLC0415 - imports MLflow
+
+    return actions.tune(budget)
 
 
 @main.command()

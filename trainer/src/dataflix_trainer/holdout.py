@@ -46,6 +46,27 @@ def latest_events(interactions: Interactions, *, seed: int, max_users: int = MAX
     With nobody to evaluate (no user has enough events) ``users`` is empty.
     """
     matrix = interactions.matrix
+    held_out = _held_out(interactions, seed, max_users)
+    train = _subset(matrix, ~held_out)
+    targets = _subset(matrix, held_out & (matrix.data > 0))
+    users = np.flatnonzero(np.diff(targets.indptr))
+    return Holdout(train, users, train[users], targets[users], interactions.item_ids)
+
+
+def without_latest(interactions: Interactions, *, seed: int, max_users: int = MAX_USERS) -> Interactions:
+    """Return what ``latest_events`` leaves to learn from; tuning may look at it, and hold out of it too."""
+    kept = ~_held_out(interactions, seed, max_users)
+    return Interactions(
+        interactions.user_ids,
+        interactions.item_ids,
+        _subset(interactions.matrix, kept),
+        interactions.times[kept],
+    )
+
+
+def _held_out(interactions: Interactions, seed: int, max_users: int) -> NDArray[np.bool_]:
+    """Return bool[nnz]: which entries of the matrix are held out."""
+    matrix = interactions.matrix
     counts = np.diff(matrix.indptr)
     rows = np.repeat(np.arange(matrix.shape[0]), counts)
     drawn = _draw_users(interactions.user_ids, counts, seed, max_users)
@@ -55,12 +76,7 @@ def latest_events(interactions: Interactions, *, seed: int, max_users: int = MAX
     order = np.lexsort((ties, interactions.times, rows))
     place = np.empty(matrix.nnz, dtype=np.int64)
     place[order] = np.arange(matrix.nnz) - matrix.indptr[rows]
-    held_out = drawn[rows] & (place >= counts[rows] - _held_out_of(counts)[rows])
-
-    train = _subset(matrix, ~held_out)
-    targets = _subset(matrix, held_out & (matrix.data > 0))
-    users = np.flatnonzero(np.diff(targets.indptr))
-    return Holdout(train, users, train[users], targets[users], interactions.item_ids)
+    return np.asarray(drawn[rows] & (place >= counts[rows] - _held_out_of(counts)[rows]), dtype=np.bool_)
 
 
 def _draw_users(

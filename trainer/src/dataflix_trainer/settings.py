@@ -167,6 +167,12 @@ class ServeSettings:
         return settings
 
 
+def tuning_dir(environ: Mapping[str, str]) -> Path:
+    """Return the folder in which studies of parameters are kept."""
+    home = _Reader(environ).text("DATAFLIX_HOME", ".dataflix")
+    return Path(home).expanduser().absolute() / "trainer" / "tuning"
+
+
 def training_threads(environ: Mapping[str, str]) -> int:
     """Return ``DATAFLIX_TRAINER_THREADS``, by default the cores we may use; raises SettingsError."""
     read = _Reader(environ)

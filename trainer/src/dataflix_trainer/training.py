@@ -17,6 +17,7 @@ from dataflix_trainer.interactions import Interactions
 from dataflix_trainer.logged_run import TrainedModel, log_and_register
 from dataflix_trainer.promotion import BOOTSTRAP_SEED
 from dataflix_trainer.registry import Registry
+from dataflix_trainer.tuning_runs import GIVEN, choose_parameters
 from dataflix_trainer.warehouse import Warehouse
 
 log = logging.getLogger(__name__)
@@ -60,18 +61,21 @@ class TrainingData:
 def train(
     warehouse: Warehouse,
     registry: Registry,
-    parameters: Hyperparameters,
+    given: Mapping[str, Any],
     origin: Origin,
     *,
     threads: int,
 ) -> dict[str, Any]:
     """Train and register one version; return ``mlflow_run_id``, ``model_version`` and ``metrics``.
 
+    Parameters are those ``given``, else those of the latest tuning, else the defaults; the run says which.
     Raises DataError, ServiceUnavailableError.
     """
     registry.check_storage()
+    parameters, chosen_by = choose_parameters(registry, given)
+    log.info("event=parameters chosen_by=%r %s", chosen_by, parameters)
     data = TrainingData.read(warehouse)
-    trained = fit_and_evaluate(data, parameters, origin, threads=threads)
+    trained = fit_and_evaluate(data, parameters, origin, threads=threads, chosen_by=chosen_by)
     version = log_and_register(registry, trained, _description(trained.model.info, origin))
     log.info("event=registered version=%s run_id=%s", version.number, version.run_id)
     return {
@@ -82,14 +86,43 @@ def train(
 
 
 def fit_and_evaluate(
-    data: TrainingData, parameters: Hyperparameters, origin: Origin, *, threads: int
+    data: TrainingData, parameters: Hyperparameters, origin: Origin, *, threads: int, chosen_by: str = GIVEN
 ) -> TrainedModel:
     """Fit without the held-out events and measure; then fit the model that serves on everything.
 
     Both fits have the same parameters; a regularisation that is scaled to the data is scaled to each.
     """
     interactions = data.interactions
-    info = ModelInfo(
+    info = _info(data, parameters, origin)
+    holdout = latest_events(interactions, seed=HOLDOUT_SEED)
+    evaluated = _fit(data, holdout.train, parameters, info, threads)
+    evaluation = evaluate_model(evaluated, holdout)
+    measured = _measured(evaluation, evaluate_popularity(holdout))
+    log.info("event=evaluated users=%d %s", evaluation.users, in_short(measured))
+    model = _fit(data, interactions.matrix, parameters, info.with_metrics(measured), threads)
+    params = asdict(parameters) | {
+        "regularization": model.info.regularization,
+        "regularization_evaluated": evaluated.info.regularization,
+        "parameters_chosen_by": chosen_by,
+        "threads": threads,
+        "holdout_seed": HOLDOUT_SEED,
+        "evaluated_users": evaluation.users,
+        "n_users": info.n_users,
+        "n_items": info.n_items,
+        "n_interactions": info.n_interactions,
+    }
+    tags = {name: value for name, value in asdict(origin).items() if value}
+    return TrainedModel(model, evaluated, params, tags | {"dataset_sha256": info.dataset["sha256"]})
+
+
+def fit_on(data: TrainingData, matrix: csr_matrix, parameters: Hyperparameters, *, threads: int) -> Model:
+    """Fit on ``matrix`` [U, I], a part of the data, as a training would; raises DataError."""
+    return _fit(data, matrix, parameters, _info(data, parameters, Origin()), threads)
+
+
+def _info(data: TrainingData, parameters: Hyperparameters, origin: Origin) -> ModelInfo:
+    interactions = data.interactions
+    return ModelInfo(
         trained_at=datetime.now(UTC),
         factors=parameters.factors,
         regularization=parameters.ridge(interactions.matrix),
@@ -102,24 +135,6 @@ def fit_and_evaluate(
         dataset=_identity(interactions),
         dbt_manifest_sha256=origin.dbt_manifest_sha256,
     )
-    holdout = latest_events(interactions, seed=HOLDOUT_SEED)
-    evaluated = _fit(data, holdout.train, parameters, info, threads)
-    evaluation = evaluate_model(evaluated, holdout)
-    measured = _measured(evaluation, evaluate_popularity(holdout))
-    log.info("event=evaluated users=%d %s", evaluation.users, in_short(measured))
-    model = _fit(data, interactions.matrix, parameters, info.with_metrics(measured), threads)
-    params = asdict(parameters) | {
-        "regularization": model.info.regularization,
-        "regularization_evaluated": evaluated.info.regularization,
-        "threads": threads,
-        "holdout_seed": HOLDOUT_SEED,
-        "evaluated_users": evaluation.users,
-        "n_users": info.n_users,
-        "n_items": info.n_items,
-        "n_interactions": info.n_interactions,
-    }
-    tags = {name: value for name, value in asdict(origin).items() if value}
-    return TrainedModel(model, evaluated, params, tags | {"dataset_sha256": info.dataset["sha256"]})
 
 
 def _fit(

@@ -20,6 +20,7 @@ from dataflix_recommender.batch import score_rows
 from dataflix_trainer.als import Hyperparameters, fit_item_factors
 from dataflix_trainer.benchmark.protocols import Part
 from dataflix_trainer.benchmark.ratings import default_weights
+from dataflix_trainer.parameters import SPACE, defaults
 
 Params = Mapping[str, Any]
 Space = Mapping[str, BaseDistribution]
@@ -105,23 +106,8 @@ def bare_model(
     return Model(info, np.arange(items, dtype=np.int64), factors, catalogue, default_weights())
 
 
-_DEFAULT = Hyperparameters()
-ALS_DEFAULTS: Params = {
-    "factors": _DEFAULT.factors,
-    "alpha": _DEFAULT.alpha,
-    "regularization_scale": _DEFAULT.regularization_scale,
-    "iterations": _DEFAULT.iterations,
-}
-ALS_SPACE: Space = {
-    "factors": IntDistribution(16, 256, log=True),
-    "alpha": FloatDistribution(0.25, 32, log=True),
-    # Scaled to the data, so that what is found on a part holds for the whole.
-    "regularization_scale": FloatDistribution(0.1, 3, log=True),
-    "iterations": IntDistribution(5, 30),
-}
-
 CANDIDATES = (
-    Candidate("als", _als, ALS_DEFAULTS, ALS_SPACE),
+    Candidate("als", _als, defaults(), SPACE),
     Candidate(
         "ease",
         _ease,

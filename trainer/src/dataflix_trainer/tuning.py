@@ -1,0 +1,96 @@
+"""``trainer tune``: looks for better parameters on the data, never on what promotion judges by."""
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+
+from dataflix_trainer.als import Hyperparameters
+from dataflix_trainer.errors import DataError, SettingsError
+from dataflix_trainer.evaluation import MAIN_METRIC, evaluate_model
+from dataflix_trainer.holdout import latest_events, without_latest
+from dataflix_trainer.parameters import SPACE, defaults
+from dataflix_trainer.registry import Registry
+from dataflix_trainer.searching import search
+from dataflix_trainer.training import HOLDOUT_SEED, TrainingData, fit_on
+from dataflix_trainer.tuning_runs import TuningRun, known_best
+from dataflix_trainer.warehouse import Warehouse
+
+log = logging.getLogger(__name__)
+
+# Ends a search that nobody set a bound to; the budget comes first.
+MAX_TRIALS = 10_000
+# Of a data set's digest: tells studies apart.
+DIGEST_LENGTH = 12
+
+
+def tune(
+    warehouse: Warehouse, registry: Registry, *, seconds: float, threads: int, folder: Path
+) -> dict[str, Any]:
+    """Search for ``seconds``; return the best parameters, their figure and that of the defaults.
+
+    What promotion holds out is left out first, and each user's latest fifth of the rest is what is tuned on.
+    The study is kept in ``folder`` and taken up again as long as the data are the same; new data begin a new
+    one, at the best parameters known. Raises DataError, SettingsError, ServiceUnavailableError.
+    """
+    data = TrainingData.read(warehouse)
+    past = without_latest(data.interactions, seed=HOLDOUT_SEED)
+    validation = latest_events(past, seed=HOLDOUT_SEED)
+    if not len(validation.users):
+        raise DataError("no user has enough events to tune on; train uses the defaults")
+    study = data.interactions.digest()[:DIGEST_LENGTH]
+    best = known_best(registry)
+    run = TuningRun(registry, study)
+    values: dict[str, float] = {}
+
+    def objective(params: Mapping[str, Any]) -> float:
+        model = fit_on(data, validation.train, Hyperparameters(**params), threads=threads)
+        return float(evaluate_model(model, validation).per_user[MAIN_METRIC].mean())
+
+    def tell(number: int, params: Mapping[str, Any], value: float) -> None:
+        values[str(number)] = value
+        log.info("event=trial number=%d %s=%.4f params=%s", number, MAIN_METRIC, value, dict(params))
+        run.trial(number, params, MAIN_METRIC, value)
+
+    try:
+        base = objective(defaults())
+        found = search(
+            objective,
+            SPACE,
+            defaults() | (best.params if best else {}),
+            seconds=seconds,
+            max_trials=MAX_TRIALS,
+            seed=HOLDOUT_SEED,
+            name=study,
+            storage=_storage(folder, study),
+            tell=tell,
+        )
+        # Parameters known from older data may be worse than the defaults on these.
+        params, value = (found.params, found.value) if found.value > base else (defaults(), base)
+        run.finish(params, {f"validation_{MAIN_METRIC}": value, f"default_{MAIN_METRIC}": base})
+    except BaseException:
+        run.fail()
+        raise
+    return {
+        "mlflow_run_id": run.run_id,
+        "study": study,
+        "trials": found.trials,
+        "new_trials": len(values),
+        "seconds": round(found.seconds, 1),
+        "users": len(validation.users),
+        "params": params,
+        f"validation_{MAIN_METRIC}": value,
+        f"default_{MAIN_METRIC}": base,
+    }
+
+
+def _storage(folder: Path, study: str) -> JournalStorage:
+    """Open the file of one study; raises SettingsError when its folder cannot be used."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return JournalStorage(JournalFileBackend(str(folder / f"{study}.journal")))
+    except OSError as error:
+        raise SettingsError(f"{folder} can't be used ({error}); DATAFLIX_HOME names its place") from error
