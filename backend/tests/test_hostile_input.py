@@ -12,6 +12,10 @@ from .support.api import ApiClient
 # The fixtures live as long as the session, so examples may share them.
 shared = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
+WRITTEN_TO = (
+    *("/users", "/ratings", "/watched", "/recommendations", "/rules", "/users/1/blocks"),
+    *("/feedback", "/feedback/batch"),
+)
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
@@ -30,18 +34,44 @@ plausible_bodies = st.fixed_dictionaries(
             "username",
             "email",
             "birth_year",
+            "ratings",
+            "exclude",
+            "genre",
+            "n",
+            "diversity",
+            "kind",
+            "owner",
+            "ends_at",
+            "event",
+            "position",
+            "recommendation_id",
+            "events",
         )
     },
 )
 queries = st.dictionaries(
-    st.sampled_from(["q", "genre", "year_from", "year_to", "limit", "offset", "n", "other"]),
+    st.sampled_from(
+        [
+            "q",
+            "genre",
+            "year_from",
+            "year_to",
+            "limit",
+            "offset",
+            "n",
+            "exclude",
+            "diversity",
+            "state",
+            "other",
+        ]
+    ),
     st.text() | st.integers().map(str),
     max_size=4,
 )
 
 
 @shared
-@given(path=st.sampled_from(["/users", "/ratings", "/watched"]), body=json_values | plausible_bodies)
+@given(path=st.sampled_from(WRITTEN_TO), body=json_values | plausible_bodies)
 def test_bodies(api: ApiClient, path: str, body: Any) -> None:
     try:
         sent = orjson.dumps(body)
@@ -52,7 +82,12 @@ def test_bodies(api: ApiClient, path: str, body: Any) -> None:
 
 @shared
 @given(
-    path=st.sampled_from(["/users", "/movies", "/movies/1/similar", "/trending", "/recommendations/1"]),
+    path=st.sampled_from(
+        [
+            *("/users", "/movies", "/movies/1/similar", "/trending"),
+            *("/recommendations/1", "/rules", "/users/1/blocks"),
+        ]
+    ),
     query=queries,
 )
 def test_queries(api: ApiClient, path: str, query: dict[str, str]) -> None:

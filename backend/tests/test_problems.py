@@ -11,7 +11,9 @@ BAD_SIZES = ["0", "-1", "1000000000", "101", "1.0", "ten", "", "1e1", " 5", "٣"
 RATING = {"user_id": 1, "movie_id": 1, "rating": 3}
 
 
-@pytest.mark.parametrize("path", ["/users", "/movies", "/trending", "/popular", "/ratings/1", "/watched/1"])
+@pytest.mark.parametrize(
+    "path", ["/users", "/movies", "/trending", "/popular", "/ratings/1", "/watched/1", "/rules"]
+)
 @pytest.mark.parametrize("value", BAD_SIZES)
 def test_bad_page_size_is_refused_with_its_range(api: ApiClient, path: str, value: str) -> None:
     problem = api.get(path, query_string={"limit": value}).problem(400)
@@ -49,7 +51,10 @@ def test_bad_search_text_is_refused(api: ApiClient, field: str, value: str) -> N
 
 @pytest.mark.parametrize(
     "path",
-    ["/users/{}", "/movies/{}", "/movies/{}/similar", "/watched/{}", "/ratings/{}", "/recommendations/{}"],
+    [
+        *("/users/{}", "/movies/{}", "/movies/{}/similar", "/watched/{}", "/ratings/{}"),
+        *("/recommendations/{}", "/users/{}/blocks"),
+    ],
 )
 @pytest.mark.parametrize(
     "identifier",
@@ -101,7 +106,7 @@ def test_unknown_address_and_method_are_problems(api: ApiClient) -> None:
     assert api.request("OPTIONS", "/users").status == 405
 
 
-@pytest.mark.parametrize("path", ["/users", "/ratings", "/watched"])
+@pytest.mark.parametrize("path", ["/users", "/ratings", "/watched", "/rules", "/feedback", "/users/1/blocks"])
 @pytest.mark.parametrize(
     ("body", "status"),
     [

@@ -23,13 +23,17 @@ def test_answer_names_model_and_reasons(api: ApiClient, catalogue: Catalogue) ->
     user = api.new_user()
     like(api, user, *catalogue.films_of("Horror")[:3])
     answer = api.get(f"/recommendations/{user}").json
-    assert answer["meta"] == {
+    meta = answer["meta"]
+    assert meta.pop("recommendation_id")
+    assert meta == {
         "count": 10,
         "limit": 10,
         "offset": 0,
         "source": "model",
         "model_version": "7",
         "trained_at": "2026-05-17T12:00:00Z",
+        "eligible": len(catalogue.titles) - 3,
+        "ignored": [],
     }
     assert [row["rank"] for row in answer["data"]] == list(range(1, 11))
     scores = [row["score"] for row in answer["data"]]

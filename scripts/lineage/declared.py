@@ -19,6 +19,7 @@ CLASSIFIED: Mapping[str, Mapping[str, str]] = {
         "birth_year": "plain",
         "created_at": "plain",
         "updated_at": "plain",
+        "changed_in": "plain",
     },
 }
 
@@ -37,19 +38,27 @@ SIGNATURE: Mapping[str, tuple[str, ...]] = {
 
 # Where the fields of each schema of the API come from: the first of these tables that has the name.
 API_TABLES: Mapping[str, tuple[str, ...]] = {
+    "AppliedRule": ("postgres ranking_rules",),
     "Because": ("artifact Item", "postgres ratings"),
+    "Block": ("postgres user_blocks", "postgres movies"),
     "Genre": (),
     "Movie": ("postgres movies",),
     "MovieSummary": ("postgres movies",),
     "RankedMovie": ("postgres movies",),
     "RatedMovie": ("postgres movies", "postgres ratings"),
     "Recommendation": ("artifact Item", "postgres movies"),
+    "Rule": ("postgres ranking_rules", "postgres movies"),
+    "SessionRating": ("postgres ratings",),
+    "StoredFeedback": ("postgres feedback",),
     "StoredRating": ("postgres ratings", "postgres movies"),
     "StoredWatch": ("postgres watched_movies", "postgres movies"),
     "User": ("postgres users",),
     "UserSummary": ("postgres users",),
     "WatchedMovie": ("postgres movies", "postgres watched_movies"),
+    "NewBlock": ("postgres user_blocks",),
+    "NewFeedback": ("postgres feedback",),
     "NewRating": ("postgres ratings",),
+    "NewRule": ("postgres ranking_rules",),
     "NewUser": ("postgres users",),
     "NewWatch": ("postgres watched_movies",),
 }
@@ -69,17 +78,19 @@ API_COMPUTED: Mapping[str, tuple[str, ...]] = {
     "Reason.other": _SCORE,
     "Recommendation.rank": _SCORE,
     "Recommendation.score": _SCORE,
+    "Rule.is_active": ("postgres ranking_rules.starts_at", "postgres ranking_rules.ends_at"),
     "User.ratings_count": ("postgres ratings.rating",),
     "User.watched_count": ("postgres watched_movies.movie_id",),
     "UserSummary.ratings_count": ("postgres ratings.rating",),
     "UserSummary.watched_count": ("postgres watched_movies.movie_id",),
 }
 
-# Schemas that carry no data of the application: errors, health, pages, and what a model says of itself.
+# Schemas that carry no data of the application: errors, health, pages, what is asked for, and what a model
+# says of itself.
 API_ENVELOPES = frozenset(
     {"Checks", "FieldError", "GenreMeta", "Health", "ModelMeta", "PageMeta", "Problem", "Readiness"}
-    | {"ServedModel"}
+    | {"FeedbackBatch", "FeedbackCount", "RecommendationMeta", "ServedModel", "SessionRequest"}
 )
 
 # Fields that hold other schemas, or words the code chooses.
-API_PARTS = frozenset({"data", "meta", "reason", "because", "kind", "text"})
+API_PARTS = frozenset({"data", "meta", "reason", "because", "kind", "text", "rule"})

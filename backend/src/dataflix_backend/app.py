@@ -5,11 +5,12 @@ from flask import Flask
 from dataflix_backend import access_log, auth, errors, headers, metrics, openapi, resources
 from dataflix_backend.database import Database
 from dataflix_backend.services import Services, attach
+from dataflix_backend.serving.list_ids import ListIds
 from dataflix_backend.serving.popularity import PopularityStandIn
 from dataflix_backend.serving.store import ModelStore
 from dataflix_backend.settings import Settings
 
-# The largest honest body, a new user, stays under 4 KiB.
+# The largest honest body, a session of 1,000 ratings, has about 52 KB.
 MAX_BODY_BYTES = 64 * 1024
 
 
@@ -21,7 +22,8 @@ def create_app(settings: Settings) -> Flask:
     app = bare_app()
     database = Database(settings.postgres, settings.threads)
     store = ModelStore(settings.models_dir)
-    attach(app, Services(database, store, PopularityStandIn(database)))
+    list_ids = ListIds(settings.api_key)
+    attach(app, Services(database, store, PopularityStandIn(database), list_ids))
     access_log.register(app)
     metrics.register(app)
     headers.register(app)

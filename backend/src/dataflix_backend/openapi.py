@@ -112,7 +112,8 @@ def _query_parameters(model: type[BaseModel] | None) -> list[dict[str, Any]]:
         description = schema.pop("description", "")
         # A parameter that is left out is not null: null has no form in a query string.
         kinds = [kind for kind in schema.pop("anyOf", []) if kind != {"type": "null"}]
-        rules = {key: value for key, value in schema.items() if value is not None and key != "title"}
+        # Nor has an empty list one.
+        rules = {key: value for key, value in schema.items() if value not in (None, []) and key != "title"}
         for kind in kinds:
             rules |= kind
         parameters.append(

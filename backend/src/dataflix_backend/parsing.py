@@ -11,7 +11,7 @@ from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from dataflix_backend.errors import NotFoundProblem, Problem
-from dataflix_backend.schemas.fields import MAX_ID, whole_number
+from dataflix_backend.schemas.fields import JSON_BODY, MAX_ID, whole_number
 
 # Enough of a refused value to recognise it.
 _SHOWN_VALUE_LENGTH = 60
@@ -62,7 +62,7 @@ def body(model: type[Model]) -> Model:
     if not isinstance(values, dict):
         raise Problem(422, "invalid-body", "The body must be a JSON object.")
     try:
-        return model.model_validate(values)
+        return model.model_validate(values, context=JSON_BODY)
     except ValidationError as error:
         raise _refusal(422, "invalid-body", error, model) from error
 

@@ -6,6 +6,7 @@ from typing import cast
 from flask import Flask, current_app
 
 from dataflix_backend.database import Database
+from dataflix_backend.serving.list_ids import ListIds
 from dataflix_backend.serving.popularity import PopularityStandIn
 from dataflix_backend.serving.store import ModelStore, Served
 
@@ -19,6 +20,7 @@ class Services:
     database: Database
     store: ModelStore
     stand_in: PopularityStandIn
+    list_ids: ListIds
 
     def served(self) -> Served | None:
         """Return the model, or its stand-in while there is none; None when there are no films either."""

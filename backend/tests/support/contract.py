@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import unquote
 
 import orjson
 from jsonschema import Draft202012Validator
@@ -35,7 +36,8 @@ class Contract:
             self._check_schema(reference.rpartition("/")[2], orjson.loads(body))
 
     def _operation(self, method: str, path: str) -> Any:
-        path = path.partition("?")[0]
+        # As the server does: an encoded slash separates like a plain one.
+        path = unquote(path.partition("?")[0])
         # "/genres" must not be taken for a film; the longest literal path wins.
         for template in sorted(self._patterns, key=lambda known: known.count("{")):
             if self._patterns[template].fullmatch(path):

@@ -3,13 +3,16 @@
 from flask import Flask
 
 from dataflix_backend.resources import (
+    blocks,
     charts,
     docs,
+    feedback,
     health,
     model,
     movies,
     ratings,
     recommendations,
+    rules,
     users,
     watched,
 )
@@ -17,5 +20,8 @@ from dataflix_backend.resources import (
 
 def register(app: Flask) -> None:
     """Add every route to ``app``."""
-    for module in (users, movies, watched, ratings, recommendations, charts, model, health, docs):
+    for module in (
+        *(users, blocks, movies, watched, ratings, recommendations, feedback, rules),
+        *(charts, model, health, docs),
+    ):
         app.register_blueprint(module.blueprint)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, AwareDatetime, BeforeValidator, GetJsonSchemaHandler
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator, GetJsonSchemaHandler, ValidationInfo
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
@@ -17,15 +17,28 @@ LOWEST_RATING, HIGHEST_RATING, RATING_STEP = 0.5, 5, 0.5
 _MAX_DIGITS = 30
 # DateTime64 in the warehouse begins at 1900.
 EARLIEST_TIME = datetime(1900, 1, 1, tzinfo=UTC)
+# Nobody decides for longer; and a far later time does not fit Postgres.
+LATEST_TIME = datetime(2200, 1, 1, tzinfo=UTC)
 # How far a client's clock may be ahead of ours.
 CLOCK_SKEW = timedelta(minutes=5)
 
+# Ten digits are more than any number here needs.
+_DECIMAL = re.compile(r"[0-9]{1,10}(\.[0-9]{1,10})?", re.ASCII)
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 
 
 def refuse(message: str) -> PydanticCustomError:
     """Return the error whose message reaches the client word for word."""
     return PydanticCustomError("refused", "{message}", {"message": message})
+
+
+# What parsing hands to validators, so that a field may be spelt in a query and still be strict in JSON.
+JSON_BODY = {"is_json": True}
+
+
+def is_json(info: ValidationInfo) -> bool:
+    """Say whether the value comes from a JSON body; otherwise everything arrives as text."""
+    return info.context is not None and bool(info.context.get("is_json"))
 
 
 def whole_number(text: str) -> int | None:
@@ -35,7 +48,7 @@ def whole_number(text: str) -> int | None:
 
 @dataclass(frozen=True)
 class Whole:
-    """An integer from ``low`` to ``high``; ``text`` also takes decimal digits, as in query strings."""
+    """An integer from ``low`` to ``high``; ``text`` takes decimal digits outside of JSON bodies."""
 
     low: int
     high: int
@@ -43,7 +56,7 @@ class Whole:
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Callable[[Any], CoreSchema]) -> CoreSchema:
         """Validate by our own rule, so that every refusal names the range."""
-        return core_schema.no_info_plain_validator_function(self._validate)
+        return core_schema.with_info_plain_validator_function(self._validate)
 
     def __get_pydantic_json_schema__(
         self, schema: CoreSchema, handler: GetJsonSchemaHandler
@@ -51,13 +64,43 @@ class Whole:
         """Describe the rule."""
         return {"type": "integer", "minimum": self.low, "maximum": self.high}
 
-    def _validate(self, value: object) -> int:
+    def _validate(self, value: object, info: ValidationInfo) -> int:
         number: object = value
-        if self.text and isinstance(value, str):
+        if self.text and isinstance(value, str) and not is_json(info):
             number = whole_number(value)
         if isinstance(number, int) and not isinstance(number, bool) and self.low <= number <= self.high:
             return number
         raise refuse(f"must be a whole number from {self.low} to {self.high}")
+
+
+@dataclass(frozen=True)
+class Number:
+    """A number from ``low`` to ``high``; outside of JSON bodies it is spelt in decimal digits."""
+
+    low: float
+    high: float
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Callable[[Any], CoreSchema]) -> CoreSchema:
+        """Validate by our own rule."""
+        return core_schema.with_info_plain_validator_function(self._validate)
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Describe the rule."""
+        return {"type": "number", "minimum": self.low, "maximum": self.high}
+
+    def _validate(self, value: object, info: ValidationInfo) -> float:
+        number: object = value
+        if isinstance(value, str) and not is_json(info) and _DECIMAL.fullmatch(value):
+            number = float(value)
+        if (
+            isinstance(number, int | float)
+            and not isinstance(number, bool)
+            and self.low <= number <= self.high
+        ):
+            return float(number)
+        raise refuse(f"must be a number from {self.low:g} to {self.high:g}")
 
 
 def _half_step(value: object) -> float:
@@ -100,6 +143,12 @@ def _plausible(moment: datetime) -> datetime:
     raise refuse("must lie between 1900 and now")
 
 
+def _future(moment: datetime) -> datetime:
+    if datetime.now(UTC) < moment < LATEST_TIME:
+        return moment
+    raise refuse("must lie between now and the year 2200")
+
+
 def no_nul(text: str) -> str:
     """Refuse what Postgres cannot store: the NUL character."""
     if "\x00" in text:
@@ -110,3 +159,4 @@ def no_nul(text: str) -> str:
 Id = Annotated[int, Whole(1, MAX_ID)]
 Rating = Annotated[float, HalfStep()]
 PastTime = Annotated[AwareDatetime, BeforeValidator(_rfc3339), AfterValidator(_plausible)]
+FutureTime = Annotated[AwareDatetime, BeforeValidator(_rfc3339), AfterValidator(_future)]

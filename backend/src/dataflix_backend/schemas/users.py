@@ -16,7 +16,8 @@ MAX_NAME = 100
 EARLIEST_BIRTH_YEAR = 1900
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
+    """Refuse what could steer a terminal or break a line."""
     if not text.isprintable():
         raise refuse("must hold only printable characters")
     return text
@@ -31,14 +32,14 @@ def _not_in_future(year: int) -> int:
 Username = Annotated[
     str,
     StringConstraints(strict=True, min_length=1, max_length=MAX_USERNAME, pattern=r"^\S+$"),
-    AfterValidator(_printable),
+    AfterValidator(printable),
 ]
 Email = Annotated[
     str,
     StringConstraints(strict=True, max_length=MAX_EMAIL, pattern=r"^[^@\s]+@[^@\s]+$"),
-    AfterValidator(_printable),
+    AfterValidator(printable),
 ]
-Name = Annotated[str, StringConstraints(strict=True, max_length=MAX_NAME), AfterValidator(_printable)]
+Name = Annotated[str, StringConstraints(strict=True, max_length=MAX_NAME), AfterValidator(printable)]
 BirthYear = Annotated[
     int, Field(strict=True, ge=EARLIEST_BIRTH_YEAR, le=2100), AfterValidator(_not_in_future)
 ]

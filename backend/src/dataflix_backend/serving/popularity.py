@@ -75,6 +75,7 @@ def _item(row: Row, overall: float) -> Item:
         title=row["title"],
         genres=tuple(row["genres"]),
         release_year=row["release_year"],
+        duration_minutes=row["duration_minutes"],
         ratings_count=count,
         mean_rating=total / count if count else None,
         bayesian_mean=(total + PRIOR_RATINGS * overall) / (count + PRIOR_RATINGS),

@@ -1,14 +1,17 @@
 """Ranked films for a user, for a film, and for everybody: only films that lie in Postgres at this moment."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from dataflix_backend.database import Database, Row
-from dataflix_backend.errors import NotFoundProblem
-from dataflix_backend.queries.history import user_events
+from dataflix_backend.queries.history import ActiveRule, Ground, ground
 from dataflix_backend.queries.movies import films_by_id
 from dataflix_backend.schemas import movies, recommendations
+from dataflix_backend.schemas.wishes import Wishes
+from dataflix_backend.serving.film_rules import FilmRules
 from dataflix_backend.serving.store import Served
-from dataflix_recommender import History, Recommendation
+from dataflix_recommender import History, Recommendation, chooser
+from dataflix_recommender.history import Event
 
 # When ranked films turn out to be gone from Postgres, how much further each next look reaches.
 REACH_GROWTH = 4
@@ -16,30 +19,58 @@ REACH_GROWTH = 4
 Ranked = list[tuple[int, float]]
 
 
-def recommend(
-    database: Database, served: Served, user_id: int, n: int
-) -> list[recommendations.Recommendation]:
-    """Return the best ``n`` films that the user has neither rated nor watched, fewer only if fewer exist.
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A list: its films, how many could have been in it, and films of the history that the model ignores."""
+
+    films: list[recommendations.Recommendation]
+    eligible: int
+    ignored: list[int]
+
+
+def recommend_to_user(database: Database, served: Served, user_id: int, wishes: Wishes) -> Listed:
+    """Return the best films that the user has neither rated, watched nor blocked; see ``recommend``.
 
     The user is folded in from the events that lie in Postgres now. Raises NotFoundProblem for an unknown
     user.
     """
-    events = user_events(database, user_id)
-    if events is None:
-        raise NotFoundProblem("user", user_id)
+    return recommend(database, served, ground(database, user_id), wishes)
+
+
+def recommend_to_session(
+    database: Database, served: Served, events: Sequence[Event], wishes: Wishes
+) -> Listed:
+    """Return the best films for somebody who told ``events``; see ``recommend``. Nothing is stored."""
+    known = ground(database, None)
+    return recommend(database, served, Ground([*events], [], known.rules), wishes)
+
+
+def recommend(database: Database, served: Served, known: Ground, wishes: Wishes) -> Listed:
+    """Return the best ``wishes.n`` films under wishes and rules, fewer only if fewer exist."""
     model = served.model
-    history = History.from_events(events, model.weights)
+    history = History.from_events(known.events, model.weights)
+    rules = FilmRules.of(known.rules, model)
+    choose = chooser(model.traits, wishes.knobs, rules.places)
+    left_out = {*known.blocked, *wishes.exclude}
+    eligible = model.eligible(history, left_out, wishes.filter.mask(model.catalogue))
     gone: set[int] = set()
-    reach = n
+    reach = wishes.n
     while True:
-        ranked = model.recommend(history, n, exclude=gone)
+        ranked = model.recommend(history, wishes.n, exclude=gone, eligible=eligible, choose=choose)
         films = films_by_id(database, [item.movie_id for item in ranked])
         if len(films) == len(ranked):
-            return [_recommendation(item, films[item.movie_id]) for item in ranked]
+            break
         reach = min(reach * REACH_GROWTH, model.size)
-        further = model.recommend(history, reach, exclude=gone, explain=False)
+        further = model.recommend(
+            history, reach, exclude=gone, eligible=eligible, choose=choose, explain=False
+        )
         wanted = {item.movie_id for item in further}
         gone |= wanted - films_by_id(database, list(wanted)).keys()
+    return Listed(
+        [_recommendation(item, films[item.movie_id], rules.applied.get(item.movie_id)) for item in ranked],
+        int(eligible.sum()) - len(gone),
+        sorted(history.movie_ids[model.positions(history.movie_ids) < 0].tolist()),
+    )
 
 
 def present(
@@ -71,7 +102,9 @@ def ranked_movies(found: Sequence[tuple[Row, float]], offset: int = 0) -> list[m
     ]
 
 
-def _recommendation(item: Recommendation, film: Row) -> recommendations.Recommendation:
+def _recommendation(
+    item: Recommendation, film: Row, rule: ActiveRule | None
+) -> recommendations.Recommendation:
     reason = item.reason
     if reason is None:
         raise ValueError(f"movie {item.movie_id} was recommended without a reason")
@@ -96,4 +129,5 @@ def _recommendation(item: Recommendation, film: Row) -> recommendations.Recommen
             ],
             "other": reason.other,
         },
+        "rule": {"rule_id": rule.rule_id, "kind": rule.kind} if rule else None,
     }

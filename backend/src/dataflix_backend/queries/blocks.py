@@ -1,0 +1,92 @@
+"""Films that a user is spared, in Postgres."""
+
+from typing import Any, cast
+
+from dataflix_backend.database import Database
+from dataflix_backend.queries import pages
+from dataflix_backend.queries.writes import require_known, written
+from dataflix_backend.schemas.common import Page
+from dataflix_backend.schemas.rules import Block, NewBlock
+
+_WRITE = """
+WITH known AS (
+    SELECT
+        EXISTS (SELECT FROM users WHERE user_id = %(user_id)s) AS user_known,
+        (SELECT title FROM movies WHERE movie_id = %(movie_id)s) AS title
+),
+stored AS (
+    INSERT INTO user_blocks (user_id, movie_id, owner, ends_at)
+    SELECT %(user_id)s, %(movie_id)s, %(owner)s, %(ends_at)s
+    FROM known
+    WHERE user_known AND title IS NOT NULL
+    ON CONFLICT (user_id, movie_id) DO UPDATE SET
+        owner = excluded.owner,
+        ends_at = excluded.ends_at
+    RETURNING user_id, movie_id, owner, ends_at, created_at, xmax = 0 AS is_new
+)
+SELECT known.user_known, known.title, stored.*
+FROM known
+LEFT JOIN stored ON true
+"""
+
+_LIST = """
+WITH blocked AS (
+    SELECT b.*, m.title
+    FROM user_blocks AS b
+    INNER JOIN movies AS m ON b.movie_id = m.movie_id
+    WHERE b.user_id = %(user_id)s AND (b.ends_at IS NULL OR b.ends_at > now())
+)
+SELECT
+    (SELECT count(*) FROM blocked) AS total,
+    page.*
+FROM users AS u
+LEFT JOIN LATERAL (
+    SELECT user_id, movie_id, title, owner, ends_at, created_at
+    FROM blocked
+    ORDER BY created_at DESC, movie_id
+    LIMIT %(limit)s OFFSET %(offset)s
+) AS page ON true
+WHERE u.user_id = %(user_id)s
+"""
+
+_DELETE = """
+WITH deleted AS (
+    DELETE FROM user_blocks
+    WHERE user_id = %(user_id)s AND movie_id = %(movie_id)s
+    RETURNING movie_id
+)
+SELECT
+    EXISTS (SELECT FROM users WHERE user_id = %(user_id)s) AS user_known,
+    (SELECT title FROM movies WHERE movie_id = %(movie_id)s) AS title,
+    EXISTS (SELECT FROM deleted) AS was_deleted
+"""
+
+
+def write_block(database: Database, user_id: int, block: NewBlock) -> tuple[Block, bool]:
+    """Block a film for a user or change the block; returns it and whether it is new.
+
+    Raises NotFoundProblem naming an unknown user or film; then nothing is written.
+    """
+    parameters: dict[str, Any] = {"user_id": user_id, **block.model_dump()}
+    row, is_new = written(database, _WRITE, parameters)
+    return cast("Block", row), is_new
+
+
+def delete_block(database: Database, user_id: int, movie_id: int) -> bool:
+    """Take a block away; returns whether there was one.
+
+    Raises NotFoundProblem for an unknown user or film.
+    """
+    row = database.query(_DELETE, {"user_id": user_id, "movie_id": movie_id})[0]
+    require_known(row, user_id, movie_id)
+    return bool(row["was_deleted"])
+
+
+def list_blocks(database: Database, user_id: int, page: Page) -> tuple[list[Block], int] | None:
+    """Return one page of what is blocked for a user now and its number, None for an unknown user."""
+    parameters = {"user_id": user_id, "limit": page.limit, "offset": page.offset}
+    rows = database.query(_LIST, parameters)
+    if not rows:
+        return None
+    found, total = pages.split(rows, "movie_id")
+    return cast("list[Block]", found), total
