@@ -7,6 +7,7 @@ from typing import Any
 
 from dataflix_recommender import ArtifactError, Model
 from dataflix_trainer.evaluation import Evaluation, evaluate_model, evaluate_popularity
+from dataflix_trainer.health import Health, examine
 from dataflix_trainer.holdout import Holdout, latest_events
 from dataflix_trainer.interactions import Interactions
 from dataflix_trainer.promotion import Verdict, decide
@@ -96,11 +97,20 @@ def _judge(registry: Registry, version: Version, interactions: Interactions) -> 
     holdout = latest_events(interactions, seed=HOLDOUT_SEED)
     champion = registry.champion()
     try:
+        health = _examine(registry, version)
         candidate = _evaluate(registry, version, holdout)
     except ArtifactError as error:
         return Verdict(False, f"its artifact cannot be used: {error}")
+    if problem := health.problem():
+        return Verdict(False, problem)
     opponent = None if champion is None else _evaluate(registry, champion, holdout)
-    return decide(candidate, evaluate_popularity(holdout), opponent)
+    verdict = decide(candidate, evaluate_popularity(holdout), opponent)
+    return Verdict(verdict.accepted, f"{verdict.reason}; {health}")
+
+
+def _examine(registry: Registry, version: Version) -> Health:
+    with TemporaryDirectory(prefix="dataflix-examine-") as folder:
+        return examine(registry.download_model(version, Path(folder)))
 
 
 def _evaluate(registry: Registry, version: Version, holdout: Holdout) -> Evaluation:

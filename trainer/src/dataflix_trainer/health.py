@@ -1,0 +1,73 @@
+"""Whether the very model that would serve can: its numbers, its speed, its size, which no metric tells."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from dataflix_recommender import History, Model
+
+# The heaviest user that serving promises to answer: see the fold-in's own limit of 2 ms at 128 factors.
+HEAVY_USER_EVENTS = 1000
+ASKED = 15  # times; the middle one counts, so that a first touch of mapped memory does not
+LIST_LENGTH = 20
+# CPU time of one list for the heavy user, so that a busy machine refuses nothing. 1 ms was seen at 128 factors
+# and 10,000 films, 7 ms at 256 factors and 62,000 films.
+MAX_ANSWER_S = 0.03
+# Each API host downloads it and each worker maps it. 62,000 films at 256 factors
+# take 64 MiB.
+MAX_ARTIFACT_BYTES = 2 << 30
+MEBIBYTE = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """What was found: ``answer_s`` CPU seconds of one list, ``learnt`` the share of films with factors."""
+
+    finite: bool
+    learnt: float
+    answer_s: float
+    artifact_bytes: int
+
+    def problem(self) -> str | None:
+        """Return why the model cannot serve, None when it can."""
+        if not self.finite:
+            return "its scores are not finite numbers"
+        if self.learnt == 0:
+            return "all its factors are zero"
+        if self.answer_s > MAX_ANSWER_S:
+            return (
+                f"a list for a user of {HEAVY_USER_EVENTS:,} ratings takes {self.answer_s * 1000:.0f} ms of "
+                f"CPU time, at most {MAX_ANSWER_S * 1000:.0f} are allowed"
+            )
+        if self.artifact_bytes > MAX_ARTIFACT_BYTES:
+            return (
+                f"its artifact has {self.artifact_bytes / MEBIBYTE:,.0f} MiB, at most "
+                f"{MAX_ARTIFACT_BYTES / MEBIBYTE:,.0f} are allowed"
+            )
+        return None
+
+    def __str__(self) -> str:
+        size = self.artifact_bytes / MEBIBYTE
+        return f"a list takes {self.answer_s * 1000:.1f} ms, the artifact {size:.1f} MiB"
+
+
+def examine(folder: Path) -> Health:
+    """Load the artifact in ``folder`` and ask it; raises ArtifactError when it is damaged or holds NaN."""
+    model = Model.load(folder)
+    events = min(HEAVY_USER_EVENTS, model.size)
+    taken = np.linspace(0, model.size - 1, events).astype(np.int64)
+    history = History(model.item_ids[taken], np.ones(events, dtype=np.float32))
+    seconds = []
+    for _ in range(ASKED):
+        began = time.thread_time()
+        model.recommend(history, LIST_LENGTH, explain=False)
+        seconds.append(time.thread_time() - began)
+    scores = model.score(model.fold_in(history))
+    return Health(
+        finite=bool(np.isfinite(scores).all() and np.isfinite(model.gram).all()),
+        learnt=float(model.item_factors.any(axis=1).mean()),
+        answer_s=float(np.median(seconds)),
+        artifact_bytes=sum(file.stat().st_size for file in folder.iterdir()),
+    )
