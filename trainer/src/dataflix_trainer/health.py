@@ -12,11 +12,10 @@ from dataflix_recommender import History, Model
 HEAVY_USER_EVENTS = 1000
 ASKED = 15  # times; the middle one counts, so that a first touch of mapped memory does not
 LIST_LENGTH = 20
-# CPU time of one list for the heavy user, so that a busy machine refuses nothing. 1 ms was seen at 128 factors
-# and 10,000 films, 7 ms at 256 factors and 62,000 films.
+# CPU time of one list for the heavy user, so that a busy machine refuses nothing. 1 ms was seen at 128
+# factors and 10,000 films, 7 ms at 256 factors and 62,000 films.
 MAX_ANSWER_S = 0.03
-# Each API host downloads it and each worker maps it. 62,000 films at 256 factors
-# take 64 MiB.
+# Each API host downloads it and each worker maps it. 62,000 films at 256 factors take 64 MiB.
 MAX_ARTIFACT_BYTES = 2 << 30
 MEBIBYTE = 1 << 20
 
