@@ -32,6 +32,7 @@ def test_a_version_has_description_tags_and_signature_and_leads_to_its_run(
     page.get_by_text("Outputs (2)").click()
     for name in ("movie_ids", "ratings", "scores"):
         expect(page.get_by_role("row").filter(has_text=f"{name} (required)").first).to_contain_text("Array(")
+    expect(page.get_by_role("link", name="model", exact=True)).to_be_visible()
     picture(page, "mlflow-model")
 
     address = page.get_by_role("link", name=run_id).get_attribute("href")
