@@ -1,14 +1,16 @@
 """### From the application's database to a published model
 
-1. **extract_load** copies each masked table whole into ClickHouse, compares it with the source, and swaps it
-   in.
+1. **extract_load** carries over to ClickHouse what was inserted, updated and deleted in each masked table
+   since the last run, and compares the table with the source.
 2. **dbt** builds and tests staging, intermediate and marts: one `dbt build`, and a task for each model that
    turns green when the model and its tests have passed.
 3. **train** has the trainer fit, judge and register a model on `user_item_matrix`.
 4. **publish** lets the promotion rule decide, and writes everybody's list of recommendations.
 
 A table that differs from its source, or a failing test of dbt, fails the run: nothing is trained, nothing
-published. Only steps that wait for other services are tried again; what needs a person fails at once.
+published. Parameter `full` loads the tables whole, which also repairs a difference; `verify` says how much
+of them to compare. Only steps that wait for other services are tried again; what needs a person fails at
+once.
 """
 
 import os
@@ -22,6 +24,7 @@ from airflow.sdk import (
     Context,
     CronTriggerTimetable,
     ExceptionRetryPolicy,
+    Param,
     RetryAction,
     RetryRule,
     conf,
@@ -35,6 +38,7 @@ from cosmos.constants import DbtResourceType, ExecutionMode, InvocationMode, Loa
 from cosmos.operators.watcher import DbtRunWatcherOperator, DbtTestWatcherOperator
 
 from dataflix_elt import steps
+from dataflix_elt.comparison import Verify
 from dataflix_elt.dbt_project import manifest, models
 from dataflix_elt.settings import DbtSettings
 from dataflix_elt.tables import TABLE_NAMES
@@ -88,6 +92,14 @@ def model_task(*, dag: Any, task_group: Any, node: Any, task_args: dict[str, Any
     schedule=CronTriggerTimetable("0 3 * * *", timezone="UTC"),
     catchup=False,
     max_active_runs=1,
+    params={
+        "full": Param(False, type="boolean", description="Load whole tables; repairs every difference."),
+        "verify": Param(
+            Verify.AUTO.value,
+            enum=[verify.value for verify in Verify],
+            description="Compare keys, or all columns; auto: all columns of small tables, and once a day.",
+        ),
+    },
     tags=["dataflix", "elt", "dbt", "training"],
     doc_md=__doc__,
 )
@@ -96,7 +108,7 @@ def elt_pipeline() -> None:
 
     @task(
         # A mapped task does not take its documentation from the function.
-        doc_md="Copy one masked table whole into ClickHouse, compare it with the source, swap it in.",
+        doc_md="Carry over to ClickHouse what has changed in one masked table, and compare the two.",
         outlets=[RAW_TABLES],
         map_index_template="{{ task.op_kwargs['table'] }}",
         # Each load keeps one core of the source and one of the warehouse busy.
@@ -106,7 +118,13 @@ def elt_pipeline() -> None:
     )
     def extract_load(table: str) -> dict[str, Any]:
         context = get_current_context()
-        result = steps.load(table, run_id=context["run_id"], attempt=context["ti"].try_number)
+        result = steps.load(
+            table,
+            run_id=context["run_id"],
+            attempt=context["ti"].try_number,
+            full=context["params"]["full"],
+            verify=context["params"]["verify"],
+        )
         context["outlet_events"][RAW_TABLES].add(Asset(f"raw.{table}"), extra=result)
         return result
 

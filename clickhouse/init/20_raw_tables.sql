@@ -1,6 +1,8 @@
 -- One table per masked view of the application's database. Rows are only ever added: a newer
 -- _version replaces the row of the same key, and _is_deleted = 1 removes it, when the table is read with FINAL.
--- The sort key is the source's immutable key, so a changed row always lands on its older self.
+-- The sort key is the source's immutable key, so a changed row always lands on its older self. No partitions: a
+-- row whose partition changed would stay in the old one, too. _changed_in is the transaction of the source that wrote
+-- the row, 0 where the source doesn't tell.
 
 CREATE TABLE IF NOT EXISTS raw.users
 (
@@ -15,6 +17,7 @@ CREATE TABLE IF NOT EXISTS raw.users
     birth_year Nullable(Int16),
     created_at DateTime64(6, 'UTC'),
     updated_at DateTime64(6, 'UTC'),
+    _changed_in UInt64,
     _version UInt64,
     _is_deleted UInt8,
     _extracted_at DateTime64(6, 'UTC'),
@@ -36,6 +39,7 @@ CREATE TABLE IF NOT EXISTS raw.movies
     tmdb_id Nullable(Int64),
     created_at DateTime64(6, 'UTC'),
     updated_at DateTime64(6, 'UTC'),
+    _changed_in UInt64,
     _version UInt64,
     _is_deleted UInt8,
     _extracted_at DateTime64(6, 'UTC'),
@@ -50,6 +54,7 @@ CREATE TABLE IF NOT EXISTS raw.watched_movies
     movie_id Int64,
     watched_at DateTime64(6, 'UTC'),
     updated_at DateTime64(6, 'UTC'),
+    _changed_in UInt64,
     _version UInt64,
     _is_deleted UInt8,
     _extracted_at DateTime64(6, 'UTC'),
@@ -66,6 +71,7 @@ CREATE TABLE IF NOT EXISTS raw.ratings
     liked Nullable(Bool),
     rated_at DateTime64(6, 'UTC'),
     updated_at DateTime64(6, 'UTC'),
+    _changed_in UInt64,
     _version UInt64,
     _is_deleted UInt8,
     _extracted_at DateTime64(6, 'UTC'),
@@ -74,7 +80,8 @@ CREATE TABLE IF NOT EXISTS raw.ratings
 ENGINE = ReplacingMergeTree(_version, _is_deleted)
 ORDER BY (user_id, movie_id);
 
--- One row per reconciliation of a loaded table with its source.
+-- One row per load of a table and its comparison with the source. `kind` is whole or changes. When `compared` is
+-- content, the checksums are of all columns of all rows; when it is keys, of every row's key and _changed_in.
 CREATE TABLE IF NOT EXISTS raw.load_audit
 (
     run_id String,
@@ -87,7 +94,53 @@ CREATE TABLE IF NOT EXISTS raw.load_audit
     source_checksum String,
     matches Bool,
     started_at DateTime64(6, 'UTC'),
-    finished_at DateTime64(6, 'UTC')
+    finished_at DateTime64(6, 'UTC'),
+    kind LowCardinality(String) DEFAULT 'whole',
+    compared LowCardinality(String) DEFAULT 'content',
+    rows_written UInt64 DEFAULT 0,
+    rows_deleted UInt64 DEFAULT 0
 )
 ENGINE = MergeTree
 ORDER BY (table_name, finished_at, run_id);
+
+-- A warehouse from before the loads of changes.
+ALTER TABLE raw.load_audit
+    ADD COLUMN IF NOT EXISTS kind LowCardinality(String) DEFAULT 'whole',
+    ADD COLUMN IF NOT EXISTS compared LowCardinality(String) DEFAULT 'content',
+    ADD COLUMN IF NOT EXISTS rows_written UInt64 DEFAULT 0,
+    ADD COLUMN IF NOT EXISTS rows_deleted UInt64 DEFAULT 0;
+
+-- Up to where each table has been carried over; the row of the highest version counts. It is written last of all,
+-- when the rows are in and have been compared.
+CREATE TABLE IF NOT EXISTS raw.load_cursors
+(
+    table_name LowCardinality(String),
+    version UInt64,
+    run_id String,
+    system_identifier String,
+    timeline UInt32,
+    epoch UInt32,
+    database_oid UInt32,
+    tracking_id String,
+    xmin UInt64,
+    ledger_rows Int64,
+    ledger_checksum String,
+    rows UInt64,
+    checksum String,
+    parts String,
+    compared_at DateTime64(6, 'UTC'),
+    recorded_at DateTime64(6, 'UTC')
+)
+ENGINE = ReplacingMergeTree(version)
+ORDER BY table_name;
+
+-- Versions that were given out. No two tries ever get the same, so what a dead one still sends can't win.
+CREATE TABLE IF NOT EXISTS raw.load_versions
+(
+    table_name LowCardinality(String),
+    version UInt64,
+    run_id String,
+    given_at DateTime64(6, 'UTC')
+)
+ENGINE = ReplacingMergeTree(version)
+ORDER BY table_name;

@@ -10,6 +10,7 @@ CREATE TABLE IF NOT EXISTS raw.feedback
     model_version String,
     listed_at DateTime64(6, 'UTC'),
     received_at DateTime64(6, 'UTC'),
+    _changed_in UInt64,
     _version UInt64,
     _is_deleted UInt8,
     _extracted_at DateTime64(6, 'UTC'),

@@ -163,7 +163,7 @@ def test_exposures_rest_on_public_marts_and_no_mart_is_idle(manifest: Manifest) 
 def test_sources_are_watched_for_freshness(manifest: Manifest) -> None:
     for name, source in manifest.sources.items():
         if name.startswith("raw."):
-            assert source["loaded_at_field"] == "_extracted_at", name
+            assert "load_audit" in source["loaded_at_query"], name
             assert source["freshness"]["warn_after"]["count"] > 24, "a daily run must not warn each day"
             assert source["freshness"]["error_after"]["count"], name
 

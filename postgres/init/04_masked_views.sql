@@ -60,7 +60,7 @@ CREATE SCHEMA IF NOT EXISTS masked AUTHORIZATION dataflix_masking;
 COMMENT ON SCHEMA masked IS 'What leaves this database for the warehouse: one view per table, personal data masked.';
 
 -- Not even the views' owner can read usernames, addresses or the key.
-GRANT SELECT (user_id, first_name, last_name, city, state, country, birth_year, created_at, updated_at)
+GRANT SELECT (user_id, first_name, last_name, city, state, country, birth_year, created_at, updated_at, changed_in)
 ON public.users TO dataflix_masking;
 GRANT SELECT ON public.movies, public.watched_movies, public.ratings TO dataflix_masking;
 
@@ -80,7 +80,8 @@ SELECT
     u.country,
     u.birth_year,
     u.created_at,
-    u.updated_at
+    u.updated_at,
+    u.changed_in AS _changed_in
 FROM public.users AS u
 LEFT JOIN pii.user_pseudonyms AS p ON u.user_id = p.user_id;
 
@@ -96,7 +97,8 @@ SELECT
     imdb_id,
     tmdb_id,
     created_at,
-    updated_at
+    updated_at,
+    changed_in AS _changed_in
 FROM public.movies;
 
 CREATE OR REPLACE VIEW watched_movies WITH (security_barrier = true) AS
@@ -104,7 +106,8 @@ SELECT
     user_id,
     movie_id,
     watched_at,
-    updated_at
+    updated_at,
+    changed_in AS _changed_in
 FROM public.watched_movies;
 
 CREATE OR REPLACE VIEW ratings WITH (security_barrier = true) AS
@@ -114,7 +117,8 @@ SELECT
     rating,
     liked,
     rated_at,
-    updated_at
+    updated_at,
+    changed_in AS _changed_in
 FROM public.ratings;
 
 COMMENT ON VIEW users IS 'Users: pseudonyms for username and e-mail, names cut to their first letter.';

@@ -20,12 +20,15 @@ CREATE TABLE IF NOT EXISTS feedback (
     model_version text NOT NULL,
     listed_at timestamptz NOT NULL,
     received_at timestamptz NOT NULL DEFAULT now(),
+    changed_in xid8 NOT NULL DEFAULT pg_current_xact_id(),
     -- Told twice, it is stored once: a client may send again what it is not sure of.
     PRIMARY KEY (recommendation_id, movie_id, event),
     CONSTRAINT feedback_recommendation_id_length CHECK (char_length(recommendation_id) BETWEEN 1 AND 200),
     CONSTRAINT feedback_event_known CHECK (event IN ('shown', 'clicked', 'watched', 'dismissed')),
     CONSTRAINT feedback_position_range CHECK (position BETWEEN 1 AND 100)
 );
+
+SELECT capture.track('feedback', 'feedback', 'recommendation_id', 'movie_id', 'event');
 
 CREATE INDEX IF NOT EXISTS feedback_user_id_idx ON feedback (user_id);
 CREATE INDEX IF NOT EXISTS feedback_movie_id_idx ON feedback (movie_id);
@@ -39,6 +42,7 @@ COMMENT ON COLUMN feedback.position IS 'The film''s rank in the list, from 1.';
 COMMENT ON COLUMN feedback.model_version IS 'The model that made the list, as its id says; empty when there was none and popularity stood in.';
 COMMENT ON COLUMN feedback.listed_at IS 'When the list was made, as its id says.';
 COMMENT ON COLUMN feedback.received_at IS 'When we were told.';
+COMMENT ON COLUMN feedback.changed_in IS 'Transaction that last wrote the row; kept by trigger.';
 
 -- Rows never change, so there is no UPDATE; deleting a user or a film deletes theirs.
 GRANT SELECT, INSERT, DELETE ON feedback TO dataflix_backend;
@@ -57,7 +61,8 @@ SELECT
     position,
     model_version,
     listed_at,
-    received_at
+    received_at,
+    changed_in AS _changed_in
 FROM public.feedback;
 
 COMMENT ON VIEW feedback IS 'Feedback on recommendations, as it is.';

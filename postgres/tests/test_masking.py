@@ -148,5 +148,6 @@ def test_the_other_views_show_all_there_is(
         with reader.cursor() as cursor:
             cursor.execute(f"SELECT * FROM masked.{table}")
             assert cursor.fetchall() == raw
-            assert [column.name for column in cursor.description or ()] == raw_columns
+            shown = [column.name for column in cursor.description or ()]
+            assert [name.removeprefix("_") for name in shown] == raw_columns
         assert len(raw) == 1

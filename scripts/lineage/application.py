@@ -14,6 +14,9 @@ _VIEW = re.compile(r"CREATE OR REPLACE VIEW (?:(\w+)\.)?(\w+)\b.*?\bAS\s+(SELECT
 _PSEUDONYMS = re.compile(r"INSERT INTO pii\.(\w+)[^(]*\(([^)]*)\)\s*(SELECT\b.*?)\s*ON CONFLICT", re.DOTALL)
 _TRIGGER = re.compile(r"ON (\w+)\.(\w+)\s+REFERENCING NEW TABLE AS (\w+)")
 
+# Views that tell the ELT what changed begin so; they show keys and counts, and no table is copied from them.
+_OWN = "_"
+
 # What a comment on a personal column begins with.
 _PERSONAL = "Personal."
 
@@ -52,7 +55,7 @@ class Application:
                 database, table, columns = created_table(statement, "postgres", file)
                 self.tables.setdefault(database or schema, {})[table] = columns
                 self.files[f"{database or schema}.{table}"] = file
-            elif found := _VIEW.match(statement):
+            elif (found := _VIEW.match(statement)) and not found[2].startswith(_OWN):
                 self.views[found[2]] = (file, found[3])
             elif found := _COMMENT.match(statement):
                 self.comments[found[1] or schema, found[2], found[3]] = found[4].replace("''", "'")

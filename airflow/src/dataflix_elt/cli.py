@@ -8,9 +8,10 @@ import sys
 import uuid
 from dataclasses import asdict
 
+from dataflix_elt.comparison import Verify
 from dataflix_elt.dbt_project import manifest, manifest_sha256
 from dataflix_elt.errors import EltError
-from dataflix_elt.load import full_load
+from dataflix_elt.load import load
 from dataflix_elt.settings import DbtSettings, SourceSettings, WarehouseSettings
 from dataflix_elt.tables import TABLE_NAMES, TABLES, table_named
 
@@ -22,7 +23,7 @@ def main() -> None:
     try:
         match arguments.command:
             case "load":
-                _load(arguments.table or TABLE_NAMES, arguments.run_id)
+                _load(arguments)
             case "tables":
                 _tables()
             case "manifest":
@@ -34,7 +35,16 @@ def main() -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="elt", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    load = commands.add_parser("load", help="load tables from Postgres into ClickHouse, whole")
+    load = commands.add_parser("load", help="carry over from Postgres to ClickHouse what has changed")
+    load.add_argument("--full", action="store_true", help="load whole tables; repairs every difference")
+    load.add_argument(
+        "--verify",
+        type=Verify,
+        choices=list(Verify),
+        default=Verify.AUTO,
+        help="what to compare with the source at the end: keys and the transactions that wrote them, the "
+        "content of all rows, or content only of small tables and once a day (auto, the default)",
+    )
     load.add_argument(
         "--table", action="append", choices=TABLE_NAMES, help="which one; may be repeated; default: all"
     )
@@ -44,12 +54,17 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _load(names: list[str] | tuple[str, ...], run_id: str | None) -> None:
-    run = run_id or f"manual__{uuid.uuid4()}"
+def _load(arguments: argparse.Namespace) -> None:
+    run_id = arguments.run_id or f"manual__{uuid.uuid4()}"
     source, warehouse = SourceSettings.from_environ(os.environ), WarehouseSettings.from_environ(os.environ)
-    for name in names:
-        result = full_load(
-            table_named(name), run_id=run, source_settings=source, warehouse_settings=warehouse
+    for name in arguments.table or TABLE_NAMES:
+        result = load(
+            table_named(name),
+            run_id=run_id,
+            full=arguments.full,
+            verify=arguments.verify,
+            source_settings=source,
+            warehouse_settings=warehouse,
         )
         _print(asdict(result))
 

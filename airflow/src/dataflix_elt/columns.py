@@ -32,6 +32,11 @@ class Kind:
     warehouse_bytes: str
     unfit: str | None = None
 
+    @property
+    def can_be_null(self) -> bool:
+        """Say whether ClickHouse has a NULL of this type; arrays have none."""
+        return not self.warehouse_type.startswith("Array")
+
 
 def _big_endian(value: str) -> str:
     return f"reverse(reinterpretAsFixedString({value}))"
@@ -48,6 +53,8 @@ INT16 = _number("smallint", "Int16", "int2send")
 INT64 = _number("bigint", "Int64", "int8send")
 # The text forms of 'not a number' and of infinity differ between engines, and no average survives them.
 FLOAT32 = _number("real", "Float32", "float4send", "{c} IN ('NaN', 'Infinity', '-Infinity')")
+# Full transaction ids, which never turn around; the sign bit stays free for millions of years.
+XID = Kind("xid8", "UInt64", "{c}", "int8send({c}::text::bigint)", _big_endian("{c}"))
 BOOL = Kind("boolean", "Bool", "{c}", "boolsend({c})", "char(toUInt8({c}))")
 TEXT = Kind("text", "String", "{c}", _SOURCE_TEXT, _WAREHOUSE_TEXT)
 
@@ -86,6 +93,10 @@ TEXT_ARRAY = Kind(
     # array_position refuses arrays of more dimensions, so CASE keeps them from it.
     "CASE WHEN array_ndims({c}) > 1 THEN true ELSE array_position({c}, NULL) IS NOT NULL END",
 )
+
+
+# How columns that a view has beyond the specification are carried over, by Postgres' name of their type.
+KINDS = {kind.source_type: kind for kind in (INT16, INT64, FLOAT32, BOOL, TEXT, TIMESTAMP, TEXT_ARRAY)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,12 +25,16 @@ class SchemaDriftError(PermanentError):
     """The source or the warehouse no longer has the columns that the table's specification names."""
 
 
+class CursorVoidError(PermanentError):
+    """What was carried over so far says nothing about this source: it was restored, or is another one."""
+
+
 class UnfitRowsError(PermanentError):
     """The source holds rows that the warehouse cannot: NULL in a required column, a date out of range, ..."""
 
 
 class ReconciliationError(PermanentError):
-    """What arrived in the warehouse is not what the source holds; nothing was swapped."""
+    """The warehouse does not hold what the source holds; the message says in which table, and where."""
 
 
 class SourceError(PermanentError):
@@ -51,6 +55,10 @@ class WarehouseUnavailableError(TransientError):
 
 class SupersededError(TransientError):
     """Another load of the same table was swapped in while this one ran."""
+
+
+class BusyError(TransientError):
+    """Another load of the same table is running, and has been for long."""
 
 
 class TrainerUnavailableError(TransientError):

@@ -1,23 +1,19 @@
-"""A full load: stage the whole table, reconcile it with the source, swap it in."""
+"""One load of one table: the changes since the last one, or the whole; compared at the end."""
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
-from dataflix_elt.errors import EltError
-from dataflix_elt.log import event
-from dataflix_elt.reconciliation import require_equal, require_unique_keys
+from dataflix_elt.books import Books, Cursor
+from dataflix_elt.capture import Position, Tracking, position, require_same_history, tracking, was_truncated
+from dataflix_elt.changes import carry_changes
+from dataflix_elt.comparison import Verify, compare
+from dataflix_elt.job import Done, Job
 from dataflix_elt.settings import SourceSettings, WarehouseSettings
-from dataflix_elt.source import Snapshot, snapshot
-from dataflix_elt.staging import SideTable, owner_of
-from dataflix_elt.tables import Table
-from dataflix_elt.transfer import streamed
-from dataflix_elt.warehouse import Stamp, Warehouse, warehouse
-
-_log = logging.getLogger(__name__)
+from dataflix_elt.source import snapshot
+from dataflix_elt.tables import CHANGED_IN, Table
+from dataflix_elt.warehouse import Holdings, warehouse
+from dataflix_elt.whole import load_whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,99 +21,140 @@ class LoadResult:
     """What a load did.
 
     Attributes:
-        checksum: as a decimal number; too large for most readers of JSON to keep as one.
+        kind: "whole" or "changes".
+        why: why it was whole; empty when it was not.
+        compared: "content" of all rows, or "keys".
+        rows: in the table, after the load.
+        rows_written: sent, changed or not.
+        rows_deleted: keys sent as gone.
         version: what the loaded rows carry as `_version`.
         source_xmin: oldest transaction that was still open in the source when it was read.
         transferred: bytes sent.
-        seconds: from start to swap.
+        seconds: from start to end.
     """
 
     table: str
     run_id: str
+    kind: str
+    why: str
+    compared: str
     rows: int
-    checksum: str
+    rows_written: int
+    rows_deleted: int
     version: int
     source_xmin: int
     transferred: int
     seconds: float
 
 
-def full_load(
+def load(
     table: Table,
     *,
     run_id: str,
     attempt: int = 1,
+    full: bool = False,
+    verify: Verify = Verify.AUTO,
     source_settings: SourceSettings,
     warehouse_settings: WarehouseSettings,
 ) -> LoadResult:
-    """Replace a raw table by what its view holds now. Readers see the old rows or the new, nothing between.
+    """Bring a raw table to what its view holds now. Readers see the old rows or the new, nothing between.
 
-    Running it again, or twice at once, does no harm: each try fills a table of its own, and a try whose turn
-    was taken by another gives way.
+    Running it again, or twice at once, does no harm: loads of a table wait for each other, and what one that
+    was killed has left is either not visible or is what the next one would have written, too.
 
     Args:
         run_id: of the pipeline's run; goes into every row.
         attempt: number of this try of the run.
+        full: load the whole table, whatever was carried over so far; repairs every difference.
+        verify: how much to compare at the end; a whole load always compares content.
 
     Raises:
         SchemaDriftError, UnfitRowsError: found before anything was loaded.
-        ReconciliationError: what arrived differs from the source; the raw table is as it was.
-        TransientError: a service was away, or another load came in between; the raw table is as it was.
-        SourceError, WarehouseError: a statement failed; the raw table is as it was.
+        CursorVoidError: the source was restored or is another one; only a full load goes on from here.
+        ReconciliationError: the warehouse differs from the source; the message says where.
+        TransientError: a service was away, or another load came in between.
+        SourceError, WarehouseError: a statement failed.
     """
     started_at = datetime.now(UTC)
-    tags: dict[str, Any] = {"run_id": run_id, "attempt": attempt, "table": table.name}
-    event(_log, "load_started", **tags)
-    with warehouse(warehouse_settings) as target, snapshot(source_settings) as source:
-        target.require_columns(table)
-        if unknown := source.require_columns(table):
-            event(_log, "columns_not_loaded", logging.WARNING, **tags, columns=",".join(unknown))
-        expected = source.profile(table)
-        event(_log, "source_profiled", **tags, rows=expected.rows, xmin=source.xmin)
-        require_unique_keys(table, expected)
-        if dropped := target.drop_leftovers(table, started_at):
-            event(_log, "leftovers_dropped", **tags, tables=",".join(dropped))
-        stamp = Stamp(version=target.version(table) + 1, extracted_at=started_at, run_id=run_id)
-        owner = owner_of(run_id, attempt, started_at)
-        with _staging(table, target, stamp, owner) as staging:
-            transferred = _transfer(table, source, target, staging)
-            loaded = target.profile(table, staging)
-            target.record(table, stamp, source=expected, loaded=loaded, started_at=started_at)
-            require_equal(table, expected, loaded)
-            target.swap_in(table, staging, stamp)
-        target.retire(staging, SideTable(table.name, "retired", datetime.now(UTC), owner))
-    seconds = (datetime.now(UTC) - started_at).total_seconds()
-    result = LoadResult(
-        table=table.name,
-        run_id=run_id,
-        rows=loaded.rows,
-        checksum=str(loaded.checksum),
-        version=stamp.version,
-        source_xmin=source.xmin,
-        transferred=transferred,
-        seconds=round(seconds, 3),
+    with (
+        warehouse(warehouse_settings) as target,
+        snapshot(source_settings, turn=table.name) as source,
+    ):
+        shape = source.shape(table)
+        capture = tracking(source, table) if shape.tells_changes else None
+        columns = shape.more if capture is None else (*shape.more, CHANGED_IN)
+        books = Books(target.session)
+        job = Job(table.plus(*columns), run_id, attempt, started_at, source, target, books)
+        job.tell("load_started")
+        if shape.strange:
+            job.tell("columns_not_loaded", logging.WARNING, columns=",".join(shape.strange))
+        missing = target.missing_columns(job.table)
+        if new := [column.name for column in shape.more if column in missing]:
+            job.tell("columns_carried_over", logging.WARNING, columns=",".join(new))
+        now = position(source)
+        cursor = books.cursor(table)
+        why = "asked for" if full else _why_whole(job, now, capture, cursor)
+        if missing and not why:
+            why = "the raw table lacks columns"
+        if why or capture is None or cursor is None:
+            job.tell("load_is_whole", why=why)
+            done, kind, compared = load_whole(job, missing), "whole", "content"
+            held = target.holdings(job.table)
+        else:
+            done, kind = carry_changes(job, cursor.position.xmin), "changes"
+            compared, held = compare(job, done, cursor, capture, verify)
+        if capture is not None and not now.is_standby:
+            compared_at = cursor.compared_at if cursor and compared == "keys" else started_at
+            moved = Cursor(now, capture.tracking_id, capture.rows, capture.checksum, held, compared_at)
+            books.record_cursor(job.table, job.stamp, moved)
+        result = _result(job, done, held, kind=kind, why=why, compared=compared, xmin=now.xmin)
+    job.tell(
+        "load_finished",
+        kind=kind,
+        rows=result.rows,
+        written=done.written,
+        deleted=done.deleted,
+        compared=compared,
+        seconds=result.seconds,
     )
-    event(_log, "load_finished", **tags, rows=result.rows, bytes=transferred, seconds=result.seconds)
     return result
 
 
-@contextmanager
-def _staging(table: Table, target: Warehouse, stamp: Stamp, owner: str) -> Iterator[SideTable]:
-    """Give a staging table to the block, and drop it if the block fails."""
-    staging = SideTable(table.name, "staging", stamp.extracted_at, owner)
-    try:
-        target.create_staging(table, staging, stamp)
-        yield staging
-    except BaseException:
-        try:
-            target.drop(staging)
-        except EltError as error:
-            # The first error is the one to tell; a later load drops the table.
-            event(_log, "staging_left_behind", logging.WARNING, table=staging.name, reason=error)
-        raise
+def _why_whole(job: Job, now: Position, capture: Tracking | None, cursor: Cursor | None) -> str:
+    """Return why the changes alone would not do; empty when they would.
+
+    Raises:
+        CursorVoidError: nobody can say what the changes are.
+    """
+    if capture is None:
+        return "the source does not tell its changes"
+    recorded = now if cursor is None else cursor.position
+    require_same_history(job.table.name, recorded, now, job.repair)
+    if cursor is None:
+        return "nothing was carried over so far"
+    if cursor.tracking_id != capture.tracking_id:
+        return "the source began anew to capture its changes"
+    if cursor.position.xmin < capture.complete_from:
+        return "the source has forgotten deletions since the last load"
+    if was_truncated(job.source, job.table, cursor.position.xmin):
+        return "the table was truncated"
+    return ""
 
 
-def _transfer(table: Table, source: Snapshot, target: Warehouse, staging: SideTable) -> int:
-    with streamed(lambda sink: source.copy_rows(table, sink), source.cancel) as stream:
-        target.insert(table, staging, stream)
-    return stream.transferred
+def _result(
+    job: Job, done: Done, held: Holdings, *, kind: str, why: str, compared: str, xmin: int
+) -> LoadResult:
+    return LoadResult(
+        table=job.table.name,
+        run_id=job.run_id,
+        kind=kind,
+        why=why,
+        compared=compared,
+        rows=held.rows,
+        rows_written=done.written,
+        rows_deleted=done.deleted,
+        version=job.stamp.version,
+        source_xmin=xmin,
+        transferred=done.transferred,
+        seconds=round((datetime.now(UTC) - job.started_at).total_seconds(), 3),
+    )

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from dataflix_elt.columns import Column
 from dataflix_elt.errors import ReconciliationError
-from dataflix_elt.tables import Table
+from dataflix_elt.tables import CHANGED_IN, Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,16 +25,30 @@ class Profile:
 
 def source_checksum(table: Table) -> str:
     """Return Postgres' expression of the checksum."""
-    row = _concatenation(table.columns, " || ", "source_bytes")
     # substr counts from 1; 16 hexadecimal digits are 8 bytes. sum(bigint) is an exact numeric.
-    return f"coalesce(sum(('x' || substr(md5({row}), 1, 16))::bit(64)::bigint), 0)"
+    return f"coalesce(sum(('x' || substr(md5({source_row(table)}), 1, 16))::bit(64)::bigint), 0)"
 
 
 def warehouse_checksum(table: Table) -> str:
     """Return ClickHouse's expression of the checksum."""
-    row = "concat(" + _concatenation(table.columns, ", ", "warehouse_bytes") + ", '')"
     # halfMD5 of one string is the first half of its MD5 as UInt64. Int128, since a sum of Int64 would wrap.
-    return f"sum(toInt128(reinterpretAsInt64(halfMD5({row}))))"
+    return f"sum(toInt128(reinterpretAsInt64(halfMD5({warehouse_row(table)}))))"
+
+
+def warehouse_key_checksum(table: Table) -> str:
+    """Return ClickHouse's expression of what the source's ledger adds up to."""
+    parts = ", ',', ".join(f"toString({name})" for name in (*table.key, CHANGED_IN.name))
+    return f"sum(toInt128(reinterpretAsInt64(halfMD5(concat({parts})))))"
+
+
+def source_row(table: Table) -> str:
+    """Return Postgres' expression of a row's canonical bytes."""
+    return _concatenation(table.columns, " || ", "source_bytes")
+
+
+def warehouse_row(table: Table) -> str:
+    """Return ClickHouse's expression of a row's canonical bytes."""
+    return "concat(" + _concatenation(table.columns, ", ", "warehouse_bytes") + ", '')"
 
 
 def _concatenation(columns: tuple[Column, ...], separator: str, side: str) -> str:
@@ -55,8 +69,11 @@ def require_unique_keys(table: Table, source: Profile) -> None:
         )
 
 
-def require_equal(table: Table, source: Profile, loaded: Profile) -> None:
-    """Compare what was loaded with what the source held in the snapshot that was read.
+def require_equal(table: Table, source: Profile, loaded: Profile, outcome: str) -> None:
+    """Compare what is in the warehouse with what the source held in the snapshot that was read.
+
+    Args:
+        outcome: ends the message: what became of the load.
 
     Raises:
         ReconciliationError: they differ; the message says in what.
@@ -72,6 +89,5 @@ def require_equal(table: Table, source: Profile, loaded: Profile) -> None:
     ]
     if differences:
         raise ReconciliationError(
-            f"{table.source} and what was loaded of it differ ({'; '.join(differences)}). "
-            f"raw.{table.name} was left as it is."
+            f"{table.source} and what was loaded of it differ ({'; '.join(differences)}). {outcome}"
         )

@@ -1,63 +1,61 @@
-"""The source: Postgres, read as `elt_reader` through the masked views, in one snapshot."""
+"""The source: the masked views of Postgres, read in one snapshot."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, BinaryIO
+from dataclasses import dataclass
+from typing import BinaryIO
 
-import psycopg2
-import psycopg2.extensions
-
-from dataflix_elt.errors import SchemaDriftError, SourceError, SourceUnavailableError, UnfitRowsError
+from dataflix_elt.buckets import Bucket, Buckets, source_bucket, source_key, source_row_hash
+from dataflix_elt.columns import KINDS, Column
+from dataflix_elt.errors import SchemaDriftError, UnfitRowsError
+from dataflix_elt.postgres import Session, session
 from dataflix_elt.reconciliation import Profile, source_checksum
 from dataflix_elt.settings import SourceSettings
-from dataflix_elt.tables import SOURCE_SCHEMA, Table
+from dataflix_elt.tables import CHANGED_IN, SOURCE_SCHEMA, Table
 
-# Everything that text output depends on is fixed here, whatever the role's or the server's defaults are.
-_SESSION = {
-    "TimeZone": "UTC",
-    "DateStyle": "ISO",
-    "extra_float_digits": "1",
-    "standard_conforming_strings": "on",
-    "search_path": "pg_catalog",
-    # A long load is no hung session; a peer that vanished without a word is noticed by the keepalives.
-    "statement_timeout": "0",
-    "idle_in_transaction_session_timeout": "0",
-}
 
-_CONNECT_TIMEOUT_S = 10
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What a view shows beyond its table's specification.
 
-# Classes of SQLSTATE whose messages speak of connections, roles, names and limits, never of a row.
-_SAFE_CLASSES = ("08", "28", "3D", "42", "53", "55", "57")
-# Those where a later try may find things better: connection, resources, operator intervention.
-_TRANSIENT_CLASSES = ("08", "53", "57", "58", "40")
+    Attributes:
+        tells_changes: it has `_changed_in`.
+        more: columns that can be carried over.
+        strange: names of columns of types that cannot.
+    """
+
+    tells_changes: bool
+    more: tuple[Column, ...]
+    strange: tuple[str, ...]
 
 
 class Snapshot:
-    """One transaction on the source: everything asked of it is answered from the same moment."""
+    """One transaction on the source: everything asked of it is answered from the same moment.
 
-    def __init__(self, connection: "psycopg2.extensions.connection", settings: SourceSettings) -> None:
-        self._connection = connection
-        self._address = f"{settings.host}:{settings.port}/{settings.dbname}"
-        # Taking the snapshot is the first statement's work; its oldest open transaction is where a run that
-        # carries over changes alone would begin to read the next time.
-        self.xmin = int(self._one_row("SELECT pg_snapshot_xmin(pg_current_snapshot())::text")[0])
+    Where a method takes `since`, it is about the rows that this transaction or a later one wrote: there is no
+    upper bound, so a row that was written by a transaction still open the last time is among them. None: all.
+    """
 
-    def require_columns(self, table: Table) -> list[str]:
-        """Check that the view has the columns the specification names; returns the names it has beyond them.
+    def __init__(self, connection: Session) -> None:
+        self.session = connection
+
+    def shape(self, table: Table) -> Shape:
+        """Check that the view has the columns the specification names, and tell what it has beyond them.
 
         Raises:
             SchemaDriftError: the view is missing, or a column is missing or of another type.
         """
-        rows = self._rows(
-            "SELECT a.attname, format_type(a.atttypid, a.atttypmod) FROM pg_attribute AS a"
-            " JOIN pg_class AS c ON c.oid = a.attrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace"
-            " WHERE n.nspname = %s AND c.relname = %s AND a.attnum > 0 AND NOT a.attisdropped"
-            " ORDER BY a.attnum",
-            (SOURCE_SCHEMA, table.name),
+        found: dict[str, str] = dict(
+            self.session.rows(
+                "SELECT a.attname, format_type(a.atttypid, a.atttypmod) FROM pg_attribute AS a"
+                " JOIN pg_class AS c ON c.oid = a.attrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace"
+                " WHERE n.nspname = %s AND c.relname = %s AND a.attnum > 0 AND NOT a.attisdropped"
+                " ORDER BY a.attnum",
+                (SOURCE_SCHEMA, table.name),
+            )
         )
-        found: dict[str, str] = dict(rows)
         if not found:
-            raise SchemaDriftError(f"{table.source} does not exist in {self._address}.")
+            raise SchemaDriftError(f"{table.source} does not exist in {self.session.address}.")
         problems = [
             f"column {column.name} is missing"
             if column.name not in found
@@ -70,17 +68,26 @@ class Snapshot:
                 f"{table.source}: {'; '.join(problems)}. Change the view (a cast is enough for a type), or "
                 "the table's specification and raw table. Nothing was loaded."
             )
-        return [name for name in found if name not in table.column_names]
+        beyond = {name: kind for name, kind in found.items() if name not in table.column_names}
+        return Shape(
+            tells_changes=beyond.pop(CHANGED_IN.name, None) == CHANGED_IN.kind.source_type,
+            more=tuple(
+                Column(name, KINDS[kind], nullable=KINDS[kind].can_be_null)
+                for name, kind in beyond.items()
+                if kind in KINDS
+            ),
+            strange=tuple(name for name, kind in beyond.items() if kind not in KINDS),
+        )
 
-    def profile(self, table: Table) -> Profile:
+    def profile(self, table: Table, since: int | None = None) -> Profile:
         """Count, check and hash the table's rows.
 
         Raises:
             UnfitRowsError: rows hold values that the warehouse cannot.
         """
         unfit = ", ".join(f"count(*) FILTER (WHERE {column.unfit})" for column in table.columns)
-        rows, checksum, *counts = self._one_row(
-            f"SELECT count(*), {source_checksum(table)}, {unfit} FROM {table.source}"  # noqa: S608
+        rows, checksum, *counts = self.session.row(
+            f"SELECT count(*), {source_checksum(table)}, {unfit} FROM {_from(table, since)}"  # noqa: S608
         )
         problems = [
             f"{count} in {column.name}" for column, count in zip(table.columns, counts, strict=True) if count
@@ -91,96 +98,72 @@ class Snapshot:
                 "required, a time outside 1900 to 2299, an endless number, a nested array or one with NULL): "
                 f"{'; '.join(problems)}. Nothing was loaded."
             )
-        return Profile(rows=rows, distinct_keys=self._distinct_keys(table), checksum=int(checksum))
-
-    def _distinct_keys(self, table: Table) -> int:
-        # The planner guesses few groups for a compound key, and hashing then spills for minutes where a sort
-        # takes seconds (2 M keys: 0.5 s sorted, none in 9 min hashed).
-        self._execute("SET LOCAL enable_hashagg = off")
-        key = ", ".join(table.key)
-        query = f"SELECT count(*) FROM (SELECT DISTINCT {key} FROM {table.source}) AS keys"  # noqa: S608
-        (count,) = self._one_row(query)
-        self._execute("SET LOCAL enable_hashagg = on")
-        return int(count)
-
-    def copy_rows(self, table: Table, sink: BinaryIO) -> None:
-        r"""Write the table's rows to `sink` as CSV; NULL is a bare \N.
-
-        CSV, because only there ClickHouse undoes the quoting before it reads an array; in the tab-separated
-        format, which is no faster to make, the two escapings get into each other's way.
-        """
-        columns = ", ".join(column.transport for column in table.columns)
-        query = f"COPY (SELECT {columns} FROM {table.source}) TO STDOUT (FORMAT csv, NULL '\\N')"  # noqa: S608
-        with self._errors(), self._connection.cursor() as cursor:
-            cursor.copy_expert(query, sink)
-
-    def cancel(self) -> None:
-        """End the statement that another thread runs on this snapshot."""
-        with self._errors():
-            self._connection.cancel()
-
-    def _rows(self, query: str, parameters: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-        with self._errors(), self._connection.cursor() as cursor:
-            cursor.execute(query, parameters)
-            return cursor.fetchall()
-
-    def _one_row(self, query: str) -> tuple[Any, ...]:
-        return self._rows(query)[0]
-
-    def _execute(self, statement: str) -> None:
-        with self._errors(), self._connection.cursor() as cursor:
-            cursor.execute(statement)
+        keys = self._distinct_keys(table, since) if rows else 0
+        return Profile(rows=rows, distinct_keys=keys, checksum=int(checksum))
 
     @contextmanager
-    def _errors(self) -> Iterator[None]:
-        try:
-            yield
-        except psycopg2.Error as error:
-            # Without its cause: the original's text may print values of a row.
-            raise _translated(error, self._address) from None
+    def by_index(self) -> Iterator[None]:
+        """Have a block's queries go by indexes.
+
+        Right after a table was filled its statistics are of an empty one, and a few changed rows among
+        millions would be looked for by reading all.
+        """
+        self.session.execute("SET LOCAL enable_seqscan = off")
+        yield
+        self.session.execute("SET LOCAL enable_seqscan = on")
+
+    def _distinct_keys(self, table: Table, since: int | None) -> int:
+        # The planner guesses few groups for a compound key, and hashing then spills for minutes where a sort
+        # takes seconds (2 M keys: 0.5 s sorted, none in 9 min hashed).
+        self.session.execute("SET LOCAL enable_hashagg = off")
+        key = ", ".join(table.key)
+        query = f"SELECT count(*) FROM (SELECT DISTINCT {key} FROM {_from(table, since)}) AS keys"  # noqa: S608
+        (count,) = self.session.row(query)
+        self.session.execute("SET LOCAL enable_hashagg = on")
+        return int(count)
+
+    def copy_rows(self, table: Table, sink: BinaryIO, since: int | None = None) -> None:
+        """Write the table's rows to `sink` as CSV."""
+        columns = ", ".join(column.transport for column in table.columns)
+        self.session.copy(f"SELECT {columns} FROM {_from(table, since)}", sink)  # noqa: S608
+
+    def buckets(self, table: Table, number: int) -> Buckets:
+        """Sum up the rows' hashes by parts of the key space."""
+        rows = self.session.rows(
+            f"SELECT {source_bucket(table, number)}, count(*), sum({source_row_hash(table)})"  # noqa: S608
+            f" FROM {table.source} GROUP BY 1"
+        )
+        return {int(bucket): (int(count), int(checksum)) for bucket, count, checksum in rows}
+
+    def bucket(self, table: Table, number: int, bucket: int) -> Bucket:
+        """Return the hash of each row of a bucket, by key as text."""
+        return dict(
+            self.session.rows(
+                f"SELECT {source_key(table)}, {source_row_hash(table)} FROM {table.source}"  # noqa: S608
+                f" WHERE {source_bucket(table, number)} = {bucket}"
+            )
+        )
 
 
 @contextmanager
-def snapshot(settings: SourceSettings) -> Iterator[Snapshot]:
+def snapshot(settings: SourceSettings, turn: str | None = None) -> Iterator[Snapshot]:
     """Open one read-only transaction whose statements all see the same moment.
+
+    Args:
+        turn: whoever else opens a snapshot with the same word waits until this one is closed.
 
     Raises:
         SourceUnavailableError: Postgres cannot be reached.
-        SourceError: it refused the role.
+        BusyError: another one had the turn for too long.
     """
-    try:
-        connection = psycopg2.connect(
-            host=settings.host,
-            port=settings.port,
-            dbname=settings.dbname,
-            user=settings.user,
-            password=settings.password,
-            application_name="dataflix-elt",
-            client_encoding="UTF8",
-            connect_timeout=_CONNECT_TIMEOUT_S,
-            keepalives_idle=30,
-            keepalives_interval=10,
-            keepalives_count=3,
-            options=" ".join(f"-c {name}={value}" for name, value in _SESSION.items()),
-        )
-    except psycopg2.OperationalError as error:
-        raise SourceUnavailableError(
-            f"Postgres at {settings.host}:{settings.port} cannot be used: {str(error).strip()}"
-        ) from None
-    try:
-        connection.set_session(isolation_level="REPEATABLE READ", readonly=True)
-        yield Snapshot(connection, settings)
-    finally:
-        connection.close()
+    with session(settings) as connection:
+        if turn is not None:
+            connection.take_turn(turn)
+        connection.begin()
+        yield Snapshot(connection)
 
 
-def _translated(error: psycopg2.Error, address: str) -> SourceError | SourceUnavailableError:
-    state = error.pgcode or ""
-    if not state:
-        return SourceUnavailableError(f"The connection to Postgres at {address} broke.")
-    message = f"Postgres at {address} failed with {type(error).__name__} ({state})"
-    if state.startswith(_SAFE_CLASSES):
-        message += f": {error.diag.message_primary}"
-    if state.startswith(_TRANSIENT_CLASSES):
-        return SourceUnavailableError(message)
-    return SourceError(message)
+def _from(table: Table, since: int | None) -> str:
+    if since is None:
+        return table.source
+    return f"{table.source} WHERE {CHANGED_IN.name} >= '{since}'::xid8"

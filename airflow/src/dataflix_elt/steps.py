@@ -8,19 +8,26 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from dataflix_elt import load as loading
+from dataflix_elt.comparison import Verify
 from dataflix_elt.dbt_project import manifest, manifest_sha256
-from dataflix_elt.load import full_load
 from dataflix_elt.settings import DbtSettings, SourceSettings, TrainerSettings, WarehouseSettings
 from dataflix_elt.tables import table_named
 from dataflix_elt.trainer import Trainer, run_job
 
 
-def load(table: str, *, run_id: str, attempt: int) -> dict[str, Any]:
-    """Load one table, whole; see `full_load` for what it does and raises."""
-    result = full_load(
+def load(table: str, *, run_id: str, attempt: int, full: bool, verify: str) -> dict[str, Any]:
+    """Bring one table up to date; see `load.load` for what it does and raises.
+
+    Args:
+        verify: a value of `Verify`.
+    """
+    result = loading.load(
         table_named(table),
         run_id=run_id,
         attempt=attempt,
+        full=full,
+        verify=Verify(verify),
         source_settings=SourceSettings.from_environ(os.environ),
         warehouse_settings=WarehouseSettings.from_environ(os.environ),
     )

@@ -1,12 +1,17 @@
 """The tables that the ELT loads: the one place that names their columns, types and keys."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Self
 
-from dataflix_elt.columns import BOOL, FLOAT32, INT16, INT64, TEXT, TEXT_ARRAY, TIMESTAMP, Column
+from dataflix_elt.columns import BOOL, FLOAT32, INT16, INT64, TEXT, TEXT_ARRAY, TIMESTAMP, XID, Column
 from dataflix_elt.errors import UnknownTableError
 
 SOURCE_SCHEMA = "masked"
+
+
+# Which transaction of the source wrote the row; in the views of tables whose changes are captured.
+CHANGED_IN = Column("_changed_in", XID)
 
 
 @dataclass(frozen=True)
@@ -30,6 +35,15 @@ class Table:
     def column_names(self) -> tuple[str, ...]:
         """Names of the columns, in order."""
         return tuple(column.name for column in self.columns)
+
+    @cached_property
+    def key_columns(self) -> tuple[Column, ...]:
+        """The columns of the key, in the key's order."""
+        return tuple(column for name in self.key for column in self.columns if column.name == name)
+
+    def plus(self, *columns: Column) -> Self:
+        """Return the table with more columns."""
+        return replace(self, columns=(*self.columns, *columns))
 
 
 TABLES: tuple[Table, ...] = (

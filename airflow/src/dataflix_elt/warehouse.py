@@ -1,61 +1,27 @@
-"""The warehouse: ClickHouse's database `raw`, written as `elt_writer`."""
+"""The warehouse: the tables of ClickHouse's database `raw`, and those beside them that a load fills."""
 
-import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-import clickhouse_connect
-from clickhouse_connect.driver.client import Client
-from clickhouse_connect.driver.exceptions import ClickHouseError
-
-from dataflix_elt.errors import (
-    SchemaDriftError,
-    SupersededError,
-    WarehouseError,
-    WarehouseUnavailableError,
-)
-from dataflix_elt.reconciliation import Profile, warehouse_checksum
+from dataflix_elt.buckets import Bucket, Buckets, warehouse_bucket, warehouse_key, warehouse_row_hash
+from dataflix_elt.clickhouse import Session, literal, session
+from dataflix_elt.columns import Column
+from dataflix_elt.errors import SchemaDriftError, SupersededError
+from dataflix_elt.reconciliation import Profile, warehouse_checksum, warehouse_key_checksum
 from dataflix_elt.settings import WarehouseSettings
 from dataflix_elt.staging import SideTable
-from dataflix_elt.tables import Table
-
-_CONNECT_TIMEOUT_S = 10
-# For one answer: the checksum of a billion rows takes minutes, and an insert is answered only when all is in.
-_ANSWER_TIMEOUT_S = 3600
-
-# Read CSV exactly as Postgres writes it; several of ClickHouse's defaults would change values in silence.
-_INSERT_SETTINGS: Mapping[str, Any] = {
-    "format_csv_delimiter": ",",
-    "format_csv_allow_single_quotes": 0,
-    "format_csv_null_representation": r"\N",
-    "input_format_csv_trim_whitespaces": 0,
-    "input_format_csv_empty_as_default": 0,
-    "input_format_csv_detect_header": 0,
-    "input_format_null_as_default": 0,
-    "input_format_allow_errors_num": 0,
-    "date_time_input_format": "basic",
-    # The quick parser of floats may be off by one in the last place.
-    "precise_float_parsing": 1,
-    # A repeated insert of the same rows is a new load, not a duplicate to be dropped.
-    "insert_deduplicate": 0,
-    "async_insert": 0,
-}
-
-# Errors whose text names tables, users and limits, never a row, and those that may pass by themselves.
-_SAFE_CODES = {36, 57, 60, 62, 81, 159, 160, 164, 192, 193, 194, 202, 209, 210, 241, 242, 243, 394, 497, 516}
-_TRANSIENT_CODES = {159, 160, 202, 209, 210, 241, 242, 243, 319, 394, 425, 999}
+from dataflix_elt.tables import CHANGED_IN, Table
 
 _META_COLUMNS = {
+    CHANGED_IN.name: CHANGED_IN.warehouse_type,
     "_version": "UInt64",
     "_is_deleted": "UInt8",
     "_extracted_at": "DateTime64(6, 'UTC')",
     "_run_id": "LowCardinality(String)",
 }
 
-# Rows of a full load are not deleted, which is 0, which is the default of the type.
 _STAMPED_COLUMNS = ("_version", "_extracted_at", "_run_id")
 
 
@@ -68,108 +34,200 @@ class Stamp:
     run_id: str
 
 
+@dataclass(frozen=True, slots=True)
+class Holdings:
+    """What a raw table holds at present.
+
+    Attributes:
+        rows: number of rows that are not deleted.
+        checksum: sum of the hashes of key and `_changed_in`, as in the source's ledger.
+        parts: a mark of the files it consists of; as long as it stays, so does everything else.
+    """
+
+    rows: int
+    checksum: int
+    parts: str
+
+
 class Warehouse:
     """Database `raw`. Use `warehouse` to open it."""
 
-    def __init__(self, client: Client, settings: WarehouseSettings) -> None:
-        self._client = client
-        self._database = settings.database
-        self._address = f"{settings.host}:{settings.port}"
+    def __init__(self, connection: Session) -> None:
+        self.session = connection
 
-    def require_columns(self, table: Table) -> None:
-        """Check that the raw table has exactly the columns the specification names.
+    def missing_columns(self, table: Table) -> list[Column | str]:
+        """Return the columns the raw table lacks; the bookkeeping's by name.
 
         Raises:
-            SchemaDriftError: it is missing, or its columns differ.
+            SchemaDriftError: it is missing, a column has another type, or one is there that the source lacks.
         """
-        rows = self._query(
+        rows = self.session.query(
             "SELECT name, type FROM system.columns"
             " WHERE database = {database:String} AND table = {table:String}",
-            {"database": self._database, "table": table.name},
+            database=self.session.database,
+            table=table.name,
         )
-        expected = {column.name: column.warehouse_type for column in table.columns} | _META_COLUMNS
+        columns = {column.name: column for column in table.columns}
+        expected = {name: column.warehouse_type for name, column in columns.items()} | _META_COLUMNS
         found: dict[str, str] = dict(rows)
         problems = [
-            f"{name} is {found.get(name, 'missing')}, expected {expected.get(name, 'no such column')}"
-            for name in (*expected, *(set(found) - set(expected)))
-            if found.get(name) != expected.get(name)
+            f"{name} is {found[name]}, expected {expected.get(name, 'no such column')}"
+            for name in found
+            if found[name] != expected.get(name)
         ]
+        if not found:
+            problems = ["there is no such table"]
         if problems:
             raise SchemaDriftError(
-                f"{self._database}.{table.name} in ClickHouse at {self._address}: {'; '.join(problems)}. "
-                "clickhouse/init creates it as the specification says. Nothing was loaded."
+                f"{self.session.path(table.name)} in ClickHouse at {self.session.address}: "
+                f"{'; '.join(problems)}. clickhouse/init creates it as the specification says; a column that "
+                "has left the source is dropped by hand. Nothing was loaded."
             )
+        return [columns.get(name, name) for name in expected if name not in found]
 
     def version(self, table: Table) -> int:
         """Return the newest version in the raw table; 0 when it is empty."""
-        query = f"SELECT max(_version) FROM {self._path(table.name)}"  # noqa: S608
-        return int(self._query(query)[0][0])
+        query = f"SELECT max(_version) FROM {self.session.path(table.name)}"  # noqa: S608
+        return int(self.session.query(query)[0][0])
 
-    def create_staging(self, table: Table, staging: SideTable, stamp: Stamp) -> None:
+    def create_staging(
+        self, table: Table, staging: SideTable, stamp: Stamp, missing: Iterable[Column | str] = ()
+    ) -> None:
         """Create an empty twin of the raw table whose rows get the stamp by default.
 
         The stamp then travels once, and not with every row.
+
+        Args:
+            missing: columns that the raw table lacks, and the twin gets.
         """
-        self._command(f"CREATE TABLE {self._path(staging.name)} AS {self._path(table.name)}")
-        extracted_at = stamp.extracted_at.strftime("%Y-%m-%d %H:%M:%S.%f")
-        self._command(
-            f"ALTER TABLE {self._path(staging.name)}"
-            f" MODIFY COLUMN _version DEFAULT {stamp.version},"
-            f" MODIFY COLUMN _extracted_at DEFAULT toDateTime64('{extracted_at}', 6, 'UTC'),"
-            f" MODIFY COLUMN _run_id DEFAULT {_literal(stamp.run_id)}"
+        path = self.session.path(staging.name)
+        self.session.command(f"CREATE TABLE {path} AS {self.session.path(table.name)}")
+        added = [
+            f"ADD COLUMN {column.name} {column.warehouse_type}"
+            if isinstance(column, Column)
+            else f"ADD COLUMN {column} {_META_COLUMNS[column]}"
+            for column in missing
+        ]
+        if added:
+            self.session.command(f"ALTER TABLE {path} {', '.join(added)}")
+        self.session.command(
+            f"ALTER TABLE {path}"
+            f" MODIFY COLUMN _version DEFAULT {literal(stamp.version)},"
+            f" MODIFY COLUMN _extracted_at DEFAULT {literal(stamp.extracted_at)},"
+            f" MODIFY COLUMN _run_id DEFAULT {literal(stamp.run_id)}"
         )
 
     def insert(self, table: Table, staging: SideTable, chunks: Iterable[bytes]) -> None:
-        """Send CSV as it comes."""
-        with self._errors():
-            self._client.raw_insert(
-                self._path(staging.name),
-                column_names=table.column_names,
-                insert_block=(chunk for chunk in chunks),
-                settings=dict(_INSERT_SETTINGS),
-                fmt="CSV",
-            )
+        """Send a staging table's rows as CSV."""
+        self.session.insert(staging.name, table.column_names, chunks)
 
-    def profile(self, table: Table, staging: SideTable) -> Profile:
-        """Count and hash what a staging table holds."""
-        path, key = self._path(staging.name), ", ".join(table.key)
-        query = f"SELECT count(), {warehouse_checksum(table)} FROM {path}"  # noqa: S608
-        ((rows, checksum),) = self._query(query)
+    def insert_deleted(self, table: Table, staging: SideTable, chunks: Iterable[bytes]) -> None:
+        """Send keys that went away as CSV, each followed by 1; every other column gets its type's default."""
+        self.session.insert(staging.name, (*table.key, "_is_deleted"), chunks)
+
+    def profile(self, table: Table, staging: SideTable | None = None) -> Profile:
+        """Count and hash a staging table's rows that are no deletions, or the raw table's present rows."""
+        path = self.session.path(staging.name) if staging else self.session.path(table.name) + " FINAL"
+        rows_of, key = f"{path} WHERE _is_deleted = 0", ", ".join(table.key)
+        query = f"SELECT count(), {warehouse_checksum(table)} FROM {rows_of}"  # noqa: S608
+        ((rows, checksum),) = self.session.query(query)
         # In the order of the sort key, grouping needs memory for one key at a time.
-        query = f"SELECT count() FROM (SELECT {key} FROM {path} GROUP BY {key})"  # noqa: S608
-        ((keys,),) = self._query(query + " SETTINGS optimize_aggregation_in_order = 1")
+        ((keys,),) = self.session.query(
+            f"SELECT count() FROM (SELECT {key} FROM {rows_of} GROUP BY {key})"  # noqa: S608
+            " SETTINGS optimize_aggregation_in_order = 1"
+        )
         return Profile(rows=int(rows), distinct_keys=int(keys), checksum=int(checksum))
+
+    def count_deleted(self, staging: SideTable) -> int:
+        """Count the deletions in a staging table."""
+        path = self.session.path(staging.name)
+        return int(self.session.query(f"SELECT count() FROM {path} WHERE _is_deleted = 1")[0][0])  # noqa: S608
+
+    def parts(self, table: Table) -> str:
+        """Return a mark of the files that a raw table consists of."""
+        ((mark,),) = self.session.query(
+            "SELECT hex(MD5(arrayStringConcat(arraySort(groupArray(name || hash_of_all_files)))))"
+            " FROM system.parts WHERE database = {database:String} AND table = {table:String} AND active",
+            database=self.session.database,
+            table=table.name,
+        )
+        return str(mark)
+
+    def holdings(self, table: Table) -> Holdings:
+        """Add up what a raw table holds; a merge in between changes its files and nothing else."""
+        parts = self.parts(table)
+        ((rows, checksum),) = self.session.query(
+            f"SELECT count(), {warehouse_key_checksum(table)}"  # noqa: S608
+            f" FROM {self.session.path(table.name)} FINAL WHERE _is_deleted = 0"
+        )
+        return Holdings(int(rows), int(checksum), parts)
+
+    def buckets(self, table: Table, number: int) -> Buckets:
+        """Sum up the rows' hashes by parts of the key space."""
+        rows = self.session.query(
+            f"SELECT {warehouse_bucket(table, number)} AS bucket, count(),"  # noqa: S608
+            f" sum(toInt128({warehouse_row_hash(table)}))"
+            f" FROM {self.session.path(table.name)} FINAL WHERE _is_deleted = 0 GROUP BY bucket"
+        )
+        return {int(bucket): (int(count), int(checksum)) for bucket, count, checksum in rows}
+
+    def bucket(self, table: Table, number: int, bucket: int) -> Bucket:
+        """Return the hash of each row of a bucket, by key as text."""
+        return dict(
+            self.session.query(
+                f"SELECT {warehouse_key(table)}, {warehouse_row_hash(table)}"  # noqa: S608
+                f" FROM {self.session.path(table.name)} FINAL"
+                f" WHERE _is_deleted = 0 AND {warehouse_bucket(table, number)} = {bucket}"
+            )
+        )
+
+    def publish(self, table: Table, staging: SideTable, stamp: Stamp) -> None:
+        """Add a staging table's rows to the raw table, all in one step whatever their number.
+
+        Attaching adds the parts of a partition (here: all there are) under one lock. An INSERT would show its
+        blocks one after the other, and might take one for a repetition of an earlier insert and drop it.
+
+        Raises:
+            SupersededError: somebody else's load came in since this one's version was chosen.
+        """
+        self._require_newest(table, stamp)
+        self.session.command(
+            f"ALTER TABLE {self.session.path(table.name)}"
+            f" ATTACH PARTITION ID 'all' FROM {self.session.path(staging.name)}"
+        )
 
     def swap_in(self, table: Table, staging: SideTable, stamp: Stamp) -> None:
         """Exchange the raw table with the staging table in one step; the old rows are then in the latter.
 
         Raises:
-            SupersededError: somebody else's load was swapped in since this one's version was chosen.
+            SupersededError: somebody else's load came in since this one's version was chosen.
         """
-        self._command(
-            f"ALTER TABLE {self._path(staging.name)}"
+        self.session.command(
+            f"ALTER TABLE {self.session.path(staging.name)}"
             + ",".join(f" MODIFY COLUMN {name} REMOVE DEFAULT" for name in _STAMPED_COLUMNS)
         )
-        if self.version(table) >= stamp.version:
-            raise SupersededError(
-                f"Another load of {self._database}.{table.name} finished while this one ran; its rows stay."
-            )
-        self._command(f"EXCHANGE TABLES {self._path(staging.name)} AND {self._path(table.name)}")
+        self._require_newest(table, stamp)
+        self.session.command(
+            f"EXCHANGE TABLES {self.session.path(staging.name)} AND {self.session.path(table.name)}"
+        )
 
     def retire(self, staging: SideTable, retired: SideTable) -> None:
         """Put the old rows aside, to be dropped when nobody can be reading them any more."""
-        self._command(f"RENAME TABLE {self._path(staging.name)} TO {self._path(retired.name)}")
+        self.session.command(
+            f"RENAME TABLE {self.session.path(staging.name)} TO {self.session.path(retired.name)}"
+        )
 
     def drop(self, side_table: SideTable) -> None:
         """Drop a table beside a raw one, unless it is gone already."""
-        self._command(f"DROP TABLE IF EXISTS {self._path(side_table.name)} SYNC")
+        self.session.command(f"DROP TABLE IF EXISTS {self.session.path(side_table.name)} SYNC")
 
     def drop_leftovers(self, table: Table, now: datetime) -> list[str]:
         """Drop what earlier loads of the table left and nobody can use any more; returns the names."""
-        rows = self._query(
+        rows = self.session.query(
             "SELECT name FROM system.tables"
             " WHERE database = {database:String} AND startsWith(name, {prefix:String})",
-            {"database": self._database, "prefix": table.name + "__"},
+            database=self.session.database,
+            prefix=table.name + "__",
         )
         side_tables = [SideTable.parse(name) for (name,) in rows]
         leftovers = [
@@ -179,37 +237,11 @@ class Warehouse:
             self.drop(leftover)
         return [leftover.name for leftover in leftovers]
 
-    def record(
-        self, table: Table, stamp: Stamp, *, source: Profile, loaded: Profile, started_at: datetime
-    ) -> None:
-        """Add a row to `load_audit`; it is finished now, by ClickHouse's clock."""
-        self._command(
-            f"INSERT INTO {self._path('load_audit')} (run_id, table_name, rows, distinct_keys, checksum,"
-            " source_rows, source_distinct_keys, source_checksum, matches, started_at, finished_at)"
-            f" SELECT {_literal(stamp.run_id)}, {_literal(table.name)},"
-            f" {loaded.rows}, {loaded.distinct_keys}, '{loaded.checksum}',"
-            f" {source.rows}, {source.distinct_keys}, '{source.checksum}', {str(source == loaded).lower()},"
-            f" toDateTime64('{started_at.strftime('%Y-%m-%d %H:%M:%S.%f')}', 6, 'UTC'), now64(6, 'UTC')"
-        )
-
-    def _path(self, name: str) -> str:
-        return f"{self._database}.{name}"
-
-    def _query(self, query: str, parameters: dict[str, Any] | None = None) -> list[tuple[Any, ...]]:
-        with self._errors():
-            return [tuple(row) for row in self._client.query(query, parameters=parameters).result_rows]
-
-    def _command(self, statement: str) -> None:
-        with self._errors():
-            self._client.command(statement)
-
-    @contextmanager
-    def _errors(self) -> Iterator[None]:
-        try:
-            yield
-        except ClickHouseError as error:
-            # Without its cause: the original's text may print values of a row.
-            raise _translated(error, self._address) from None
+    def _require_newest(self, table: Table, stamp: Stamp) -> None:
+        if self.version(table) >= stamp.version:
+            raise SupersededError(
+                f"Another load of {self.session.path(table.name)} finished while this one ran; its rows stay."
+            )
 
 
 @contextmanager
@@ -220,37 +252,5 @@ def warehouse(settings: WarehouseSettings) -> Iterator[Warehouse]:
         WarehouseUnavailableError: it cannot be reached.
         WarehouseError: it refused the user.
     """
-    try:
-        client = clickhouse_connect.get_client(
-            host=settings.host,
-            port=settings.port,
-            username=settings.user,
-            password=settings.password,
-            connect_timeout=_CONNECT_TIMEOUT_S,
-            send_receive_timeout=_ANSWER_TIMEOUT_S,
-            autogenerate_session_id=False,
-        )
-    except ClickHouseError as error:
-        raise _translated(error, f"{settings.host}:{settings.port}") from None
-    try:
-        yield Warehouse(client, settings)
-    finally:
-        client.close()
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
-
-
-def _translated(error: ClickHouseError, address: str) -> WarehouseError | WarehouseUnavailableError:
-    code, name = getattr(error, "code", None), getattr(error, "name", None)
-    if code is None:
-        # No answer at all, or one that is not ClickHouse's: a gateway's, a dying server's.
-        return WarehouseUnavailableError(f"ClickHouse at {address} is away, or the connection broke.")
-    message = f"ClickHouse at {address} failed with {name or 'an error'} (code {code})"
-    if code in _SAFE_CODES:
-        found = re.search(r"DB::Exception: (.*)", str(error))
-        message += f": {found[1]}" if found else ""
-    if code in _TRANSIENT_CODES:
-        return WarehouseUnavailableError(message)
-    return WarehouseError(message)
+    with session(settings) as connection:
+        yield Warehouse(connection)

@@ -12,7 +12,7 @@ import pytest
 
 from dataflix_elt.columns import INT64, TEXT, Column
 from dataflix_elt.errors import SourceUnavailableError, WarehouseUnavailableError
-from dataflix_elt.load import full_load
+from dataflix_elt.load import load
 from dataflix_elt.settings import WarehouseSettings
 from dataflix_elt.staging import ABANDONED_GRACE, RETIRED_GRACE
 from dataflix_elt.tables import Table, table_named
@@ -56,14 +56,14 @@ def test_a_source_that_is_away_is_named(engines: Engines, table: Table) -> None:
     nobody = replace(engines.source, port=free_port())
 
     with pytest.raises(SourceUnavailableError, match=str(nobody.port)):
-        full_load(table, run_id="r", source_settings=nobody, warehouse_settings=engines.warehouse)
+        load(table, run_id="r", source_settings=nobody, warehouse_settings=engines.warehouse)
 
 
 def test_a_wrong_password_is_no_secret_and_no_crash(engines: Engines, table: Table) -> None:
     wrong = replace(engines.source, password="not the password")
 
     with pytest.raises(SourceUnavailableError, match="password authentication failed") as caught:
-        full_load(table, run_id="r", source_settings=wrong, warehouse_settings=engines.warehouse)
+        load(table, run_id="r", source_settings=wrong, warehouse_settings=engines.warehouse)
 
     assert "not the password" not in str(caught.value)
 
@@ -72,7 +72,7 @@ def test_a_warehouse_that_is_away_is_named(engines: Engines, table: Table) -> No
     nobody = replace(engines.warehouse, port=free_port())
 
     with pytest.raises(WarehouseUnavailableError, match=str(nobody.port)):
-        full_load(table, run_id="r", source_settings=engines.source, warehouse_settings=nobody)
+        load(table, run_id="r", source_settings=engines.source, warehouse_settings=nobody)
 
 
 def test_a_source_that_dies_in_the_middle_leaves_the_old_table(
@@ -106,7 +106,7 @@ def test_a_warehouse_that_dies_in_the_middle_leaves_the_old_table(
         settings = WarehouseSettings.from_environ(server.environ)
         after_the_first_chunk(monkeypatch, lambda: os.kill(server.pid, signal.SIGKILL))
         with pytest.raises(WarehouseUnavailableError):
-            full_load(table, run_id="torn", source_settings=engines.source, warehouse_settings=settings)
+            load(table, run_id="torn", source_settings=engines.source, warehouse_settings=settings)
     monkeypatch.undo()
 
     deadline = time.monotonic() + 30
@@ -117,7 +117,7 @@ def test_a_warehouse_that_dies_in_the_middle_leaves_the_old_table(
         client = server.client("dataflix_admin")
         assert client.query("select count() from raw.movies").result_rows == [(0,)]
         settings = WarehouseSettings.from_environ(server.environ)
-        result = full_load(table, run_id="again", source_settings=engines.source, warehouse_settings=settings)
+        result = load(table, run_id="again", source_settings=engines.source, warehouse_settings=settings)
         assert client.query("select count() from raw.movies").result_rows == [(result.rows,)]
     engines.sql("delete from movies where title like 'Many Many %'")
 

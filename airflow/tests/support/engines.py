@@ -11,7 +11,8 @@ from typing import Any
 import psycopg2
 
 from dataflix_elt.columns import BOOL, FLOAT32, INT16, INT64, TEXT, TEXT_ARRAY, TIMESTAMP, Column
-from dataflix_elt.load import LoadResult, full_load
+from dataflix_elt.comparison import Verify
+from dataflix_elt.load import LoadResult, load
 from dataflix_elt.settings import SourceSettings, WarehouseSettings
 from dataflix_elt.tables import Table
 from dataflix_testkit import ClickHouseServer, PostgresServer
@@ -61,11 +62,21 @@ class Engines:
         """Run a query in ClickHouse as its administrator."""
         return [tuple(row) for row in self.admin.query(statement).result_rows]
 
-    def load(self, table: Table, run_id: str = "test", attempt: int = 1) -> LoadResult:
-        return full_load(
+    def load(
+        self,
+        table: Table,
+        run_id: str = "test",
+        attempt: int = 1,
+        *,
+        full: bool = False,
+        verify: Verify = Verify.AUTO,
+    ) -> LoadResult:
+        return load(
             table,
             run_id=run_id,
             attempt=attempt,
+            full=full,
+            verify=verify,
             source_settings=self.source,
             warehouse_settings=self.warehouse,
         )
@@ -100,8 +111,8 @@ class Engines:
         self.replace_view(table, body)
         definitions = [f"{column.name} {column.warehouse_type}" for column in columns]
         self.admin.command(
-            f"create table raw.{table.name} ({', '.join(definitions)}, _version UInt64, _is_deleted UInt8,"
-            " _extracted_at DateTime64(6, 'UTC'), _run_id LowCardinality(String))"
+            f"create table raw.{table.name} ({', '.join(definitions)}, _changed_in UInt64, _version UInt64,"
+            " _is_deleted UInt8, _extracted_at DateTime64(6, 'UTC'), _run_id LowCardinality(String))"
             f" engine = ReplacingMergeTree(_version, _is_deleted) order by ({', '.join(key)})"
         )
         return table

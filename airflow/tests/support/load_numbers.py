@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator
 
 from dataflix_elt.columns import INT64, TEXT, Column
-from dataflix_elt.load import full_load
+from dataflix_elt.load import load
 from dataflix_elt.settings import SourceSettings, WarehouseSettings
 from dataflix_elt.tables import Table
 from dataflix_elt.transfer import Stream
@@ -30,7 +30,7 @@ def first_chunk_and_no_more(stream: Stream) -> Iterator[bytes]:
 if sys.argv[3:] == ["pause"]:
     Stream.__iter__ = first_chunk_and_no_more  # type: ignore[method-assign]
 
-full_load(
+load(
     Table(sys.argv[1], (Column("id", INT64), Column("words", TEXT)), ("id",)),
     run_id=sys.argv[2],
     source_settings=SourceSettings.from_environ(os.environ),

@@ -1,0 +1,134 @@
+"""A connection to ClickHouse as `elt_writer`, and what its errors may tell."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+
+import clickhouse_connect
+from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import ClickHouseError
+
+from dataflix_elt.errors import WarehouseError, WarehouseUnavailableError
+from dataflix_elt.settings import WarehouseSettings
+
+_CONNECT_TIMEOUT_S = 10
+# For one answer: the checksum of a billion rows takes minutes, and an insert is answered only when all is in.
+_ANSWER_TIMEOUT_S = 3600
+
+# Read CSV exactly as Postgres writes it; several of ClickHouse's defaults would change values in silence.
+_INSERT_SETTINGS: Mapping[str, Any] = {
+    "format_csv_delimiter": ",",
+    "format_csv_allow_single_quotes": 0,
+    "format_csv_null_representation": r"\N",
+    "input_format_csv_trim_whitespaces": 0,
+    "input_format_csv_empty_as_default": 0,
+    "input_format_csv_detect_header": 0,
+    "input_format_null_as_default": 0,
+    "input_format_allow_errors_num": 0,
+    "date_time_input_format": "basic",
+    # The quick parser of floats may be off by one in the last place.
+    "precise_float_parsing": 1,
+    # A repeated insert of the same rows is a new load, not a duplicate to be dropped.
+    "insert_deduplicate": 0,
+    "async_insert": 0,
+}
+
+# Errors whose text names tables, users and limits, never a row, and those that may pass by themselves.
+_SAFE_CODES = {36, 57, 60, 62, 81, 159, 160, 164, 192, 193, 194, 202, 209, 210, 241, 242, 243, 394, 497, 516}
+_TRANSIENT_CODES = {159, 160, 202, 209, 210, 241, 242, 243, 319, 394, 425, 999}
+
+
+class Session:
+    """Statements on one connection."""
+
+    def __init__(self, client: Client, settings: WarehouseSettings) -> None:
+        self._client = client
+        self.database = settings.database
+        self.address = f"{settings.host}:{settings.port}"
+
+    def path(self, name: str) -> str:
+        """Return a table's name with its database."""
+        return f"{self.database}.{name}"
+
+    def query(self, query: str, **parameters: Any) -> list[tuple[Any, ...]]:
+        """Return the rows of a query."""
+        with self._errors():
+            answer = self._client.query(query, parameters=parameters or None)
+            return [tuple(row) for row in answer.result_rows]
+
+    def command(self, statement: str) -> None:
+        """Run a statement that returns nothing."""
+        with self._errors():
+            self._client.command(statement)
+
+    def insert(self, table: str, columns: tuple[str, ...], chunks: Iterable[bytes]) -> None:
+        """Send CSV as it comes."""
+        with self._errors():
+            self._client.raw_insert(
+                self.path(table),
+                column_names=columns,
+                insert_block=(chunk for chunk in chunks),
+                settings=dict(_INSERT_SETTINGS),
+                fmt="CSV",
+            )
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except ClickHouseError as error:
+            # Without its cause: the original's text may print values of a row.
+            raise _translated(error, self.address) from None
+
+
+@contextmanager
+def session(settings: WarehouseSettings) -> Iterator[Session]:
+    """Connect to ClickHouse.
+
+    Raises:
+        WarehouseUnavailableError: it cannot be reached.
+        WarehouseError: it refused the user.
+    """
+    try:
+        client = clickhouse_connect.get_client(
+            host=settings.host,
+            port=settings.port,
+            username=settings.user,
+            password=settings.password,
+            connect_timeout=_CONNECT_TIMEOUT_S,
+            send_receive_timeout=_ANSWER_TIMEOUT_S,
+            autogenerate_session_id=False,
+        )
+    except ClickHouseError as error:
+        raise _translated(error, f"{settings.host}:{settings.port}") from None
+    try:
+        yield Session(client, settings)
+    finally:
+        client.close()
+
+
+def literal(value: object) -> str:
+    """Return a text, a number or a moment as SQL."""
+    if isinstance(value, datetime):
+        return f"toDateTime64('{value.strftime('%Y-%m-%d %H:%M:%S.%f')}', 6, 'UTC')"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int):
+        return str(value)
+    return "'" + str(value).replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def _translated(error: ClickHouseError, address: str) -> WarehouseError | WarehouseUnavailableError:
+    code, name = getattr(error, "code", None), getattr(error, "name", None)
+    if code is None:
+        # No answer at all, or one that is not ClickHouse's: a gateway's, a dying server's.
+        return WarehouseUnavailableError(f"ClickHouse at {address} is away, or the connection broke.")
+    message = f"ClickHouse at {address} failed with {name or 'an error'} (code {code})"
+    if code in _SAFE_CODES:
+        found = re.search(r"DB::Exception: (.*)", str(error))
+        message += f": {found[1]}" if found else ""
+    if code in _TRANSIENT_CODES:
+        return WarehouseUnavailableError(message)
+    return WarehouseError(message)

@@ -1,0 +1,142 @@
+"""A connection to the source as `elt_reader`, and what its errors may tell."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, BinaryIO
+
+import psycopg2
+import psycopg2.extensions
+
+from dataflix_elt.errors import BusyError, SourceError, SourceUnavailableError
+from dataflix_elt.settings import SourceSettings
+
+# Everything that text output depends on is fixed here, whatever the role's or the server's defaults are.
+_SESSION = {
+    "TimeZone": "UTC",
+    "DateStyle": "ISO",
+    "extra_float_digits": "1",
+    "standard_conforming_strings": "on",
+    "search_path": "pg_catalog",
+    # A long load is no hung session; a peer that vanished without a word is noticed by the keepalives.
+    "statement_timeout": "0",
+    "idle_in_transaction_session_timeout": "0",
+    # Compiling a query takes longer than to answer most of ours.
+    "jit": "off",
+    # Somebody else's load of the same table is waited for; the whole of a large one takes about this long.
+    "lock_timeout": "20min",
+}
+
+_CONNECT_TIMEOUT_S = 10
+
+# Classes of SQLSTATE whose messages speak of connections, roles, names and limits, never of a row.
+_SAFE_CLASSES = ("08", "28", "3D", "42", "53", "55", "57")
+# Those where a later try may find things better: connection, resources, operator intervention.
+_TRANSIENT_CLASSES = ("08", "53", "57", "58", "40")
+
+
+class Session:
+    """Statements on one connection."""
+
+    def __init__(self, connection: "psycopg2.extensions.connection", address: str) -> None:
+        self._connection = connection
+        self.address = address
+
+    def take_turn(self, name: str) -> None:
+        """Wait until no other session has this turn; it ends with the session, however that ends.
+
+        Raises:
+            BusyError: another one has had it for the whole of the time we wait.
+        """
+        self._connection.autocommit = True
+        try:
+            with self._errors(), self._connection.cursor() as cursor:
+                cursor.execute("SELECT pg_advisory_lock(hashtextextended(%s, 0))", (f"dataflix elt {name}",))
+        except SourceError as error:
+            if isinstance(error.__context__, psycopg2.errors.LockNotAvailable):
+                raise BusyError(f"Another load of {name} has been running for 20 minutes.") from None
+            raise
+
+    def begin(self) -> None:
+        """Begin the one read-only transaction whose statements all see the same moment."""
+        self._connection.set_session(isolation_level="REPEATABLE READ", readonly=True, autocommit=False)
+
+    def rows(self, query: str, parameters: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+        """Return the rows of a query."""
+        with self._errors(), self._connection.cursor() as cursor:
+            cursor.execute(query, parameters or None)
+            return cursor.fetchall()
+
+    def row(self, query: str, parameters: tuple[Any, ...] = ()) -> tuple[Any, ...]:
+        """Return the one row of a query."""
+        return self.rows(query, parameters)[0]
+
+    def execute(self, statement: str) -> None:
+        """Run a statement that returns nothing."""
+        with self._errors(), self._connection.cursor() as cursor:
+            cursor.execute(statement)
+
+    def copy(self, query: str, sink: BinaryIO) -> None:
+        r"""Write a query's rows to `sink` as CSV; NULL is a bare \N.
+
+        CSV, because only there ClickHouse undoes the quoting before it reads an array; in the tab-separated
+        format, which is no faster to make, the two escapings get into each other's way.
+        """
+        with self._errors(), self._connection.cursor() as cursor:
+            cursor.copy_expert(f"COPY ({query}) TO STDOUT (FORMAT csv, NULL '\\N')", sink)
+
+    def cancel(self) -> None:
+        """End the statement that another thread runs on this session."""
+        with self._errors():
+            self._connection.cancel()
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except psycopg2.Error as error:
+            # Without its cause: the original's text may print values of a row.
+            raise _translated(error, self.address) from None
+
+
+@contextmanager
+def session(settings: SourceSettings) -> Iterator[Session]:
+    """Connect.
+
+    Raises:
+        SourceUnavailableError: Postgres cannot be reached, or refused the role.
+    """
+    try:
+        connection = psycopg2.connect(
+            host=settings.host,
+            port=settings.port,
+            dbname=settings.dbname,
+            user=settings.user,
+            password=settings.password,
+            application_name="dataflix-elt",
+            client_encoding="UTF8",
+            connect_timeout=_CONNECT_TIMEOUT_S,
+            keepalives_idle=30,
+            keepalives_interval=10,
+            keepalives_count=3,
+            options=" ".join(f"-c {name}={value}" for name, value in _SESSION.items()),
+        )
+    except psycopg2.OperationalError as error:
+        raise SourceUnavailableError(
+            f"Postgres at {settings.host}:{settings.port} cannot be used: {str(error).strip()}"
+        ) from None
+    try:
+        yield Session(connection, f"{settings.host}:{settings.port}/{settings.dbname}")
+    finally:
+        connection.close()
+
+
+def _translated(error: psycopg2.Error, address: str) -> SourceError | SourceUnavailableError:
+    state = error.pgcode or ""
+    if not state:
+        return SourceUnavailableError(f"The connection to Postgres at {address} broke.")
+    message = f"Postgres at {address} failed with {type(error).__name__} ({state})"
+    if state.startswith(_SAFE_CLASSES):
+        message += f": {error.diag.message_primary}"
+    if state.startswith(_TRANSIENT_CLASSES):
+        return SourceUnavailableError(message)
+    return SourceError(message)

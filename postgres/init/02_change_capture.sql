@@ -1,0 +1,276 @@
+-- What changed since a run of the ELT, in Postgres' own order: schema capture.
+--
+-- A tracked table has a column changed_in, the transaction that last wrote the row, kept by trigger. Keys that
+-- went away are written down, and for each statement how it moved the number of rows and a checksum. Clocks
+-- play no part. Two views in masked show it to the ELT; docs/adr/0006-change-capture.md says why it is so.
+--
+-- Run by psql as a superuser after 01_roles.sql. Safe to run again.
+\set ON_ERROR_STOP on
+
+BEGIN;
+
+CREATE SCHEMA IF NOT EXISTS capture AUTHORIZATION dataflix_owner;
+COMMENT ON SCHEMA capture IS 'What changed in the application''s tables: keys and counts, no other values.';
+
+SET LOCAL ROLE dataflix_owner;
+SET LOCAL search_path = capture;
+
+CREATE TABLE IF NOT EXISTS tracked (
+    table_name text PRIMARY KEY,
+    relation regclass NOT NULL,
+    tracking_id uuid NOT NULL,
+    complete_from xid8 NOT NULL
+);
+
+COMMENT ON TABLE tracked IS 'Tables whose changes are captured.';
+COMMENT ON COLUMN tracked.table_name IS 'Name of the masked view, and of the table in the warehouse.';
+COMMENT ON COLUMN tracked.relation IS 'The table itself.';
+COMMENT ON COLUMN tracked.tracking_id IS 'Another one each time that tracking began anew: what came before is unknown.';
+COMMENT ON COLUMN tracked.complete_from IS 'Deletions of this transaction and of later ones are all kept.';
+
+CREATE TABLE IF NOT EXISTS deletions (
+    deletion_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    table_name text NOT NULL,
+    row_key text [],
+    changed_in xid8 NOT NULL DEFAULT pg_current_xact_id(),
+    deleted_at timestamptz NOT NULL DEFAULT now()
+);
+CREATE INDEX IF NOT EXISTS deletions_changed_in_idx ON deletions (table_name, changed_in);
+
+COMMENT ON TABLE deletions IS 'Keys that went away: by a DELETE, or because an UPDATE changed the key.';
+COMMENT ON COLUMN deletions.deletion_id IS 'Key.';
+COMMENT ON COLUMN deletions.table_name IS 'As in tracked.';
+COMMENT ON COLUMN deletions.row_key IS 'Values of the key''s columns; NULL for a TRUNCATE, which takes all.';
+COMMENT ON COLUMN deletions.changed_in IS 'Transaction that deleted.';
+COMMENT ON COLUMN deletions.deleted_at IS 'When it began, for prune(); nothing is ordered by it.';
+
+CREATE TABLE IF NOT EXISTS ledger (
+    entry_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    table_name text NOT NULL,
+    row_count bigint NOT NULL,
+    checksum numeric NOT NULL
+);
+CREATE INDEX IF NOT EXISTS ledger_table_name_idx ON ledger (table_name);
+
+COMMENT ON TABLE ledger IS
+'By how much statements changed a table; only added to, so that writers never wait for each other. Sums matter.';
+COMMENT ON COLUMN ledger.entry_id IS 'Key.';
+COMMENT ON COLUMN ledger.table_name IS 'As in tracked.';
+COMMENT ON COLUMN ledger.row_count IS 'Rows added, less rows taken away.';
+COMMENT ON COLUMN ledger.checksum IS 'Sum of row_hash(key and changed_in) of rows added, less that of rows taken away.';
+
+CREATE OR REPLACE FUNCTION row_hash(parts text) RETURNS bigint
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+RETURN ('x' || substr(md5(parts), 1, 16))::bit(64)::bigint;
+
+COMMENT ON FUNCTION row_hash(text) IS 'First 8 bytes of the MD5, as the warehouse computes it, too.';
+
+CREATE OR REPLACE FUNCTION stamp() RETURNS trigger
+LANGUAGE plpgsql
+SET search_path = ''
+AS $$
+BEGIN
+    NEW.changed_in := pg_current_xact_id();
+    RETURN NEW;
+END
+$$;
+
+COMMENT ON FUNCTION stamp() IS 'Trigger: whatever a writer says, changed_in is the transaction that wrote.';
+
+-- Folds ledger entries into one for each table. It waits for nobody, and readers see either the old ones or the new.
+CREATE OR REPLACE FUNCTION compact() RETURNS void
+LANGUAGE sql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    WITH folded AS (
+        DELETE FROM capture.ledger
+        WHERE entry_id IN (
+            -- 5,000: a few milliseconds for the one write in a thousand that does this.
+            SELECT entry_id FROM capture.ledger ORDER BY entry_id LIMIT 5000 FOR UPDATE SKIP LOCKED
+        )
+        RETURNING table_name, row_count, checksum
+    )
+    INSERT INTO capture.ledger (table_name, row_count, checksum)
+    SELECT
+        table_name,
+        sum(row_count),
+        sum(checksum)
+    FROM folded
+    GROUP BY table_name;
+END;
+
+COMMENT ON FUNCTION compact() IS 'Folds ledger entries into one for each table; sums stay.';
+
+-- Arguments of the triggers: the table's name in the warehouse, and the list of its key's columns, quoted for SQL.
+CREATE OR REPLACE FUNCTION write_down() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    entry CONSTANT text := 'INSERT INTO capture.ledger (table_name, row_count, checksum) '
+        'SELECT $1, sum(sign), sum(sign * capture.row_hash(parts)) FROM (%s) AS moved HAVING count(*) > 0';
+    rows CONSTANT text := 'SELECT %s AS sign, concat_ws('','', %s, changed_in) AS parts FROM %s';
+    added CONSTANT text := format(rows, '1', TG_ARGV[1], 'added');
+    taken CONSTANT text := format(rows, '-1', TG_ARGV[1], 'taken');
+BEGIN
+    CASE TG_OP
+        WHEN 'INSERT' THEN
+            EXECUTE format(entry, added) USING TG_ARGV[0];
+        WHEN 'UPDATE' THEN
+            EXECUTE format(entry, added || ' UNION ALL ' || taken) USING TG_ARGV[0];
+        WHEN 'DELETE' THEN
+            EXECUTE format(entry, taken) USING TG_ARGV[0];
+            EXECUTE format(
+                'INSERT INTO capture.deletions (table_name, row_key) SELECT $1, ARRAY[%s]::text[] FROM taken', TG_ARGV[1]
+            ) USING TG_ARGV[0];
+        WHEN 'TRUNCATE' THEN
+            INSERT INTO capture.deletions (table_name) VALUES (TG_ARGV[0]);
+    END CASE;
+    -- Elsewhere, an entry that somebody else has just folded would end the writer's transaction.
+    IF random() < 0.001 AND current_setting('transaction_isolation') = 'read committed' THEN
+        PERFORM capture.compact();
+    END IF;
+    RETURN NULL;
+END
+$$;
+
+COMMENT ON FUNCTION write_down() IS 'Trigger: ledger and deletions of one statement.';
+
+CREATE OR REPLACE FUNCTION write_down_old_key() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    EXECUTE format('INSERT INTO capture.deletions (table_name, row_key) SELECT $1, ARRAY[%s]::text[] FROM (SELECT ($2).*) AS old', TG_ARGV[1])
+    USING TG_ARGV[0], OLD;
+    RETURN NULL;
+END
+$$;
+
+COMMENT ON FUNCTION write_down_old_key() IS 'Trigger: the key that a row had before an UPDATE gave it another.';
+
+-- Begins to track a table, or sees to it that tracking is whole.
+CREATE OR REPLACE FUNCTION track(relation regclass, table_name text, VARIADIC key_columns text []) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    keys text;
+    old_keys text;
+    new_keys text;
+    call text;
+    -- The last trigger by name before a row is written: others then see whether anybody changed it.
+    names CONSTANT text[] := ARRAY[
+        'zz_capture_stamp', 'zz_capture_insert', 'zz_capture_update', 'zz_capture_delete', 'zz_capture_truncate',
+        'zz_capture_old_key'
+    ];
+    trigger_name text;
+BEGIN
+    SELECT
+        string_agg(quote_ident(k.name), ', ' ORDER BY k.place),
+        string_agg('old.' || quote_ident(k.name), ', ' ORDER BY k.place),
+        string_agg('new.' || quote_ident(k.name), ', ' ORDER BY k.place)
+    INTO keys, old_keys, new_keys
+    FROM unnest(key_columns) WITH ORDINALITY AS k (name, place);
+    call := format('EXECUTE FUNCTION capture.write_down(%L, %L)', table_name, keys);
+    IF NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = relation AND attname = 'changed_in' AND NOT attisdropped) THEN
+        EXECUTE format('ALTER TABLE %s ADD COLUMN changed_in xid8 NOT NULL DEFAULT pg_current_xact_id()', relation);
+    END IF;
+    EXECUTE format(
+        'CREATE INDEX IF NOT EXISTS %I ON %s (changed_in)',
+        (SELECT relname FROM pg_class WHERE oid = relation) || '_changed_in_idx', relation
+    );
+    IF (
+        SELECT count(*) FROM pg_trigger WHERE tgrelid = relation AND tgname = ANY (names) AND tgenabled = 'A'
+    ) < cardinality(names) OR NOT EXISTS (
+        SELECT FROM capture.tracked AS t WHERE t.table_name = track.table_name AND t.relation = track.relation
+    ) THEN
+        INSERT INTO capture.tracked (table_name, relation, tracking_id, complete_from)
+        VALUES (table_name, relation, gen_random_uuid(), pg_current_xact_id())
+        ON CONFLICT ON CONSTRAINT tracked_pkey DO UPDATE SET
+            relation = excluded.relation, tracking_id = excluded.tracking_id, complete_from = excluded.complete_from;
+    END IF;
+    EXECUTE format('CREATE OR REPLACE TRIGGER zz_capture_stamp BEFORE INSERT OR UPDATE ON %s '
+        'FOR EACH ROW EXECUTE FUNCTION capture.stamp()', relation);
+    EXECUTE format('CREATE OR REPLACE TRIGGER zz_capture_insert AFTER INSERT ON %s '
+        'REFERENCING NEW TABLE AS added FOR EACH STATEMENT %s', relation, call);
+    EXECUTE format('CREATE OR REPLACE TRIGGER zz_capture_update AFTER UPDATE ON %s '
+        'REFERENCING OLD TABLE AS taken NEW TABLE AS added FOR EACH STATEMENT %s', relation, call);
+    EXECUTE format('CREATE OR REPLACE TRIGGER zz_capture_delete AFTER DELETE ON %s '
+        'REFERENCING OLD TABLE AS taken FOR EACH STATEMENT %s', relation, call);
+    EXECUTE format('CREATE OR REPLACE TRIGGER zz_capture_truncate AFTER TRUNCATE ON %s '
+        'FOR EACH STATEMENT %s', relation, call);
+    EXECUTE format('CREATE OR REPLACE TRIGGER zz_capture_old_key AFTER UPDATE ON %s '
+        'FOR EACH ROW WHEN (ROW(%s) IS DISTINCT FROM ROW(%s)) EXECUTE FUNCTION capture.write_down_old_key(%L, %L)',
+        relation, old_keys, new_keys, table_name, keys);
+    FOREACH trigger_name IN ARRAY names LOOP
+        -- Also in sessions that replicate (session_replication_role).
+        EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', relation, trigger_name);
+    END LOOP;
+    -- Brought along by a dump from a cluster that had come further: stamped anew, or every run would read them.
+    EXECUTE format('UPDATE %s SET changed_in = changed_in WHERE changed_in > pg_current_xact_id()', relation);
+    DELETE FROM capture.deletions AS d WHERE d.table_name = track.table_name AND d.changed_in > pg_current_xact_id();
+END
+$$;
+
+COMMENT ON FUNCTION track(regclass, text, text []) IS
+'Captures changes of a table: its name in the warehouse, and the columns of its key in the order of the warehouse''s.';
+
+CREATE OR REPLACE FUNCTION prune(kept interval) RETURNS void
+LANGUAGE sql
+SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    WITH pruned AS (
+        DELETE FROM capture.deletions WHERE deleted_at < now() - kept
+        RETURNING table_name, changed_in
+    )
+    UPDATE capture.tracked SET complete_from = greatest(
+        tracked.complete_from, (ends.last_one + 1)::text::xid8
+    )
+    FROM (SELECT table_name, max(changed_in::text::numeric) AS last_one FROM pruned GROUP BY table_name) AS ends
+    WHERE tracked.table_name = ends.table_name;
+END;
+
+COMMENT ON FUNCTION prune(interval) IS
+'Forgets old deletions. A run whose last one came before what is kept loads the table whole.';
+
+GRANT USAGE ON SCHEMA capture TO dataflix_masking;
+GRANT SELECT ON tracked, deletions, ledger TO dataflix_masking;
+
+-- 30 days: a pipeline that has not run for that long may load whole.
+SELECT
+    compact(),
+    prune(INTERVAL '30 days');
+
+RESET ROLE;
+
+CREATE SCHEMA IF NOT EXISTS masked AUTHORIZATION dataflix_masking;
+
+SET LOCAL ROLE dataflix_masking;
+SET LOCAL search_path = masked;
+
+CREATE OR REPLACE VIEW _tracked WITH (security_barrier = true) AS
+SELECT
+    t.table_name,
+    t.tracking_id,
+    t.complete_from,
+    coalesce(sum(e.row_count), 0) AS ledger_rows,
+    coalesce(sum(e.checksum), 0) AS ledger_checksum
+FROM capture.tracked AS t
+LEFT JOIN capture.ledger AS e ON t.table_name = e.table_name
+GROUP BY t.table_name, t.tracking_id, t.complete_from;
+
+CREATE OR REPLACE VIEW _deletions WITH (security_barrier = true) AS
+SELECT
+    table_name,
+    row_key,
+    changed_in
+FROM capture.deletions;
+
+COMMENT ON VIEW _tracked IS 'Tables whose changes are captured, and what their ledgers add up to.';
+COMMENT ON VIEW _deletions IS 'Keys that went away; a NULL took all keys of its table.';
+
+GRANT USAGE ON SCHEMA masked TO elt_reader;
+GRANT SELECT ON _tracked, _deletions TO elt_reader;
+
+COMMIT;
