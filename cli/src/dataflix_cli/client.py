@@ -98,4 +98,6 @@ class Api:
 _WAYS_OUT = {
     "urn:dataflix:problem:unknown-user": "dataflix users list shows who there is.",
     "urn:dataflix:problem:unknown-movie": "dataflix movies list TEXT finds films.",
+    "urn:dataflix:problem:unknown-rule": "dataflix rules list --all shows every rule.",
+    "urn:dataflix:problem:unknown-block": "dataflix block list USER shows what is blocked.",
 }

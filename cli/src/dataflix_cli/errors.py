@@ -33,7 +33,7 @@ class InputError(CliError):
 
 
 class NotFoundError(CliError):
-    """No such user, film, rating or model."""
+    """No such user, film, rating, rule or model."""
 
     exit_code = Exit.NOT_FOUND
 

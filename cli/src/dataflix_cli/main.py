@@ -5,10 +5,13 @@ import sys
 
 import click
 
+from dataflix_cli.commands.block import block
+from dataflix_cli.commands.feedback import feedback
 from dataflix_cli.commands.movies import genres, movies, popular, trending
 from dataflix_cli.commands.ratings import add as rate
 from dataflix_cli.commands.ratings import ratings
-from dataflix_cli.commands.recommend import recommend
+from dataflix_cli.commands.recommend import anonymous, recommend
+from dataflix_cli.commands.rules import rules
 from dataflix_cli.commands.service import completion, health, model
 from dataflix_cli.commands.users import users
 from dataflix_cli.commands.watched import watched
@@ -24,8 +27,8 @@ DATAFLIX_BACKEND_PORT; DATAFLIX_API_KEY) or the nearest .env upwards (DATAFLIX_E
 Data go to standard output, everything else to standard error. NO_COLOR turns colours off.
 
 Exit codes: 0 done; 1 something else went wrong; 2 wrong usage, or a value that the API refuses; 3 no such
-user, film, rating or model; 4 the API cannot be reached or cannot work at present; 5 the API key is missing
-or refused; 130 interrupted.
+user, film, rating, rule or model; 4 the API cannot be reached or cannot work at present; 5 the API key is
+missing or refused; 130 interrupted.
 """
 
 
@@ -57,6 +60,10 @@ for command in (
     watched,
     ratings,
     recommend,
+    anonymous,
+    feedback,
+    block,
+    rules,
     trending,
     popular,
     genres,

@@ -78,15 +78,27 @@ def ranking(output: Output, answer: Json) -> None:
 
 def recommendations(output: Output, answer: Json) -> None:
     """Show recommendations and why."""
-    if not answer["data"]:
-        output.note("Nothing is left to recommend: every film was rated or watched.")
-        return
     rows = [
-        (row["rank"], row["movie_id"], film(row), row["genres"], row["score"], row["reason"]["text"])
+        (row["rank"], row["movie_id"], film(row), row["genres"], row["score"], _why(row))
         for row in answer["data"]
     ]
-    output.table((">#", ">Id", "Title", "Genres", ">Score", "Why"), rows)
-    model_note(output, answer["meta"])
+    if rows:
+        output.table((">#", ">Id", "Title", "Genres", ">Score", "Why"), rows)
+    list_note(output, answer)
+
+
+def explained(output: Output, answer: Json) -> None:
+    """Show recommendations with what each film of the person's own adds to their scores."""
+    rows = []
+    for row in answer["data"]:
+        reason = row["reason"]
+        rows.append((row["rank"], film(row), row["score"], _why(row)))
+        rows += [("", "", part["contribution"], _part(part)) for part in reason["because"]]
+        if reason["because"] and reason["other"]:
+            rows.append(("", "", reason["other"], "all others together"))
+    if rows:
+        output.table((">#", "Title", ">Score", "Why, and what it is made of"), rows)
+    list_note(output, answer)
 
 
 def ratings(output: Output, answer: Json) -> None:
@@ -149,6 +161,19 @@ def page_note(output: Output, meta: Json) -> None:
         output.note(f"{meta['offset'] + 1} to {meta['offset'] + count} of {total}.")
 
 
+def list_note(output: Output, answer: Json) -> None:
+    """Tell who made a list of recommendations, what it had to leave aside, and its name."""
+    meta = answer["meta"]
+    if not answer["data"]:
+        output.note("Nothing is left to recommend: every film was seen, blocked or filtered out.")
+        return
+    model_note(output, meta)
+    if meta["ignored"]:
+        ids = ", ".join(str(movie_id) for movie_id in meta["ignored"])
+        output.note(f"The model does not know these films, so they say nothing: {ids}.")
+    output.note(f"List {meta['recommendation_id']}: dataflix feedback tells what became of it.")
+
+
 def model_note(output: Output, meta: Json) -> None:
     """Tell who made a ranking."""
     if meta["source"] == "model":
@@ -167,6 +192,19 @@ def removed(output: Output, row: Json) -> None:
 def health(output: Output, answer: Json) -> None:
     """Show what the API says of its parts."""
     output.fields([("Status", answer["status"]), *answer["checks"].items()])
+
+
+def _why(row: Json) -> str:
+    rule = row["rule"]
+    if rule is None:
+        return str(row["reason"]["text"])
+    done = {"pin": "Pinned", "boost": "Boosted", "bury": "Buried"}[rule["kind"]]
+    return f"{done} by rule {rule['rule_id']}. {row['reason']['text']}"
+
+
+def _part(part: Json) -> str:
+    verdict = "watched" if part["rating"] is None else f"{part['rating']:g}★"
+    return f"from {part['title']} ({verdict})"
 
 
 def _counted(ratings_count: int) -> str:

@@ -1,10 +1,11 @@
 """dataflix watched."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 
 import click
 
 from dataflix_cli import views
+from dataflix_cli.commands.moments import MOMENT, for_api
 from dataflix_cli.lookup import movie_id, user_id
 from dataflix_cli.session import Session, json_option, page_options, pass_session
 
@@ -17,19 +18,14 @@ def watched() -> None:
 @watched.command()
 @click.argument("user")
 @click.argument("movie")
-@click.option(
-    "--at",
-    "moment",
-    type=click.DateTime(("%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S")),
-    help="When it was watched, in local time; now if left out.",
-)
+@click.option("--at", "moment", type=MOMENT, help="When it was watched, in local time; now if left out.")
 @json_option
 @pass_session
 def add(session: Session, user: str, movie: str, moment: datetime | None) -> None:
     """Mark MOVIE as watched by USER; both are given by id or name."""
     body: dict[str, object] = {"user_id": user_id(session.api, user), "movie_id": movie_id(session, movie)}
     if moment is not None:
-        body["watched_at"] = moment.astimezone(UTC).isoformat()
+        body["watched_at"] = for_api(moment)
     session.show(views.marked, session.api.post("/watched", body))
 
 

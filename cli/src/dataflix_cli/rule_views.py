@@ -1,0 +1,76 @@
+"""How rules, blocks and feedback look to a person."""
+
+from dataflix_cli.output import Output
+from dataflix_cli.text import minute
+from dataflix_cli.views import Json, page_note
+
+
+def rules(output: Output, answer: Json) -> None:
+    """Show rules."""
+    rows = [
+        (
+            row["rule_id"],
+            _kind(row),
+            row["movie_id"],
+            row["title"],
+            row["owner"],
+            minute(row["starts_at"]),
+            minute(row["ends_at"]),
+            "yes" if row["is_active"] else "no",
+            row["note"],
+        )
+        for row in answer["data"]
+    ]
+    output.table((">Rule", "What", ">Id", "Title", "Owner", "From", "Until", "In force", "Note"), rows)
+    page_note(output, answer["meta"])
+
+
+def rule_made(output: Output, row: Json) -> None:
+    """Confirm a rule."""
+    output.done(f"Rule {row['rule_id']}: {_kind(row)} {row['title']} until {minute(row['ends_at'])}")
+
+
+def rule_removed(output: Output, row: Json) -> None:
+    """Confirm that a rule is gone."""
+    output.done(f"Rule {row['rule_id']} removed")
+
+
+def blocks(output: Output, answer: Json) -> None:
+    """Show what a user is spared."""
+    rows = [
+        (
+            row["movie_id"],
+            row["title"],
+            row["owner"],
+            minute(row["ends_at"]) if row["ends_at"] else "for good",
+        )
+        for row in answer["data"]
+    ]
+    output.table((">Id", "Title", "By", "Until"), rows)
+    page_note(output, answer["meta"])
+
+
+def blocked(output: Output, row: Json) -> None:
+    """Confirm a block."""
+    output.done(f"{row['title']}: blocked {_until(row)}")
+
+
+def unblocked(output: Output, row: Json) -> None:
+    """Confirm that a block is gone."""
+    output.done(f"Film {row['movie_id']} may be recommended to user {row['user_id']} again")
+
+
+def told(output: Output, row: Json) -> None:
+    """Confirm feedback."""
+    by = f"model {row['model_version']}" if row["model_version"] else "popularity"
+    output.done(f"Film {row['movie_id']} {row['event']} at place {row['position']}, of a list by {by}")
+
+
+def _kind(row: Json) -> str:
+    if row["place"] is not None:
+        return f"pin to {row['place']}"
+    return f"boost by {row['strength']:g}" if row["strength"] is not None else str(row["kind"])
+
+
+def _until(row: Json) -> str:
+    return f"until {minute(row['ends_at'])}" if row["ends_at"] else "for good"
