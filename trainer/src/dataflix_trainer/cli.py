@@ -185,6 +185,22 @@ def benchmark(
 
 
 @main.command()
+@click.option("--ratings", type=click.Path(path_type=Path), required=True, help="As for the benchmark.")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of plots and figures.")
+@click.option(
+    "--seed", type=click.IntRange(0, 2**32 - 1), default=1, show_default=True, help="Of everything drawn."
+)
+@answers
+def report(ratings: Path, out: Path, seed: int) -> Answer:
+    """Plot quality against factors and regularisation for every protocol (needs matplotlib)."""
+    from dataflix_trainer import settings  # noqa: PLC0415 - reads files only when needed
+    from dataflix_trainer.benchmark.report import report as write_report  # noqa: PLC0415 - imports Optuna
+
+    text = write_report(ratings, out, seed=seed, threads=settings.training_threads(settings.environment()))
+    return Answer({"out": str(out)}, text)
+
+
+@main.command()
 @answers
 def serve() -> Answer:
     """Serve the job API until SIGTERM or SIGINT."""

@@ -42,3 +42,7 @@ class ExportError(TrainerError):
     """A file or bucket cannot be written."""
 
     exit_code = 6
+
+
+class MissingExtraError(TrainerError):
+    """A library that only some commands need is not installed."""

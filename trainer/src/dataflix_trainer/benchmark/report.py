@@ -1,0 +1,111 @@
+"""``trainer report``: quality against factors and regularisation, as plots and the figures behind them."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from dataflix_recommender import metrics
+from dataflix_trainer.benchmark.candidates import CANDIDATES, Candidate, Conditions, Params
+from dataflix_trainer.benchmark.command import write_json
+from dataflix_trainer.benchmark.measuring import ndcg
+from dataflix_trainer.benchmark.protocols import PROTOCOLS, Part
+from dataflix_trainer.benchmark.ratings_file import read_ratings
+from dataflix_trainer.errors import ExportError, MissingExtraError
+
+log = logging.getLogger(__name__)
+
+# Each is varied alone, the others at their defaults.
+SWEEPS: Mapping[str, Sequence[float]] = {
+    "factors": (8, 16, 32, 64, 128, 256),
+    "regularization_scale": (0.05, 0.1, 0.2, 0.35, 0.5, 0.7, 1, 1.4, 2, 3, 5),
+}
+LABELS = {"factors": "factors", "regularization_scale": "regularisation (multiple of the data's own scale)"}
+SWEPT = ("als", "dataflix")
+LEVELS = ("ease", "popular")
+K = 10
+FIGURES_FILE = "figures.json"
+
+
+def report(ratings: Path, out: Path, *, seed: int, threads: int) -> str:
+    """Measure on the validation part of every protocol and write ``PROTOCOL.svg`` and the figures to ``out``.
+
+    Raises DataError, ExportError, and MissingExtraError where matplotlib is not installed.
+    """
+    pyplot = _pyplot()
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ExportError(f"{out} can't be made: {error}") from error
+    read = read_ratings(ratings)
+    figures: dict[str, Any] = {"source": read.facts["source"], "seed": seed, "metric": f"ndcg@{K}"}
+    for name, split_by in PROTOCOLS.items():
+        figures[name] = _measure(split_by(read, seed=seed).validation, Conditions(seed, threads))
+        _plot(pyplot, name, figures[name], out / f"{name}.svg")
+    write_json(out / FIGURES_FILE, figures)
+    return f"Wrote {', '.join(f'{name}.svg' for name in PROTOCOLS)} and {FIGURES_FILE} to {out}"
+
+
+def _measure(part: Part, conditions: Conditions) -> dict[str, Any]:
+    """Return the curves of what is swept and the levels of what it is held against."""
+    by_name = {candidate.name: candidate for candidate in CANDIDATES}
+    curves = {
+        parameter: {
+            name: [
+                {"at": value} | _figure(candidate, part, {**candidate.defaults, parameter: value}, conditions)
+                for value in values
+            ]
+            for name in SWEPT
+            if (candidate := by_name.get(name)) is not None
+        }
+        for parameter, values in SWEEPS.items()
+    }
+    levels = {name: _figure(by_name[name], part, by_name[name].defaults, conditions) for name in LEVELS}
+    return {"evaluated_users": int(part.targets.shape[0]), "curves": curves, "levels": levels}
+
+
+def _figure(candidate: Candidate, part: Part, params: Params, conditions: Conditions) -> dict[str, float]:
+    values = ndcg(candidate.fit(part, params, conditions), part, K)
+    mean, low, high = metrics.bootstrap_interval(values, seed=conditions.seed)
+    log.info("event=figure model=%s params=%s ndcg=%.4f", candidate.name, dict(params), mean)
+    return {"mean": mean, "low": low, "high": high}
+
+
+def _plot(pyplot: Any, protocol: str, measured: Mapping[str, Any], file: Path) -> None:
+    # The same figures give the same bytes.
+    with pyplot.rc_context({"svg.hashsalt": "dataflix", "svg.fonttype": "none"}):
+        drawing, axes = pyplot.subplots(1, len(SWEEPS), figsize=(11, 4), sharey=True, layout="constrained")
+        for axis, (parameter, curves) in zip(axes, measured["curves"].items(), strict=True):
+            for name, points in curves.items():
+                at = [point["at"] for point in points]
+                axis.plot(at, [point["mean"] for point in points], marker="o", label=name)
+                axis.fill_between(
+                    at, [p["low"] for p in points], [p["high"] for p in points], alpha=0.15, linewidth=0
+                )
+            for style, (name, level) in zip((":", "--"), measured["levels"].items(), strict=True):
+                axis.axhline(level["mean"], color="grey", linestyle=style, label=f"{name}, default")
+            axis.set_xscale("log")
+            axis.set_xlabel(LABELS[parameter])
+        axes[0].set_ylabel(f"NDCG@{K}, validation, 95 % interval")
+        axes[0].legend()
+        drawing.suptitle(f"Protocol {protocol}, {measured['evaluated_users']:,} users")
+        try:
+            drawing.savefig(file, metadata={"Date": None})
+        except OSError as error:
+            raise ExportError(f"{file} can't be written: {error}") from error
+        finally:
+            pyplot.close(drawing)
+
+
+def _pyplot() -> Any:
+    try:
+        import matplotlib  # noqa: PLC0415 - is not part of what runs
+    except ImportError as error:
+        raise MissingExtraError(
+            "plots need matplotlib, which only the development environment has: "
+            "scripts/environments.sh core-dev"
+        ) from error
+    matplotlib.use("svg")
+    from matplotlib import pyplot  # noqa: PLC0415 - reads the line above
+
+    return pyplot

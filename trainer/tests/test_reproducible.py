@@ -1,0 +1,48 @@
+"""One training is one set of bytes: same data, seed and threads."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.sparse import csr_matrix
+
+from dataflix_recommender import ConfidenceWeights, Item, ItemCatalogue
+from dataflix_trainer.als import Hyperparameters
+from dataflix_trainer.interactions import Interactions
+from dataflix_trainer.training import Origin, TrainingData, fit_and_evaluate
+
+
+@pytest.fixture(scope="module")
+def data(weights: ConfidenceWeights) -> TrainingData:
+    generator = np.random.default_rng(1)
+    taken = generator.random((300, 200)) < 0.2
+    values = generator.choice([-1.5, 0.25, 1, 2.5], taken.shape)
+    matrix = csr_matrix(np.where(taken, values, 0).astype(np.float32))
+    times = generator.integers(0, 10**9, matrix.nnz)
+    catalogue = ItemCatalogue.from_items([Item(i, f"Film {i}") for i in range(200)])
+    return TrainingData(Interactions(np.arange(300), np.arange(200), matrix, times), catalogue, weights)
+
+
+def arrays(data: TrainingData, folder: Path, threads: int, seed: int = 5) -> dict[str, bytes]:
+    """Train, save both models, and return the bytes of every array file."""
+    parameters = Hyperparameters(factors=24, iterations=6, seed=seed)
+    trained = fit_and_evaluate(data, parameters, Origin(), threads=threads)
+    trained.model.save(folder / "model")
+    trained.evaluated.save(folder / "evaluated")
+    return {str(file.relative_to(folder)): file.read_bytes() for file in sorted(folder.glob("*/*.npy"))}
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_training_again_gives_the_same_bytes(data: TrainingData, tmp_path: Path, threads: int) -> None:
+    first = arrays(data, tmp_path / "first", threads)
+    again = arrays(data, tmp_path / "again", threads)
+    assert first.keys() == again.keys()
+    assert [name for name in first if first[name] != again[name]] == []
+    other = arrays(data, tmp_path / "other", threads, seed=6)
+    assert first["model/item_factors.npy"] != other["model/item_factors.npy"]
+
+
+def test_metrics_are_the_same_too(data: TrainingData) -> None:
+    parameters = Hyperparameters(factors=24, iterations=6)
+    one, two = (fit_and_evaluate(data, parameters, Origin(), threads=2) for _ in range(2))
+    assert one.model.info.metrics == two.model.info.metrics != {}
