@@ -8,8 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
-from dataflix_trainer.benchmark.ratings import default_weights
+from dataflix_trainer.benchmark.ratings import default_weights, numbered
 from dataflix_trainer.benchmark.ratings_file import read_ratings
 from dataflix_trainer.errors import DataError
 
@@ -134,6 +136,12 @@ def test_files_that_are_no_ratings_are_refused_with_the_reason(
     (tmp_path / name).write_bytes(content)
     with pytest.raises(DataError, match=message):
         read_ratings(tmp_path / name)
+
+
+@given(st.lists(st.integers(-5, 2**40) | st.integers(0, 20), min_size=1))
+def test_ids_are_numbered_in_their_order(ids: list[int]) -> None:
+    different = sorted(set(ids))
+    assert numbered(np.array(ids)).tolist() == [different.index(one) for one in ids]
 
 
 def test_what_is_not_there_or_not_clear_is_refused(tmp_path: Path) -> None:
