@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from .support import expected
+from .support import expected, small
 from .support.expected import Key, Rating
 from .support.warehouse import RAW_TABLES, Built, Warehouse
 
@@ -113,6 +113,14 @@ def test_users_carry_region_and_activity_but_no_pseudonym(built: Built) -> None:
         latest = max((at for (user, _), at in last_events.items() if user == user_id), default=None)
         assert row["last_event_at"] == (latest and latest.replace(tzinfo=None))
     assert rows[40]["last_event_at"] is None, "a user without events must join to NULL, not to 1970"
+
+
+def test_hit_rates_are_of_lists_shown_to_known_people(built: Built) -> None:
+    rows = built.warehouse.table("fct_feedback", "recommendation_id", "movie_id", "event")
+    assert rows.keys() == small.FEEDBACK.keys()
+    assert built.warehouse.table("online_hit_rate", "model_version").keys() == {"", "7"}
+    seventh = built.warehouse.table("online_hit_rate", "model_version")["7"]
+    assert (seventh["lists_count"], seventh["hit_rate"], seventh["film_hit_rate"]) == (2, 0.5, 0.25)
 
 
 def test_columns_in_the_warehouse_are_those_in_the_docs(built: Built) -> None:

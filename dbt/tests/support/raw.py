@@ -53,6 +53,23 @@ def rating(user_id: int, movie_id: int, stars: float, **columns: Any) -> dict[st
     return _row(defaults, columns)
 
 
+def feedback(recommendation_id: str, movie_id: int, event: str, **columns: Any) -> dict[str, Any]:
+    """Return a row of raw.feedback."""
+    row = {
+        "recommendation_id": recommendation_id,
+        "movie_id": movie_id,
+        "event": event,
+        "user_id": None,
+        "position": 1,
+        "model_version": "7",
+        "listed_at": MADE_AT,
+        "received_at": MADE_AT,
+    }
+    made = _row(row, columns)
+    del made["updated_at"]
+    return made
+
+
 def _row(defaults: Mapping[str, Any], columns: Mapping[str, Any]) -> dict[str, Any]:
     load = {
         "updated_at": MADE_AT,

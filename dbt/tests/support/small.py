@@ -13,6 +13,15 @@ SPAN_US = 400 * 86400 * 10**6
 # Events whose user, or whose film, is not loaded.
 STRAYS: list[Key] = [(900, 1), (1, 9000)]
 DELETED_USERS, DELETED_MOVIES = (50, 51), (60,)
+# Of two lists of version 7, one of which was a hit, and one list of no model; by list, film and event.
+FEEDBACK: dict[tuple[str, int, str], dict[str, Any]] = {
+    ("a", 1, "shown"): {"user_id": 1},
+    ("a", 1, "clicked"): {"user_id": 1},
+    ("a", 2, "shown"): {"user_id": 1, "position": 2},
+    ("b", 1, "shown"): {},
+    ("b", 2, "shown"): {"position": 2},
+    ("c", 1, "shown"): {"model_version": ""},
+}
 GENRES = ("Drama", "Comedy", "Horror", "War")
 
 
@@ -32,6 +41,11 @@ def load(warehouse: Warehouse) -> Source:
     warehouse.insert("movies", [*movies.values(), *map(raw.movie, DELETED_MOVIES)])
     warehouse.insert("ratings", [rating_row(key, rating) for key, rating in ratings.items()])
     warehouse.insert("watched_movies", [raw.watch(*key, watched_at=at) for key, at in watched.items()])
+
+    told = [raw.feedback(*key, **columns) for key, columns in FEEDBACK.items()]
+    strays = [raw.feedback("d", 9000, "shown"), raw.feedback("e", 1, "shown", user_id=900)]
+    warehouse.insert("feedback", [*told, *strays, raw.feedback("f", 1, "shown")])
+    warehouse.insert("feedback", [raw.feedback("f", 1, "shown", _version=3, _is_deleted=1)])
 
     changed = dice.sample(sorted(ratings), k=60)
     ratings |= {key: _rating(dice) for key in changed}
