@@ -39,6 +39,12 @@ def every_kind(engines: Engines) -> tuple[Table, str]:
 
 
 @pytest.fixture
+def captured(engines: Engines) -> tuple[Table, str]:
+    """An empty table (id, part, value) whose changes are captured, and its name in Postgres."""
+    return engines.add_captured_table()
+
+
+@pytest.fixture
 def numbers(engines: Engines) -> tuple[Table, str]:
     """A small table of 1,000 rows (id, words), and the name of the Postgres table behind its view."""
     base = f"public.b_{uuid.uuid4().hex[:12]}"

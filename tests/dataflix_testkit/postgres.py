@@ -24,6 +24,8 @@ _PASSWORD_VARIABLES = {
 
 # A test's cluster need not survive a power cut.
 _FAST_SETTINGS = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+# Prepared transactions are off by default, yet the ELT has to get on with them.
+_FAST_SETTINGS |= {"max_prepared_transactions": "10"}
 
 
 @dataclass(frozen=True)

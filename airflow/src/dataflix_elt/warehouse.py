@@ -22,6 +22,11 @@ _META_COLUMNS = {
     "_run_id": "LowCardinality(String)",
 }
 
+_MARK = (
+    "SELECT hex(MD5(arrayStringConcat(arraySort(groupArray(name || hash_of_all_files)))))"
+    " FROM system.parts WHERE database = {database:String} AND table = {table:String} AND active"
+)
+
 _STAMPED_COLUMNS = ("_version", "_extracted_at", "_run_id")
 
 
@@ -129,11 +134,10 @@ class Warehouse:
         """Count and hash a staging table's rows that are no deletions, or the raw table's present rows."""
         path = self.session.path(staging.name) if staging else self.session.path(table.name) + " FINAL"
         rows_of, key = f"{path} WHERE _is_deleted = 0", ", ".join(table.key)
-        query = f"SELECT count(), {warehouse_checksum(table)} FROM {rows_of}"  # noqa: S608
-        ((rows, checksum),) = self.session.query(query)
         # In the order of the sort key, grouping needs memory for one key at a time.
-        ((keys,),) = self.session.query(
-            f"SELECT count() FROM (SELECT {key} FROM {rows_of} GROUP BY {key})"  # noqa: S608
+        keys_of = f"SELECT count() FROM (SELECT {key} FROM {rows_of} GROUP BY {key})"  # noqa: S608
+        ((rows, checksum, keys),) = self.session.query(
+            f"SELECT count(), {warehouse_checksum(table)}, ({keys_of}) FROM {rows_of}"  # noqa: S608
             " SETTINGS optimize_aggregation_in_order = 1"
         )
         return Profile(rows=int(rows), distinct_keys=int(keys), checksum=int(checksum))
@@ -145,20 +149,17 @@ class Warehouse:
 
     def parts(self, table: Table) -> str:
         """Return a mark of the files that a raw table consists of."""
-        ((mark,),) = self.session.query(
-            "SELECT hex(MD5(arrayStringConcat(arraySort(groupArray(name || hash_of_all_files)))))"
-            " FROM system.parts WHERE database = {database:String} AND table = {table:String} AND active",
-            database=self.session.database,
-            table=table.name,
-        )
+        ((mark,),) = self.session.query(_MARK, database=self.session.database, table=table.name)
         return str(mark)
 
     def holdings(self, table: Table) -> Holdings:
         """Add up what a raw table holds; a merge in between changes its files and nothing else."""
-        parts = self.parts(table)
-        ((rows, checksum),) = self.session.query(
-            f"SELECT count(), {warehouse_key_checksum(table)}"  # noqa: S608
-            f" FROM {self.session.path(table.name)} FINAL WHERE _is_deleted = 0"
+        # A scalar subquery is answered before the query around it begins to read.
+        ((rows, checksum, parts),) = self.session.query(
+            f"SELECT count(), {warehouse_key_checksum(table)}, ({_MARK})"  # noqa: S608
+            f" FROM {self.session.path(table.name)} FINAL WHERE _is_deleted = 0",
+            database=self.session.database,
+            table=table.name,
         )
         return Holdings(int(rows), int(checksum), parts)
 

@@ -98,6 +98,24 @@ class Engines:
             f" where table_name = '{table.name}' order by finished_at"
         )
 
+    def add_captured_table(self) -> tuple[Table, str]:
+        """Create a table (id, part, value) whose changes are captured; returns it, and its name there."""
+        columns = (Column("id", INT64), Column("part", TEXT), Column("value", INT64, nullable=True))
+        table = self.add_table(columns, ("id", "part"), "select 1")
+        base = f"public.b_{table.name.removeprefix('t_')}"
+        self.sql(
+            f"create table {base} (id bigint, part text, value bigint, primary key (id, part));"
+            f" select capture.track('{base}', '{table.name}', 'id', 'part')"
+        )
+        self.replace_view(table, f"select id, part, value, changed_in as _changed_in from {base}")
+        return table, base
+
+    def both(self, table: Table, base: str) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
+        """Return the rows of a captured table and those of its copy, both in order."""
+        source = self.sql(f"select id, part, value, changed_in::text::bigint from {base}")
+        copy = f"select id, part, value, _changed_in from raw.{table.name} final"
+        return sorted(source, key=str), sorted(self.query(copy), key=str)
+
     def replace_view(self, table: Table, body: str) -> None:
         """Make a table's view show `body`, as elt_reader may read it."""
         self.sql(

@@ -1,0 +1,100 @@
+"""Loads in a process of their own, which kill themselves (SIGKILL) at a chosen moment.
+
+A moment is the n-th call of either engine: just before it, just after it, or, when rows travel, halfway.
+The processes are forked from one that has everything imported, so that one costs a twentieth of a second.
+"""
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from dataflix_elt import clickhouse, postgres
+from dataflix_elt.comparison import Verify
+from dataflix_elt.load import load
+from dataflix_elt.settings import SourceSettings, WarehouseSettings
+from dataflix_elt.tables import Table
+
+_METHODS = {
+    clickhouse.Session: ("query", "command", "insert"),
+    postgres.Session: ("take_turn", "begin", "rows", "execute", "copy"),
+}
+
+WHEN = ("before", "middle", "after")
+
+
+@dataclass(frozen=True)
+class Moment:
+    """When a load is to be killed."""
+
+    call: int
+    when: str
+
+
+class _Death:
+    def __init__(self, moment: Moment) -> None:
+        self._moment = moment
+        self._calls = 0
+
+    def around(self, call: Callable[..., Any]) -> Callable[..., Any]:
+        def counted(*arguments: Any, **named: Any) -> Any:
+            self._calls += 1
+            is_last = self._calls == self._moment.call
+            if is_last and self._moment.when == "before":
+                _die()
+            if is_last and self._moment.when == "middle" and call.__name__ == "insert":
+                *others, chunks = arguments
+                arguments = (*others, _torn(chunks))
+            answer = call(*arguments, **named)
+            if is_last:
+                _die()
+            return answer
+
+        return counted
+
+
+def _torn(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    for chunk in chunks:
+        yield chunk[: len(chunk) // 2]
+        _die()
+
+
+def _die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _load(
+    table: Table,
+    source: SourceSettings,
+    warehouse: WarehouseSettings,
+    options: dict[str, Any],
+    moment: Moment,
+) -> None:
+    death = _Death(moment)
+    for cls, names in _METHODS.items():
+        for name in names:
+            setattr(cls, name, death.around(getattr(cls, name)))
+    load(table, source_settings=source, warehouse_settings=warehouse, run_id="killed", **options)
+
+
+def load_and_kill(
+    table: Table,
+    source: SourceSettings,
+    warehouse: WarehouseSettings,
+    moment: Moment,
+    *,
+    full: bool = False,
+    verify: Verify = Verify.KEYS,
+) -> bool:
+    """Load in another process; returns whether it was killed, and False when it came to its end before."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    process = context.Process(
+        target=_load, args=(table, source, warehouse, {"full": full, "verify": verify}, moment)
+    )
+    process.start()
+    process.join()
+    assert process.exitcode in {0, -signal.SIGKILL}, f"the load failed with {process.exitcode}"
+    return process.exitcode != 0
