@@ -1,0 +1,84 @@
+"""`trainer rollback` under load: every worker serves the version before, and no request fails."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import mlflow as mlflow_client
+import pytest
+
+from dataflix_backend.serving import files, store
+from dataflix_backend.sync import POLL_INTERVAL_S
+from dataflix_testkit import MlflowServer, PostgresServer, mlflow, s3
+from dataflix_testkit.process import running
+
+from .support.data import Catalogue
+from .support.models import taste_model
+from .support.server import COMMAND, Server, environment, serving
+from .test_server import Load, wait_for_version
+from .test_sync import register
+
+TRAINER = Path(sys.executable).with_name("trainer")
+MODEL = "dataflix-als"
+# What is promised for a rollback, and how much of it waiting may take: asking and loading need the rest.
+PROMISED_S = 5.0
+WAITED_S = POLL_INTERVAL_S + store.WATCH_INTERVAL_S
+
+
+@pytest.fixture(scope="module")
+def registry(catalogue: Catalogue, tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
+    """A registry with two versions, of which the second is the champion, as the trainer leaves it."""
+    with s3() as storage, mlflow(storage) as server:
+        for seed in (1, 2):
+            artifact = tmp_path_factory.mktemp("artifact") / "dataflix-model"
+            taste_model(catalogue.genres, catalogue.titles, seed=seed).save(artifact)
+            version = register(server, artifact)
+            client = mlflow_client.MlflowClient()
+            client.set_model_version_tag(MODEL, version, "promoted_at", f"2026-05-1{seed}T12:00:00+00:00")
+        yield server
+
+
+@pytest.fixture
+def server(registry: MlflowServer, pg: PostgresServer, tmp_path: Path) -> Iterator[Server]:
+    """gunicorn with two workers, and the synchroniser that feeds them."""
+    models = tmp_path / "models"
+
+    def synchronised() -> bool:
+        current = files.read_current(models)
+        return current is not None and current.version == "2"
+
+    environ = environment(tmp_path, registry.environ)
+    command = [str(COMMAND), "sync-model"]
+    with (
+        running(command, ready=synchronised, log=tmp_path / "sync.log", environ=environ),
+        serving(tmp_path, pg.environ) as workers,
+    ):
+        yield workers
+
+
+def test_waiting_leaves_most_of_the_promised_time() -> None:
+    assert WAITED_S <= PROMISED_S / 2
+
+
+def test_rollback_reaches_every_worker_without_a_failed_request(
+    server: Server,
+    registry: MlflowServer,
+    catalogue: Catalogue,
+    tmp_path: Path,
+) -> None:
+    wait_for_version(server, "2")
+    with Load(server, catalogue.users[0], clients=2) as load:
+        rolled_back = subprocess.run(
+            [TRAINER, "rollback", "--json"],
+            env=environment(tmp_path, registry.environ),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert rolled_back.returncode == 0, rolled_back.stderr
+        wait_for_version(server, "1")
+    assert load.failures == []
+    lists = {version: films for version, _, films in load.answers}
+    assert set(lists) == {"1", "2"}
+    assert len(load.answers) == 2, "an answer mixed two versions"
