@@ -28,6 +28,9 @@ FILES = (
     "bayesian_means.npy",
     "trending_scores.npy",
     "durations.npy",
+    "link_offsets.npy",
+    "link_items.npy",
+    "link_values.npy",
 )
 
 

@@ -43,7 +43,7 @@ def test_fold_in_is_what_implicit_would_solve(model: Model, history: History) ->
 @given(history=histories)
 @settings(deadline=None)
 def test_contributions_sum_to_the_score(model: Model, history: History) -> None:
-    scores = model.score(model.fold_in(history))
+    scores = model.scores(history)
     contributions = model.contributions(history, model.item_ids)
     assert contributions.shape == (model.size, len(history))
     np.testing.assert_allclose(contributions.sum(axis=1), scores, atol=1e-4)
@@ -93,5 +93,5 @@ def test_heavy_users_with_near_equal_films_still_have_a_solution(make_model: Mod
     factors = np.ones((2000, 16)) + generator.normal(scale=1e-3, size=(2000, 16))
     model = make_model(factors, regularization=0.01)
     history = History(model.item_ids[:1900], generator.choice(WEIGHTS, 1900))
-    scores = model.score(model.fold_in(history))
+    scores = model.scores(history)
     assert np.isfinite(scores).all()

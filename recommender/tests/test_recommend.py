@@ -74,7 +74,7 @@ def test_a_list_is_the_best_of_what_is_left(
     assert np.isfinite(scores).all()
     assert scores == sorted(scores, reverse=True)
     factor = model.fold_in(history)
-    truth = model.score(factor) if factor.any() else model.popularity
+    truth = model.scores(history) if factor.any() else model.popularity
     rest = [truth[model.positions([movie])[0]] for movie in left - set(movies)]
     assert not rest or not scores or max(rest) <= scores[-1] + 1e-6
 

@@ -15,6 +15,7 @@ from dataflix_recommender.explanation import Because, Reason
 from dataflix_recommender.filters import Filter
 from dataflix_recommender.history import EMPTY_HISTORY, History
 from dataflix_recommender.info import ModelInfo
+from dataflix_recommender.links import ItemLinks
 from dataflix_recommender.model import Model, Recommendation
 from dataflix_recommender.rerank import Knobs, RuleKind, Rules, chooser
 from dataflix_recommender.weights import ConfidenceWeights
@@ -30,6 +31,7 @@ __all__ = [
     "InvalidModelError",
     "Item",
     "ItemCatalogue",
+    "ItemLinks",
     "Knobs",
     "Model",
     "ModelInfo",

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from dataflix_recommender.errors import ArtifactError
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 MANIFEST = "manifest.json"
 HASH_CHUNK = 1 << 20  # bytes read at a time, so that hashing a large model does not hold it twice
 

@@ -40,6 +40,8 @@ def score_rows(model: Model, rows: csr_matrix) -> NDArray[np.float32]:
     """Return float32[U, I]: every item's score for each row of ``rows`` [U, I] of weights, seen ones too."""
     factors = _factors(model, rows)
     scores: NDArray[np.float32] = factors @ model.item_factors.T
+    if model.links.matrix.nnz:
+        scores += model.links.scores(rows)
     scores[~factors.any(axis=1)] = model.popularity
     return scores
 
@@ -68,7 +70,7 @@ def _factors(model: Model, rows: csr_matrix) -> NDArray[np.float32]:
     factors = np.zeros((rows.shape[0], model.info.factors), dtype=np.float32)
     for row in range(rows.shape[0]):
         events = slice(rows.indptr[row], rows.indptr[row + 1])
-        confidences = np.float32(model.info.alpha) * rows.data[events].astype(np.float32)
+        confidences = model.confidences(rows.data[events])
         item_factors = model.item_factors[rows.indices[events]]
         factors[row] = fold_in(item_factors, confidences, model.gram, model.info.regularization).factor
     return factors

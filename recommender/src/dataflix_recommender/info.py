@@ -13,7 +13,9 @@ class ModelInfo:
     """Provenance of one trained model.
 
     ``metrics`` are those of the evaluation run with the same hyper-parameters; ``dataset`` identifies the
-    interactions (at least their SHA-256); ``regularization`` and ``alpha`` are also what fold-in uses.
+    interactions (at least their SHA-256); ``regularization`` and ``alpha`` are also what fold-in uses, and so
+    is ``activity_scale``, from ``activity_exponent`` and ``mean_events``, the events of an average user.
+    ``link_slope`` is that of the links between items.
     Raises InvalidModelError for values that could not be served with.
     """
 
@@ -29,6 +31,9 @@ class ModelInfo:
     metrics: dict[str, float] = field(default_factory=dict)
     dataset: dict[str, Any] = field(default_factory=dict)
     dbt_manifest_sha256: str = ""
+    activity_exponent: float = 0.0
+    mean_events: float = 1.0
+    link_slope: float = 0.0
 
     def __post_init__(self) -> None:
         if self.trained_at.tzinfo is None:
@@ -36,13 +41,25 @@ class ModelInfo:
         if self.factors < 1:
             raise InvalidModelError(f"factors must be at least 1, got {self.factors}")
         # Without a positive ridge the fold-in system may be singular.
-        for name in ("regularization", "alpha"):
+        for name in ("regularization", "alpha", "mean_events"):
             value = getattr(self, name)
             if not (math.isfinite(value) and value > 0):
                 raise InvalidModelError(f"{name} must be a positive number, got {value}")
+        for name in ("activity_exponent", "link_slope"):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value >= 0):
+                raise InvalidModelError(f"{name} must be a number from 0, got {value}")
         for name, value in self.metrics.items():
             if not math.isfinite(value):
                 raise InvalidModelError(f"metric {name} must be finite, got {value}")
+
+    def activity_scale(self, events: int) -> float:
+        """Return what the confidences of a user of so many events are multiplied by.
+
+        Who takes everything says less with each: with an exponent of 0.5, a user of four times as many events
+        as the average counts half as much by each. 1 with an exponent of 0.
+        """
+        return float((max(events, 1) / self.mean_events) ** -self.activity_exponent)
 
     def with_metrics(self, metrics: dict[str, float]) -> Self:
         """Return a copy that carries ``metrics``."""

@@ -7,6 +7,7 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.sparse import csr_matrix
 
 from dataflix_recommender.artifact import MANIFEST, read_array, read_manifest, write_artifact
 from dataflix_recommender.catalogue import NUMBERS, ItemCatalogue
@@ -15,6 +16,8 @@ from dataflix_recommender.explanation import MAX_BECAUSE, Because, Reason, histo
 from dataflix_recommender.foldin import FoldedUser, fold_in
 from dataflix_recommender.history import History
 from dataflix_recommender.info import ModelInfo
+from dataflix_recommender.links import ARRAYS as LINK_ARRAYS
+from dataflix_recommender.links import ItemLinks
 from dataflix_recommender.packed import PackedStrings
 from dataflix_recommender.popularity import Popularity
 from dataflix_recommender.ranking import top_k
@@ -39,7 +42,8 @@ class Model:
 
     ``item_ids`` int64[I] ascending and unique, ``item_factors`` float32[I, F], ``catalogue`` of I films in
     the same order, ``weights`` the definition of confidence, ``gram`` float64[F, F] = Y'Y (computed when not
-    given). Raises InvalidModelError when they do not fit together.
+    given), ``links`` the item-item part of the score (none when not given). Raises InvalidModelError when
+    they do not fit together.
     """
 
     def __init__(
@@ -51,6 +55,7 @@ class Model:
         weights: ConfidenceWeights,
         *,
         gram: NDArray[np.float64] | None = None,
+        links: ItemLinks | None = None,
     ) -> None:
         items = len(item_ids)
         if items == 0:
@@ -73,12 +78,16 @@ class Model:
             gram = wide.T @ wide
         if gram.shape != (info.factors, info.factors):
             raise InvalidModelError(f"gram must be [{info.factors}, {info.factors}], got {list(gram.shape)}")
+        links = ItemLinks.none(items) if links is None else links
+        if len(links) != items:
+            raise InvalidModelError(f"{items} items, but the links are between {len(links)}")
         self.info = info
         self.item_ids = item_ids
         self.item_factors = item_factors
         self.catalogue = catalogue
         self.weights = weights
         self.gram = gram
+        self.links = links
         self._norms = np.linalg.norm(item_factors, axis=1)
         self._popularity = Popularity.of(catalogue)
 
@@ -108,6 +117,7 @@ class Model:
             "title_offsets": self.catalogue.titles.offsets,
         }
         arrays |= {name: getattr(self.catalogue, name) for name in CATALOGUE_COLUMNS}
+        arrays |= self.links.arrays
         header = {"info": self.info.to_dict(), "genre_names": list(self.catalogue.genre_names)}
         write_artifact(path, arrays, header)
 
@@ -131,7 +141,9 @@ class Model:
                 **{name: array(name) for name in CATALOGUE_COLUMNS},
             )
             weights = ConfidenceWeights(array("weights"))
-            return cls(info, array("item_ids"), array("item_factors"), catalogue, weights, gram=array("gram"))
+            links = ItemLinks(*map(array, LINK_ARRAYS), slope=info.link_slope)
+            factors, gram = array("item_factors"), array("gram")
+            return cls(info, array("item_ids"), factors, catalogue, weights, gram=gram, links=links)
         except InvalidModelError as error:
             raise ArtifactError(path, str(error)) from error
 
@@ -145,9 +157,15 @@ class Model:
         """Return the user's factors, float32[F]; zero when no positive event is of a film the model knows."""
         return self._fold(history, self.positions(history.movie_ids)).factor
 
-    def score(self, factor: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return float32[I], the score of every item for user factors float32[F]."""
-        return self.item_factors @ factor
+    def scores(self, history: History) -> NDArray[np.float32]:
+        """Return float32[I], the score of every item; all 0 without a positive event of a known film."""
+        positions = self.positions(history.movie_ids)
+        return self._scores(self._fold(history, positions), history, positions)
+
+    def confidences(self, weights: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the confidences float32[n] of the n events of one user, whose weights are given."""
+        scale = self.info.alpha * self.info.activity_scale(len(weights))
+        return np.float32(scale) * weights.astype(np.float32)
 
     def eligible(
         self, history: History, exclude: Iterable[int] = (), passing: NDArray[np.bool_] | None = None
@@ -177,7 +195,7 @@ class Model:
         folded = self._fold(history, positions)
         if not folded.factor.any():
             return self._popular_recommendations(n, allowed, choose, explain=explain)
-        scores = self.score(folded.factor)
+        scores = self._scores(folded, history, positions)
         best = choose(scores, n, allowed)
         reasons: list[Reason] | list[None]
         reasons = self._reasons(history, positions, folded, best) if explain else [None] * len(best)
@@ -194,7 +212,7 @@ class Model:
             raise UnknownMovieError(int(np.asarray(movie_ids)[targets < 0][0]))
         positions = self.positions(history.movie_ids)
         result = np.zeros((len(targets), len(history)))
-        positive = self._fold(history, positions).contributions(self.item_factors[targets])
+        positive = self._contributions(self._fold(history, positions), history, positions, targets)
         result[:, self._positive_events(history, positions)] = positive
         return result
 
@@ -228,8 +246,32 @@ class Model:
 
     def _fold(self, history: History, positions: NDArray[np.int64]) -> FoldedUser:
         known = positions >= 0
-        confidences = np.float32(self.info.alpha) * history.weights[known]
+        confidences = self.confidences(history.weights[known])
         return fold_in(self.item_factors[positions[known]], confidences, self.gram, self.info.regularization)
+
+    def _scores(
+        self, folded: FoldedUser, history: History, positions: NDArray[np.int64]
+    ) -> NDArray[np.float32]:
+        scores: NDArray[np.float32] = self.item_factors @ folded.factor
+        if self.links.matrix.nnz:
+            known = np.flatnonzero(positions >= 0)
+            row = (history.weights[known], positions[known], np.array([0, len(known)]))
+            scores += self.links.scores(csr_matrix(row, shape=(1, self.size)))[0]
+        return scores
+
+    def _contributions(
+        self,
+        folded: FoldedUser,
+        history: History,
+        positions: NDArray[np.int64],
+        targets: NDArray[np.int64],
+    ) -> NDArray[np.float64]:
+        """Return float64[T, P]: what each positive event adds to the score of each target."""
+        positive = self._positive_events(history, positions)
+        shares = folded.contributions(self.item_factors[targets])
+        if self.links.matrix.nnz:
+            shares += self.links.contributions(positions[positive], history.weights[positive], targets)
+        return shares
 
     def _allowed(
         self, seen: NDArray[np.int64], exclude: Iterable[int], eligible: NDArray[np.bool_] | None
@@ -250,7 +292,7 @@ class Model:
     def _reasons(
         self, history: History, positions: NDArray[np.int64], folded: FoldedUser, best: NDArray[np.int64]
     ) -> list[Reason]:
-        shares = folded.contributions(self.item_factors[best])
+        shares = self._contributions(folded, history, positions, best)
         events = np.flatnonzero(self._positive_events(history, positions))
         leading = np.argsort(-shares, axis=1, kind="stable")[:, :MAX_BECAUSE]
         reasons = []

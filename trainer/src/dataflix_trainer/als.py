@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 from implicit.cpu.als import AlternatingLeastSquares
@@ -28,11 +29,27 @@ DEFAULT_ITERATIONS = 15
 # user; a ridge of 0.1 to 1, often seen, loses a quarter.
 REGULARIZATION_SCALE = 0.7
 DEFAULT_SEED = 20250101
+# What people who rate everything say is worth less by the event. NDCG@10 against tuned EASE on latest-small
+# and 100k: an exponent of 0.5 gains 1 to 4 % over 0, alone and with links.
+DEFAULT_ACTIVITY_EXPONENT = 0.5
+# Links as strong as the factors; twice as much came out level.
+DEFAULT_LINK_WEIGHT = 1.0
+# Of 50 to 400; the best for EASE alone, too.
+DEFAULT_LINK_REGULARIZATION = 200.0
+# The same thought as above for the links; 0.25 and 0.5 gain 1 % over 0.
+DEFAULT_LINK_ACTIVITY_EXPONENT = 0.25
+# A rating of 5 counts 1.2, one of 3 counts 0.9; 0.1 and 0.2 gain half a per cent over 0.
+DEFAULT_LINK_SLOPE = 0.15
 
 
 @dataclass(frozen=True, slots=True)
 class Hyperparameters:
-    """What a fit is told; ``regularization`` None means ``regularization_scale`` times the data's own."""
+    """What a fit is told; ``regularization`` None means ``regularization_scale`` times the data's own.
+
+    ``activity_exponent`` lowers the confidences of users with many events (see ModelInfo.activity_scale). The
+    links between items are an EASE with ``link_regularization``, whose users count by
+    ``link_activity_exponent`` and whose events by ``link_slope``; ``link_weight`` 0 leaves them out.
+    """
 
     factors: int = DEFAULT_FACTORS
     alpha: float = DEFAULT_ALPHA
@@ -40,6 +57,16 @@ class Hyperparameters:
     iterations: int = DEFAULT_ITERATIONS
     seed: int = DEFAULT_SEED
     regularization_scale: float = REGULARIZATION_SCALE
+    activity_exponent: float = DEFAULT_ACTIVITY_EXPONENT
+    link_weight: float = DEFAULT_LINK_WEIGHT
+    link_regularization: float = DEFAULT_LINK_REGULARIZATION
+    link_activity_exponent: float = DEFAULT_LINK_ACTIVITY_EXPONENT
+    link_slope: float = DEFAULT_LINK_SLOPE
+
+    @classmethod
+    def plain(cls, **given: Any) -> Self:
+        """Return the parameters of ALS alone, as the library has it: every user alike, and no links."""
+        return cls(**given, activity_exponent=0.0, link_weight=0.0)
 
     def ridge(self, matrix: csr_matrix) -> float:
         """Return the regularisation for ``matrix`` [U, I]: the given one, or the one scaled to its size."""

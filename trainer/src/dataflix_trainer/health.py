@@ -63,7 +63,7 @@ def examine(folder: Path) -> Health:
         began = time.thread_time()
         model.recommend(history, LIST_LENGTH, explain=False)
         seconds.append(time.thread_time() - began)
-    scores = model.score(model.fold_in(history))
+    scores = model.scores(history)
     return Health(
         finite=bool(np.isfinite(scores).all() and np.isfinite(model.gram).all()),
         learnt=float(model.item_factors.any(axis=1).mean()),

@@ -1,6 +1,6 @@
 """Which parameters of the product's model are searched, in what range, and where the search begins."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -8,16 +8,46 @@ from optuna.distributions import BaseDistribution, FloatDistribution, IntDistrib
 
 from dataflix_trainer.als import Hyperparameters
 
-SPACE: Mapping[str, BaseDistribution] = {
+ALS_SPACE: Mapping[str, BaseDistribution] = {
     "factors": IntDistribution(16, 256, log=True),
     "alpha": FloatDistribution(0.25, 32, log=True),
     # Scaled to the data, so that what is found on a part holds for the whole.
     "regularization_scale": FloatDistribution(0.1, 3, log=True),
     "iterations": IntDistribution(5, 30),
 }
+SPACE: Mapping[str, BaseDistribution] = {
+    **ALS_SPACE,
+    "activity_exponent": FloatDistribution(0, 1),
+    "link_weight": FloatDistribution(0.1, 10, log=True),
+    "link_regularization": FloatDistribution(10, 5000, log=True),
+    "link_activity_exponent": FloatDistribution(0, 0.75),
+    "link_slope": FloatDistribution(0, 0.4),
+}
+# Tried after the defaults: what was best on one data set or another. A budget of some dozen trials finds more
+# from several good places than from one.
+ALS_GUESSES: Sequence[Mapping[str, Any]] = (
+    {"alpha": 4.0, "regularization_scale": 0.35},
+    {"factors": 64, "regularization_scale": 0.5},
+    {"factors": 256},
+    {"alpha": 1.0},
+    {"regularization_scale": 1.4},
+)
+GUESSES: Sequence[Mapping[str, Any]] = (
+    {"link_weight": 2.0},
+    {"alpha": 4.0, "regularization_scale": 0.35},
+    {"link_regularization": 400.0},
+    {"link_regularization": 100.0, "link_activity_exponent": 0.5},
+    {"factors": 64, "alpha": 4.0, "regularization_scale": 0.35, "link_weight": 2.0},
+    {"regularization_scale": 1.4, "link_weight": 4.0, "link_regularization": 800.0},
+)
 
 
 def defaults() -> dict[str, Any]:
     """Return the values of SPACE that a training without tuning takes."""
     values = asdict(Hyperparameters())
     return {name: values[name] for name in SPACE}
+
+
+def als_defaults() -> dict[str, Any]:
+    """Return those of plain ALS."""
+    return {name: value for name, value in defaults().items() if name in ALS_SPACE}

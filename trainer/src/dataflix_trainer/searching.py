@@ -3,7 +3,7 @@
 import logging
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,11 +40,12 @@ def search(
     seconds: float,
     max_trials: int,
     seed: int,
+    guesses: Sequence[Mapping[str, Any]] = (),
     name: str = "search",
     storage: BaseStorage | None = None,
     tell: Callable[[int, Mapping[str, Any], float], None] = lambda number, params, value: None,
 ) -> Found:
-    """Maximise ``objective`` over ``space``, beginning with ``start``.
+    """Maximise ``objective`` over ``space``, beginning with ``start`` and its changes by ``guesses``.
 
     No trial begins after ``seconds``; the first is always made, so the result is never worse than ``start``.
     A study of the same ``name`` in ``storage`` is taken up where it stopped. ``tell`` hears of each trial.
@@ -61,7 +62,8 @@ def search(
         # Taken up again with the same seed it would draw the same parameters again.
         study.sampler = TPESampler(seed=seed + tried, n_startup_trials=RANDOM_TRIALS, multivariate=True)
     if not tried:
-        study.enqueue_trial(dict(start))
+        for guess in ({}, *guesses):
+            study.enqueue_trial(dict(start) | dict(guess))
     problem: DataError | None = None
     while tried < max_trials:
         trial = study.ask(dict(space))

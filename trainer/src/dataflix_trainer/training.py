@@ -2,16 +2,16 @@
 
 import logging
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from dataflix_recommender import ConfidenceWeights, ItemCatalogue, Model, ModelInfo
-from dataflix_trainer.als import DEFAULT_SEED, Hyperparameters, fit_item_factors
+from dataflix_trainer.als import DEFAULT_SEED, Hyperparameters
 from dataflix_trainer.evaluation import MAIN_METRIC, Evaluation, evaluate_model, evaluate_popularity
+from dataflix_trainer.fitting import fit
 from dataflix_trainer.holdout import latest_events
 from dataflix_trainer.interactions import Interactions
 from dataflix_trainer.logged_run import TrainedModel, log_and_register
@@ -140,13 +140,19 @@ def _info(data: TrainingData, parameters: Hyperparameters, origin: Origin) -> Mo
 def _fit(
     data: TrainingData, matrix: csr_matrix, parameters: Hyperparameters, info: ModelInfo, threads: int
 ) -> Model:
-    ridge = parameters.ridge(matrix)
-    factors = fit_item_factors(matrix, parameters, regularization=ridge, threads=threads)
+    fitted = fit(matrix, parameters, threads=threads)
     log.info(
-        "event=fitted interactions=%d factors=%d regularization=%.3f", matrix.nnz, parameters.factors, ridge
+        "event=fitted interactions=%d factors=%d regularization=%.3f links=%d",
+        *(matrix.nnz, parameters.factors, fitted.regularization, fitted.links.matrix.nnz),
     )
-    item_ids: NDArray[Any] = data.interactions.item_ids
-    return Model(replace(info, regularization=ridge), item_ids, factors, data.catalogue, data.weights)
+    return Model(
+        fitted.told(info, parameters),
+        data.interactions.item_ids,
+        fitted.factors,
+        data.catalogue,
+        data.weights,
+        links=fitted.links,
+    )
 
 
 def _identity(interactions: Interactions) -> dict[str, Any]:

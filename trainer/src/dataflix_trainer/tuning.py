@@ -12,7 +12,7 @@ from dataflix_trainer.als import Hyperparameters
 from dataflix_trainer.errors import DataError, SettingsError
 from dataflix_trainer.evaluation import MAIN_METRIC, evaluate_model
 from dataflix_trainer.holdout import latest_events, without_latest
-from dataflix_trainer.parameters import SPACE, defaults
+from dataflix_trainer.parameters import GUESSES, SPACE, defaults
 from dataflix_trainer.registry import Registry
 from dataflix_trainer.searching import search
 from dataflix_trainer.training import HOLDOUT_SEED, TrainingData, fit_on
@@ -62,6 +62,7 @@ def tune(
             SPACE,
             defaults() | (best.params if best else {}),
             seconds=seconds,
+            guesses=GUESSES,
             max_trials=MAX_TRIALS,
             seed=HOLDOUT_SEED,
             name=study,

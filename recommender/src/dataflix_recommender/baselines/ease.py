@@ -41,11 +41,18 @@ class Ease:
 
         Raises InvalidModelError without any event, and for a regularisation that is not above 0.
         """
-        if matrix.nnz == 0:
+        return cls.fit_weighted(binary(matrix), regularization=regularization, max_items=max_items)
+
+    @classmethod
+    def fit_weighted(cls, events: csr_matrix, *, regularization: float, max_items: int = MAX_ITEMS) -> "Ease":
+        """Learn from ``events`` [U, I] as they are weighted: a row's own scale is how much its user counts.
+
+        Raises InvalidModelError as ``fit`` does.
+        """
+        if events.nnz == 0:
             raise InvalidModelError("EASE needs at least one event to learn from")
         if not regularization > 0:
             raise InvalidModelError(f"EASE's regularisation must be above 0, got {regularization}")
-        events = binary(matrix)
         counts = np.bincount(events.indices, minlength=events.shape[1])
         # Items without an event have nothing to learn from, and need no memory.
         items = np.sort(np.argsort(-counts, kind="stable")[: min(max_items, np.count_nonzero(counts))])

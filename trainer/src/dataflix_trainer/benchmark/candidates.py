@@ -4,7 +4,7 @@ Every one learns from the same events of ``Part.train``; the defaults are those 
 the product.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -17,10 +17,18 @@ from scipy.sparse import csr_matrix
 from dataflix_recommender import Item, ItemCatalogue, Model, ModelInfo
 from dataflix_recommender.baselines import Ease, ItemKNN, Scorer, popular, recent
 from dataflix_recommender.batch import score_rows
-from dataflix_trainer.als import Hyperparameters, fit_item_factors
+from dataflix_trainer.als import Hyperparameters
 from dataflix_trainer.benchmark.protocols import Part
 from dataflix_trainer.benchmark.ratings import default_weights
-from dataflix_trainer.parameters import SPACE, defaults
+from dataflix_trainer.fitting import fit
+from dataflix_trainer.parameters import (
+    ALS_GUESSES,
+    ALS_SPACE,
+    GUESSES,
+    SPACE,
+    als_defaults,
+    defaults,
+)
 
 Params = Mapping[str, Any]
 Space = Mapping[str, BaseDistribution]
@@ -36,12 +44,13 @@ class Conditions:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One kind of model; ``space`` is empty when there is nothing to tune."""
+    """One kind of model; ``space`` is empty if nothing can be tuned, ``guesses`` change the defaults."""
 
     name: str
     fit: Callable[[Part, Params, Conditions], Scorer]
     defaults: Params = field(default_factory=dict)
     space: Space = field(default_factory=dict)
+    guesses: Sequence[Params] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,21 +81,19 @@ def _ease(part: Part, params: Params, conditions: Conditions) -> Scorer:
 
 
 def _als(part: Part, params: Params, conditions: Conditions) -> Scorer:
-    return Served(als_model(part.train, params, conditions))
+    return served(part.train, Hyperparameters.plain(**params, seed=conditions.seed), conditions)
 
 
-def als_model(train: csr_matrix, params: Params, conditions: Conditions) -> Model:
-    """Fit plain ALS on ``train`` [U, I] as the product's model; raises DataError."""
-    parameters = Hyperparameters(**params, seed=conditions.seed)
-    ridge = parameters.ridge(train)
-    factors = fit_item_factors(train, parameters, regularization=ridge, threads=conditions.threads)
-    return bare_model(train, factors, parameters, ridge)
+def _dataflix(part: Part, params: Params, conditions: Conditions) -> Scorer:
+    return served(part.train, Hyperparameters(**params, seed=conditions.seed), conditions)
 
 
-def bare_model(
-    train: csr_matrix, factors: NDArray[np.float32], parameters: Hyperparameters, ridge: float
-) -> Model:
-    """Return a model of films that nothing is known of; someone without likes gets the most popular."""
+def served(train: csr_matrix, parameters: Hyperparameters, conditions: Conditions) -> Served:
+    """Fit a model of the product on ``train`` [U, I], of films that nothing is known of; raises DataError.
+
+    Someone without likes gets the most popular films.
+    """
+    fitted = fit(train, parameters, threads=conditions.threads)
     users, items = train.shape
     counts = np.bincount(train.indices, minlength=items)
     catalogue = ItemCatalogue.from_items(
@@ -95,7 +102,7 @@ def bare_model(
     info = ModelInfo(
         trained_at=datetime.now(UTC),
         factors=parameters.factors,
-        regularization=ridge,
+        regularization=fitted.regularization,
         alpha=parameters.alpha,
         iterations=parameters.iterations,
         seed=parameters.seed,
@@ -103,11 +110,21 @@ def bare_model(
         n_items=items,
         n_interactions=int(train.nnz),
     )
-    return Model(info, np.arange(items, dtype=np.int64), factors, catalogue, default_weights())
+    return Served(
+        Model(
+            fitted.told(info, parameters),
+            np.arange(items, dtype=np.int64),
+            fitted.factors,
+            catalogue,
+            default_weights(),
+            links=fitted.links,
+        )
+    )
 
 
 CANDIDATES = (
-    Candidate("als", _als, defaults(), SPACE),
+    Candidate("als", _als, als_defaults(), ALS_SPACE, ALS_GUESSES),
+    Candidate("dataflix", _dataflix, defaults(), SPACE, GUESSES),
     Candidate(
         "ease",
         _ease,

@@ -102,5 +102,6 @@ def numbered(ids: NDArray[Any]) -> NDArray[np.int32]:
         there = np.zeros(int(ids.max()) + 1, dtype=np.bool_)
         there[ids] = True
         number: NDArray[np.int32] = np.cumsum(there, dtype=np.int32) - np.int32(1)
-        return number[ids]
+        numbers: NDArray[np.int32] = number[ids]
+        return numbers
     return np.unique(ids, return_inverse=True)[1].astype(np.int32)

@@ -114,6 +114,7 @@ def _tune_one(
         candidate.space,
         candidate.defaults,
         seconds=seconds,
+        guesses=candidate.guesses,
         max_trials=TRIALS * len(candidate.space) ** 2,
         seed=settings.seed,
     )
@@ -180,7 +181,7 @@ def _data(ratings: Ratings, split: Split) -> dict[str, Any]:
 def _comparisons(outcomes: Mapping[str, Outcome], settings: Settings) -> list[dict[str, Any]]:
     """Return how far the product's model is from each other one: the ratio, and the paired interval."""
     name = f"ndcg@{settings.tuned_cutoff}"
-    ours = "dataflix" if "dataflix" in outcomes else "als"
+    ours = SHOWN[0]
     rows = []
     for other in SHOWN:
         if other == ours or other not in outcomes:

@@ -1,0 +1,151 @@
+"""The item-item part: added to the factors' score by every way through the code, and explained by it."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.sparse import csr_matrix, random_array
+
+from dataflix_recommender import History, InvalidModelError, ItemLinks, Model, recommend_many
+from dataflix_recommender.batch import score_rows
+from dataflix_recommender.links import event_values
+
+ITEMS = 40
+
+
+def linked(model: Model, *, slope: float = 0.2, exponent: float = 0.5) -> Model:
+    generator = np.random.default_rng(8)
+    links = csr_matrix(random_array((ITEMS, ITEMS), density=0.3, rng=generator, dtype=np.float32))
+    links.data -= 0.3
+    info = replace(model.info, activity_exponent=exponent, mean_events=4.0, link_slope=slope)
+    return Model(
+        info,
+        model.item_ids,
+        model.item_factors,
+        model.catalogue,
+        model.weights,
+        links=ItemLinks.of(links, slope=slope),
+    )
+
+
+histories = st.dictionaries(
+    st.integers(0, ITEMS - 1), st.sampled_from([-1.5, 0.25, 0.5, 1.0, 3.0]), min_size=1, max_size=12
+).filter(lambda events: any(weight > 0 for weight in events.values()))
+
+
+@given(histories)
+@settings(max_examples=40, deadline=None)
+def test_the_score_is_the_factors_and_the_links(model: Model, events: dict[int, float]) -> None:
+    ours = linked(model)
+    positions, weights = np.array(list(events)), np.array(list(events.values()))
+    history = History(model.item_ids[positions], weights)
+    # The factors' part, written out: confidences fall with the square root of activity.
+    wide = model.item_factors.astype(float)
+    confidences = model.info.alpha * weights * (len(events) / 4.0) ** -0.5
+    y = wide[positions]
+    system = wide.T @ wide + model.info.regularization * np.eye(wide.shape[1])
+    system += (y.T * (np.abs(confidences) - 1)) @ y
+    user = np.linalg.solve(system, y.T @ np.maximum(confidences, 0))
+    values = np.where(weights > 0, np.maximum(0.1, 1 + 0.2 * (weights - 1.5)), 0)
+    expected = wide @ user + values @ ours.links.matrix.toarray()[positions]
+    np.testing.assert_allclose(ours.scores(history), expected, rtol=1e-3, atol=1e-4)
+
+
+@given(histories)
+@settings(max_examples=40, deadline=None)
+def test_contributions_sum_to_the_score_and_lists_are_the_same_one_by_one(
+    model: Model, events: dict[int, float]
+) -> None:
+    ours = linked(model)
+    positions = np.sort(np.array(list(events)))
+    weights = np.array([events[int(position)] for position in positions])
+    history = History(ours.item_ids[positions], weights)
+    found = ours.recommend(history, 10)
+    shares = ours.contributions(history, [item.movie_id for item in found])
+    np.testing.assert_allclose(shares.sum(axis=1), [item.score for item in found], rtol=1e-3, atol=1e-4)
+    for item in found:
+        assert item.reason is not None
+        told = sum(because.contribution for because in item.reason.because) + item.reason.other
+        assert told == pytest.approx(item.score, rel=1e-3, abs=1e-4)
+    rows = csr_matrix((weights.astype(np.float32), positions, [0, len(positions)]), shape=(1, ITEMS))
+    np.testing.assert_allclose(score_rows(ours, rows)[0], ours.scores(history), rtol=1e-4, atol=1e-5)
+    ranked, _ = recommend_many(ours, rows, 10)
+    assert ours.item_ids[ranked[0]].tolist() == [item.movie_id for item in found]
+
+
+def test_links_change_who_is_recommended_and_not_who_is_similar(model: Model) -> None:
+    ours = linked(model, exponent=0.0)
+    history = History([10, 20], [3.0, 1.0])
+    assert ours.scores(history).tolist() != model.scores(history).tolist()
+    assert ours.similar(10, 5) == model.similar(10, 5)
+
+
+def test_disliked_films_link_to_nothing(model: Model) -> None:
+    ours = linked(model)
+    both, alone = History([10, 20], [2.0, -1.0]), History([10], [2.0])
+    shares = ours.contributions(both, [50])
+    assert shares[0, 1] == 0
+    assert event_values(np.array([-1.0, 0.25, 1.5, 3.0], dtype=np.float32), 0.2).tolist() == pytest.approx(
+        [0, 0.75, 1, 1.3]
+    )
+    assert not np.array_equal(ours.scores(both), ours.scores(alone))
+
+
+def test_links_come_back_from_disk_mapped(model: Model, tmp_path: Path) -> None:
+    ours = linked(model)
+    ours.save(tmp_path / "model")
+    again = Model.load(tmp_path / "model")
+    history = History([10, 30, 50], [3.0, 1.0, -1.0])
+    np.testing.assert_array_equal(again.scores(history), ours.scores(history))
+    for name, array in again.links.arrays.items():
+        assert array.tobytes() == ours.links.arrays[name].tobytes()
+        # Processes share the pages of the file: nothing was copied.
+        assert not array.flags.owndata
+
+
+@pytest.mark.parametrize(
+    ("offsets", "items", "values", "message"),
+    [
+        ([0, 1, 1], [2], [1.0], "does not have"),
+        ([0, 1, 1], [-1], [1.0], "does not have"),
+        ([0, 1, 2], [0], [1.0], "cover"),
+        ([1, 1, 1], [0], [1.0], "cover"),
+        ([0, 1, 0, 1], [0], [1.0], "cover"),
+        ([0, 1, 1], [0], [1.0, 2.0], "does not have"),
+        ([0, 1, 1], [0], [np.nan], "finite"),
+    ],
+)
+def test_links_that_do_not_fit_are_refused(
+    offsets: list[int], items: list[int], values: list[float], message: str
+) -> None:
+    with pytest.raises(InvalidModelError, match=message):
+        ItemLinks(
+            np.array(offsets, dtype=np.int32),
+            np.array(items, dtype=np.int32),
+            np.array(values, dtype=np.float32),
+            slope=0.0,
+        )
+
+
+def test_links_of_another_size_are_refused(model: Model) -> None:
+    with pytest.raises(InvalidModelError, match="links are between 3"):
+        Model(
+            model.info,
+            model.item_ids,
+            model.item_factors,
+            model.catalogue,
+            model.weights,
+            links=ItemLinks.none(3),
+        )
+
+
+@pytest.mark.parametrize(
+    "changes", [{"activity_exponent": -1.0}, {"mean_events": 0.0}, {"link_slope": float("nan")}]
+)
+def test_what_serving_cannot_weigh_by_is_refused(model: Model, changes: dict[str, Any]) -> None:
+    with pytest.raises(InvalidModelError, match=next(iter(changes))):
+        replace(model.info, **changes)

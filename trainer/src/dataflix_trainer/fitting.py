@@ -1,0 +1,94 @@
+"""Fits what a model is made of: item factors by ALS, and the links between items."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import coo_matrix, csr_matrix, diags
+
+from dataflix_recommender import ItemLinks, ModelInfo
+from dataflix_recommender.baselines import Ease
+from dataflix_recommender.links import event_values
+from dataflix_trainer.als import Hyperparameters, fit_item_factors
+
+# Links kept for each item that is scored: what a heavy user's list costs grows with them.
+LINKS_PER_ITEM = 400
+# Columns thinned out at a time: 20,000 rows of them are 40 MB.
+BLOCK = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """``factors`` float32[I, F], the ``links``, the ridge taken, and the events of an average user."""
+
+    factors: NDArray[np.float32]
+    links: ItemLinks
+    regularization: float
+    mean_events: float
+
+    def told(self, info: ModelInfo, parameters: Hyperparameters) -> ModelInfo:
+        """Return ``info`` with what serving needs to weigh users as this fit did."""
+        return replace(
+            info,
+            regularization=self.regularization,
+            activity_exponent=parameters.activity_exponent,
+            mean_events=self.mean_events,
+            link_slope=parameters.link_slope,
+        )
+
+
+def fit(matrix: csr_matrix, parameters: Hyperparameters, *, threads: int) -> Fitted:
+    """Fit both parts on ``matrix`` [U, I] of weights; raises DataError.
+
+    The same matrix, parameters, threads and cores give the same bits.
+    """
+    ridge = parameters.ridge(matrix)
+    counts = np.maximum(np.diff(matrix.indptr), 1)
+    mean = float(matrix.nnz / max(1, np.count_nonzero(np.diff(matrix.indptr))))
+    weighed = matrix
+    if parameters.activity_exponent:
+        weighed = _scaled(matrix, (counts / mean) ** -parameters.activity_exponent)
+    factors = fit_item_factors(weighed, parameters, regularization=ridge, threads=threads)
+    return Fitted(factors, _links(matrix, counts / mean, parameters), ridge, mean)
+
+
+def _links(matrix: csr_matrix, activity: NDArray[np.float64], parameters: Hyperparameters) -> ItemLinks:
+    """Fit a weighted EASE on ``matrix`` and keep the strongest of its weights.
+
+    ``activity`` float64[U] is each user's number of events over the average.
+    """
+    if not parameters.link_weight:
+        return ItemLinks.none(matrix.shape[1])
+    values = event_values(matrix.data, parameters.link_slope)
+    # A copy: dropping zeros moves the indices, which would be the matrix's own.
+    events = csr_matrix((values, matrix.indices, matrix.indptr), matrix.shape, copy=True)
+    events.eliminate_zeros()
+    # A user's share in X'X is the square of their row's scale.
+    events = _scaled(events, activity ** (-parameters.link_activity_exponent / 2))
+    ease = Ease.fit_weighted(events, regularization=parameters.link_regularization)
+    return ItemLinks.of(
+        _strongest(ease, matrix.shape[1], parameters.link_weight), slope=parameters.link_slope
+    )
+
+
+def _scaled(matrix: csr_matrix, scales: NDArray[np.float64]) -> csr_matrix:
+    """Return ``matrix`` with row ``u`` multiplied by ``scales[u]``."""
+    return csr_matrix(diags(scales.astype(np.float32)) @ matrix)
+
+
+def _strongest(ease: Ease, size: int, weight: float) -> csr_matrix:
+    """Return [size, size] with the LINKS_PER_ITEM largest weights of each column, times ``weight``."""
+    items = len(ease.items)
+    kept = min(LINKS_PER_ITEM, items)
+    parts = []
+    for start in range(0, items, BLOCK):
+        columns = ease.weights[:, start : start + BLOCK]
+        rows = np.argpartition(-np.abs(columns), kept - 1, axis=0)[:kept]
+        values = np.take_along_axis(columns, rows, axis=0) * np.float32(weight)
+        targets = np.broadcast_to(np.arange(start, start + columns.shape[1]), rows.shape)
+        parts.append((values.ravel(), ease.items[rows.ravel()], ease.items[targets.ravel()]))
+    values, rows, targets = (np.concatenate(column) for column in zip(*parts, strict=True))
+    links = coo_matrix((values, (rows, targets)), shape=(size, size)).tocsr()
+    links.eliminate_zeros()
+    links.sort_indices()
+    return csr_matrix(links)

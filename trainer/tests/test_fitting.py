@@ -1,0 +1,83 @@
+"""Both parts of a model, against what they are made of."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+from scipy.sparse import csr_matrix
+
+from dataflix_recommender import ModelInfo
+from dataflix_recommender.baselines import Ease
+from dataflix_trainer import fitting
+from dataflix_trainer.als import Hyperparameters, fit_item_factors
+from dataflix_trainer.fitting import fit
+
+PARAMETERS = Hyperparameters(factors=6, iterations=4, link_regularization=5.0)
+
+
+@pytest.fixture(scope="module")
+def matrix() -> csr_matrix:
+    generator = np.random.default_rng(1)
+    taken = generator.random((50, 30)) < 0.3
+    taken[7] = False  # someone without events
+    taken[:, 11] = False  # a film nobody has seen
+    values = generator.choice([-1.5, 0.25, 1, 3], taken.shape)
+    return csr_matrix(np.where(taken, values, 0).astype(np.float32))
+
+
+def test_plain_als_is_the_library_alone(matrix: csr_matrix) -> None:
+    plain = Hyperparameters.plain(factors=6, iterations=4)
+    fitted = fit(matrix, plain, threads=1)
+    expected = fit_item_factors(matrix, plain, regularization=plain.ridge(matrix), threads=1)
+    np.testing.assert_array_equal(fitted.factors, expected)
+    assert fitted.links.matrix.nnz == 0
+
+
+def test_active_users_count_less_as_serving_will_have_it(matrix: csr_matrix) -> None:
+    fitted = fit(matrix, PARAMETERS, threads=1)
+    info = fitted.told(ModelInfo(datetime.now(UTC), 6, 0.5, 2.0, 4, 1, 50, 30, matrix.nnz), PARAMETERS)
+    counts = np.diff(matrix.indptr)
+    assert info.mean_events == pytest.approx(matrix.nnz / 49)
+    scales = np.array([info.activity_scale(int(count)) for count in counts])
+    weighed = csr_matrix(matrix.toarray() * scales[:, None].astype(np.float32))
+    expected = fit_item_factors(weighed, PARAMETERS, regularization=info.regularization, threads=1)
+    np.testing.assert_allclose(fitted.factors, expected, atol=1e-5)
+
+
+def test_links_are_a_weighted_ease_of_what_was_liked(matrix: csr_matrix) -> None:
+    fitted = fit(matrix, PARAMETERS, threads=1)
+    dense = matrix.toarray()
+    counts = np.maximum(np.diff(matrix.indptr), 1)
+    values = np.where(dense > 0, np.maximum(0.1, 1 + PARAMETERS.link_slope * (dense - 1.5)), 0)
+    share = (counts / (matrix.nnz / 49)) ** -PARAMETERS.link_activity_exponent
+    gram = values.T @ (values * share[:, None]) + 5.0 * np.eye(30)
+    inverse = np.linalg.inv(gram)
+    expected = -inverse / np.diag(inverse)
+    np.fill_diagonal(expected, 0)
+    expected[:, 11] = expected[11] = 0
+    np.testing.assert_allclose(fitted.links.matrix.toarray(), PARAMETERS.link_weight * expected, atol=1e-5)
+    doubled = fit(matrix, replace(PARAMETERS, link_weight=2.0), threads=1).links.matrix
+    np.testing.assert_allclose(doubled.toarray(), 2 * fitted.links.matrix.toarray(), rtol=1e-5)
+
+
+def test_only_the_strongest_links_are_kept(matrix: csr_matrix, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = fit(matrix, PARAMETERS, threads=1).links.matrix.toarray()
+    monkeypatch.setattr(fitting, "LINKS_PER_ITEM", 4)
+    monkeypatch.setattr(fitting, "BLOCK", 7)
+    few = fit(matrix, PARAMETERS, threads=1).links.matrix.toarray()
+    for column in range(30):
+        kept = np.flatnonzero(few[:, column])
+        assert len(kept) == (0 if column == 11 else 4)
+        np.testing.assert_array_equal(few[kept, column], whole[kept, column])
+        if len(kept):
+            rest = np.abs(np.delete(whole[:, column], kept))
+            assert np.abs(few[kept, column]).min() >= rest.max()
+
+
+def test_the_baseline_is_left_as_its_paper_has_it(matrix: csr_matrix) -> None:
+    binary = csr_matrix((matrix.toarray() != 0).astype(np.float32))
+    np.testing.assert_allclose(
+        Ease.fit(matrix, regularization=5).weights,
+        Ease.fit_weighted(binary, regularization=5).weights,
+    )
