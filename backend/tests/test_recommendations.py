@@ -86,6 +86,25 @@ def test_user_who_has_seen_everything_gets_nothing(api: ApiClient, catalogue: Ca
     assert answer["meta"]["count"] == 0
 
 
+@pytest.mark.parametrize("left", [1, 3])
+@pytest.mark.parametrize("knobs", ["", "&diversity=0.5", "&freshness=1&popularity=0.5"])
+def test_few_that_are_left_are_all_there_is_and_scores_make_sense(
+    api: ApiClient, catalogue: Catalogue, left: int, knobs: str
+) -> None:
+    seen = list(catalogue.titles)[left:]
+    answer = api.post(
+        "/recommendations",
+        {
+            "ratings": [{"movie_id": film, "rating": 4} for film in seen],
+            "n": 100,
+            **{name: float(value) for name, value in (part.split("=") for part in knobs.split("&") if part)},
+        },
+    ).json
+    assert {row["movie_id"] for row in answer["data"]} == set(list(catalogue.titles)[:left])
+    assert answer["meta"]["eligible"] == left
+    assert all(abs(row["score"]) < 1e3 for row in answer["data"])
+
+
 @pytest.fixture
 def new_film(pg: PostgresServer, catalogue: Catalogue) -> Any:
     connection = data.connect(pg.dsn("dataflix_backend"))

@@ -1,5 +1,26 @@
-"""What the ``implicit`` library does to its callers must not come through to ours."""
+"""What the ``implicit`` library does to its callers must not come through to ours.
 
+Twelve traps of version 0.7.3, and where each is shown to be closed; trainer/tests/test_implicit_traps.py has
+those of fitting.
+
+ 1. seen films fill up a list, score -3.4e38: test_seen_films_do_not_fill_up_a_list_when_few_are_left
+ 2. a list longer than the catalogue is padded with item 0: test_a_list_longer_than_the_catalogue_is_not_padded
+ 3. fitting one object twice crashes or gives NaN: the trainer's
+ 4. user -1 is the last user, an unknown one an IndexError: test_ids_are_never_taken_for_places_from_the_end
+ 5. csr_array is refused: test_both_kinds_of_sparse_rows_are_ranked_as_single_users_are
+ 6. explicit zeros count as seen: test_an_explicit_zero_is_refused_instead_of_counting_as_seen
+ 7. an empty row gives zeros in arbitrary order: test_an_empty_user_gets_an_ordered_list_with_scores
+ 8. RandomState raises, a Generator's model cannot be loaded: the trainer's
+ 9. no items raise, two filters exclude each other:
+    test_nothing_eligible_gives_nothing_and_both_kinds_of_filter_go_together
+10. the public class is a factory without load: test_a_saved_model_is_loaded_without_the_library
+11. explaining wants the whole matrix: test_an_explanation_wants_no_more_than_the_one_user
+12. the first user pays for the Gram matrix, BLAS threads double the time:
+    test_the_gram_matrix_is_stored_so_that_no_first_user_pays_for_it, test_blas_threads_are_limited_in_code
+"""
+
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +28,14 @@ import pytest
 from scipy.sparse import csr_array, csr_matrix
 from threadpoolctl import threadpool_info
 
-from dataflix_recommender import EMPTY_HISTORY, History, InvalidHistoryError, Model, recommend_many
+from dataflix_recommender import (
+    EMPTY_HISTORY,
+    History,
+    InvalidHistoryError,
+    Model,
+    UnknownMovieError,
+    recommend_many,
+)
 from dataflix_recommender.metrics import NO_ITEM
 
 
@@ -75,6 +103,30 @@ def test_nothing_eligible_gives_nothing_and_both_kinds_of_filter_go_together(mod
     some = model.item_ids <= 50
     found = model.recommend(history, 5, eligible=some, exclude=[20, 30])
     assert {item.movie_id for item in found} == {40, 50}
+
+
+@pytest.mark.parametrize("movie_id", [-1, 0, -400, 401, 2**62, -(2**62)])
+def test_ids_are_never_taken_for_places_from_the_end(model: Model, movie_id: int) -> None:
+    history = History([10, movie_id], [1.0, 3.0])
+    assert model.recommend(history, 5) == model.recommend(History([10], [1.0]), 5)
+    assert model.recommend(history, 5, exclude=[movie_id]) == model.recommend(history, 5)
+    for ask in (lambda: model.similar(movie_id, 3), lambda: model.contributions(history, [movie_id])):
+        with pytest.raises(UnknownMovieError, match=f"movie {movie_id} "):
+            ask()
+
+
+def test_a_saved_model_is_loaded_without_the_library(model: Model, tmp_path: Path) -> None:
+    model.save(tmp_path / "artifact")
+    code = (
+        "import sys; from pathlib import Path; from dataflix_recommender import History, Model; "
+        "found = Model.load(Path(sys.argv[1])).recommend(History([10], [1.0]), 3); "
+        "print(*(item.movie_id for item in found), 'implicit' in sys.modules)"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", code, tmp_path / "artifact"], capture_output=True, text=True, check=True
+    )
+    expected = [str(item.movie_id) for item in model.recommend(History([10], [1.0]), 3)]
+    assert told.stdout.split() == [*expected, "False"]
 
 
 def test_an_explanation_wants_no_more_than_the_one_user(model: Model) -> None:
