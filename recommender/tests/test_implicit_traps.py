@@ -3,7 +3,8 @@
 Twelve traps of version 0.7.3, and where each is shown to be closed; trainer/tests/test_implicit_traps.py has
 those of fitting.
 
- 1. seen films fill up a list, score -3.4e38: test_seen_films_do_not_fill_up_a_list_when_few_are_left
+ 1. seen films fill up a list, score -3.4e38:
+    test_seen_films_do_not_fill_up_a_list_when_few_are_left
  2. a list longer than the catalogue is padded with item 0: test_a_list_longer_than_the_catalogue_is_not_padded
  3. fitting one object twice crashes or gives NaN: the trainer's
  4. user -1 is the last user, an unknown one an IndexError: test_ids_are_never_taken_for_places_from_the_end
