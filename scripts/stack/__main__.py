@@ -19,7 +19,7 @@ def main() -> None:
             case "status":
                 sys.exit(0 if status(as_json=arguments.json) else 1)
             case "pipeline":
-                pipeline()
+                pipeline(full=arguments.full)
             case "stop":
                 down(purge=arguments.purge, assume_yes=arguments.yes)
             case _:
@@ -40,7 +40,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--docker", action="store_true", help="run the services in containers")
     commands = parser.add_subparsers(dest="command")
     commands.add_parser("status").add_argument("--json", action="store_true")
-    commands.add_parser("pipeline")
+    again = commands.add_parser("pipeline")
+    again.add_argument("--full", action="store_true", help="load whole tables, not only what has changed")
     stop = commands.add_parser("stop")
     stop.add_argument("--purge", action="store_true")
     stop.add_argument("--yes", action="store_true")

@@ -73,9 +73,10 @@ class AirflowApi:
         errors = self._ask("GET", "/api/v2/importErrors").json()["import_errors"]
         return [f"{error['filename']}:\n{error['stack_trace']}" for error in errors]
 
-    def trigger(self, dag_id: str) -> str:
-        """Start a run now; returns its id."""
-        answer = self._ask("POST", f"/api/v2/dags/{dag_id}/dagRuns", json={"logical_date": None})
+    def trigger(self, dag_id: str, conf: Mapping[str, Any]) -> str:
+        """Start a run now with values for the DAG's parameters; returns its id."""
+        body = {"logical_date": None, "conf": dict(conf)}
+        answer = self._ask("POST", f"/api/v2/dags/{dag_id}/dagRuns", json=body)
         return str(answer.json()["dag_run_id"])
 
     def run_state(self, dag_id: str, run_id: str) -> str:

@@ -32,13 +32,14 @@ class PipelineResult:
 
 
 def run_pipeline(
-    env: Mapping[str, str], *, timeout: float, out: Callable[[str], None] = say
+    env: Mapping[str, str], *, timeout: float, full: bool = False, out: Callable[[str], None] = say
 ) -> PipelineResult:
     """Start a run and wait for it.
 
     Args:
         env: DATAFLIX_AIRFLOW_HOST, _PORT and _ADMIN_PASSWORD.
         timeout: seconds until the run must have ended.
+        full: load whole tables, not only what has changed.
         out: gets a line for each step that ended.
 
     Raises:
@@ -49,7 +50,7 @@ def run_pipeline(
     deadline = began + timeout
     api = AirflowApi(env)
     _wait_for_dag(api, deadline)
-    run_id = api.trigger(DAG_ID)
+    run_id = api.trigger(DAG_ID, {"full": full})
     told: dict[tuple[str, int], Task] = {}
     while True:
         # The state first: the tasks read after it are then all there are.

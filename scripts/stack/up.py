@@ -54,8 +54,11 @@ def up(data: Path | None) -> None:
     print_page(settings)
 
 
-def pipeline() -> None:
+def pipeline(*, full: bool) -> None:
     """Run `elt_pipeline` again and wait for its end.
+
+    Args:
+        full: load whole tables, not only what has changed.
 
     Raises:
         StackError: the stack is not running, or the run failed.
@@ -65,7 +68,7 @@ def pipeline() -> None:
     down = [service.name for service in needed if not is_healthy(service, settings)]
     if down:
         raise StackError(f"Not running or not healthy: {', '.join(down)}. ./run.sh starts what is missing.")
-    run_pipeline(settings.values, timeout=PIPELINE_TIMEOUT_S)
+    run_pipeline(settings.values, timeout=PIPELINE_TIMEOUT_S, full=full)
 
 
 def _start_services(settings: Settings, supervisor: Supervisor, data: Path | None) -> None:

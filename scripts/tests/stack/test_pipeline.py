@@ -1,6 +1,6 @@
 """A run of the pipeline is followed step by step, and a failed one tells why."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,6 +28,7 @@ class FakeAirflow:
     logs: dict[str, list[LogLine]] = field(default_factory=dict)
     url: str = "http://airflow"
     triggered: int = 0
+    conf: Mapping[str, bool] = field(default_factory=dict)
 
     def dag(self, _: str) -> dict[str, Any] | None:
         return self.dag_answers.pop(0) if len(self.dag_answers) > 1 else self.dag_answers[0]
@@ -35,8 +36,9 @@ class FakeAirflow:
     def import_errors(self) -> list[str]:
         return self.errors
 
-    def trigger(self, _: str) -> str:
+    def trigger(self, _: str, conf: Mapping[str, bool]) -> str:
         self.triggered += 1
+        self.conf = conf
         return "the-run"
 
     def run_state(self, _: str, __: str) -> str:
@@ -65,17 +67,17 @@ def use(monkeypatch: pytest.MonkeyPatch) -> Use:
 
 def test_each_step_has_one_line_when_it_ends(use: Use) -> None:
     load, train = task("load", "success", "1"), task("train", "success", "2")
-    use(
-        FakeAirflow(
-            [("queued", []), ("running", [load, task("train", "running")]), ("success", [train, load])]
-        )
+    airflow = FakeAirflow(
+        [("queued", []), ("running", [load, task("train", "running")]), ("success", [train, load])]
     )
+    use(airflow)
     lines: list[str] = []
 
-    result = run_pipeline({}, timeout=10, out=lines.append)
+    result = run_pipeline({}, timeout=10, full=True, out=lines.append)
 
     assert [line.split() for line in lines] == [["load", "1.5", "s"], ["train", "1.5", "s"]]
     assert (result.run_id, result.steps) == ("the-run", {"load": 1.5, "train": 1.5})
+    assert airflow.conf == {"full": True}
 
 
 def test_a_failed_test_is_told_in_dbt_s_words(use: Use) -> None:
