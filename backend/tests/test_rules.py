@@ -1,10 +1,12 @@
 """Rules and blocks: in force between their beginning and end, and never beyond what may be shown."""
 
 from collections.abc import Iterator
-from typing import Any
+from datetime import datetime, tzinfo
+from typing import Any, Self
 
 import pytest
 
+from dataflix_backend.schemas import fields
 from dataflix_testkit import PostgresServer
 
 from .support import data
@@ -13,6 +15,14 @@ from .support.data import Catalogue
 
 END = "2199-12-31T00:00:00Z"
 NOBODY = 999_999_999
+
+
+class LateClock(datetime):
+    """A clock that has stopped at the end of 2025."""
+
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> Self:
+        return cls(2025, 12, 31, tzinfo=tz)
 
 
 @pytest.fixture(autouse=True)
@@ -208,6 +218,20 @@ def test_a_block_that_has_ended_has_no_effect(api: ApiClient, fan: int, rules: A
     )
     assert listed(api, fan) == before
     assert api.get(f"/users/{fan}/blocks").json["meta"]["total"] == 0
+
+
+def test_what_is_over_when_it_arrives_is_refused(
+    api: ApiClient, fan: int, catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The clocks of the API and of Postgres need not agree."""
+    monkeypatch.setattr(fields, "datetime", LateClock)
+    film = catalogue.films_of("Drama")[0]
+    block = {"movie_id": film, "ends_at": "2026-01-01T00:00:00Z"}
+    for path, body in (
+        (f"/users/{fan}/blocks", block),
+        ("/rules", {**block, "kind": "bury", "owner": "ann"}),
+    ):
+        assert api.post(path, body).problem(422)["errors"][0]["field"] == "ends_at"
 
 
 def test_blocks_of_one_are_none_of_another(api: ApiClient, fan: int) -> None:

@@ -2,9 +2,11 @@
 
 from typing import Any, cast
 
+from psycopg2 import errors as pg
+
 from dataflix_backend.database import Database
 from dataflix_backend.queries import pages
-from dataflix_backend.queries.writes import require_known, written
+from dataflix_backend.queries.writes import over_already, require_known, written
 from dataflix_backend.schemas.common import Page
 from dataflix_backend.schemas.rules import Block, NewBlock
 
@@ -65,10 +67,14 @@ SELECT
 def write_block(database: Database, user_id: int, block: NewBlock) -> tuple[Block, bool]:
     """Block a film for a user or change the block; returns it and whether it is new.
 
-    Raises NotFoundProblem naming an unknown user or film; then nothing is written.
+    Raises NotFoundProblem naming an unknown user or film, and Problem (422) when it is over already; then
+    nothing is written.
     """
     parameters: dict[str, Any] = {"user_id": user_id, **block.model_dump()}
-    row, is_new = written(database, _WRITE, parameters)
+    try:
+        row, is_new = written(database, _WRITE, parameters)
+    except pg.CheckViolation as error:
+        raise over_already("ends_at") from error
     return cast("Block", row), is_new
 
 

@@ -7,6 +7,7 @@ from psycopg2 import errors as pg
 from dataflix_backend.database import Database
 from dataflix_backend.errors import NotFoundProblem
 from dataflix_backend.queries import pages
+from dataflix_backend.queries.writes import over_already
 from dataflix_backend.schemas.rules import NewRule, Rule, RuleQuery
 
 _LIST = """
@@ -58,12 +59,14 @@ def list_rules(database: Database, query: RuleQuery) -> tuple[list[Rule], int]:
 
 
 def write_rule(database: Database, rule: NewRule) -> Rule:
-    """Insert the rule; raises NotFoundProblem for an unknown film."""
+    """Insert the rule; raises NotFoundProblem for an unknown film, Problem (422) when it is over already."""
     try:
         rows = database.query(_WRITE, rule.model_dump())
     except pg.ForeignKeyViolation as error:
         # The film was deleted after the statement had seen it.
         raise NotFoundProblem("movie", rule.movie_id) from error
+    except pg.CheckViolation as error:
+        raise over_already("ends_at") from error
     if not rows:
         raise NotFoundProblem("movie", rule.movie_id)
     return cast("Rule", rows[0])

@@ -5,7 +5,13 @@ from typing import Any, LiteralString
 from psycopg2 import errors as pg
 
 from dataflix_backend.database import Database, Row
-from dataflix_backend.errors import NotFoundProblem
+from dataflix_backend.errors import NotFoundProblem, Problem
+
+
+def over_already(field: str) -> Problem:
+    """Return the problem of a time that was to come when it was sent, and is past now."""
+    message = "must lie in the future"
+    return Problem(422, "invalid-body", f"{field} {message}.", errors=[{"field": field, "message": message}])
 
 
 def require_known(row: Row, user_id: int, movie_id: int) -> None:
