@@ -5,9 +5,11 @@ those of fitting.
 
  1. seen films fill up a list, score -3.4e38:
     test_seen_films_do_not_fill_up_a_list_when_few_are_left
- 2. a list longer than the catalogue is padded with item 0: test_a_list_longer_than_the_catalogue_is_not_padded
+ 2. a list longer than the catalogue is padded:
+    test_a_list_longer_than_the_catalogue_is_not_padded
  3. fitting one object twice crashes or gives NaN: the trainer's
- 4. user -1 is the last user, an unknown one an IndexError: test_ids_are_never_taken_for_places_from_the_end
+ 4. user -1 is the last user, an unknown one an IndexError:
+    test_ids_are_never_taken_for_places_from_the_end
  5. csr_array is refused: test_both_kinds_of_sparse_rows_are_ranked_as_single_users_are
  6. explicit zeros count as seen: test_an_explicit_zero_is_refused_instead_of_counting_as_seen
  7. an empty row gives zeros in arbitrary order: test_an_empty_user_gets_an_ordered_list_with_scores
