@@ -20,6 +20,7 @@ def checks() -> list[Check]:
     return [
         Check("backend", "refuses a request without key", _refuses),
         Check("backend", "every GET endpoint answers as documented", _endpoints),
+        Check("backend", "recommends to somebody of whom nothing is stored", _serves_session),
         Check("model-sync", "the API answers with the trained model", _serves_model),
     ]
 
@@ -75,6 +76,17 @@ def _problem(
         except ValidationError as error:
             return f"GET {filled}: {error.json_path}: {error.message[:200]}"
     return ""
+
+
+def _serves_session(settings: Settings) -> str:
+    http, url = _signed(settings), settings.url("BACKEND")
+    film = int(_first(http, url + _LISTS["movie_id"], "movie_id"))
+    body = {"ratings": [{"movie_id": film, "rating": 5}], "n": 5}
+    answered = ask(http, "POST", f"{url}/recommendations", json=body).json()
+    shown, meta = [row["movie_id"] for row in answered["data"]], answered["meta"]
+    if film in shown or len(shown) != min(5, meta["eligible"]):
+        raise CheckError(f"POST /recommendations answers {len(shown)} of {meta['eligible']} films: {shown}")
+    return f"{len(shown)} films"
 
 
 def _serves_model(settings: Settings) -> str:
