@@ -297,16 +297,20 @@ class Model:
         leading = np.argsort(-shares, axis=1, kind="stable")[:, :MAX_BECAUSE]
         reasons = []
         for row, columns in zip(shares, leading, strict=True):
-            because = [self._because(history, int(events[c]), float(row[c])) for c in columns if row[c] > 0]
+            because = [
+                self._because(history, int(events[c]), int(positions[events[c]]), float(row[c]))
+                for c in columns
+                if row[c] > 0
+            ]
             other = float(row.sum()) - sum(item.contribution for item in because)
             reasons.append(history_reason(because, other))
         return reasons
 
-    def _because(self, history: History, event: int, contribution: float) -> Because:
-        movie_id = int(history.movie_ids[event])
+    def _because(self, history: History, event: int, position: int, contribution: float) -> Because:
         rating = float(history.ratings[event])
-        title = self.catalogue.title(int(self.positions([movie_id])[0]))
-        return Because(movie_id, title, None if np.isnan(rating) else rating, contribution)
+        title = self.catalogue.title(position)
+        seen = int(history.movie_ids[event])
+        return Because(seen, title, None if np.isnan(rating) else rating, contribution)
 
     def _popular_recommendations(
         self, n: int, allowed: NDArray[np.bool_], choose: Choose, *, explain: bool
