@@ -23,7 +23,10 @@ _ROLES = (
     ("mlflow", "mlflow", "POSTGRES_MLFLOW_PASSWORD"),
     ("superset", "superset", "POSTGRES_SUPERSET_PASSWORD"),
 )
-_BASE_TABLES = ("users", "movies", "watched_movies", "ratings")
+_BASE_TABLES = (
+    *("users", "movies", "watched_movies", "ratings"),
+    *("ranking_rules", "user_blocks", "feedback"),
+)
 
 # User, password, and a query that user's work begins with.
 _USERS = (
