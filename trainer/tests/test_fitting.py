@@ -81,3 +81,16 @@ def test_the_baseline_is_left_as_its_paper_has_it(matrix: csr_matrix) -> None:
         Ease.fit(matrix, regularization=5).weights,
         Ease.fit_weighted(binary, regularization=5).weights,
     )
+
+
+def test_films_that_hardly_anybody_liked_have_factors_alone(matrix: csr_matrix) -> None:
+    dense = matrix.toarray()
+    dense[:, 5] = 0
+    dense[:2, 5] = 1  # liked twice
+    dense[2:20, 5] = -1
+    links = fit(csr_matrix(dense), PARAMETERS, threads=1).links.matrix.toarray()
+    assert not links[:, 5].any()
+    assert not links[5].any()
+    assert links[:, 6].any()
+    few = csr_matrix(np.eye(4, dtype=np.float32))
+    assert fit(few, PARAMETERS, threads=1).links.matrix.nnz == 0

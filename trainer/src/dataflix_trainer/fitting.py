@@ -8,12 +8,16 @@ from scipy.sparse import coo_matrix, csr_matrix, diags
 
 from dataflix_recommender import ItemLinks, ModelInfo
 from dataflix_recommender.baselines import Ease
+from dataflix_recommender.baselines.ease import MAX_ITEMS
 from dataflix_recommender.links import event_values
 from dataflix_trainer.als import Hyperparameters, fit_item_factors
 
 # Links kept for each item that is scored; what a heavy user's list costs grows with them. On latest-small, 50
 # to 400 and all of them came out within 1.5 % of each other, in no order.
 LINKS_PER_ITEM = 100
+# Films that fewer people liked have no links: on latest-small, 1, 2, 3 and 5 came out within one per cent of
+# each other, and 3 takes a quarter of the time of 1.
+MIN_LINKED_EVENTS = 3
 # Columns thinned out at a time: 20,000 rows of them are 40 MB.
 BLOCK = 512
 
@@ -64,9 +68,14 @@ def _links(matrix: csr_matrix, activity: NDArray[np.float64], parameters: Hyperp
     # A copy: dropping zeros moves the indices, which would be the matrix's own.
     events = csr_matrix((values, matrix.indices, matrix.indptr), matrix.shape, copy=True)
     events.eliminate_zeros()
+    linked = int(np.count_nonzero(np.bincount(events.indices, minlength=1) >= MIN_LINKED_EVENTS))
+    if linked == 0:
+        return ItemLinks.none(matrix.shape[1])
     # A user's share in X'X is the square of their row's scale.
     events = _scaled(events, activity ** (-parameters.link_activity_exponent / 2))
-    ease = Ease.fit_weighted(events, regularization=parameters.link_regularization)
+    ease = Ease.fit_weighted(
+        events, regularization=parameters.link_regularization, max_items=min(linked, MAX_ITEMS)
+    )
     return ItemLinks.of(
         _strongest(ease, matrix.shape[1], parameters.link_weight), slope=parameters.link_slope
     )
@@ -83,10 +92,11 @@ def _strongest(ease: Ease, size: int, weight: float) -> csr_matrix:
     kept = min(LINKS_PER_ITEM, items)
     parts = []
     for start in range(0, items, BLOCK):
-        columns = ease.weights[:, start : start + BLOCK]
-        rows = np.argpartition(-np.abs(columns), kept - 1, axis=0)[:kept]
-        values = np.take_along_axis(columns, rows, axis=0) * np.float32(weight)
-        targets = np.broadcast_to(np.arange(start, start + columns.shape[1]), rows.shape)
+        # Turned, so that each item's weights lie beside each other: several times as fast.
+        scored = np.ascontiguousarray(ease.weights[:, start : start + BLOCK].T)
+        rows = np.argpartition(-np.abs(scored), kept - 1, axis=1)[:, :kept]
+        values = np.take_along_axis(scored, rows, axis=1) * np.float32(weight)
+        targets = np.broadcast_to(np.arange(start, start + len(scored))[:, None], rows.shape)
         parts.append((values.ravel(), ease.items[rows.ravel()], ease.items[targets.ravel()]))
     values, rows, targets = (np.concatenate(column) for column in zip(*parts, strict=True))
     links = coo_matrix((values, (rows, targets)), shape=(size, size)).tocsr()
