@@ -12,6 +12,10 @@ _FERNET_KEY = re.compile(r"[A-Za-z0-9_-]{43}=")
 _HOST = re.compile(r"[A-Za-z0-9.:-]+")
 _NAME = re.compile(r"[a-z][a-z0-9_-]{1,61}[a-z0-9]")
 
+_RATE = re.compile(r"[0-9]{1,8}")
+_ORIGIN = r"https?://[a-z0-9.-]+(:[0-9]{1,5})?"
+_ORIGINS = re.compile(rf"none|{_ORIGIN}(,{_ORIGIN})*")
+
 _MAX_PORT = 65535
 
 
@@ -67,6 +71,12 @@ def _name(name: str, value: str, what: str) -> Variable:
     return Variable(name, what, lambda: value, check, value)
 
 
+def _rate(name: str, value: str, whose: str) -> Variable:
+    check = _must_match(_RATE, "a whole number with at most 8 digits")
+    comment = f"How often {whose} may ask each of the API's workers in a minute; 0 for no limit"
+    return Variable(name, comment, lambda: value, check, value)
+
+
 VARIABLES: tuple[Variable, ...] = (
     _host("DATAFLIX_POSTGRES_HOST", "Postgres"),
     _port("DATAFLIX_POSTGRES_PORT", 5432, "Postgres"),
@@ -115,7 +125,16 @@ VARIABLES: tuple[Variable, ...] = (
     _secret("DATAFLIX_TRAINER_TOKEN", "Bearer token of the trainer's job API"),
     _host("DATAFLIX_BACKEND_HOST", "the API"),
     _port("DATAFLIX_BACKEND_PORT", 5002, "the API"),
-    _secret("DATAFLIX_API_KEY", "What clients of the API send as X-API-Key"),
+    _secret("DATAFLIX_API_KEY", "The API's first key, an administrator's: what clients send as X-API-Key"),
+    _rate("DATAFLIX_BACKEND_RATE_LIMIT", "600", "a key"),
+    _rate("DATAFLIX_BACKEND_ADMIN_RATE_LIMIT", "0", "an administrator's key"),
+    Variable(
+        "DATAFLIX_BACKEND_CORS_ORIGINS",
+        "Origins whose pages may ask the API, separated by commas; or none",
+        lambda: "none",
+        _must_match(_ORIGINS, "'none', or origins like https://films.example separated by commas"),
+        "none",
+    ),
     _host("DATAFLIX_SUPERSET_HOST", "Superset"),
     _port("DATAFLIX_SUPERSET_PORT", 8088, "Superset"),
     _secret("DATAFLIX_SUPERSET_ADMIN_PASSWORD", "Superset's user admin"),
@@ -130,5 +149,8 @@ ADDED_LATER = frozenset(
         "DATAFLIX_SUPERSET_PORT",
         "DATAFLIX_SUPERSET_ADMIN_PASSWORD",
         "DATAFLIX_SUPERSET_SECRET_KEY",
+        "DATAFLIX_BACKEND_RATE_LIMIT",
+        "DATAFLIX_BACKEND_ADMIN_RATE_LIMIT",
+        "DATAFLIX_BACKEND_CORS_ORIGINS",
     }
 )

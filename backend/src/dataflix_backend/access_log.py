@@ -30,6 +30,7 @@ def register(app: Flask) -> None:
             "request",
             extra={
                 "request_id": g.request_id,
+                "key_id": key.key_id if (key := g.get("key")) else None,
                 "method": request.method,
                 "route": route_template(),
                 "status": response.status_code,

@@ -2,7 +2,9 @@
 
 from flask import Flask
 
-from dataflix_backend import access_log, auth, errors, headers, metrics, openapi, resources
+from dataflix_backend import access_log, auth, cors, errors, headers, metrics, openapi, resources
+from dataflix_backend.access.rates import Rates
+from dataflix_backend.access.ring import KeyRing
 from dataflix_backend.database import Database
 from dataflix_backend.services import Services, attach
 from dataflix_backend.serving.list_ids import ListIds
@@ -28,8 +30,12 @@ def create_app(settings: Settings) -> Flask:
     metrics.register(app)
     headers.register(app)
     errors.register(app)
-    auth.register(app, settings.api_key)
+    cors.register(app, settings.cors_origins)
+    rates = Rates(settings.rate_limit, settings.admin_rate_limit)
+    ring = KeyRing(database, settings.api_key, rates)
+    auth.register(app, ring, rates, database)
     openapi.prepare(app)
+    ring.prepare()
     store.start()
     return app
 

@@ -1,36 +1,63 @@
-"""Who may ask: clients that send the API key."""
+"""Who may ask: clients that send a key with the scope of the route, as often as the key may."""
 
-import hmac
+from typing import Any
 
-from flask import Flask, current_app, request
+from flask import Flask, current_app, g, request
 
-from dataflix_backend.errors import Problem
-from dataflix_backend.operation import operation_of
+from dataflix_backend.access import audit
+from dataflix_backend.access.keys import Key
+from dataflix_backend.access.rates import Rates
+from dataflix_backend.access.ring import KeyRing
+from dataflix_backend.database import Database
+from dataflix_backend.errors import Problem, another_user
+from dataflix_backend.operation import Operation, operation_of
+from dataflix_backend.schemas.fields import whole_number
 
 HEADER = "X-API-Key"
 
+# The path segment that makes a route one user's.
+_OWNER = "user_id"
 
-def register(app: Flask, api_key: str) -> None:
-    """Refuse every request that must carry ``api_key`` and does not."""
-    expected = api_key.encode()
+
+def register(app: Flask, ring: KeyRing, rates: Rates, database: Database) -> None:
+    """Refuse every request to a described route whose key is missing, wrong, or does not open it."""
 
     @app.before_request
-    def _require_key() -> None:
-        if request.routing_exception is not None or _is_public():
+    def _authorise() -> None:
+        described = _described()
+        if request.routing_exception is not None or described is None or described.public:
             return
-        sent = request.headers.get(HEADER)
-        if sent is None:
-            raise _refusal("missing-api-key", f"Send the API key in the header {HEADER}.")
-        # The header arrives as Latin-1; comparing bytes takes any of its characters.
-        if not hmac.compare_digest(sent.encode("latin-1", "replace"), expected):
-            raise _refusal("wrong-api-key", f"The key in {HEADER} is wrong; it is DATAFLIX_API_KEY in .env.")
+        key = _key(ring)
+        g.key = key
+        rates.count(key)
+        if not key.allows(described.scope):
+            detail = f"This needs a key with the scope {described.scope}; yours has {_listed(key)}."
+            raise Problem(403, "insufficient-scope", detail)
+        segments: dict[str, Any] = request.view_args or {}
+        if _OWNER in segments and not key.acts_for(whole_number(segments[_OWNER])):
+            raise another_user()
+        if described.scope == "admin" and request.method not in ("GET", "HEAD"):
+            audit.record(database, key)
 
 
-def _is_public() -> bool:
-    endpoint = request.endpoint or ""
-    described = operation_of(current_app.view_functions.get(endpoint))
+def _described() -> Operation | None:
     # What has no description is the documentation page and its assets.
-    return described is None or described.public
+    return operation_of(current_app.view_functions.get(request.endpoint or ""))
+
+
+def _key(ring: KeyRing) -> Key:
+    sent = request.headers.get(HEADER)
+    if sent is None:
+        raise _refusal("missing-api-key", f"Send the API key in the header {HEADER}.")
+    key = ring.find(sent)
+    if key is None:
+        detail = f"The key in {HEADER} is wrong, has expired or was revoked; the first one is in .env."
+        raise _refusal("wrong-api-key", detail)
+    return key
+
+
+def _listed(key: Key) -> str:
+    return " and ".join(sorted(key.scopes))
 
 
 def _refusal(kind: str, detail: str) -> Problem:

@@ -10,12 +10,16 @@ import click
 import orjson
 
 from dataflix_backend import logs
+from dataflix_backend.key_commands import keys
 from dataflix_backend.settings import SettingsError, SyncSettings
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
     """Serve the Dataflix API. Settings come from DATAFLIX_ variables in the environment."""
+
+
+main.add_command(keys)
 
 
 @main.command()

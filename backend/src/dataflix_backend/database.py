@@ -3,12 +3,14 @@
 import logging
 import select
 import threading
+import time
 from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, LiteralString
 
 import psycopg2
+from psycopg2 import errors as pg
 from psycopg2.extensions import connection as Connection  # noqa: N812 - psycopg2 spells its class in lower case
 
 from dataflix_backend.errors import UnavailableProblem
@@ -20,6 +22,11 @@ STATEMENT_TIMEOUT_MS = 10_000
 CONNECT_TIMEOUT_S = 3
 # How long a request waits for a free connection before it answers 503.
 POOL_TIMEOUT_S = 5.0
+# After a connect that failed, how long nobody tries again: on a lost network each try would take seconds.
+RECONNECT_AFTER_S = 0.5
+
+# A disk that is full is an OperationalError; a standby, or a server that was made read-only, takes no writes.
+_UNAVAILABLE = (psycopg2.OperationalError, psycopg2.InterfaceError, pg.ReadOnlySqlTransaction)
 
 Row = dict[str, Any]
 _log = logging.getLogger(__name__)
@@ -36,6 +43,7 @@ class Database:
         self._settings = settings
         self._idle: deque[Connection] = deque()
         self._free = threading.BoundedSemaphore(size)
+        self._away_until = 0.0
 
     def query(self, sql: LiteralString, parameters: Mapping[str, Any] | None = None) -> list[Row]:
         """Run one statement and return its rows as dictionaries."""
@@ -57,9 +65,9 @@ class Database:
         try:
             connection = self._take()
             yield connection
-        except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
+        except _UNAVAILABLE as error:
             _log.warning("database unavailable", extra={"reason": type(error).__name__, "code": error.pgcode})
-            raise UnavailableProblem("The database cannot be reached; nothing was changed.") from error
+            raise UnavailableProblem(_what_happened(connection, error)) from error
         finally:
             if connection is not None and not connection.closed:
                 self._idle.append(connection)
@@ -74,19 +82,39 @@ class Database:
         return self._connect()
 
     def _connect(self) -> Connection:
+        if time.monotonic() < self._away_until:
+            raise UnavailableProblem(_UNREACHABLE)
         settings = self._settings
-        connection = psycopg2.connect(
-            host=settings.host,
-            port=settings.port,
-            dbname=settings.dbname,
-            user=settings.user,
-            password=settings.password,
-            connect_timeout=CONNECT_TIMEOUT_S,
-            application_name="dataflix-backend",
-            options=f"-c statement_timeout={STATEMENT_TIMEOUT_MS} -c timezone=UTC",
-        )
+        try:
+            connection = psycopg2.connect(
+                host=settings.host,
+                port=settings.port,
+                dbname=settings.dbname,
+                user=settings.user,
+                password=settings.password,
+                connect_timeout=CONNECT_TIMEOUT_S,
+                application_name="dataflix-backend",
+                options=f"-c statement_timeout={STATEMENT_TIMEOUT_MS} -c timezone=UTC",
+            )
+        except psycopg2.OperationalError:
+            self._away_until = time.monotonic() + RECONNECT_AFTER_S
+            raise
         connection.autocommit = True
         return connection
+
+
+_UNREACHABLE = "The database cannot be reached; nothing was changed."
+
+
+def _what_happened(connection: Connection | None, error: psycopg2.Error) -> str:
+    """Return what a client may rely on: a statement whose connection broke may have been carried out."""
+    if connection is None:
+        return _UNREACHABLE
+    if connection.closed:
+        return "The database went away before it answered: either all of it was done or nothing. Ask again."
+    if isinstance(error, pg.QueryCanceled):
+        return "The database took too long; nothing was changed."
+    return "The database cannot do this at present; nothing was changed."
 
 
 def _is_alive(connection: Connection) -> bool:

@@ -58,6 +58,11 @@ class UnavailableProblem(Problem):
         super().__init__(503, "unavailable", detail, headers={"Retry-After": str(RETRY_AFTER_S)}, extra=extra)
 
 
+def another_user() -> Problem:
+    """Return the refusal of a key that does not act for the user of a route."""
+    return Problem(403, "another-user", "This key is not bound to that user, and it is no administrator's.")
+
+
 def problem_response(problem: Problem) -> Response:
     """Render ``problem`` for the present request."""
     body: dict[str, Any] = {

@@ -23,6 +23,13 @@ _DESCRIPTION = (
     "Users, films, ratings, and recommendations that follow from the ratings of this moment. "
     "Errors are application/problem+json (RFC 9457)."
 )
+_API_KEY = {
+    "type": "apiKey",
+    "in": "header",
+    "name": HEADER,
+    "description": "Each route names the scope its key needs: read, write or admin, which includes both. "
+    "Routes of one user, by path or by body, want the key bound to that user, or an administrator's.",
+}
 
 
 def document(app: Flask) -> dict[str, Any]:
@@ -37,10 +44,10 @@ def document(app: Flask) -> dict[str, Any]:
         "openapi": "3.1.0",
         "info": {"title": "Dataflix", "version": version("dataflix-backend"), "description": _DESCRIPTION},
         "servers": [{"url": "/"}],
-        "security": [{"apiKey": []}],
+        "security": [{"apiKey": ["admin"]}],
         "paths": paths,
         "components": {
-            "securitySchemes": {"apiKey": {"type": "apiKey", "in": "header", "name": HEADER}},
+            "securitySchemes": {"apiKey": _API_KEY},
             "schemas": schemas,
         },
     }
@@ -89,6 +96,8 @@ def _operation(rule: Rule, operation: Operation, references: dict[Any, dict[str,
         described["description"] = operation.description
     if operation.public:
         described["security"] = []
+    else:
+        described["security"] = [{"apiKey": [operation.scope]}]
     if operation.body:
         content = {"application/json": {"schema": references[operation.body]}}
         described["requestBody"] = {"required": True, "content": content}
@@ -130,7 +139,8 @@ def _responses(
     if operation.query or operation.body:
         statuses.add(400)
     if not operation.public:
-        statuses.add(401)
+        # 503 also without Postgres' help: a key that was never seen cannot be checked without it.
+        statuses |= {401, 403, 429, 503}
     if rule.arguments:
         statuses.add(404)
     if operation.body:
@@ -150,6 +160,6 @@ def _response(status: int, content: dict[str, Any]) -> dict[str, Any]:
     response: dict[str, Any] = {"description": HTTPStatus(status).phrase}
     if content:
         response["content"] = content
-    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+    if status in (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS):
         response["headers"] = {"Retry-After": {"schema": {"type": "integer"}}}
     return response

@@ -6,10 +6,12 @@ from functools import wraps
 from typing import Any
 
 import orjson
-from flask import Response, request
+from flask import Response, g, request
 from pydantic import BaseModel
 
 from dataflix_backend import parsing
+from dataflix_backend.access.keys import Key, Scope
+from dataflix_backend.errors import another_user
 from dataflix_backend.schemas.common import NoQuery
 
 NO_BODY = "no body"
@@ -24,7 +26,8 @@ class Operation:
 
     ``answers`` maps a status to the typed dictionary of its JSON body, to a media type for other bodies, or
     to NO_BODY. ``query`` None ignores all parameters. ``problems`` are the statuses beyond those that every
-    such route may answer. ``public`` routes need no key; routes without ``database`` answer without Postgres.
+    such route may answer. ``scope`` is what a key must have; what does not say so is the administrators'.
+    ``public`` routes need no key; routes without ``database`` answer without Postgres.
     """
 
     summary: str
@@ -33,9 +36,21 @@ class Operation:
     query: type[BaseModel] | None = NoQuery
     body: type[BaseModel] | None = None
     problems: Sequence[int] = ()
+    scope: Scope = "admin"
     public: bool = False
     database: bool = True
     description: str = ""
+
+
+def _check_owner(body: BaseModel) -> None:
+    """Raise Problem (403) when the body names a user whom the key of this request does not act for.
+
+    Bodies that name users have a method ``users``.
+    """
+    named = getattr(body, "users", None)
+    key: Key | None = g.get("key")
+    if named is not None and (key is None or not key.acts_for_all(named())):
+        raise another_user()
 
 
 def operation(described: Operation) -> Callable[[Callable[..., Response]], Callable[..., Response]]:
@@ -51,6 +66,7 @@ def operation(described: Operation) -> Callable[[Callable[..., Response]], Calla
                     values["query"] = query
             if described.body:
                 values["body"] = parsing.body(described.body)
+                _check_owner(values["body"])
             return view(**values)
 
         setattr(call, _ATTRIBUTE, described)

@@ -12,7 +12,8 @@ from dataflix_cli.settings import KEY, URL, Connection
 TIMEOUTS_S = (3.05, 30)
 
 _UNAUTHORISED = frozenset({401, 403})
-_AWAY = frozenset({502, 503, 504})
+# Away or too busy: the same question may be answered in a moment.
+_AWAY = frozenset({429, 502, 503, 504})
 _NOT_FOUND = 404
 _CLIENT_ERRORS = range(400, 500)
 

@@ -13,7 +13,7 @@ blueprint = Blueprint("blocks", __name__)
 
 
 @blueprint.get("/users/<user_id>/blocks")
-@operation(Operation("What a user is spared", "rules", {200: BlockList}, query=Page))
+@operation(Operation("What a user is spared", "rules", {200: BlockList}, query=Page, scope="read"))
 def index(user_id: int, query: Page) -> Response:
     """Answer one page of the films that are blocked for a user now."""
     found = list_blocks(services().database, user_id, query)
@@ -31,6 +31,7 @@ def index(user_id: int, query: Page) -> Response:
         {201: Block, 200: Block},
         body=NewBlock,
         description="201 when it is new, 200 when it was changed. The film is not recommended until it ends.",
+        scope="write",
     )
 )
 def write(user_id: int, body: NewBlock) -> Response:
@@ -40,7 +41,7 @@ def write(user_id: int, body: NewBlock) -> Response:
 
 
 @blueprint.delete("/users/<user_id>/blocks/<movie_id>")
-@operation(Operation("Take a block away", "rules", {204: NO_BODY}))
+@operation(Operation("Take a block away", "rules", {204: NO_BODY}, scope="write"))
 def delete(user_id: int, movie_id: int) -> Response:
     """Delete a block."""
     if not delete_block(services().database, user_id, movie_id):

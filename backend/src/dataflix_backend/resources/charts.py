@@ -16,14 +16,14 @@ blueprint = Blueprint("charts", __name__)
 
 
 @blueprint.get("/trending")
-@operation(Operation("What people turn to lately", "charts", {200: RankedList}, query=Page))
+@operation(Operation("What people turn to lately", "charts", {200: RankedList}, query=Page, scope="read"))
 def trending(query: Page) -> Response:
     """Answer the films with the highest time-decayed score."""
     return _chart(query, lambda model, n: model.trending(n))
 
 
 @blueprint.get("/popular")
-@operation(Operation("What people rate best", "charts", {200: RankedList}, query=Page))
+@operation(Operation("What people rate best", "charts", {200: RankedList}, query=Page, scope="read"))
 def popular(query: Page) -> Response:
     """Answer the films with the highest Bayesian mean rating."""
     return _chart(query, lambda model, n: model.popular(n))

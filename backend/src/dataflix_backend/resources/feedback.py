@@ -30,6 +30,7 @@ _DISMISSED = (
         problems=(404,),
         description="201 when it is new; told again it is 200 and nothing changes, so it may be sent again. "
         f"It is counted for the model that the list's id names. {_DISMISSED}",
+        scope="write",
     )
 )
 def write(body: NewFeedback) -> Response:
@@ -57,6 +58,7 @@ def write(body: NewFeedback) -> Response:
         body=FeedbackBatch,
         problems=(404,),
         description=f"Stored together or not at all; a whole list's 'shown' is one request. {_DISMISSED}",
+        scope="write",
     )
 )
 def write_batch(body: FeedbackBatch) -> Response:

@@ -22,6 +22,7 @@ blueprint = Blueprint("model", __name__)
         problems=(404,),
         description="404 while no model has been trained.",
         database=False,
+        scope="read",
     )
 )
 def show() -> Response:

@@ -22,7 +22,9 @@ blueprint = Blueprint("movies", __name__)
 
 
 @blueprint.get("/movies")
-@operation(Operation("List films, searched and filtered", "movies", {200: MovieList}, query=MovieQuery))
+@operation(
+    Operation("List films, searched and filtered", "movies", {200: MovieList}, query=MovieQuery, scope="read")
+)
 def index(query: MovieQuery) -> Response:
     """Answer one page of films."""
     data, total = list_movies(services().database, query)
@@ -30,7 +32,7 @@ def index(query: MovieQuery) -> Response:
 
 
 @blueprint.get("/movies/<movie_id>")
-@operation(Operation("Show a film", "movies", {200: Movie}))
+@operation(Operation("Show a film", "movies", {200: Movie}, scope="read"))
 def show(movie_id: int) -> Response:
     """Answer one film."""
     movie = find_movie(services().database, movie_id)
@@ -48,6 +50,7 @@ def show(movie_id: int) -> Response:
         query=SimilarQuery,
         description="Nearest in the model's space; for a film that the model does not know, "
         "those that share most of its genres.",
+        scope="read",
     )
 )
 def similar(movie_id: int, query: SimilarQuery) -> Response:
@@ -69,7 +72,7 @@ def similar(movie_id: int, query: SimilarQuery) -> Response:
 
 
 @blueprint.get("/genres")
-@operation(Operation("List genres", "movies", {200: GenreList}))
+@operation(Operation("List genres", "movies", {200: GenreList}, scope="read"))
 def genres() -> Response:
     """Answer every genre and how many films have it."""
     data = list_genres(services().database)

@@ -21,6 +21,7 @@ blueprint = Blueprint("ratings", __name__)
         body=NewRating,
         problems=(404,),
         description="201 when it is new, 200 when it was changed. It counts in the next recommendations.",
+        scope="write",
     )
 )
 def write(body: NewRating) -> Response:
@@ -30,7 +31,7 @@ def write(body: NewRating) -> Response:
 
 
 @blueprint.delete("/ratings/<user_id>/<movie_id>")
-@operation(Operation("Delete a rating", "ratings", {204: NO_BODY}))
+@operation(Operation("Delete a rating", "ratings", {204: NO_BODY}, scope="write"))
 def delete(user_id: int, movie_id: int) -> Response:
     """Delete a rating."""
     if not delete_rating(services().database, user_id, movie_id):
@@ -39,7 +40,7 @@ def delete(user_id: int, movie_id: int) -> Response:
 
 
 @blueprint.get("/ratings/<user_id>")
-@operation(Operation("What a user has rated", "ratings", {200: RatingList}, query=Page))
+@operation(Operation("What a user has rated", "ratings", {200: RatingList}, query=Page, scope="read"))
 def index(user_id: int, query: Page) -> Response:
     """Answer one page of a user's ratings."""
     found = list_ratings(services().database, user_id, query)

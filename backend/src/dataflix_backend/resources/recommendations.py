@@ -33,6 +33,7 @@ _FILTERS_AND_KNOBS = (
         query=RecommendationQuery,
         description="Made from the user's ratings and views of this moment. Exactly n films whenever n are "
         f"left that the user has neither rated, watched nor blocked. {_FILTERS_AND_KNOBS}",
+        scope="read",
     )
 )
 def show(user_id: int, query: RecommendationQuery) -> Response:
@@ -53,6 +54,7 @@ def show(user_id: int, query: RecommendationQuery) -> Response:
         body=SessionRequest,
         description="Made from the films in the body, of which nothing is stored. Films that the model does "
         f"not know are named in meta.ignored. {_FILTERS_AND_KNOBS}",
+        scope="read",
     )
 )
 def session(body: SessionRequest) -> Response:

@@ -13,7 +13,7 @@ blueprint = Blueprint("rules", __name__)
 
 
 @blueprint.get("/rules")
-@operation(Operation("List rules", "rules", {200: RuleList}, query=RuleQuery))
+@operation(Operation("List rules", "rules", {200: RuleList}, query=RuleQuery, scope="read"))
 def index(query: RuleQuery) -> Response:
     """Answer one page of rules."""
     data, total = list_rules(services().database, query)
@@ -31,6 +31,7 @@ def index(query: RuleQuery) -> Response:
         description="It counts in the next recommendations, for everybody to whom the film may be shown: no "
         "rule shows what was seen, blocked or filtered out. Of several rules for a film a pin wins over a "
         "bury and that over a boost, of one kind the newest.",
+        scope="admin",
     )
 )
 def write(body: NewRule) -> Response:
@@ -39,7 +40,7 @@ def write(body: NewRule) -> Response:
 
 
 @blueprint.delete("/rules/<rule_id>")
-@operation(Operation("Delete a rule", "rules", {204: NO_BODY}))
+@operation(Operation("Delete a rule", "rules", {204: NO_BODY}, scope="admin"))
 def delete(rule_id: int) -> Response:
     """Delete a rule."""
     if not delete_rule(services().database, rule_id):

@@ -13,7 +13,7 @@ blueprint = Blueprint("users", __name__)
 
 
 @blueprint.get("/users")
-@operation(Operation("List users", "users", {200: UserList}, query=UserQuery))
+@operation(Operation("List users", "users", {200: UserList}, query=UserQuery, scope="admin"))
 def index(query: UserQuery) -> Response:
     """Answer one page of users."""
     data, total = list_users(services().database, query)
@@ -21,7 +21,7 @@ def index(query: UserQuery) -> Response:
 
 
 @blueprint.post("/users")
-@operation(Operation("Create a user", "users", {201: User}, body=NewUser, problems=(409,)))
+@operation(Operation("Create a user", "users", {201: User}, body=NewUser, problems=(409,), scope="admin"))
 def create(body: NewUser) -> Response:
     """Create a user and answer it."""
     user = create_user(services().database, body)
@@ -29,7 +29,7 @@ def create(body: NewUser) -> Response:
 
 
 @blueprint.get("/users/<user_id>")
-@operation(Operation("Show a user", "users", {200: User}))
+@operation(Operation("Show a user", "users", {200: User}, scope="read"))
 def show(user_id: int) -> Response:
     """Answer one user."""
     user = find_user(services().database, user_id)

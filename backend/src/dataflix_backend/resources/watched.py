@@ -21,6 +21,7 @@ blueprint = Blueprint("watched", __name__)
         body=NewWatch,
         problems=(404,),
         description="201 when it is new, 200 when it was marked before; then its time changes.",
+        scope="write",
     )
 )
 def create(body: NewWatch) -> Response:
@@ -30,7 +31,7 @@ def create(body: NewWatch) -> Response:
 
 
 @blueprint.get("/watched/<user_id>")
-@operation(Operation("What a user has watched", "watched", {200: WatchedList}, query=Page))
+@operation(Operation("What a user has watched", "watched", {200: WatchedList}, query=Page, scope="read"))
 def index(user_id: int, query: Page) -> Response:
     """Answer one page of what a user has watched."""
     found = list_watched(services().database, user_id, query)

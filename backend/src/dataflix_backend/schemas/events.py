@@ -23,6 +23,10 @@ class NewRating(BaseModel):
         Field(description="Thumb up or down; null takes it away, left out keeps what it was."),
     ] = None
 
+    def users(self) -> list[int]:
+        """Return whose rating it is."""
+        return [self.user_id]
+
 
 class NewWatch(BaseModel):
     """A film to mark as watched."""
@@ -32,6 +36,10 @@ class NewWatch(BaseModel):
     user_id: Id
     movie_id: Id
     watched_at: Annotated[PastTime | None, Field(description="When; now if left out.")] = None
+
+    def users(self) -> list[int]:
+        """Return who watched."""
+        return [self.user_id]
 
 
 @with_config(STRICT)

@@ -36,6 +36,10 @@ class NewFeedback(BaseModel):
         Field(description="Whose list it was; left out for a session. What a user dismisses is blocked."),
     ] = None
 
+    def users(self) -> list[int]:
+        """Return whose list it was, nobody for a session."""
+        return [] if self.user_id is None else [self.user_id]
+
 
 class FeedbackBatch(BaseModel):
     """Several events, stored together or not at all."""
@@ -43,6 +47,10 @@ class FeedbackBatch(BaseModel):
     model_config = STRICT
 
     events: Annotated[list[NewFeedback], Field(min_length=1, max_length=MAX_EVENTS)]
+
+    def users(self) -> list[int]:
+        """Return whose lists they were."""
+        return [user for event in self.events for user in event.users()]
 
 
 @with_config(STRICT)

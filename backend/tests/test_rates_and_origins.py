@@ -1,0 +1,91 @@
+"""How often a key may ask, and whose pages may."""
+
+from pathlib import Path
+
+import pytest
+
+from dataflix_backend.app import create_app
+from dataflix_backend.settings import Settings, SettingsError
+from dataflix_testkit import PostgresServer
+
+from .conftest import settings_for
+from .support.api import API_KEY, ApiClient
+from .support.contract import Contract
+from .support.keys import make_key
+
+SITE = "https://films.example"
+PREFLIGHT = {"Origin": SITE, "Access-Control-Request-Method": "POST"}
+
+
+def client(pg: PostgresServer, home: Path, contract: Contract, **changes: str) -> ApiClient:
+    return ApiClient(create_app(settings_for(home, pg, **changes)).test_client(), contract)
+
+
+def test_a_key_that_asks_too_often_is_told_when_to_come_back(
+    pg: PostgresServer, tmp_path: Path, contract: Contract
+) -> None:
+    api = client(pg, tmp_path, contract, DATAFLIX_BACKEND_RATE_LIMIT="5")
+    busy, other = make_key(pg, ["read"]), make_key(pg, ["read"])
+    assert [api.get("/genres", key=busy).status for _ in range(5)] == [200] * 5
+    refused = api.get("/genres", key=busy)
+    assert "5 times a minute" in refused.problem(429)["detail"]
+    assert 1 <= int(refused.headers["Retry-After"]) <= 120
+    assert api.get("/genres", key=other).status == 200
+    assert [api.get("/genres").status for _ in range(8)] == [200] * 8
+
+
+def test_what_is_refused_counts_too(pg: PostgresServer, tmp_path: Path, contract: Contract) -> None:
+    api = client(pg, tmp_path, contract, DATAFLIX_BACKEND_RATE_LIMIT="3")
+    key = make_key(pg, ["read"])
+    assert [api.get("/users", key=key).status for _ in range(4)] == [403, 403, 403, 429]
+
+
+def test_administrators_can_be_limited_and_others_not(
+    pg: PostgresServer, tmp_path: Path, contract: Contract
+) -> None:
+    changes = {"DATAFLIX_BACKEND_RATE_LIMIT": "0", "DATAFLIX_BACKEND_ADMIN_RATE_LIMIT": "2"}
+    api = client(pg, tmp_path, contract, **changes)
+    key = make_key(pg, ["read"])
+    assert [api.get("/genres", key=API_KEY).status for _ in range(3)] == [200, 200, 429]
+    assert {api.get("/genres", key=key).status for _ in range(20)} == {200}
+
+
+def test_other_sites_pages_are_closed_out_by_default(api: ApiClient) -> None:
+    assert api.request("OPTIONS", "/genres", headers=PREFLIGHT).status == 405
+    answer = api.get("/genres", headers={"Origin": SITE})
+    assert not [name for name in answer.headers.keys() if name.startswith("Access-Control")]  # noqa: SIM118
+
+
+def test_named_origins_are_let_in_and_no_others(
+    pg: PostgresServer, tmp_path: Path, contract: Contract
+) -> None:
+    api = client(pg, tmp_path, contract, DATAFLIX_BACKEND_CORS_ORIGINS=f"https://a.example, {SITE}")
+    raw = api._client.open("/ratings", method="OPTIONS", headers=PREFLIGHT)
+    assert raw.status_code == 204
+    assert raw.headers["Access-Control-Allow-Origin"] == SITE
+    assert "X-API-Key" in raw.headers["Access-Control-Allow-Headers"]
+    assert "Access-Control-Allow-Credentials" not in raw.headers
+    answer = api.get("/genres", headers={"Origin": SITE})
+    assert answer.headers["Access-Control-Allow-Origin"] == SITE
+    assert "Origin" in answer.headers["Vary"]
+    for stranger in ("https://evil.example", f"{SITE}.evil.example", "null", SITE.upper()):
+        headers = {**PREFLIGHT, "Origin": stranger}
+        assert api.request("OPTIONS", "/ratings", headers=headers).status == 405
+        assert "Access-Control-Allow-Origin" not in api.get("/genres", headers={"Origin": stranger}).headers
+    assert api.get("/genres", key=None, headers={"Origin": SITE}).status == 401
+
+
+@pytest.mark.parametrize("origins", ["*", "films.example", "https://films.example/", "https://a b", ","])
+def test_what_is_no_origin_is_refused(origins: str) -> None:
+    environ = {"DATAFLIX_API_KEY": "k" * 32, "DATAFLIX_POSTGRES_BACKEND_PASSWORD": "p" * 32}
+    with pytest.raises(SettingsError, match="DATAFLIX_BACKEND_CORS_ORIGINS"):
+        Settings.from_environ({**environ, "DATAFLIX_BACKEND_CORS_ORIGINS": origins})
+
+
+def test_every_answer_carries_the_security_headers(api: ApiClient) -> None:
+    for path, key in (("/genres", API_KEY), ("/genres", None), ("/nowhere", None), ("/docs", None)):
+        headers = api._client.get(path, headers={"X-API-Key": key} if key else {}).headers
+        for name in ("Content-Security-Policy", "X-Content-Type-Options", "X-Frame-Options"):
+            assert headers[name], (path, name)
+        assert headers["Referrer-Policy"] == "no-referrer"
+        assert "Server" not in headers

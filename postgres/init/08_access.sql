@@ -1,0 +1,85 @@
+-- Who may use the API, and what its administrators did.
+--
+-- Of a key only the SHA-256 is here: it is made of random bits, so nothing slower is needed to keep it secret.
+-- Schema access is closed to the ELT; none of it goes to the warehouse.
+--
+-- Run by psql as a superuser after 02_tables.sql. Safe to run again.
+\set ON_ERROR_STOP on
+
+BEGIN;
+
+CREATE SCHEMA IF NOT EXISTS access AUTHORIZATION dataflix_owner;
+COMMENT ON SCHEMA access IS 'Keys of the API and the record of what its administrators did.';
+
+SET LOCAL ROLE dataflix_owner;
+SET LOCAL search_path = access;
+
+CREATE TABLE IF NOT EXISTS api_keys (
+    key_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    name text NOT NULL,
+    scopes text [] NOT NULL,
+    -- Whoever is erased takes the key along.
+    user_id bigint REFERENCES public.users (user_id) ON DELETE CASCADE,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    revoked_at timestamptz,
+    CONSTRAINT api_keys_name_key UNIQUE (name),
+    CONSTRAINT api_keys_name_form CHECK (name ~ '^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$'),
+    CONSTRAINT api_keys_scopes_known CHECK (
+        scopes <@ ARRAY['read', 'write', 'admin'] AND cardinality(scopes) > 0
+    ),
+    CONSTRAINT api_keys_admin_unbound CHECK (user_id IS NULL OR NOT 'admin' = ANY(scopes))
+);
+
+CREATE INDEX IF NOT EXISTS api_keys_user_id_idx ON api_keys (user_id);
+
+COMMENT ON TABLE api_keys IS 'Clients of the API; one row per client.';
+COMMENT ON COLUMN api_keys.key_id IS 'Key; what logs call the client by.';
+COMMENT ON COLUMN api_keys.name IS 'The client: a program or a team, never a person''s name.';
+COMMENT ON COLUMN api_keys.scopes IS 'read, write or admin; admin includes the others.';
+COMMENT ON COLUMN api_keys.user_id IS 'The one user whose routes it opens; null for a key of no user.';
+COMMENT ON COLUMN api_keys.created_at IS 'When it was made.';
+COMMENT ON COLUMN api_keys.revoked_at IS 'When it was taken away; null while it is good.';
+
+-- Rows stay when they have expired, so that a secret that was retired can never be taken for a new one.
+CREATE TABLE IF NOT EXISTS api_key_secrets (
+    secret_hash bytea PRIMARY KEY,
+    key_id bigint NOT NULL REFERENCES api_keys (key_id) ON DELETE CASCADE,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    expires_at timestamptz,
+    CONSTRAINT api_key_secrets_sha256 CHECK (octet_length(secret_hash) = 32)
+);
+
+CREATE INDEX IF NOT EXISTS api_key_secrets_key_id_idx ON api_key_secrets (key_id);
+
+COMMENT ON TABLE api_key_secrets IS 'What clients send; a rotated key has two that are good for a while.';
+COMMENT ON COLUMN api_key_secrets.secret_hash IS 'SHA-256 of the secret.';
+COMMENT ON COLUMN api_key_secrets.key_id IS 'Whose it is.';
+COMMENT ON COLUMN api_key_secrets.created_at IS 'When it was made.';
+COMMENT ON COLUMN api_key_secrets.expires_at IS 'From when it is refused; null for the present one.';
+
+-- No foreign key: what was done stays on record when the key or the thing it was done to is gone.
+CREATE TABLE IF NOT EXISTS audit_log (
+    entry_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    happened_at timestamptz NOT NULL DEFAULT now(),
+    key_id bigint,
+    action text NOT NULL,
+    target text NOT NULL DEFAULT '',
+    request_id text NOT NULL DEFAULT '',
+    CONSTRAINT audit_log_action_length CHECK (char_length(action) BETWEEN 1 AND 200),
+    CONSTRAINT audit_log_target_length CHECK (char_length(target) <= 200),
+    CONSTRAINT audit_log_request_id_length CHECK (char_length(request_id) <= 64)
+);
+
+COMMENT ON TABLE audit_log IS 'What administrators set out to do, one row before each action; the API can only add to it.';
+COMMENT ON COLUMN audit_log.entry_id IS 'Key.';
+COMMENT ON COLUMN audit_log.happened_at IS 'When.';
+COMMENT ON COLUMN audit_log.key_id IS 'Whose key; null for the command line on the database.';
+COMMENT ON COLUMN audit_log.action IS 'Method and route, as in "DELETE /rules/<rule_id>", or the command.';
+COMMENT ON COLUMN audit_log.target IS 'Ids in the path, as in "rule_id=7"; no personal values.';
+COMMENT ON COLUMN audit_log.request_id IS 'The X-Request-ID, under which the API''s log tells how it ended.';
+
+GRANT USAGE ON SCHEMA access TO dataflix_backend;
+GRANT SELECT, INSERT, UPDATE ON api_keys, api_key_secrets TO dataflix_backend;
+GRANT SELECT, INSERT ON audit_log TO dataflix_backend;
+
+COMMIT;
