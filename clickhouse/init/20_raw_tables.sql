@@ -2,7 +2,7 @@
 -- _version replaces the row of the same key, and _is_deleted = 1 removes it, when the table is read with FINAL.
 -- The sort key is the source's immutable key, so a changed row always lands on its older self. No partitions: a
 -- row whose partition changed would stay in the old one, too. _changed_in is the transaction of the source that wrote
--- the row, 0 where the source doesn't tell.
+-- the row, 0 where the source doesn't tell. Rows are on the disk before the cursor that counts on them is written.
 
 CREATE TABLE IF NOT EXISTS raw.users
 (
@@ -24,7 +24,8 @@ CREATE TABLE IF NOT EXISTS raw.users
     _run_id LowCardinality(String)
 )
 ENGINE = ReplacingMergeTree(_version, _is_deleted)
-ORDER BY user_id;
+ORDER BY user_id
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1;
 
 CREATE TABLE IF NOT EXISTS raw.movies
 (
@@ -46,7 +47,8 @@ CREATE TABLE IF NOT EXISTS raw.movies
     _run_id LowCardinality(String)
 )
 ENGINE = ReplacingMergeTree(_version, _is_deleted)
-ORDER BY movie_id;
+ORDER BY movie_id
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1;
 
 CREATE TABLE IF NOT EXISTS raw.watched_movies
 (
@@ -61,7 +63,8 @@ CREATE TABLE IF NOT EXISTS raw.watched_movies
     _run_id LowCardinality(String)
 )
 ENGINE = ReplacingMergeTree(_version, _is_deleted)
-ORDER BY (user_id, movie_id);
+ORDER BY (user_id, movie_id)
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1;
 
 CREATE TABLE IF NOT EXISTS raw.ratings
 (
@@ -78,7 +81,8 @@ CREATE TABLE IF NOT EXISTS raw.ratings
     _run_id LowCardinality(String)
 )
 ENGINE = ReplacingMergeTree(_version, _is_deleted)
-ORDER BY (user_id, movie_id);
+ORDER BY (user_id, movie_id)
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1;
 
 -- One row per load of a table and its comparison with the source. `kind` is whole or changes. When `compared` is
 -- content, the checksums are of all columns of all rows; when it is keys, of every row's key and _changed_in.

@@ -17,4 +17,5 @@ CREATE TABLE IF NOT EXISTS raw.feedback
     _run_id LowCardinality(String)
 )
 ENGINE = ReplacingMergeTree(_version, _is_deleted)
-ORDER BY (recommendation_id, movie_id, event);
+ORDER BY (recommendation_id, movie_id, event)
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1;

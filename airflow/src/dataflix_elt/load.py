@@ -88,6 +88,8 @@ def load(
         job.tell("load_started")
         if shape.strange:
             job.tell("columns_not_loaded", logging.WARNING, columns=",".join(shape.strange))
+        if capture is None:
+            job.tell("changes_not_captured", logging.WARNING)
         missing = target.missing_columns(job.table)
         if new := [column.name for column in shape.more if column in missing]:
             job.tell("columns_carried_over", logging.WARNING, columns=",".join(new))

@@ -34,6 +34,21 @@ def test_one_table_can_be_chosen(engines: Engines) -> None:
     assert [json.loads(line)["table"] for line in result.stdout.splitlines()] == ["ratings"]
 
 
+def test_changes_are_carried_over_unless_all_is_asked_for(engines: Engines) -> None:
+    elt(engines, "load", "--table", "movies")
+    engines.sql("insert into movies (title) values ('Late Arrival')")
+    changes = elt(engines, "load", "--table", "movies", "--verify", "content")
+    whole = elt(engines, "load", "--table", "movies", "--full")
+
+    told = [json.loads(result.stdout) for result in (changes, whole)]
+    assert [(line["kind"], line["compared"]) for line in told] == [
+        ("changes", "content"),
+        ("whole", "content"),
+    ]
+    assert told[0]["rows_written"] == 1
+    assert told[0]["rows"] == told[1]["rows"]
+
+
 def test_a_failure_is_one_line_and_exit_1(engines: Engines) -> None:
     result = elt(engines, "load", "--table", "ratings", DATAFLIX_CLICKHOUSE_ELT_PASSWORD="")
 

@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
-from dataflix_elt.errors import SupersededError
+from dataflix_elt import postgres
+from dataflix_elt.errors import BusyError, SupersededError
 from dataflix_elt.load import LoadResult
+from dataflix_elt.source import snapshot
 from dataflix_elt.tables import TABLES, Table, table_named
 
 from ..support.engines import Engines
@@ -61,6 +63,36 @@ def test_nobody_is_named_in_the_warehouse(engines: Engines) -> None:
     (row,) = engines.query("select * from raw.users limit 1")
 
     assert not [value for value in row if "Jane" in str(value) or "user1" in str(value) or "@" in str(value)]
+
+
+def test_a_source_that_does_not_tell_its_changes_is_loaded_whole_each_time_and_says_so(
+    engines: Engines, numbers: tuple[Table, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    table, base = numbers
+    engines.load(table)
+    engines.sql(f"delete from {base} where id <= 10; insert into {base} values (-1, 'new')")
+    caplog.clear()
+
+    with caplog.at_level("INFO"):
+        result = engines.load(table)
+
+    assert (result.kind, result.why) == ("whole", "the source does not tell its changes")
+    assert result.rows == 991
+    announced = [
+        record for record in caplog.records if record.getMessage().startswith("changes_not_captured")
+    ]
+    assert [record.levelname for record in announced] == ["WARNING"]
+
+
+def test_a_load_gives_way_when_another_one_has_its_turn_for_long(
+    engines: Engines, numbers: tuple[Table, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table, _ = numbers
+    monkeypatch.setitem(postgres._SESSION, "lock_timeout", "100ms")
+    with snapshot(engines.source, turn=table.name), pytest.raises(BusyError, match=table.name):
+        engines.load(table)
+
+    assert engines.load(table).rows == 1000
 
 
 def test_an_empty_table_empties_its_copy(engines: Engines, numbers: tuple[Table, str]) -> None:

@@ -39,7 +39,7 @@ WRITES = {
     "prepare": 3,
 }
 # What happens to all of them, and how often of 100.
-EVENTS = {"load": 55, "kill": 40, "truncate": 5}
+EVENTS = {"load": 50, "kill": 40, "truncate": 10}
 
 
 @dataclass(frozen=True)
