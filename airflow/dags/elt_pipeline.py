@@ -6,6 +6,7 @@
    turns green when the model and its tests have passed.
 3. **train** has the trainer fit, judge and register a model on `user_item_matrix`.
 4. **publish** lets the promotion rule decide, and writes everybody's list of recommendations.
+5. **erase** removes from every table of the warehouse, and from its disk, who asked to be forgotten.
 
 A table that differs from its source, or a failing test of dbt, fails the run: nothing is trained, nothing
 published. Parameter `full` loads the tables whole, which also repairs a difference; `verify` says how much
@@ -170,9 +171,14 @@ def elt_pipeline() -> None:
         """Let the promotion rule decide on the version, and write everybody's recommendations."""
         return steps.publish(model_version, run_id=get_current_context()["run_id"])
 
+    @task(execution_timeout=timedelta(hours=1), **IO_RETRIES)
+    def erase() -> dict[str, Any]:
+        """Remove who asked to be forgotten from all that was made of their rows, and see that it is gone."""
+        return steps.erase()
+
     trained = train()
     extract_load.expand(table=list(TABLE_NAMES)) >> transform >> trained
-    publish(trained)
+    publish(trained) >> erase()
 
 
 elt_pipeline()

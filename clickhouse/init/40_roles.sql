@@ -22,3 +22,8 @@ GRANT INSERT, CREATE TABLE, DROP TABLE, TRUNCATE ON analytics.registry* TO recom
 
 CREATE ROLE IF NOT EXISTS analytics_reader;
 GRANT SELECT ON analytics.* TO analytics_reader;
+
+-- Erasure: the ELT removes people from everything that was made of what it loaded, and waits until the files are gone.
+GRANT SELECT, ALTER DELETE, ALTER SETTINGS ON analytics.* TO raw_writer;
+GRANT SELECT ON system.parts TO raw_writer;
+GRANT SELECT ON system.dropped_tables TO raw_writer;

@@ -116,7 +116,7 @@ def test_reader_may_use_exactly_these_views(admin: Connection) -> None:
         )
         views = cursor.fetchall()
     tables = ("users", "movies", "ratings", "watched_movies", "feedback")
-    assert readable == {f"masked.{view}" for view in (*tables, "_tracked", "_deletions")}
+    assert readable == {f"masked.{view}" for view in (*tables, "_tracked", "_deletions", "_erasures")}
     assert memberships == []
     for _, options, owner in views:
         assert "security_barrier=true" in options

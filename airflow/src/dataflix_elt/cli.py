@@ -8,6 +8,7 @@ import sys
 import uuid
 from dataclasses import asdict
 
+from dataflix_elt import steps
 from dataflix_elt.comparison import Verify
 from dataflix_elt.dbt_project import manifest, manifest_sha256
 from dataflix_elt.errors import EltError
@@ -24,6 +25,8 @@ def main() -> None:
         match arguments.command:
             case "load":
                 _load(arguments)
+            case "erase":
+                _print(steps.erase())
             case "tables":
                 _tables()
             case "manifest":
@@ -49,6 +52,9 @@ def _parser() -> argparse.ArgumentParser:
         "--table", action="append", choices=TABLE_NAMES, help="which one; may be repeated; default: all"
     )
     load.add_argument("--run-id", help="goes into every row; default: a random one")
+    commands.add_parser(
+        "erase", help="remove from the warehouse who was deleted in Postgres, while no pipeline runs"
+    )
     commands.add_parser("tables", help="show the tables with their columns and keys")
     commands.add_parser("manifest", help="bring dbt's manifest up to date; show its path and hash")
     return parser

@@ -61,6 +61,10 @@ class BusyError(TransientError):
     """Another load of the same table is running, and has been for long."""
 
 
+class ErasureIncompleteError(TransientError):
+    """Something of a person who is to be erased is left, or may be; a later run tries again."""
+
+
 class TrainerUnavailableError(TransientError):
     """The trainer cannot be reached, or does not answer as it should."""
 

@@ -107,6 +107,22 @@ class WarehouseSettings:
         return settings
 
 
+def warehouse_folder(environ: Mapping[str, str]) -> Path | None:
+    """Return ClickHouse's data folder; None when it is not on this machine.
+
+    Raises:
+        SettingsError: DATAFLIX_CLICKHOUSE_DATA_DIR names no folder.
+    """
+    if environ.get("DATAFLIX_CLICKHOUSE_DATA_DIR"):
+        read = _Reader(environ)
+        folder = read.folder("DATAFLIX_CLICKHOUSE_DATA_DIR")
+        read.check()
+        return folder
+    home = environ.get("DATAFLIX_HOME", "")
+    beside = Path(home) / "clickhouse"
+    return beside if home and beside.is_dir() else None
+
+
 @dataclass(frozen=True, slots=True)
 class TrainerSettings:
     """Where the trainer's job API is, and its bearer token."""

@@ -8,10 +8,17 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from dataflix_elt import erasure
 from dataflix_elt import load as loading
 from dataflix_elt.comparison import Verify
 from dataflix_elt.dbt_project import manifest, manifest_sha256
-from dataflix_elt.settings import DbtSettings, SourceSettings, TrainerSettings, WarehouseSettings
+from dataflix_elt.settings import (
+    DbtSettings,
+    SourceSettings,
+    TrainerSettings,
+    WarehouseSettings,
+    warehouse_folder,
+)
 from dataflix_elt.tables import table_named
 from dataflix_elt.trainer import Trainer, run_job
 
@@ -50,6 +57,16 @@ def train(*, run_id: str, run_url: str) -> dict[str, Any]:
 def publish(model_version: str, *, run_id: str) -> dict[str, Any]:
     """Have a model version promoted if the rule allows it; returns the job's result, with `promoted`."""
     return _job("publish", run_id, {"model_version": model_version})
+
+
+def erase() -> dict[str, Any]:
+    """Remove from the warehouse who asked to be forgotten; see `erasure.erase`."""
+    result = erasure.erase(
+        SourceSettings.from_environ(os.environ),
+        WarehouseSettings.from_environ(os.environ),
+        warehouse_folder(os.environ),
+    )
+    return asdict(result)
 
 
 def _job(kind: str, run_id: str, params: Mapping[str, Any]) -> dict[str, Any]:

@@ -95,11 +95,15 @@ def test_each_dbt_model_is_a_task(tasks: dict[str, Any]) -> None:
 def test_nothing_is_trained_before_every_model_and_the_whole_build_have_passed(tasks: dict[str, Any]) -> None:
     before = upstream(tasks, "train")
 
-    assert before == set(tasks) - {"train", "publish"}
+    assert before == set(tasks) - {"train", "publish", "erase"}
     assert "dbt.dbt_producer_watcher" in before
     assert upstream(tasks, "publish") == before | {"train"}
+    # Nothing writes to the warehouse any more when it begins to look for what must be gone.
+    assert upstream(tasks, "erase") == set(tasks) - {"erase"}
     gates = {
-        name: task["trigger_rule"] for name, task in tasks.items() if name in before | {"train", "publish"}
+        name: task["trigger_rule"]
+        for name, task in tasks.items()
+        if name in before | {"train", "publish", "erase"}
     }
     # The one exception still stops at a failed build: it lets pass what was skipped.
     assert gates.pop("dbt.dbt_producer_watcher_done") == "none_failed"
@@ -109,7 +113,7 @@ def test_nothing_is_trained_before_every_model_and_the_whole_build_have_passed(t
 def test_only_steps_that_wait_for_services_are_tried_again(tasks: dict[str, Any]) -> None:
     retried = {name for name, task in tasks.items() if task["retries"]}
 
-    assert retried == {"extract_load", "train", "publish"}
+    assert retried == {"extract_load", "train", "publish", "erase"}
     for name in retried:
         assert tasks[name]["exponential"]
         (rule,) = tasks[name]["retry_policy"]["rules"]

@@ -1,0 +1,89 @@
+"""Searches ClickHouse's files, unpacked, for texts that must not be in them."""
+
+import struct
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import lz4.block
+
+# A compressed block: 16 bytes of checksum; then method, size with these 9 bytes, and size unpacked.
+_CHECKSUM_BYTES = 16
+_HEADER = struct.Struct("<BII")
+_LZ4, _PLAIN = 0x82, 0x02
+# Files of columns. Marks and the index are packed, too, but hold places and keys.
+_COLUMNS = ".bin"
+# Plain files may be larger than memory.
+_PIECE_BYTES = 16 << 20
+
+
+@dataclass(slots=True)
+class Result:
+    """What a scan saw.
+
+    Attributes:
+        bytes: searched, unpacked where packed.
+        found: files that hold one of the texts.
+        unread: files that are packed in a way which this cannot unpack.
+    """
+
+    bytes: int = 0
+    found: list[Path] = field(default_factory=list)
+    unread: list[Path] = field(default_factory=list)
+
+
+class _UnknownCodecError(Exception):
+    """A block is packed in a way which this cannot unpack, or is no block."""
+
+
+def scan(folder: Path, texts: Sequence[bytes]) -> Result:
+    """Search every file under `folder` as it is and, if it is packed, unpacked.
+
+    Files that vanish while it runs are gone, and so is what they held.
+    """
+    result = Result()
+    for path in sorted(folder.rglob("*")):
+        if not path.is_file() or path.is_symlink():
+            continue
+        try:
+            contents = [_pieces(path, max(map(len, texts), default=1))]
+            if path.suffix == _COLUMNS:
+                contents.append(_unpacked(path, max(map(len, texts), default=1)))
+            for content in contents:
+                for piece in content:
+                    result.bytes += len(piece)
+                    if any(text in piece for text in texts):
+                        result.found.append(path)
+                        break
+        except FileNotFoundError:
+            continue
+        except _UnknownCodecError:
+            result.unread.append(path)
+    return result
+
+
+def _pieces(path: Path, longest: int) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        before = b""
+        while piece := file.read(_PIECE_BYTES):
+            yield before + piece
+            # A text may lie across two pieces.
+            before = piece[-longest:]
+
+
+def _unpacked(path: Path, longest: int) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        before = b""
+        while head := file.read(_CHECKSUM_BYTES + _HEADER.size):
+            if len(head) < _CHECKSUM_BYTES + _HEADER.size:
+                raise _UnknownCodecError
+            method, packed_size, size = _HEADER.unpack_from(head, _CHECKSUM_BYTES)
+            body = file.read(packed_size - _HEADER.size)
+            if method == _LZ4:
+                piece = lz4.block.decompress(body, uncompressed_size=size)
+            elif method == _PLAIN:
+                piece = body
+            else:
+                raise _UnknownCodecError
+            yield before + piece
+            before = piece[-longest:]

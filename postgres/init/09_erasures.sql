@@ -1,0 +1,144 @@
+-- Erasures: who asked to be forgotten, and the proof that it was done.
+--
+-- A deleted user is an erasure, however the row was deleted: the ELT reads what is still to be removed from the
+-- warehouse, removes it, looks whether it is gone, and says so. From then on a record names nobody.
+--
+-- Run by psql as a superuser after 07_feedback.sql. Safe to run again.
+\set ON_ERROR_STOP on
+
+BEGIN;
+
+SET LOCAL ROLE dataflix_owner;
+SET LOCAL search_path = public;
+
+CREATE TABLE IF NOT EXISTS erasures (
+    erasure_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    user_id bigint,
+    requested_at timestamptz NOT NULL DEFAULT now(),
+    ratings_count bigint,
+    watched_count bigint,
+    blocks_count bigint,
+    feedback_count bigint,
+    verified_at timestamptz,
+    warehouse_rows_count bigint,
+    scanned_bytes_count bigint,
+    -- Neither a plain id nor a hash of one stays: there are few enough ids to try them all.
+    CONSTRAINT erasures_names_nobody_once_verified CHECK ((user_id IS NULL) = (verified_at IS NOT NULL))
+);
+
+CREATE UNIQUE INDEX IF NOT EXISTS erasures_user_id_key ON erasures (user_id);
+
+COMMENT ON TABLE erasures IS 'Which erasures were asked for, and what was removed when.';
+COMMENT ON COLUMN erasures.erasure_id IS 'Key; says nothing of the person.';
+COMMENT ON COLUMN erasures.user_id IS 'Who is to be removed from the warehouse; null once that was verified.';
+COMMENT ON COLUMN erasures.requested_at IS 'When the user was deleted here.';
+COMMENT ON COLUMN erasures.ratings_count IS 'Ratings deleted here; null when the row of users was deleted by hand.';
+COMMENT ON COLUMN erasures.watched_count IS 'Views deleted here; null when by hand.';
+COMMENT ON COLUMN erasures.blocks_count IS 'Blocks deleted here; null when by hand.';
+COMMENT ON COLUMN erasures.feedback_count IS 'Feedback deleted here; null when by hand.';
+COMMENT ON COLUMN erasures.verified_at IS 'When nothing of the person was found in the warehouse any more.';
+COMMENT ON COLUMN erasures.warehouse_rows_count IS
+'Rows removed from the warehouse, in all tables and versions together, by the run that removed them.';
+COMMENT ON COLUMN erasures.scanned_bytes_count IS
+'Bytes of the warehouse''s files, unpacked, that were searched for the pseudonyms; null where they are out of reach.';
+
+CREATE OR REPLACE FUNCTION ask_for_erasure() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    INSERT INTO public.erasures (user_id) SELECT user_id FROM gone
+    ON CONFLICT (user_id) DO NOTHING;
+    RETURN NULL;
+END
+$$;
+
+COMMENT ON FUNCTION ask_for_erasure() IS 'Trigger: users that a statement deleted are to be erased.';
+
+CREATE OR REPLACE TRIGGER users_ask_for_erasure AFTER DELETE ON users
+REFERENCING OLD TABLE AS gone
+FOR EACH STATEMENT EXECUTE FUNCTION ask_for_erasure();
+
+CREATE OR REPLACE FUNCTION erase_user(erased bigint) RETURNS SETOF erasures
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    counts bigint [];
+    deleted bigint;
+    table_name text;
+BEGIN
+    -- Whoever is storing an event of this user has a share of the row until it is committed; who comes after us
+    -- waits, and then finds nobody.
+    PERFORM FROM public.users WHERE user_id = erased FOR UPDATE;
+    IF NOT FOUND THEN
+        RETURN;
+    END IF;
+    FOREACH table_name IN ARRAY ARRAY['ratings', 'watched_movies', 'user_blocks', 'feedback'] LOOP
+        EXECUTE format('DELETE FROM public.%I WHERE user_id = $1', table_name) USING erased;
+        GET DIAGNOSTICS deleted = ROW_COUNT;
+        counts := counts || deleted;
+    END LOOP;
+    DELETE FROM public.users WHERE user_id = erased;
+    RETURN QUERY
+    UPDATE public.erasures SET
+        ratings_count = counts[1],
+        watched_count = counts[2],
+        blocks_count = counts[3],
+        feedback_count = counts[4]
+    WHERE user_id = erased
+    RETURNING *;
+END
+$$;
+
+COMMENT ON FUNCTION erase_user(bigint) IS 'Deletes a user with everything that is the user''s; no row for an unknown one.';
+
+GRANT EXECUTE ON FUNCTION erase_user(bigint) TO dataflix_backend;
+GRANT SELECT ON erasures TO dataflix_backend;
+GRANT SELECT (erasure_id, user_id, requested_at, verified_at) ON erasures TO dataflix_masking;
+GRANT UPDATE (user_id, verified_at, warehouse_rows_count, scanned_bytes_count) ON erasures TO dataflix_masking;
+GRANT USAGE ON SCHEMA capture TO dataflix_masking;
+GRANT SELECT, DELETE ON capture.deletions TO dataflix_masking;
+
+RESET ROLE;
+SET LOCAL ROLE dataflix_masking;
+SET LOCAL search_path = masked;
+
+CREATE OR REPLACE VIEW _erasures WITH (security_barrier = true) AS
+SELECT
+    erasure_id,
+    user_id,
+    requested_at
+FROM public.erasures
+WHERE verified_at IS NULL;
+
+COMMENT ON VIEW _erasures IS 'Users who are still to be removed from the warehouse.';
+
+-- The one thing that the ELT may change here: it lets a record forget whom it was about, and the list of deleted keys
+-- as well, which says what the person had rated.
+CREATE OR REPLACE FUNCTION _erasure_verified(verified bigint, removed_rows bigint, scanned_bytes bigint)
+RETURNS boolean
+LANGUAGE sql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    WITH pending AS (
+        SELECT user_id::text AS user_key FROM public.erasures WHERE erasure_id = verified AND verified_at IS NULL
+    )
+    DELETE FROM capture.deletions USING pending
+    WHERE deletions.row_key[1] = pending.user_key AND deletions.table_name IN ('users', 'watched_movies', 'ratings');
+    UPDATE public.erasures SET
+        user_id = NULL,
+        verified_at = clock_timestamp(),
+        warehouse_rows_count = removed_rows,
+        scanned_bytes_count = scanned_bytes
+    WHERE erasure_id = verified AND verified_at IS NULL
+    RETURNING true;
+END;
+
+COMMENT ON FUNCTION _erasure_verified(bigint, bigint, bigint) IS
+'Writes down that nothing is left in the warehouse, and forgets whom it was about; null if there is no such erasure.';
+
+GRANT SELECT ON _erasures TO elt_reader;
+GRANT EXECUTE ON FUNCTION _erasure_verified(bigint, bigint, bigint) TO elt_reader;
+
+COMMIT;
