@@ -35,6 +35,8 @@ def _sections(command: click.Command, context: click.Context) -> Iterator[str]:
     yield f"{depth} {context.command_path}\n\n```\n{command.get_help(context)}\n```\n"
     if isinstance(command, click.Group):
         for name, inner in sorted(command.commands.items()):
+            if inner.hidden:
+                continue
             yield from _sections(
                 inner, click.Context(inner, info_name=name, parent=context, terminal_width=_WIDTH)
             )

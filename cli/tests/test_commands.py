@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -35,6 +36,26 @@ def test_created_user_is_shown_and_listed(dataflix: Invoke) -> None:
     again = dataflix("users", "create", "MR.ANDERSON", "other@example.org")
     assert (again.code, again.out) == (2, "")
     assert "taken" in again.err
+
+
+def test_a_user_is_exported_and_erased(dataflix: Invoke, user: str, tmp_path: Path) -> None:
+    user_id = answer(dataflix, "users", "show", user)["user_id"]
+    answer(dataflix, "rate", user, "1", "4")
+    exported = answer(dataflix, "user", "export", user)
+    assert exported["user"]["username"] == user
+    assert [row["movie_id"] for row in exported["ratings"]] == [1]
+    file = tmp_path / "mine.json"
+    assert dataflix("user", "export", user, "--file", str(file)).code == 0
+    assert json.loads(file.read_text())["ratings"] == exported["ratings"]
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert dataflix("user", "export", user, "--file", str(tmp_path / "no" / "where")).code == 2
+
+    erased = answer(dataflix, "user", "erase", user, "--yes")
+    assert (erased["ratings_count"], erased["verified_at"]) == (1, None)
+    shown = dataflix("users", "erasure", str(erased["erasure_id"]))
+    assert "at the end of the next pipeline" in shown.out
+    assert dataflix("users", "show", str(user_id)).code == 3
+    assert dataflix("user", "erase", str(user_id), "--yes").code == 3
 
 
 def test_films_are_searched_filtered_and_paged(dataflix: Invoke) -> None:

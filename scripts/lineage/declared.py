@@ -41,6 +41,11 @@ API_TABLES: Mapping[str, tuple[str, ...]] = {
     "AppliedRule": ("postgres ranking_rules",),
     "Because": ("artifact Item", "postgres ratings"),
     "Block": ("postgres user_blocks", "postgres movies"),
+    "Erasure": ("postgres erasures",),
+    "ExportedBlock": ("postgres user_blocks", "postgres movies"),
+    "ExportedFeedback": ("postgres feedback", "postgres movies"),
+    "ExportedRating": ("postgres ratings", "postgres movies"),
+    "ExportedWatch": ("postgres watched_movies", "postgres movies"),
     "Genre": (),
     "Movie": ("postgres movies",),
     "MovieSummary": ("postgres movies",),
@@ -89,6 +94,7 @@ API_COMPUTED: Mapping[str, tuple[str, ...]] = {
 # says of itself.
 API_ENVELOPES = frozenset(
     {"Checks", "FieldError", "GenreMeta", "Health", "ModelMeta", "PageMeta", "Problem", "Readiness"}
+    | {"ExportedKey", "PersonalExport"}
     | {"FeedbackBatch", "FeedbackCount", "RecommendationMeta", "ServedModel", "SessionRequest"}
 )
 

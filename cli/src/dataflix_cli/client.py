@@ -41,9 +41,9 @@ class Api:
         """Send ``body`` and return the answer's JSON. Raises CliError."""
         return self._request("POST", path, body=body)
 
-    def delete(self, path: str) -> None:
-        """Delete what lies at ``path``. Raises CliError."""
-        self._request("DELETE", path)
+    def delete(self, path: str) -> Any:
+        """Delete what lies at ``path`` and return the answer's JSON, if it has any. Raises CliError."""
+        return self._request("DELETE", path)
 
     def _request(
         self,

@@ -73,6 +73,8 @@ for command in (
 ):
     cli.add_command(command)
 cli.add_command(rate, "rate")
+# What acts on one person reads better so.
+cli.add_command(click.Group("user", users.commands, hidden=True, help=users.help))
 
 
 def main() -> None:

@@ -37,6 +37,26 @@ def user(output: Output, row: Json) -> None:
     )
 
 
+def erasure(output: Output, row: Json) -> None:
+    """Show what was removed when."""
+    verified = row["verified_at"]
+    output.fields(
+        [
+            ("Erasure", row["erasure_id"]),
+            ("Deleted here", minute(row["requested_at"])),
+            ("Ratings", row["ratings_count"]),
+            ("Watched", row["watched_count"]),
+            ("Blocks", row["blocks_count"]),
+            ("Feedback", row["feedback_count"]),
+            (
+                "Warehouse",
+                f"gone since {minute(verified)}" if verified else "at the end of the next pipeline",
+            ),
+            ("Rows removed there", row["warehouse_rows_count"]),
+        ]
+    )
+
+
 def movies(output: Output, answer: Json) -> None:
     """Show a list of films."""
     rows = [
@@ -182,6 +202,9 @@ def model_note(output: Output, meta: Json) -> None:
         output.note("Films of the same genres: the model does not know this one.")
     else:
         output.note("By popularity: no model is trained yet.")
+    if meta["stale"]:
+        as_of = f"as of {minute(meta['as_of'])}" if meta["as_of"] else "which knows nothing of the history"
+        output.note(f"The database is away: this is what the API last knew, {as_of}.")
 
 
 def removed(output: Output, row: Json) -> None:

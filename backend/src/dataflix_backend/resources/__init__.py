@@ -10,6 +10,7 @@ from dataflix_backend.resources import (
     health,
     model,
     movies,
+    personal,
     ratings,
     recommendations,
     rules,
@@ -21,7 +22,7 @@ from dataflix_backend.resources import (
 def register(app: Flask) -> None:
     """Add every route to ``app``."""
     for module in (
-        *(users, blocks, movies, watched, ratings, recommendations, feedback, rules),
+        *(users, personal, blocks, movies, watched, ratings, recommendations, feedback, rules),
         *(charts, model, health, docs),
     ):
         app.register_blueprint(module.blueprint)
