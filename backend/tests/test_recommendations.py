@@ -32,6 +32,8 @@ def test_answer_names_model_and_reasons(api: ApiClient, catalogue: Catalogue) ->
         "source": "model",
         "model_version": "7",
         "trained_at": "2026-05-17T12:00:00Z",
+        "stale": False,
+        "as_of": None,
         "eligible": len(catalogue.titles) - 3,
         "ignored": [],
     }

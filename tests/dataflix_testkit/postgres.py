@@ -44,18 +44,23 @@ class PostgresServer:
         return f"postgresql://{role}:{password}@{self.host}:{self.port}/{dbname or self.dbname}"
 
 
+def settings_for(port: int) -> dict[str, str]:
+    """Return the settings of a new cluster, with secrets of its own."""
+    environ = {variable: secret() for variable in _PASSWORD_VARIABLES.values()}
+    return environ | {
+        "DATAFLIX_POSTGRES_HOST": "127.0.0.1",
+        "DATAFLIX_POSTGRES_PORT": str(port),
+        "DATAFLIX_POSTGRES_DB": "dataflix",
+        "DATAFLIX_PII_KEY": secret() + secret(),
+    }
+
+
 @contextmanager
 def postgres(*, initialise: bool = True) -> Iterator[PostgresServer]:
     """Run a fresh cluster; with `initialise`, `postgres/init/*.sql` has been applied."""
     with tempfile.TemporaryDirectory(prefix="dataflix-pg-", ignore_cleanup_errors=True) as folder:
         data, port = Path(folder) / "data", free_port()
-        environ = {variable: secret() for variable in _PASSWORD_VARIABLES.values()}
-        environ |= {
-            "DATAFLIX_POSTGRES_HOST": "127.0.0.1",
-            "DATAFLIX_POSTGRES_PORT": str(port),
-            "DATAFLIX_POSTGRES_DB": "dataflix",
-            "DATAFLIX_PII_KEY": secret() + secret(),
-        }
+        environ = settings_for(port)
         server = PostgresServer("127.0.0.1", port, "dataflix", environ, data)
         admin_password = environ["DATAFLIX_POSTGRES_ADMIN_PASSWORD"]
         cluster.create_cluster(data, admin_password)

@@ -7,6 +7,7 @@ from dataflix_backend.access.rates import Rates
 from dataflix_backend.access.ring import KeyRing
 from dataflix_backend.database import Database
 from dataflix_backend.services import Services, attach
+from dataflix_backend.serving.last_known import LastKnown
 from dataflix_backend.serving.list_ids import ListIds
 from dataflix_backend.serving.popularity import PopularityStandIn
 from dataflix_backend.serving.store import ModelStore
@@ -19,13 +20,15 @@ MAX_BODY_BYTES = 64 * 1024
 def create_app(settings: Settings) -> Flask:
     """Return the application of one worker; its model is loaded and watched from now on.
 
-    Postgres need not answer yet: requests then answer 503 until it does.
+    Postgres need not answer yet: until it does, recommendations come from the model alone and what needs
+    Postgres answers 503.
     """
     app = bare_app()
     database = Database(settings.postgres, settings.threads)
     store = ModelStore(settings.models_dir)
     list_ids = ListIds(settings.api_key)
-    attach(app, Services(database, store, PopularityStandIn(database), list_ids))
+    last_known = LastKnown(database)
+    attach(app, Services(database, store, PopularityStandIn(database), list_ids, last_known))
     access_log.register(app)
     metrics.register(app)
     headers.register(app)
@@ -37,6 +40,7 @@ def create_app(settings: Settings) -> Flask:
     openapi.prepare(app)
     ring.prepare()
     store.start()
+    last_known.start()
     return app
 
 

@@ -6,6 +6,8 @@ from typing import cast
 from flask import Flask, current_app
 
 from dataflix_backend.database import Database
+from dataflix_backend.serving.knowledge import Knowledge
+from dataflix_backend.serving.last_known import LastKnown
 from dataflix_backend.serving.list_ids import ListIds
 from dataflix_backend.serving.popularity import PopularityStandIn
 from dataflix_backend.serving.store import ModelStore, Served
@@ -21,6 +23,11 @@ class Services:
     store: ModelStore
     stand_in: PopularityStandIn
     list_ids: ListIds
+    last_known: LastKnown
+
+    def knowledge(self) -> Knowledge:
+        """Return what the present request is to ask: Postgres, or memory where that is away."""
+        return Knowledge(self.database, self.last_known)
 
     def served(self) -> Served | None:
         """Return the model, or its stand-in while there is none; None when there are no films either."""

@@ -1,5 +1,6 @@
 """What a ranking starts from at this moment, and the film statistics that stand in for a model."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dataflix_backend.database import Database, Row
@@ -47,6 +48,12 @@ FROM (
             )
     ) AS events
 ) AS e
+"""
+
+_GONE = """
+SELECT known.user_id
+FROM unnest(%(user_ids)s::bigint[]) AS known (user_id)
+WHERE NOT EXISTS (SELECT FROM users AS u WHERE u.user_id = known.user_id)
 """
 
 # Half of a rating's weight is gone after 30 days before the newest one; far older ones would underflow.
@@ -102,6 +109,11 @@ def ground(database: Database, user_id: int | None) -> Ground:
         raise NotFoundProblem("user", user_id)
     events = list(zip(row["movie_ids"], row["ratings"], row["likes"], strict=True))
     return Ground(events, row["blocked"], [ActiveRule(**rule) for rule in row["rules"]])
+
+
+def users_gone(database: Database, user_ids: Sequence[int]) -> list[int]:
+    """Return those of the users who do not exist (any more)."""
+    return [row["user_id"] for row in database.query(_GONE, {"user_ids": list(user_ids)})]
 
 
 def film_statistics(database: Database) -> list[Row]:

@@ -30,9 +30,9 @@ def popular(query: Page) -> Response:
 
 
 def _chart(query: Page, ranking: Callable[[Model, int], Ranked]) -> Response:
-    served = services().served()
+    served, knowledge = services().served(), services().knowledge()
     if served is None:
-        return answer({"data": [], "meta": model_meta(None, 0, query.limit, query.offset)})
+        return answer({"data": [], "meta": model_meta(None, knowledge, 0, query.limit, query.offset)})
     model = served.model
-    data = present(services().database, lambda n: ranking(model, n), query.limit, query.offset)
-    return answer({"data": data, "meta": model_meta(served, len(data), query.limit, query.offset)})
+    data = present(knowledge, model, lambda n: ranking(model, n), query.limit, query.offset)
+    return answer({"data": data, "meta": model_meta(served, knowledge, len(data), query.limit, query.offset)})

@@ -55,20 +55,25 @@ def show(movie_id: int) -> Response:
 )
 def similar(movie_id: int, query: SimilarQuery) -> Response:
     """Answer the films nearest to one."""
-    database, served = services().database, services().store.served
-    if movie_id not in films_by_id(database, [movie_id]):
-        raise NotFoundProblem("movie", movie_id)
+    database, served, knowledge = services().database, services().store.served, services().knowledge()
     if served is not None:
         model = served.model
+        known = movie_id in knowledge.films([movie_id], model)
+        # Without Postgres, a film that the model does not know may exist; what follows asks and answers 503.
+        if not known and not knowledge.stale:
+            raise NotFoundProblem("movie", movie_id)
         try:
-            data = present(database, lambda n: model.similar(movie_id, n), query.n)
+            data = present(knowledge, model, lambda n: model.similar(movie_id, n), query.n)
         except UnknownMovieError:
             data = []
         if data:
-            return answer({"data": data, "meta": model_meta(served, len(data), query.n)})
+            return answer({"data": data, "meta": model_meta(served, knowledge, len(data), query.n)})
+    elif movie_id not in films_by_id(database, [movie_id]):
+        raise NotFoundProblem("movie", movie_id)
     rows = films_of_same_genres(database, movie_id, query.n)
     data = ranked_movies([(row, row["score"]) for row in rows])
-    return answer({"data": data, "meta": {**model_meta(served, len(data), query.n), "source": "genres"}})
+    meta = model_meta(served, knowledge, len(data), query.n)
+    return answer({"data": data, "meta": {**meta, "source": "genres"}})
 
 
 @blueprint.get("/genres")

@@ -46,6 +46,8 @@ def erase(user_id: int) -> Response:
     erasure = erase_user(services().database, user_id)
     if erasure is None:
         raise NotFoundProblem("user", user_id)
+    # At once here; the other workers forget within FORGET_INTERVAL_S.
+    services().last_known.forget(user_id)
     return answer(erasure, 202, {"Location": f"/erasures/{erasure['erasure_id']}"})
 
 

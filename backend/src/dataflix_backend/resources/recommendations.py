@@ -3,7 +3,6 @@
 from flask import Blueprint, Response
 
 from dataflix_backend.operation import Operation, answer, operation
-from dataflix_backend.queries.history import ground
 from dataflix_backend.resources.meta import model_meta
 from dataflix_backend.schemas.recommendations import (
     RecommendationList,
@@ -12,6 +11,7 @@ from dataflix_backend.schemas.recommendations import (
     SessionRequest,
 )
 from dataflix_backend.services import services
+from dataflix_backend.serving.knowledge import Knowledge
 from dataflix_backend.serving.recommending import Listed, recommend_to_session, recommend_to_user
 from dataflix_backend.serving.store import Served
 
@@ -22,6 +22,7 @@ _FILTERS_AND_KNOBS = (
     "Rules of GET /rules apply last, and an item says when one moved it. "
     "meta.eligible tells how many films could be listed; n is at most 100."
 )
+_STALE = "While Postgres is away the list is made from what was last known, and meta.stale says so."
 
 
 @blueprint.get("/recommendations/<user_id>")
@@ -32,17 +33,17 @@ _FILTERS_AND_KNOBS = (
         {200: RecommendationList},
         query=RecommendationQuery,
         description="Made from the user's ratings and views of this moment. Exactly n films whenever n are "
-        f"left that the user has neither rated, watched nor blocked. {_FILTERS_AND_KNOBS}",
+        f"left that the user has neither rated, watched nor blocked. {_FILTERS_AND_KNOBS} {_STALE}",
         scope="read",
     )
 )
 def show(user_id: int, query: RecommendationQuery) -> Response:
     """Answer the films that suit a user best."""
-    served = services().served()
+    served, knowledge = services().served(), services().knowledge()
     if served is None:
-        ground(services().database, user_id)
-        return _answer(None, Listed([], 0, []), query.n)
-    return _answer(served, recommend_to_user(services().database, served, user_id, query), query.n)
+        knowledge.ground(user_id)
+        return _answer(None, knowledge, Listed([], 0, []), query.n)
+    return _answer(served, knowledge, recommend_to_user(knowledge, served, user_id, query), query.n)
 
 
 @blueprint.post("/recommendations")
@@ -53,22 +54,22 @@ def show(user_id: int, query: RecommendationQuery) -> Response:
         {200: RecommendationList},
         body=SessionRequest,
         description="Made from the films in the body, of which nothing is stored. Films that the model does "
-        f"not know are named in meta.ignored. {_FILTERS_AND_KNOBS}",
+        f"not know are named in meta.ignored. {_FILTERS_AND_KNOBS} {_STALE}",
         scope="read",
     )
 )
 def session(body: SessionRequest) -> Response:
     """Answer the films that suit what is told here."""
-    served = services().served()
+    served, knowledge = services().served(), services().knowledge()
     told = body.events()
     if served is None:
-        return _answer(None, Listed([], 0, [event[0] for event in told]), body.n)
-    return _answer(served, recommend_to_session(services().database, served, told, body), body.n)
+        return _answer(None, knowledge, Listed([], 0, [event[0] for event in told]), body.n)
+    return _answer(served, knowledge, recommend_to_session(knowledge, served, told, body), body.n)
 
 
-def _answer(served: Served | None, listed: Listed, n: int) -> Response:
+def _answer(served: Served | None, knowledge: Knowledge, listed: Listed, n: int) -> Response:
     meta: RecommendationMeta = {
-        **model_meta(served, len(listed.films), n),
+        **model_meta(served, knowledge, len(listed.films), n),
         "recommendation_id": services().list_ids.new(served.version if served else None),
         "eligible": listed.eligible,
         "ignored": listed.ignored,

@@ -27,6 +27,20 @@ class ModelMeta(TypedDict):
     ]
     model_version: Annotated[str | None, Field(description="Null while there is no model.")]
     trained_at: Annotated[datetime | None, Field(description="Null while there is no model.")]
+    stale: Annotated[
+        bool,
+        Field(
+            description="True while Postgres is away: films as the model knows them, history and rules as "
+            "they were last read by the worker that answers."
+        ),
+    ]
+    as_of: Annotated[
+        datetime | None,
+        Field(
+            description="Of a stale list: when its history was read. Null where none was known; then films "
+            "that were seen or blocked may be in it."
+        ),
+    ]
 
 
 @with_config(STRICT)

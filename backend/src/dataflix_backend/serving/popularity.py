@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import numpy as np
 
 from dataflix_backend.database import Database, Row
+from dataflix_backend.errors import UnavailableProblem
 from dataflix_backend.queries.history import film_statistics
 from dataflix_backend.serving.store import Served
 from dataflix_recommender import ConfidenceWeights, Item, ItemCatalogue, Model, ModelInfo
@@ -35,14 +36,22 @@ class PopularityStandIn:
     def served(self) -> Served | None:
         """Return the stand-in, at most a minute old; None while there are no films.
 
-        Raises UnavailableProblem when Postgres is away.
+        While Postgres is away it is the last one. Raises UnavailableProblem when there was none before.
         """
         with self._lock:
             if time.monotonic() >= self._expires:
-                rows = film_statistics(self._database)
-                self._served = Served(_model(rows), None, "popularity", datetime.now(UTC)) if rows else None
-                self._expires = time.monotonic() + LIFETIME_S if rows else 0.0
+                try:
+                    self._renew()
+                except UnavailableProblem:
+                    # The last one is better than none, and no list made with it passes for a present one.
+                    if self._served is None:
+                        raise
             return self._served
+
+    def _renew(self) -> None:
+        rows = film_statistics(self._database)
+        self._served = Served(_model(rows), None, "popularity", datetime.now(UTC)) if rows else None
+        self._expires = time.monotonic() + LIFETIME_S if rows else 0.0
 
 
 def _model(rows: list[Row]) -> Model:

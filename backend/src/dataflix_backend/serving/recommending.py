@@ -3,14 +3,14 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from dataflix_backend.database import Database, Row
-from dataflix_backend.queries.history import ActiveRule, Ground, ground
-from dataflix_backend.queries.movies import films_by_id
+from dataflix_backend.database import Row
+from dataflix_backend.queries.history import ActiveRule, Ground
 from dataflix_backend.schemas import movies, recommendations
 from dataflix_backend.schemas.wishes import Wishes
 from dataflix_backend.serving.film_rules import FilmRules
+from dataflix_backend.serving.knowledge import Knowledge
 from dataflix_backend.serving.store import Served
-from dataflix_recommender import History, Recommendation, chooser
+from dataflix_recommender import History, Model, Recommendation, chooser
 from dataflix_recommender.history import Event
 
 # When ranked films turn out to be gone from Postgres, how much further each next look reaches.
@@ -28,24 +28,24 @@ class Listed:
     ignored: list[int]
 
 
-def recommend_to_user(database: Database, served: Served, user_id: int, wishes: Wishes) -> Listed:
+def recommend_to_user(knowledge: Knowledge, served: Served, user_id: int, wishes: Wishes) -> Listed:
     """Return the best films that the user has neither rated, watched nor blocked; see ``recommend``.
 
     The user is folded in from the events that lie in Postgres now. Raises NotFoundProblem for an unknown
     user.
     """
-    return recommend(database, served, ground(database, user_id), wishes)
+    return recommend(knowledge, served, knowledge.ground(user_id), wishes)
 
 
 def recommend_to_session(
-    database: Database, served: Served, events: Sequence[Event], wishes: Wishes
+    knowledge: Knowledge, served: Served, events: Sequence[Event], wishes: Wishes
 ) -> Listed:
     """Return the best films for somebody who told ``events``; see ``recommend``. Nothing is stored."""
-    known = ground(database, None)
-    return recommend(database, served, Ground([*events], [], known.rules), wishes)
+    known = knowledge.ground(None)
+    return recommend(knowledge, served, Ground([*events], [], known.rules), wishes)
 
 
-def recommend(database: Database, served: Served, known: Ground, wishes: Wishes) -> Listed:
+def recommend(knowledge: Knowledge, served: Served, known: Ground, wishes: Wishes) -> Listed:
     """Return the best ``wishes.n`` films under wishes and rules, fewer only if fewer exist."""
     model = served.model
     history = History.from_events(known.events, model.weights)
@@ -57,7 +57,7 @@ def recommend(database: Database, served: Served, known: Ground, wishes: Wishes)
     reach = wishes.n
     while True:
         ranked = model.recommend(history, wishes.n, exclude=gone, eligible=eligible, choose=choose)
-        films = films_by_id(database, [item.movie_id for item in ranked])
+        films = knowledge.films([item.movie_id for item in ranked], model)
         if len(films) == len(ranked):
             break
         reach = min(reach * REACH_GROWTH, model.size)
@@ -65,7 +65,7 @@ def recommend(database: Database, served: Served, known: Ground, wishes: Wishes)
             history, reach, exclude=gone, eligible=eligible, choose=choose, explain=False
         )
         wanted = {item.movie_id for item in further}
-        gone |= wanted - films_by_id(database, list(wanted)).keys()
+        gone |= wanted - knowledge.films(list(wanted), model).keys()
     return Listed(
         [_recommendation(item, films[item.movie_id], rules.applied.get(item.movie_id)) for item in ranked],
         int(eligible.sum()) - len(gone),
@@ -74,13 +74,13 @@ def recommend(database: Database, served: Served, known: Ground, wishes: Wishes)
 
 
 def present(
-    database: Database, ranking: Callable[[int], Ranked], limit: int, offset: int = 0
+    knowledge: Knowledge, model: Model, ranking: Callable[[int], Ranked], limit: int, offset: int = 0
 ) -> list[movies.RankedMovie]:
-    """Return one page of ``ranking(n)``, its best n films, counting only films that lie in Postgres."""
+    """Return one page of ``ranking(n)``, the model's best n films, counting only those in Postgres."""
     reach = offset + limit
     while True:
         ranked = ranking(reach)
-        films = films_by_id(database, [movie_id for movie_id, _ in ranked])
+        films = knowledge.films([movie_id for movie_id, _ in ranked], model)
         found = [(films[movie_id], score) for movie_id, score in ranked if movie_id in films]
         if len(found) >= offset + limit or len(ranked) < reach:
             return ranked_movies(found[offset : offset + limit], offset)

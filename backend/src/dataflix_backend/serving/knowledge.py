@@ -1,0 +1,72 @@
+"""What one request knows: Postgres at this moment, or, while it is away, what was last read of it."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from dataflix_backend.database import Database, Row
+from dataflix_backend.errors import NotFoundProblem, UnavailableProblem
+from dataflix_backend.queries.history import Ground, ground
+from dataflix_backend.queries.movies import films_by_id
+from dataflix_backend.serving.last_known import LastKnown
+from dataflix_recommender import Model
+
+
+class Knowledge:
+    """Answers from Postgres until that fails, and from memory and model from then on, to the request's end.
+
+    ``stale`` says that it failed; ``as_of`` is when the history was read, None where none was known.
+    """
+
+    def __init__(self, database: Database, last_known: LastKnown) -> None:
+        self._database = database
+        self._last_known = last_known
+        self._read_at: datetime | None = None
+        self.stale = False
+
+    @property
+    def as_of(self) -> datetime | None:
+        """When the history was read that a stale answer is made from."""
+        return self._read_at if self.stale else None
+
+    def ground(self, user_id: int | None) -> Ground:
+        """Return what a ranking starts from, for a user or for nobody in particular (None).
+
+        Of somebody whom this worker never read, nothing is known while Postgres is away: not even whether
+        there is such a user. Raises NotFoundProblem for an unknown user.
+        """
+        try:
+            found = ground(self._database, user_id)
+        except NotFoundProblem:
+            self._last_known.forget(user_id)
+            raise
+        except UnavailableProblem:
+            self.stale = True
+            kept = self._last_known.find(user_id)
+            if kept is not None:
+                self._read_at = kept.read_at
+                return kept.ground
+            nobody = self._last_known.find(None)
+            return Ground([], [], nobody.ground.rules if nobody else [])
+        self._read_at = datetime.now(UTC)
+        self._last_known.keep(user_id, found)
+        return found
+
+    def films(self, movie_ids: Sequence[int], model: Model) -> dict[int, Row]:
+        """Return those of the films that exist, by movie_id; without Postgres, as the model knows them."""
+        if not self.stale:
+            try:
+                return films_by_id(self._database, movie_ids)
+            except UnavailableProblem:
+                self.stale = True
+        positions = model.positions(list(movie_ids)).tolist() if movie_ids else []
+        catalogue = model.catalogue
+        return {
+            movie_id: {
+                "movie_id": movie_id,
+                "title": catalogue.title(position),
+                "genres": list(catalogue.genres(position)),
+                "release_year": catalogue.release_year(position),
+            }
+            for movie_id, position in zip(movie_ids, positions, strict=True)
+            if position >= 0
+        }
