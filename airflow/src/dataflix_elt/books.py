@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 from dataflix_elt.capture import Position, Tracking
 from dataflix_elt.clickhouse import Session, literal
+from dataflix_elt.parts import Parts
 from dataflix_elt.reconciliation import Profile
 from dataflix_elt.tables import Table
 from dataflix_elt.warehouse import Holdings, Stamp
@@ -81,7 +82,7 @@ class Books:
             tracking_id,
             ledger_rows,
             int(ledger_checksum),
-            Holdings(count, int(checksum), parts),
+            Holdings(count, int(checksum), Parts.parse(parts)),
             compared_at.replace(tzinfo=UTC),
         )
 
@@ -103,7 +104,7 @@ class Books:
             ledger_checksum=str(cursor.ledger_checksum),
             rows=cursor.holdings.rows,
             checksum=str(cursor.holdings.checksum),
-            parts=cursor.holdings.parts,
+            parts=str(cursor.holdings.parts),
             compared_at=cursor.compared_at,
             recorded_at=datetime.now(UTC),
         )

@@ -16,7 +16,7 @@ from dataflix_elt.reconciliation import Profile
 from dataflix_elt.source import Snapshot
 from dataflix_elt.staging import SideTable, owner_of
 from dataflix_elt.tables import Table
-from dataflix_elt.warehouse import Stamp, Warehouse
+from dataflix_elt.warehouse import Holdings, Stamp, Warehouse
 
 _log = logging.getLogger(__name__)
 
@@ -30,12 +30,14 @@ class Done:
         deleted: keys sent as gone.
         transferred: bytes sent.
         source: what the source held of it.
+        held: what the raw table holds now, when that could be told without reading all of it.
     """
 
     written: int
     deleted: int
     transferred: int
     source: Profile
+    held: Holdings | None = None
 
 
 @dataclass(frozen=True)

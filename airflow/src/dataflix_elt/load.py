@@ -103,7 +103,7 @@ def load(
             done, kind, compared = load_whole(job, missing), "whole", "content"
             held = target.holdings(job.table)
         else:
-            done, kind = carry_changes(job, cursor.position.xmin), "changes"
+            done, kind = carry_changes(job, cursor.position.xmin, cursor.holdings), "changes"
             compared, held = compare(job, done, cursor, capture, verify)
         if capture is not None and not now.is_standby:
             compared_at = cursor.compared_at if cursor and compared == "keys" else started_at

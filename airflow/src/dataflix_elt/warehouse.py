@@ -9,6 +9,7 @@ from dataflix_elt.buckets import Bucket, Buckets, warehouse_bucket, warehouse_ke
 from dataflix_elt.clickhouse import Session, literal, session
 from dataflix_elt.columns import Column
 from dataflix_elt.errors import SchemaDriftError, SupersededError
+from dataflix_elt.parts import Parts
 from dataflix_elt.reconciliation import Profile, warehouse_checksum, warehouse_key_checksum
 from dataflix_elt.settings import WarehouseSettings
 from dataflix_elt.staging import SideTable
@@ -22,9 +23,15 @@ _META_COLUMNS = {
     "_run_id": "LowCardinality(String)",
 }
 
-_MARK = (
-    "SELECT hex(MD5(arrayStringConcat(arraySort(groupArray(name || hash_of_all_files)))))"
+# The last of a part's name, all_FIRST_LAST_LEVEL_MUTATION, is there once a mutation has rewritten it. What was
+# dropped or truncated is covered by parts without rows for a while.
+_PARTS = (
+    "SELECT arraySort(groupArray((min_block_number, max_block_number))),"
+    " max(toUInt64OrZero(splitByChar('_', name)[5])),"
+    " (SELECT toString(uuid) FROM system.tables"
+    " WHERE database = {database:String} AND name = {table:String})"
     " FROM system.parts WHERE database = {database:String} AND table = {table:String} AND active"
+    " AND rows > 0"
 )
 
 _STAMPED_COLUMNS = ("_version", "_extracted_at", "_run_id")
@@ -46,12 +53,20 @@ class Holdings:
     Attributes:
         rows: number of rows that are not deleted.
         checksum: sum of the hashes of key and `_changed_in`, as in the source's ledger.
-        parts: a mark of the files it consists of; as long as it stays, so does everything else.
+        parts: the files it consists of; as long as they still hold what they held, so does the table.
     """
 
     rows: int
     checksum: int
-    parts: str
+    parts: Parts
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """Number of rows, and sum of the hashes of their key and `_changed_in`."""
+
+    rows: int
+    checksum: int
 
 
 class Warehouse:
@@ -147,21 +162,34 @@ class Warehouse:
         path = self.session.path(staging.name)
         return int(self.session.query(f"SELECT count() FROM {path} WHERE _is_deleted = 1")[0][0])  # noqa: S608
 
-    def parts(self, table: Table) -> str:
-        """Return a mark of the files that a raw table consists of."""
-        ((mark,),) = self.session.query(_MARK, database=self.session.database, table=table.name)
-        return str(mark)
+    def parts(self, table: Table) -> Parts:
+        """Return the files that a raw table consists of."""
+        ((blocks, mutation, uuid),) = self.session.query(
+            _PARTS, database=self.session.database, table=table.name
+        )
+        return Parts(uuid, int(mutation), tuple((int(first), int(last)) for first, last in blocks))
 
     def holdings(self, table: Table) -> Holdings:
         """Add up what a raw table holds; a merge in between changes its files and nothing else."""
-        # A scalar subquery is answered before the query around it begins to read.
-        ((rows, checksum, parts),) = self.session.query(
-            f"SELECT count(), {warehouse_key_checksum(table)}, ({_MARK})"  # noqa: S608
-            f" FROM {self.session.path(table.name)} FINAL WHERE _is_deleted = 0",
-            database=self.session.database,
-            table=table.name,
-        )
-        return Holdings(int(rows), int(checksum), parts)
+        parts = self.parts(table)
+        sums = self._sums(table, f"{self.session.path(table.name)} FINAL WHERE _is_deleted = 0")
+        return Holdings(sums.rows, sums.checksum, parts)
+
+    def sums_of_staged_keys(self, table: Table, staging: SideTable) -> Sums:
+        """Add up a raw table's present rows of the keys in a staging table; others are not read."""
+        keys = ", ".join(table.key)
+        staged = f"SELECT {keys} FROM {self.session.path(staging.name)}"  # noqa: S608
+        path = self.session.path(table.name)
+        return self._sums(table, f"{path} FINAL WHERE _is_deleted = 0 AND ({keys}) IN ({staged})")
+
+    def sums_of_staged(self, table: Table, staging: SideTable) -> Sums:
+        """Add up a staging table's rows that are no deletions."""
+        return self._sums(table, f"{self.session.path(staging.name)} WHERE _is_deleted = 0")
+
+    def _sums(self, table: Table, rows_of: str) -> Sums:
+        query = f"SELECT count(), {warehouse_key_checksum(table)} FROM {rows_of}"  # noqa: S608
+        ((rows, checksum),) = self.session.query(query)
+        return Sums(int(rows), int(checksum))
 
     def buckets(self, table: Table, number: int) -> Buckets:
         """Sum up the rows' hashes by parts of the key space."""

@@ -61,6 +61,30 @@ def test_one_row_that_went_missing_in_the_warehouse_raises_the_alarm(
 
 
 @pytest.mark.parametrize(
+    "damage",
+    [
+        "truncate table raw.{table}",
+        "alter table raw.{table} drop partition tuple()",
+        "alter table raw.{table} detach partition tuple()",
+        "insert into raw.{table} (id, part, _version) values (0, 'planted', 1)",
+        "alter table raw.{table} update _is_deleted = 1 where id = 777 settings mutations_sync = 2",
+    ],
+)
+@pytest.mark.parametrize("has_changes", [True, False])
+def test_whatever_is_done_to_the_raw_table_is_noticed_without_comparing_content(
+    engines: Engines, filled: Captured, damage: str, has_changes: bool
+) -> None:
+    table, base = filled
+    engines.load(table, verify=Verify.KEYS)
+    engines.admin.command(damage.format(table=table.name))
+    if has_changes:
+        engines.sql(f"update {base} set value = 0 where id = 1; delete from {base} where id = 2")
+
+    with pytest.raises(ReconciliationError):
+        engines.load(table, verify=Verify.KEYS)
+
+
+@pytest.mark.parametrize(
     ("statement", "said"),
     [
         ("insert into {base} values (0, 'planted', 1, '3')", "missing in the warehouse: (0,planted)"),
@@ -169,6 +193,30 @@ def test_a_table_that_nobody_touched_is_not_read(
     monkeypatch.setattr("dataflix_elt.warehouse.Warehouse.profile", unread)
 
     assert engines.load(table, verify=Verify.KEYS).rows == 30000
+
+
+def test_of_a_large_table_only_the_changed_keys_are_read_and_merges_do_not_matter(
+    engines: Engines, filled: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table, base = filled
+    engines.load(table, verify=Verify.KEYS)
+
+    def unread(*_: object) -> None:
+        raise AssertionError("all of the raw table was read")
+
+    monkeypatch.setattr("dataflix_elt.warehouse.Warehouse.holdings", unread)
+    for number in range(5):
+        engines.sql(
+            f"update {base} set value = {number} where id % 1000 = {number};"
+            f" delete from {base} where id = {number};"
+            f" insert into {base} values ({number}, 'again', {number})"
+        )
+        assert engines.load(table, verify=Verify.KEYS).compared == "keys"
+        if number == 2:
+            engines.admin.command(f"optimize table raw.{table.name} final")
+    monkeypatch.undo()
+
+    assert engines.load(table, verify=Verify.CONTENT).compared == "content"
 
 
 def test_a_value_that_does_not_fit_stops_a_load_of_changes_before_anything_is_touched(

@@ -1,0 +1,51 @@
+"""A mark of a table's files tells merges, which change nothing, from everything else."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dataflix_elt.parts import Parts
+
+BEFORE = Parts("t", 0, ((1, 1), (2, 4), (6, 6)))
+
+numbers = st.integers(0, 2**40)
+marks = st.builds(
+    Parts, st.uuids().map(str), numbers, st.lists(st.tuples(numbers, numbers), max_size=5).map(tuple)
+)
+
+
+@given(marks)
+def test_a_mark_is_read_as_it_was_written(mark: Parts) -> None:
+    assert Parts.parse(str(mark)) == mark
+
+
+@pytest.mark.parametrize(
+    "now",
+    [BEFORE, Parts("t", 0, ((1, 4), (6, 6))), Parts("t", 0, ((1, 6),))],
+    ids=["nothing happened", "two parts merged", "all merged"],
+)
+def test_merges_change_nothing(now: Parts) -> None:
+    assert now.still_hold(BEFORE)
+
+
+@pytest.mark.parametrize(
+    "now",
+    [
+        Parts("t", 0, (*BEFORE.blocks, (7, 7))),
+        Parts("t", 0, ((1, 1), (6, 6))),
+        Parts("t", 0, ((1, 1), (2, 4))),
+        Parts("t", 0, ()),
+        Parts("t", 8, BEFORE.blocks),
+        Parts("u", 0, BEFORE.blocks),
+    ],
+    ids=["an insert", "a part lost", "the last part lost", "all lost", "a mutation", "a swap"],
+)
+def test_everything_else_does(now: Parts) -> None:
+    assert not now.still_hold(BEFORE)
+
+
+def test_an_empty_table_holds_nothing_until_something_comes() -> None:
+    empty = Parts("t", 0, ())
+
+    assert empty.still_hold(empty)
+    assert not BEFORE.still_hold(empty)
