@@ -1,4 +1,7 @@
-"""Attacks with the ELT's password: it must read four views and learn nothing else."""
+"""Attacks with the ELT's password: it must read the masked views and learn nothing else."""
+
+import hashlib
+import hmac
 
 import psycopg2
 import pytest
@@ -40,7 +43,15 @@ def assert_free_of(secrets: list[str], text: str) -> None:
         "SELECT * FROM public.user_blocks",
         "SELECT * FROM public.ranking_rules",
         "SELECT email FROM public.users WHERE false",
+        "SELECT * FROM public.erasures",
+        "SELECT * FROM access.api_keys",
+        "SELECT * FROM access.api_key_secrets",
+        "SELECT * FROM access.audit_log",
         "SELECT * FROM capture.deletions",
+        "SELECT * FROM capture.ledger",
+        "SELECT * FROM capture.tracked",
+        "SELECT capture.row_hash('x')",
+        "SELECT public.erase_user(1)",
         "SELECT capture.compact()",
         "SELECT capture.prune('0 s')",
         "SELECT * FROM pii.user_pseudonyms",
@@ -50,9 +61,32 @@ def assert_free_of(secrets: list[str], text: str) -> None:
         "SELECT pii.hmac_sha256(''::bytea, ''::bytea, 'x')",
         "SELECT query_to_xml('SELECT * FROM public.users', true, true, '')",
         "SELECT table_to_xml('public.users', true, true, '')",
+        "SELECT schema_to_xml('pii', true, true, '')",
         "COPY public.users TO STDOUT",
         "COPY (SELECT 1) TO '/tmp/loot'",
         "COPY (SELECT 1) TO PROGRAM 'cat'",
+        "COPY public.users FROM PROGRAM 'cat'",
+        "COPY (SELECT email FROM public.users) TO STDOUT",
+        "EXPLAIN SELECT * FROM public.users",
+        "BEGIN; LOCK TABLE public.users",
+        "ANALYZE (VERBOSE) public.users",
+        "CREATE STATISTICS masked.loot ON user_id, rating FROM public.ratings",
+        "CREATE RULE loot AS ON SELECT TO masked.users DO INSTEAD SELECT 1",
+        "CREATE TRIGGER loot AFTER INSERT ON masked.users EXECUTE FUNCTION pii.keep_user_pseudonyms()",
+        "ALTER VIEW masked.users RESET (security_barrier)",
+        "DROP VIEW masked.users",
+        "CREATE POLICY loot ON public.users USING (true)",
+        "SELECT pg_read_binary_file('global/pg_control')",
+        "SELECT pg_stat_file('PG_VERSION')",
+        "SELECT pg_ls_logdir()",
+        "SELECT lo_import('/etc/passwd')",
+        "SELECT pg_create_logical_replication_slot('loot', 'test_decoding')",
+        "SELECT * FROM pg_show_all_file_settings()",
+        "SELECT pg_reload_conf()",
+        "LOAD 'auto_explain'",
+        "CREATE PUBLICATION loot FOR ALL TABLES",
+        "CREATE DATABASE loot",
+        "CREATE FOREIGN DATA WRAPPER loot",
         "SELECT pg_read_file('PG_VERSION')",
         "SELECT pg_ls_dir('.')",
         "SET ROLE dataflix_masking",
@@ -79,6 +113,9 @@ def assert_free_of(secrets: list[str], text: str) -> None:
         "SELECT lo_create(0)",
         "INSERT INTO masked.movies (movie_id, title) VALUES (1, 'Loot')",
         "DELETE FROM masked.users",
+        "DELETE FROM masked._deletions",
+        "UPDATE masked._erasures SET user_id = 1",
+        "UPDATE masked._tracked SET complete_from = '0'",
         "UPDATE masked.users SET city = 'Loot'",
         "TRUNCATE public.users",
         "CREATE EXTENSION vector",
@@ -200,3 +237,96 @@ def test_others_statements_stay_hidden(admin: Connection, reader: Connection, se
 def test_no_other_database_lets_the_reader_in(server: PostgresServer, database: str) -> None:
     with pytest.raises(psycopg2.OperationalError, match="permission denied for database"):
         psycopg2.connect(server.dsn("elt_reader", database))
+
+
+def test_no_guess_of_a_value_hashes_to_its_pseudonym(
+    admin: Connection, reader: Connection, secrets: list[str]
+) -> None:
+    """Whoever knows an address can't find its row: without the key, no derivation leads to the pseudonym."""
+    with reader.cursor() as cursor:
+        cursor.execute(
+            "SELECT username_hash, email_hash, first_name, last_name, user_id::text FROM masked.users"
+        )
+        (row,) = cursor.fetchall()
+        pseudonyms, shown = set(row[:2]), row[2:]
+        cursor.execute("SELECT encode(sha256(%s), 'hex'), md5(%s)", (f"email:{EMAIL}".encode(), EMAIL))
+        assert not pseudonyms & set(cursor.fetchone() or ())
+    texts = [
+        prefix + value for value in (EMAIL, USERNAME, EMAIL.upper()) for prefix in ("", "email:", "username:")
+    ]
+    keys = [b"", b"\0" * 32, *(text.encode() for text in (*shown, "dataflix", "pii", "key", EMAIL))]
+    for text in texts:
+        for name in ("md5", "sha1", "sha256", "sha512"):
+            assert hashlib.new(name, text.encode()).hexdigest() not in pseudonyms
+        for key in keys:
+            assert hmac.new(key, text.encode(), "sha256").hexdigest() not in pseudonyms
+
+
+def test_plans_and_debugging_tell_no_more_than_the_views(reader: Connection, secrets: list[str]) -> None:
+    """What the server prints of its own work goes to whoever asks; a user may ask for all of it."""
+    reader.notices.clear()
+    with reader.cursor() as cursor:
+        cursor.execute(
+            "SET client_min_messages = debug5; SET debug_print_parse = on; SET debug_print_rewritten = on; "
+            "SET debug_print_plan = on; SET debug_pretty_print = on"
+        )
+        cursor.execute("SELECT * FROM masked.users WHERE email_hash = %s", (EMAIL,))
+    printed = "".join(reader.notices)
+    assert "rewritten" in printed
+    # Texts stand there as the numbers of their bytes, and the guess is the reader's own.
+    blocks = secrets[3:]
+    assert_free_of([USERNAME, LAST_NAME, *blocks], printed)
+    for secret in (USERNAME, LAST_NAME):
+        assert " ".join(str(byte) for byte in secret.encode()) not in printed
+
+
+def test_estimates_are_no_oracle(admin: Connection, reader: Connection, secrets: list[str]) -> None:
+    """The planner's estimates come from statistics; they must not tell whether a name begins with a guess."""
+    with admin.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO public.users (username, email, first_name) "
+            "SELECT 'many' || i, 'many' || i || '@example.org', 'Carla' FROM generate_series(1, 500) AS i; "
+            "ANALYZE"
+        )
+    plans = []
+    with reader.cursor() as cursor:
+        for guess in ("Carla", "Nobody"):
+            cursor.execute("EXPLAIN SELECT * FROM masked.users WHERE first_name = %s", (guess,))
+            plans.append(str(cursor.fetchall()).replace(guess, "GUESS"))
+            cursor.execute("SELECT count(*) FROM pg_stats WHERE schemaname IN ('public', 'pii', 'access')")
+            assert cursor.fetchone() == (0,)
+    assert plans[0] == plans[1]
+
+
+def test_the_one_thing_it_may_change_tells_and_does_no_more_than_it_says(
+    admin: Connection, reader: Connection
+) -> None:
+    with admin.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO public.users (user_id, username, email) VALUES (77, 'gone', 'gone@example.org')"
+        )
+        cursor.execute("DELETE FROM public.users WHERE user_id = 77")
+        cursor.execute(
+            "INSERT INTO public.users (user_id, username, email) VALUES (78, 'here', 'here@example.org')"
+        )
+    with reader.cursor() as cursor:
+        cursor.execute("SELECT erasure_id FROM masked._erasures WHERE user_id = 77")
+        (erasure_id,) = cursor.fetchone() or (None,)
+        # The role's own default.
+        with pytest.raises(psycopg2.errors.ReadOnlySqlTransaction):
+            cursor.execute("SELECT masked._erasure_verified(%s, 1, 1)", (erasure_id,))
+        cursor.execute("SET default_transaction_read_only = off")
+        cursor.execute("SELECT masked._erasure_verified(%s, 1, 1)", (erasure_id,))
+        assert cursor.fetchone() == (True,)
+        for again in (erasure_id, -1, 78, None):
+            cursor.execute("SELECT masked._erasure_verified(%s, 2, 2)", (again,))
+            assert cursor.fetchone() == (None,)
+    with admin.cursor() as cursor:
+        cursor.execute(
+            "SELECT user_id, warehouse_rows_count FROM erasures WHERE erasure_id = %s", (erasure_id,)
+        )
+        assert cursor.fetchone() == (None, 1)
+        cursor.execute("SELECT count(*) FROM capture.deletions WHERE row_key[1] = '77'")
+        assert cursor.fetchone() == (0,)
+        cursor.execute("SELECT count(*) FROM public.users WHERE user_id = 78")
+        assert cursor.fetchone() == (1,)

@@ -1,5 +1,7 @@
 """Rules, blocks and feedback keep out what must not be in them."""
 
+from collections.abc import Mapping
+
 import psycopg2
 import pytest
 from psycopg2 import errors
@@ -17,7 +19,7 @@ FEEDBACK = {
 }
 
 
-def insert(connection: Connection, table: str, row: dict[str, object]) -> int:
+def insert(connection: Connection, table: str, row: Mapping[str, object]) -> int:
     places = ", ".join(["%s"] * len(row))
     return execute(connection, f"INSERT INTO {table} ({', '.join(row)}) VALUES ({places})", *row.values())
 
