@@ -131,6 +131,8 @@ CANDIDATES = (
         # What the paper found best for MovieLens-20M, and what most libraries start from.
         {"regularization": 500.0},
         {"regularization": FloatDistribution(10, 5000, log=True)},
+        # As ours: some good places first, so that a short budget does not leave it at its default.
+        ({"regularization": 200.0}, {"regularization": 100.0}, {"regularization": 1000.0}),
     ),
     Candidate(
         "itemknn",
