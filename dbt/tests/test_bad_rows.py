@@ -112,29 +112,19 @@ def test_weight_of_zero_stops_the_build(empty: Warehouse) -> None:
 def test_source_that_was_not_loaded_for_days_is_stale(built: Built) -> None:
     freshness = ("source", "freshness", "--select", "source:raw.movies")
     two_days_old = datetime.now(UTC) - timedelta(hours=51)
+    built.warehouse.command("TRUNCATE TABLE raw.load_audit")
     # Neither a load that failed nor that of another table is one of films.
-    _audit(built, "movies", datetime.now(UTC), matches=False)
-    _audit(built, "users", datetime.now(UTC), matches=True)
-    _audit(built, "movies", two_days_old, matches=True)
+    now = datetime.now(UTC)
+    failed, other = raw.audit("movies", now, matches=False), raw.audit("users", now)
+    built.warehouse.insert("load_audit", [failed, other, raw.audit("movies", two_days_old)])
     stale = built.warehouse.dbt(*freshness)
     # Nothing had changed: no row came, yet the load was.
-    _audit(built, "movies", two_days_old + timedelta(days=1), matches=True)
+    built.warehouse.insert("load_audit", [raw.audit("movies", two_days_old + timedelta(days=1))])
     late = built.warehouse.dbt(*freshness)
     assert stale.exit_code == 1
     assert "ERROR STALE freshness of raw.movies" in stale.output
     assert late.exit_code == 0
     assert "WARN freshness of raw.movies" in late.output
-
-
-def _audit(built: Built, table: str, finished_at: datetime, *, matches: bool) -> None:
-    row = {
-        "run_id": "test",
-        "table_name": table,
-        "matches": matches,
-        "started_at": finished_at,
-        "finished_at": finished_at,
-    }
-    built.warehouse.insert("load_audit", [row])
 
 
 def test_empty_warehouse_builds(empty: Warehouse) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from .support import expected, small
+from .support import expected, raw, small
 from .support.expected import Key, Rating
 from .support.warehouse import RAW_TABLES, Built, Warehouse
 
@@ -161,6 +161,8 @@ def test_docs_and_freshness_run_against_the_warehouse(built: Built) -> None:
     assert catalogue["nodes"].keys() == {node["unique_id"] for node in models}
     assert not catalogue["errors"]
 
+    loads = [raw.audit(table, datetime.now(UTC)) for table in RAW_TABLES]
+    built.warehouse.insert("load_audit", loads)
     fresh = built.warehouse.dbt("source", "freshness", "--select", "source:raw")
     assert fresh.exit_code == 0, fresh.output
     results = built.warehouse.artifact("sources.json")["results"]

@@ -113,4 +113,4 @@ def test_source_and_warehouse_are_equal_after_a_long_history(
         sys.stdout.write(f"\nDATAFLIX_TEST_SEED={seed}\n")
     world.live(random_history(random.Random(seed), -(-STEPS // LANES)))
     with capsys.disabled():
-        sys.stdout.write(f"{STEPS} steps, {world.loads} loads, {world.kills} of them killed\n")
+        sys.stdout.write(f"{STEPS} steps, {world.loads} loads, and {world.kills} that were killed\n")

@@ -70,6 +70,17 @@ def feedback(recommendation_id: str, movie_id: int, event: str, **columns: Any) 
     return made
 
 
+def audit(table: str, finished_at: datetime, *, matches: bool = True) -> dict[str, Any]:
+    """Return a row of raw.load_audit."""
+    return {
+        "run_id": "test",
+        "table_name": table,
+        "matches": matches,
+        "started_at": finished_at,
+        "finished_at": finished_at,
+    }
+
+
 def _row(defaults: Mapping[str, Any], columns: Mapping[str, Any]) -> dict[str, Any]:
     load = {
         "updated_at": MADE_AT,
