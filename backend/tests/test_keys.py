@@ -12,6 +12,7 @@ from flask import Flask
 
 from dataflix_backend.access import ring as ring_module
 from dataflix_backend.access.keys import PREFIX, Key, new_secret, secret_hash
+from dataflix_backend.access.known_file import KnownFile
 from dataflix_backend.access.rates import UNKNOWN_KEYS_PER_SECOND, Rates
 from dataflix_backend.access.ring import KeyRing
 from dataflix_backend.database import Database
@@ -45,8 +46,13 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def ring(pg: PostgresServer, app: Flask, clock: Clock) -> KeyRing:
-    return KeyRing(database(pg), API_KEY, Rates(0, 0), clock=clock)
+def known_file(tmp_path: Path) -> KnownFile:
+    return KnownFile(tmp_path / "backend" / "known-keys.json")
+
+
+@pytest.fixture
+def ring(pg: PostgresServer, app: Flask, clock: Clock, known_file: KnownFile) -> KeyRing:
+    return KeyRing(database(pg), API_KEY, Rates(0, 0), known_file, clock=clock)
 
 
 def keys_command(pg: PostgresServer, *words: str) -> subprocess.CompletedProcess[str]:
@@ -173,6 +179,58 @@ def test_a_secret_that_ends_while_postgres_is_away_ends(
     assert ring.find(old) is None
 
 
+def test_a_key_revoked_before_postgres_goes_away_does_not_come_back(
+    ring: KeyRing, pg: PostgresServer, clock: Clock
+) -> None:
+    name = next(names)
+    secret, other = make_key(pg, ["read"], name=name), make_key(pg, ["read"])
+    assert ring.find(secret)
+    assert ring.find(other)
+    revoke_key(database(pg), name)
+    # Nobody sends the key again; the worker looks after what it knows by itself.
+    clock.now += ring_module.LOOK_AFTER_S
+    ring.look_after()
+    cut_off(ring, pg)
+    clock.now += ring_module.FRESH_S
+    assert ring.find(other)
+    with pytest.raises(UnavailableProblem):
+        ring.find(secret)
+
+
+def test_a_worker_born_while_postgres_is_away_knows_what_others_knew(
+    ring: KeyRing, pg: PostgresServer, clock: Clock, known_file: KnownFile
+) -> None:
+    secret, revoked = make_key(pg, ["read", "write"]), next(names)
+    gone = make_key(pg, ["read"], name=revoked)
+    known = ring.find(secret)
+    assert ring.find(gone)
+    ring.look_after()
+    other = KeyRing(database(pg), API_KEY, Rates(0, 0), known_file, clock=clock)
+    revoke_key(database(pg), revoked)
+    # Another worker, which knows neither, keeps the one on disk and drops the other.
+    other.look_after()
+    born = KeyRing(database(pg), API_KEY, Rates(0, 0), known_file, clock=clock)
+    cut_off(born, pg)
+    born.learn()
+    assert born.find(secret) == known
+    with pytest.raises(UnavailableProblem):
+        born.find(gone)
+    path = known_file._path
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert secret not in path.read_text()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{", b"[]", b"null", b'{"found_at": 1}', b'{"found_at": 1, "keys": {"zz": {}}}']
+    + [b'{"found_at": 1, "keys": {"00": {"key_id": "1", "scopes": [], "user_id": 1, "expires_at": 5}}}'],
+)
+def test_a_file_of_known_keys_that_is_not_whole_says_nothing(known_file: KnownFile, content: bytes) -> None:
+    known_file._path.parent.mkdir()
+    known_file._path.write_bytes(content)
+    assert known_file.load() == ({}, 0.0)
+
+
 def test_unknown_keys_are_bounded_and_known_ones_are_not(ring: KeyRing, pg: PostgresServer) -> None:
     known = make_key(pg, ["read"])
     assert ring.find(known)
@@ -188,13 +246,16 @@ def test_unknown_keys_are_bounded_and_known_ones_are_not(ring: KeyRing, pg: Post
 
 
 def test_another_key_in_env_takes_the_place_of_the_first_for_good(
-    pg: PostgresServer, app: Flask, clock: Clock
+    pg: PostgresServer, app: Flask, clock: Clock, known_file: KnownFile
 ) -> None:
     first, second = (f"key-of-the-env-file-{number}" for number in "12")
-    rings = {secret: KeyRing(database(pg), secret, Rates(0, 0), clock=clock) for secret in (first, second)}
+    rings = {
+        secret: KeyRing(database(pg), secret, Rates(0, 0), known_file, clock=clock)
+        for secret in (first, second)
+    }
     try:
         for ring in rings.values():
-            ring.prepare()
+            ring.start()
         assert rings[second].find(second)
         assert rings[second].find(first) is None
         # A worker that still has the old .env does not bring it back.
@@ -204,13 +265,15 @@ def test_another_key_in_env_takes_the_place_of_the_first_for_good(
         _forget_secrets(pg)
 
 
-def test_a_revoked_bootstrap_key_stays_revoked_when_the_api_starts_again(pg: PostgresServer) -> None:
+def test_a_revoked_bootstrap_key_stays_revoked_when_the_api_starts_again(
+    pg: PostgresServer, known_file: KnownFile
+) -> None:
     secret = "key-of-the-env-file-4"
     try:
-        KeyRing(database(pg), secret, Rates(0, 0)).prepare()
+        KeyRing(database(pg), secret, Rates(0, 0), known_file).start()
         revoke_key(database(pg), BOOTSTRAP)
-        again = KeyRing(database(pg), secret, Rates(0, 0))
-        again.prepare()
+        again = KeyRing(database(pg), secret, Rates(0, 0), known_file)
+        again.start()
         assert again.find(secret) is None
     finally:
         _forget_secrets(pg)

@@ -3,6 +3,7 @@
 from flask import Flask
 
 from dataflix_backend import access_log, auth, cors, errors, headers, metrics, openapi, resources
+from dataflix_backend.access.known_file import KnownFile
 from dataflix_backend.access.rates import Rates
 from dataflix_backend.access.ring import KeyRing
 from dataflix_backend.database import Database
@@ -35,10 +36,10 @@ def create_app(settings: Settings) -> Flask:
     errors.register(app)
     cors.register(app, settings.cors_origins)
     rates = Rates(settings.rate_limit, settings.admin_rate_limit)
-    ring = KeyRing(database, settings.api_key, rates)
+    ring = KeyRing(database, settings.api_key, rates, KnownFile(settings.known_keys))
     auth.register(app, ring, rates, database)
     openapi.prepare(app)
-    ring.prepare()
+    ring.start()
     store.start()
     last_known.start()
     return app

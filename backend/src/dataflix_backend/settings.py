@@ -133,6 +133,11 @@ class Settings:
         return self.home / "models"
 
     @property
+    def known_keys(self) -> Path:
+        """The file in which workers leave which keys are good, for those born while Postgres is away."""
+        return self.home / "backend" / "known-keys.json"
+
+    @property
     def metrics_dir(self) -> Path:
         """The folder through which the workers share their Prometheus metrics."""
         return self.home / "backend" / "metrics"

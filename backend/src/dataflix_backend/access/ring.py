@@ -10,14 +10,17 @@ from datetime import UTC, datetime
 from typing import Any
 
 from dataflix_backend.access.keys import Key, secret_hash
+from dataflix_backend.access.known_file import KnownFile
 from dataflix_backend.access.rates import Rates
 from dataflix_backend.database import Database
 from dataflix_backend.errors import UnavailableProblem
-from dataflix_backend.queries.keys import find_key, register_bootstrap
+from dataflix_backend.queries.keys import find_key, find_keys, register_bootstrap
 
 # How long a key that was found good is taken without asking again: a request costs no round trip, and a key
 # that was revoked is refused by every worker after this time and the statement that finds it out.
 FRESH_S = 2.0
+# Every worker asks of all keys it knows this often, so that one revoked before Postgres went away stays so.
+LOOK_AFTER_S = 10.0
 # How long a key goes on working while Postgres is away: nobody can revoke one there meanwhile, yet a worker
 # that was cut off must not trust for ever. A day is longer than an outage that somebody looks after.
 LAST_KNOWN_S = 24 * 3600.0
@@ -44,6 +47,7 @@ class KeyRing:
         database: Database,
         bootstrap: str,
         rates: Rates,
+        file: KnownFile,
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -55,13 +59,53 @@ class KeyRing:
         # When a secret was last found to be no good.
         self._refused: OrderedDict[bytes, float] = OrderedDict()
         self._rates = rates
+        self._file = file
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._look_after, name="key-ring", daemon=True)
 
-    def prepare(self) -> None:
-        """Register the bootstrap key; while Postgres is away that is left to its first use."""
+    def start(self) -> None:
+        """Register the bootstrap key, learn what workers before this one knew, and look after all of it.
+
+        While Postgres is away, registering is left to the key's first use.
+        """
+        self.learn()
         try:
             self._ask(self._bootstrap)
         except UnavailableProblem:
             _log.warning("bootstrap key not registered yet")
+        self._thread.start()
+
+    def learn(self) -> None:
+        """Take over the keys on disk, to be asked of before they are used unless Postgres is away."""
+        keys, age = self._file.load()
+        now = self._clock()
+        with self._lock:
+            for hashed, key in keys.items():
+                self._entries.setdefault(hashed, _Entry(key, now - FRESH_S, now - age))
+
+    def look_after(self) -> None:
+        """Drop the keys that are no good any more, and write the others to disk.
+
+        Raises UnavailableProblem.
+        """
+        now = self._clock()
+        on_disk, _ = self._file.load()
+        with self._lock:
+            known = list(self._entries)
+        good = find_keys(self._database, list({*known, *on_disk})[:MAX_KEYS])
+        with self._lock:
+            for hashed in known:
+                entry = self._entries.get(hashed)
+                if entry is None or entry.asked_at > now:
+                    continue
+                if hashed in good:
+                    entry.key, entry.asked_at, entry.found_at = good[hashed], now, now
+                else:
+                    del self._entries[hashed]
+        try:
+            self._file.save(good)
+        except OSError as error:
+            _log.warning("known keys not written", extra={"reason": type(error).__name__})
 
     def find(self, secret: str) -> Key | None:
         """Return the key that ``secret`` opens with, None when it is no good.
@@ -115,6 +159,17 @@ class KeyRing:
             else:
                 self._entries[hashed] = _Entry(key, now, now)
                 _bound(self._entries, MAX_KEYS)
+
+    def _look_after(self) -> None:
+        while not self._stop.wait(LOOK_AFTER_S):
+            try:
+                self.look_after()
+            except UnavailableProblem:
+                # What is known stays known; nobody can revoke a key there meanwhile.
+                continue
+            except Exception:  # noqa: BLE001 - logged in full
+                # The thread must live: without it a revoked key could come back in an outage.
+                _log.exception("looking after keys failed")
 
 
 def _bound(kept: OrderedDict[bytes, Any], most: int) -> None:

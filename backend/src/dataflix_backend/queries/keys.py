@@ -17,7 +17,7 @@ SELECT k.key_id, k.scopes, k.user_id, s.secret_hash, s.expires_at
 FROM access.api_key_secrets AS s
 INNER JOIN access.api_keys AS k ON s.key_id = k.key_id
 WHERE
-    s.secret_hash = %(secret_hash)s
+    s.secret_hash = ANY(%(secret_hashes)s)
     AND k.revoked_at IS NULL
     AND (s.expires_at IS NULL OR s.expires_at > now())
 """
@@ -117,10 +117,20 @@ class KeyNameError(ValueError):
 
 def find_key(database: Database, secret_hash: bytes) -> Key | None:
     """Return the key that a secret opens with, None when it is no good (any more)."""
-    for row in database.query(_FIND, {"secret_hash": secret_hash}):
-        if hmac.compare_digest(bytes(row["secret_hash"]), secret_hash):
-            return Key(row["key_id"], frozenset(row["scopes"]), row["user_id"], row["expires_at"])
+    for found, key in find_keys(database, [secret_hash]).items():
+        if hmac.compare_digest(found, secret_hash):
+            return key
     return None
+
+
+def find_keys(database: Database, secret_hashes: Sequence[bytes]) -> dict[bytes, Key]:
+    """Return the keys of those secrets that are good, by hash."""
+    return {
+        bytes(row["secret_hash"]): Key(
+            row["key_id"], frozenset(row["scopes"]), row["user_id"], row["expires_at"]
+        )
+        for row in database.query(_FIND, {"secret_hashes": list(secret_hashes)})
+    }
 
 
 def register_bootstrap(database: Database, secret_hash: bytes) -> None:
