@@ -23,8 +23,8 @@ _META_COLUMNS = {
     "_run_id": "LowCardinality(String)",
 }
 
-# The last of a part's name, all_FIRST_LAST_LEVEL_MUTATION, is there once a mutation has rewritten it. What was
-# dropped or truncated is covered by parts without rows for a while.
+# The last of a part's name, all_FIRST_LAST_LEVEL_MUTATION, is there once a mutation has rewritten it. What
+# was dropped or truncated is covered by parts without rows for a while.
 _PARTS = (
     "SELECT arraySort(groupArray((min_block_number, max_block_number))),"
     " max(toUInt64OrZero(splitByChar('_', name)[5])),"
