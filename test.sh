@@ -30,11 +30,13 @@ types() {
   done
   echo "mypy: scripts, postgres, dbt, superset, tests"
   MYPYPATH="scripts:tests" "$BIN/mypy" \
-    scripts postgres/tests dbt/tests superset/tests superset/superset_config.py tests
+    scripts postgres/tests dbt/tests superset/tests superset/superset_config.py tests || return 1
+  echo "mypy: benchmarks"
+  MYPYPATH="benchmarks:scripts:tests:airflow/src" "$BIN/mypy" benchmarks
 }
 
 core() {
-  "$BIN/pytest" recommender trainer backend cli clickhouse/embedded postgres scripts
+  "$BIN/pytest" recommender trainer backend cli clickhouse/embedded postgres scripts benchmarks
 }
 
 airflow() {

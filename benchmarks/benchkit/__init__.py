@@ -1,0 +1,14 @@
+"""What the benchmarks share: data, real services, timing in turn, memory, figures, tables and plots."""
+
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+CORE_PYTHON = ROOT / ".venv" / "bin" / "python"
+ELT_PYTHON = ROOT / "airflow" / ".venv" / "bin" / "python"
+WORKERS = ROOT / "benchmarks" / "workers"
+
+# The services of the tests, and the start of a Postgres cluster that they use.
+for folder in ("tests", "scripts"):
+    if str(ROOT / folder) not in sys.path:
+        sys.path.append(str(ROOT / folder))

@@ -1,0 +1,144 @@
+"""Fills ClickHouse: the raw tables as loads leave them, or the marts as dbt does."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from benchkit.data import START_S, Ratings
+from benchkit.oltp import GENRES
+from dataflix_testkit import ClickHouseServer
+
+ROWS_AT_A_TIME = 1_000_000
+# When they were carried over: after the newest rating.
+LOADED_AT = datetime(2025, 1, 1, tzinfo=UTC)
+# The marts that the trainer reads, with the columns that it reads.
+MARTS = """
+CREATE TABLE IF NOT EXISTS analytics.user_item_matrix
+    (user_id Int64, movie_id Int64, weight Float32, last_event_at DateTime64(6, 'UTC'))
+    ENGINE = MergeTree ORDER BY (user_id, movie_id);
+CREATE TABLE IF NOT EXISTS analytics.confidence_weights (rating Float32, liked String, weight Float32)
+    ENGINE = MergeTree ORDER BY (rating, liked);
+CREATE TABLE IF NOT EXISTS analytics.dim_movies
+    (movie_id Int64, title String, genres Array(String), release_year Nullable(Int16),
+     duration_minutes Nullable(Int16)) ENGINE = MergeTree ORDER BY movie_id;
+CREATE TABLE IF NOT EXISTS analytics.ratings_aggregated
+    (movie_id Int64, ratings_count UInt64, mean_rating Nullable(Float64), bayesian_mean Float64)
+    ENGINE = MergeTree ORDER BY movie_id;
+CREATE TABLE IF NOT EXISTS analytics.trending_movies (movie_id Int64, trending_score Float64)
+    ENGINE = MergeTree ORDER BY movie_id;
+CREATE TABLE IF NOT EXISTS analytics.dim_users (user_id Int64) ENGINE = MergeTree ORDER BY user_id;
+"""
+
+
+def fill_raw(server: ClickHouseServer, ratings: Ratings, *, version: int = 1) -> None:
+    """Add people, films, ratings, and for each rating a view, as a load of this version would."""
+    client = server.client("elt_writer", database="raw")
+    users, films = np.unique(ratings.users), np.arange(1, ratings.n_films + 1)
+    if version == 1:
+        _insert(client, "users", _people(users), version)
+        _insert(client, "movies", _films(films), version)
+    events = {"user_id": ratings.users, "movie_id": ratings.films}
+    at = _microseconds(ratings.seconds)
+    _insert(
+        client,
+        "ratings",
+        pa.table({**events, "rating": ratings.stars, "rated_at": at, "updated_at": at}),
+        version,
+    )
+    _insert(client, "watched_movies", pa.table({**events, "watched_at": at, "updated_at": at}), version)
+    client.close()
+
+
+def fill_marts(server: ClickHouseServer, ratings: Ratings) -> None:
+    """Make what the trainer reads; weights are those of ratings without a thumb."""
+    admin = server.client("dataflix_admin")
+    for statement in filter(None, map(str.strip, MARTS.split(";"))):
+        admin.command(statement)
+    matrix = pa.table(
+        {
+            "user_id": ratings.users,
+            "movie_id": ratings.films,
+            "weight": weights_of(ratings),
+            "last_event_at": _microseconds(ratings.seconds),
+        }
+    )
+    for start in range(0, len(matrix), ROWS_AT_A_TIME):
+        admin.insert_arrow("analytics.user_item_matrix", matrix.slice(start, ROWS_AT_A_TIME))
+    admin.insert("analytics.confidence_weights", verdicts(), column_names=["rating", "liked", "weight"])
+    films = _films(np.arange(1, ratings.n_films + 1)).select(["movie_id", "title", "genres", "release_year"])
+    admin.insert_arrow("analytics.dim_movies", films)
+    admin.insert_arrow("analytics.dim_users", pa.table({"user_id": np.arange(1, ratings.n_users + 1)}))
+    admin.command(
+        "INSERT INTO analytics.ratings_aggregated SELECT movie_id, count(), avg(weight) + 2.5,"
+        " (25 + sum(weight) + 2.5 * count()) / (10 + count()) FROM analytics.user_item_matrix"
+        " GROUP BY movie_id"
+    )
+    admin.command(
+        "INSERT INTO analytics.trending_movies SELECT movie_id, count() / 10 FROM analytics.user_item_matrix"
+        " GROUP BY movie_id"
+    )
+    admin.close()
+
+
+def weights_of(ratings: Ratings) -> Any:
+    """Return float32[n], the confidence weight of each rating as dbt's variables have it."""
+    table = np.array([_weight(step / 2) for step in range(11)], dtype=np.float32)
+    return table[(ratings.stars * 2).astype(np.int64)]
+
+
+def verdicts() -> list[tuple[float, str, float]]:
+    """Return (stars, thumb, weight) of all that a person can say of a film, as dbt's variables have it."""
+    rows = [(0.0, "unknown", 0.5)]
+    for stars in (step / 2 for step in range(1, 11)):
+        weight = _weight(stars)
+        rows += [
+            (stars, "unknown", weight),
+            (stars, "liked", max(weight, 0) + 1),
+            (stars, "disliked", min(weight, 0) - 0.5),
+        ]
+    return rows
+
+
+def _weight(stars: float) -> float:
+    if stars == 2.5:
+        return 0.25
+    return stars - 2 if stars > 2.5 else stars - 2.5
+
+
+def _people(users: Any) -> pa.Table:
+    hashes = pc.utf8_lpad(pa.array(users).cast(pa.string()), 64, "0")
+    stars = pa.repeat("A***", len(users))
+    since = _microseconds(np.full(len(users), START_S))
+    told = {"username_hash": hashes, "email_hash": hashes, "first_name": stars, "last_name": stars}
+    countries = np.array(["Austria", "France", "Portugal", "Finland"])[users % 4]
+    return pa.table(
+        {"user_id": users, **told, "country": countries, "created_at": since, "updated_at": since}
+    )
+
+
+def _films(ids: Any) -> pa.Table:
+    since = _microseconds(np.full(len(ids), START_S))
+    genres = [[GENRES[place % len(GENRES)], "Musical"][: 1 + place % 2] for place in ids.tolist()]
+    titles = np.char.add("The Film of ", ids.astype(str))
+    years = pa.array((1930 + ids % 95).astype(np.int16))
+    told = {"title": titles, "genres": pa.array(genres), "release_year": years}
+    return pa.table({"movie_id": ids, **told, "created_at": since, "updated_at": since})
+
+
+def _microseconds(seconds: Any) -> Any:
+    return pa.array(seconds * 1_000_000, pa.timestamp("us", "UTC"))
+
+
+def _insert(client: Any, table: str, rows: pa.Table, version: int) -> None:
+    meta = {
+        "_version": pa.repeat(pa.scalar(version, pa.uint64()), len(rows)),
+        "_extracted_at": pa.repeat(pa.scalar(LOADED_AT, pa.timestamp("us", "UTC")), len(rows)),
+        "_run_id": pa.repeat("benchmark", len(rows)),
+    }
+    for name, column in meta.items():
+        rows = rows.append_column(name, column)
+    for start in range(0, len(rows), ROWS_AT_A_TIME):
+        client.insert_arrow(table, rows.slice(start, ROWS_AT_A_TIME))

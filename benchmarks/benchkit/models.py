@@ -1,0 +1,76 @@
+"""Models and histories of any size, made without training: what serving and publishing cost does not depend
+on whether the factors are good.
+"""
+
+from datetime import UTC, datetime
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+
+from benchkit.data import Ratings
+from benchkit.lake import verdicts, weights_of
+from benchkit.oltp import GENRES
+from dataflix_recommender import ConfidenceWeights, Item, ItemCatalogue, ItemLinks, Model, ModelInfo
+from dataflix_trainer.fitting import LINKS_PER_ITEM
+from dataflix_trainer.interactions import Interactions
+
+
+def make_model(films: int, factors: int, *, seed: int, links: bool = True) -> Model:
+    """Return a model of films 1 to ``films`` with random factors and, as a trained one has, links.
+
+    As the trainer's, a link leads to LINKS_PER_ITEM others, popular ones more often.
+    """
+    rng = np.random.default_rng(seed)
+    catalogue = [
+        Item(
+            movie_id=film,
+            title=f"The Film of {film}",
+            genres=(GENRES[film % len(GENRES)],),
+            release_year=1930 + film % 95,
+            duration_minutes=80 + film % 60,
+            ratings_count=1 + films // film,
+            mean_rating=2.5 + film % 5 / 2,
+            bayesian_mean=3 + film % 7 / 10,
+            trending_score=float(films - film),
+        )
+        for film in range(1, films + 1)
+    ]
+    info = ModelInfo(
+        trained_at=datetime.now(UTC),
+        factors=factors,
+        regularization=20.0,
+        alpha=2.0,
+        iterations=1,
+        seed=seed,
+        n_users=1,
+        n_items=films,
+        n_interactions=1,
+        activity_exponent=0.5,
+        mean_events=144.0,
+        link_slope=0.15,
+    )
+    return Model(
+        info,
+        np.arange(1, films + 1, dtype=np.int64),
+        rng.normal(0, factors**-0.5, (films, factors)).astype(np.float32),
+        ItemCatalogue.from_items(catalogue),
+        ConfidenceWeights.from_rows(verdicts()),
+        links=_links(films, rng, info.link_slope) if links else None,
+    )
+
+
+def _links(films: int, rng: np.random.Generator, slope: float) -> ItemLinks:
+    per_item = min(LINKS_PER_ITEM, films - 1)
+    targets = np.repeat(np.arange(films), per_item)
+    sources = (films * rng.random(len(targets)) ** 2).astype(np.int64)
+    values = rng.normal(0, 0.05, len(targets)).astype(np.float32)
+    return ItemLinks.of(csr_matrix((values, (sources, targets)), shape=(films, films)), slope=slope)
+
+
+def interactions(ratings: Ratings) -> Interactions:
+    """Return the ratings as the trainer reads them from the warehouse."""
+    ids: NDArray[np.int64] = np.arange(1, ratings.n_films + 1)
+    return Interactions.from_columns(
+        ratings.users, ratings.films, weights_of(ratings), ratings.seconds * 1_000_000, ids
+    )

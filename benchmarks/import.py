@@ -1,0 +1,129 @@
+"""The importer of MovieLens files against a COPY of the same rows, prepared for it.
+
+Use: .venv/bin/python benchmarks/import.py [--rows 1000000] [--quick] [--json OUT] [--plot OUT]
+
+Ours reads, checks, stages and merges the files as they are published. The yardstick is given the four
+tables' rows ready made: it copies them into tables of the same columns without keys and then builds the same
+keys and indexes, so it ends with tables of the same shape, and checks nothing. Triggers, foreign keys and the
+ledger of changes are ours alone.
+"""
+
+import argparse
+import tempfile
+import time
+from pathlib import Path
+
+import pyarrow as pa
+from pyarrow import csv
+
+from benchkit import CORE_PYTHON, ROOT
+from benchkit.data import Ratings, make_ratings
+from benchkit.figures import Figure, at_least
+from benchkit.oltp import GENRES, administrator
+from benchkit.processes import run
+from benchkit.program import main, say
+from benchkit.timing import in_turn, rates
+from dataflix_testkit import PostgresServer, postgres
+from dataload.staging import COPY_CHUNK_BYTES
+
+SIZES = {"rows": (1_000_000, 200_000, 2_000), "films": (20_000, 5_000, 300)}
+TABLES = ("users", "movies", "ratings", "watched_movies")
+
+
+def write_movielens(folder: Path, ratings: Ratings) -> Path:
+    """Write the files of an edition like ml-25m."""
+    folder.mkdir()
+    with (folder / "ratings.csv").open("wb") as sink:
+        sink.write(b"userId,movieId,rating,timestamp\n")
+        columns = (ratings.users, ratings.films, ratings.stars, ratings.seconds)
+        told = pa.table(dict(zip(("user", "film", "stars", "seconds"), columns, strict=True)))
+        csv.write_csv(told, sink, csv.WriteOptions(include_header=False))
+    films, links = ["movieId,title,genres\n"], ["movieId,imdbId,tmdbId\n"]
+    for film in range(1, ratings.n_films + 1):
+        first, second = GENRES[film % len(GENRES)], GENRES[film // 8 % len(GENRES)]
+        genres = first if first == second else f"{first}|{second}"
+        films.append(f'{film},"Film of {film}, The ({1930 + film % 90})",{genres}\n')
+        links.append(f"{film},{film:07},{film}\n")
+    (folder / "movies.csv").write_text("".join(films))
+    (folder / "links.csv").write_text("".join(links))
+    return folder
+
+
+class Imports:
+    """The importer and its yardstick on one server; both return seconds."""
+
+    def __init__(self, server: PostgresServer, files: Path, home: Path) -> None:
+        self._server = server
+        self._files = files
+        self._home = home
+        self._prepared: dict[str, Path] = {}
+        self.peak = 0.0
+
+    def ours(self) -> float:
+        """Import the files into empty tables."""
+        with administrator(self._server) as cursor:
+            cursor.execute(f"TRUNCATE {', '.join(TABLES)} CASCADE")
+        command = [
+            str(CORE_PYTHON),
+            str(ROOT / "scripts" / "import_movielens.py"),
+            str(self._files),
+            "--quiet",
+        ]
+        environ = {**self._server.environ, "DATAFLIX_HOME": str(self._home)}
+        begun = time.perf_counter()
+        ended = run(command, environ)
+        seconds = time.perf_counter() - begun
+        self.peak = max(self.peak, ended.peak_rss_mb)
+        if not self._prepared:
+            self._prepare()
+        return seconds
+
+    def copied(self) -> float:
+        """Copy what the importer made into twins of the tables, then build their keys and indexes."""
+        if not self._prepared:
+            raise RuntimeError("the importer has to run first: its rows are what is copied")
+        with administrator(self._server) as cursor:
+            cursor.execute("DROP SCHEMA IF EXISTS twin CASCADE")
+            cursor.execute("CREATE SCHEMA twin")
+            cursor.execute("SET maintenance_work_mem = '256MB'")
+            cursor.execute(
+                "SELECT indexdef FROM pg_indexes WHERE schemaname = 'public' AND tablename = ANY(%s)",
+                (list(TABLES),),
+            )
+            indexes = [str(row[0]).replace(" ON public.", " ON twin.") for row in cursor.fetchall()]
+            for table in TABLES:
+                cursor.execute(f"CREATE TABLE twin.{table} (LIKE public.{table} INCLUDING DEFAULTS)")
+            begun = time.perf_counter()
+            for table, file in self._prepared.items():
+                with file.open("rb") as stream:
+                    cursor.copy_expert(f"COPY twin.{table} FROM STDIN (FORMAT csv)", stream, COPY_CHUNK_BYTES)
+            for statement in indexes:
+                cursor.execute(statement)
+            return time.perf_counter() - begun
+
+    def _prepare(self) -> None:
+        """Write down the rows that an import has left."""
+        self._home.mkdir(exist_ok=True)
+        with administrator(self._server) as cursor:
+            for table in TABLES:
+                self._prepared[table] = self._home / f"{table}.csv"
+                with self._prepared[table].open("wb") as sink:
+                    cursor.copy_expert(f"COPY public.{table} TO STDOUT (FORMAT csv)", sink)
+
+
+def measure(options: argparse.Namespace) -> list[Figure]:
+    """Measure the importer and the copy."""
+    say(f"writing a file of {options.rows:,} ratings")
+    ratings = make_ratings(options.rows, films=options.films, seed=options.seed)
+    with postgres() as server, tempfile.TemporaryDirectory() as folder:
+        files = write_movielens(Path(folder) / "ml-invented", ratings)
+        work = Imports(server, files, Path(folder) / "home")
+        say("importing")
+        found = in_turn({"ours": work.ours, "copy": work.copied}, options.runs)
+    name = f"import {options.rows:,}"
+    ours, copied = rates(options.rows, found["ours"]), rates(options.rows, found["copy"])
+    return [Figure.of(name, "ratings/s", ours, copied, at_least(0.5), peak=work.peak)]
+
+
+if __name__ == "__main__":
+    main(__doc__ or "", SIZES, measure)

@@ -1,0 +1,51 @@
+"""Benchmarks run from the command line on tiny data: all they must show here is that they measure at all."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+FOLDER = Path(__file__).parents[1]
+NAMES = ("elt", "incremental", "dbt_build", "training", "serving", "batch", "embedded", "import")
+
+
+def run(name: str, *words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(FOLDER / f"{name}.py"), *words]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+# Those that need neither dbt nor MLflow, whose start takes longer than all that is tested here.
+@pytest.mark.parametrize("name", ["embedded", "batch", "import"])
+def test_a_benchmark_measures_and_writes_its_figures(tmp_path: Path, name: str) -> None:
+    out, picture = tmp_path / "figures.json", tmp_path / "figures.svg"
+
+    done = run(name, "--size", "tiny", "--json", str(out), "--plot", str(picture))
+
+    assert done.returncode == 0, done.stderr
+    told: dict[str, Any] = json.loads(out.read_text())
+    for figure in told["benchmarks"]:
+        assert figure["name"] in " ".join(done.stdout.split())
+        assert figure["value"] > 0
+        assert figure["yardstick"] > 0
+        assert figure["ratio"] == pytest.approx(figure["value"] / figure["yardstick"], rel=1e-4)
+        assert figure["peak_rss_mb"] > 10
+        assert len(figure["runs"]) == 1
+    assert picture.stat().st_size > 1000
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_benchmark_tells_its_options(name: str) -> None:
+    done = run(name, "--help")
+
+    assert done.returncode == 0, done.stderr
+    assert "--quick" in done.stdout
+
+
+def test_run_all_refuses_an_unknown_name() -> None:
+    done = run("run_all", "--only", "elt,nothing")
+
+    assert done.returncode == 2
+    assert "no such benchmark: nothing" in done.stderr

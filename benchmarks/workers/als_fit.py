@@ -1,0 +1,45 @@
+"""The bare fit of `implicit` on ratings that are in memory, BLAS limited to one thread.
+
+Use: als_fit.py RATINGS OUT FACTORS ITERATIONS THREADS SEED, a file of benchkit.data; the factors go to OUT.
+Prints one JSON line; only the fit is timed.
+"""
+
+import json
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from implicit.cpu.als import AlternatingLeastSquares
+from threadpoolctl import threadpool_limits
+
+from benchkit.data import Ratings
+from benchkit.models import interactions
+from dataflix_trainer.als import Hyperparameters
+
+
+def main(file: str, out: str, *, factors: int, iterations: int, threads: int, seed: int) -> None:
+    """Fit once."""
+    matrix = interactions(Ratings.load(Path(file))).matrix
+    settings = Hyperparameters.plain(factors=factors, iterations=iterations, seed=seed)
+    ridge = settings.ridge(matrix)
+    with threadpool_limits(1, "blas"):
+        begun = time.perf_counter()
+        als = AlternatingLeastSquares(
+            factors=factors,
+            alpha=settings.alpha,
+            regularization=ridge,
+            iterations=iterations,
+            num_threads=threads,
+            random_state=seed,
+        )
+        als.fit(matrix, show_progress=False)
+        seconds = time.perf_counter() - begun
+    np.savez(out, users=als.user_factors, films=als.item_factors)
+    sys.stdout.write(json.dumps({"seconds": seconds, "alpha": settings.alpha, "ridge": ridge}) + "\n")
+
+
+numbers = dict(zip(("factors", "iterations", "threads", "seed"), map(int, sys.argv[3:]), strict=True))
+main(sys.argv[1], sys.argv[2], **numbers)

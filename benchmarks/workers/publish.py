@@ -1,0 +1,37 @@
+"""Writes everybody's top 20 into the warehouse, as `trainer publish` does, from invented data.
+
+Use: publish.py RATINGS FACTORS LINKS SEED, a file of benchkit.data, with the warehouse's settings in the
+environment. Prints one JSON line; only the ranking and writing are timed.
+"""
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from benchkit.data import Ratings
+from benchkit.models import interactions, make_model
+from dataflix_trainer.recommendations import write_recommendations
+from dataflix_trainer.settings import ClickHouseSettings
+from dataflix_trainer.warehouse import Warehouse
+
+
+def main(file: str, factors: int, links: int, seed: int) -> None:
+    """Read the ratings, then rank and write once."""
+    ratings = Ratings.load(Path(file))
+    data = interactions(ratings)
+    model = make_model(ratings.n_films, factors, seed=seed, links=bool(links))
+    everybody = np.arange(1, ratings.n_users + 1, dtype=np.int64)
+    with Warehouse.connect(ClickHouseSettings.from_environ(os.environ)) as warehouse:
+        begun, cpu = time.perf_counter(), time.process_time()
+        rows = write_recommendations(warehouse, model, "benchmark", data, everybody)
+        seconds, cpu_seconds = time.perf_counter() - begun, time.process_time() - cpu
+    told = {"seconds": seconds, "cpu_seconds": cpu_seconds, "rows": rows}
+    sys.stdout.write(json.dumps(told) + "\n")
+
+
+main(sys.argv[1], *map(int, sys.argv[2:]))
