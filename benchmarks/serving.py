@@ -38,7 +38,7 @@ SIZES = {
     "more-films": (60_000, 60_000, 0),
     "factors": (128, 128, 8),
     "rows": (1_000_000, 100_000, 3_000),
-    "load-ms": (10_000, 3_000, 300),
+    "load-ms": (10_000, 2_000, 300),
 }
 CONCURRENCIES = (1, 4, 16)
 # The one whose latency has a goal.
