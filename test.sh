@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Checks everything: style, types, every room's tests on real services, and the whole stack end to end.
-# Use: ./test.sh [lint] [types] [core] [airflow] [dbt] [superset] [e2e] [images]    (none named: all but images)
+# Use: ./test.sh [--long] [lint] [types] [core] [airflow] [dbt] [superset] [e2e] [images]    (none named: all but images)
+# --long tries what is random, or a matter of chance, thousands of times instead of dozens: hours.
 # With MOVIELENS_DIR set to a MovieLens folder, tests on real data run too; DATAFLIX_BROWSER=required fails where no
 # browser can be had instead of skipping its tests; DATAFLIX_PROVE_IMAGES=yes adds images, ten minutes and 5 GB.
 set -euo pipefail
@@ -65,6 +66,11 @@ images() {
 
 stages="lint types core airflow dbt superset e2e"
 [ "${DATAFLIX_PROVE_IMAGES:-}" != yes ] || stages+=" images"
+
+if [ "${1:-}" = --long ]; then
+  export DATAFLIX_LONG=1
+  shift
+fi
 
 failed=()
 for part in "${@:-$stages}"; do

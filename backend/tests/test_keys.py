@@ -222,8 +222,10 @@ def test_a_worker_born_while_postgres_is_away_knows_what_others_knew(
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"{", b"[]", b"null", b'{"found_at": 1}', b'{"found_at": 1, "keys": {"zz": {}}}']
-    + [b'{"found_at": 1, "keys": {"00": {"key_id": "1", "scopes": [], "user_id": 1, "expires_at": 5}}}'],
+    [
+        *(b"", b"{", b"[]", b"null", b'{"found_at": 1}', b'{"found_at": 1, "keys": {"zz": {}}}'),
+        b'{"found_at": 1, "keys": {"00": {"key_id": "1", "scopes": [], "user_id": 1, "expires_at": 5}}}',
+    ],
 )
 def test_a_file_of_known_keys_that_is_not_whole_says_nothing(known_file: KnownFile, content: bytes) -> None:
     known_file._path.parent.mkdir()

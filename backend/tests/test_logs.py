@@ -3,7 +3,9 @@ import logging
 import sys
 from typing import Any
 
-from dataflix_backend.logs import JsonFormatter
+import pytest
+
+from dataflix_backend.logs import JsonFormatter, WithoutRequests
 
 
 def fail() -> None:
@@ -31,6 +33,21 @@ def test_extra_fields_stand_beside_the_event() -> None:
 def test_line_breaks_cannot_forge_an_entry() -> None:
     record = logging.LogRecord("name", logging.INFO, __file__, 1, 'a\n{"event": "forged"}', (), None)
     assert "\n" not in JsonFormatter().format(record)
+
+
+@pytest.mark.parametrize(
+    ("message", "arguments"),
+    [
+        ("Invalid request from ip=127.0.0.1: Invalid HTTP Version: 'GET /Canary'", ()),
+        ("Error handling request %s %s", ("GET", "/Canary")),
+    ],
+)
+def test_what_the_server_quotes_of_a_request_is_left_out(message: str, arguments: tuple[str, ...]) -> None:
+    record = logging.LogRecord("gunicorn.error", logging.WARNING, __file__, 1, message, arguments, None)
+    assert WithoutRequests().filter(record)
+    line = JsonFormatter().format(record)
+    assert "Canary" not in line
+    assert message[:15] in line
 
 
 def test_exceptions_are_placed_without_their_messages() -> None:

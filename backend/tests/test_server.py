@@ -1,6 +1,9 @@
 """gunicorn with its workers, as `dataflix-backend serve` starts it."""
 
+import itertools
 import json
+import logging
+import socket
 import subprocess
 import threading
 import time
@@ -12,13 +15,18 @@ from typing import Any
 import pytest
 import requests
 
-from dataflix_recommender import Model
+from dataflix_recommender import History, Model
 from dataflix_testkit import PostgresServer, free_port
+from dataflix_testkit.long import times
 
+from .support import data
 from .support.data import Catalogue
 from .support.models import publish, taste_model
 from .support.server import COMMAND, Server, environment, serving
 from .test_model_store import damage
+
+# Of real workers under load.
+SWAPS = times(50, 1000)
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +47,7 @@ class Load:
 
     def __init__(self, server: Server, user: int, clients: int = 4) -> None:
         self.failures: list[str] = []
-        self.answers: Counter[tuple[str, str, tuple[int, ...]]] = Counter()
+        self.answers: Counter[tuple[str, str, tuple[tuple[int, float], ...]]] = Counter()
         self._stop = threading.Event()
         self._threads = [threading.Thread(target=self._ask, args=(server, user)) for _ in range(clients)]
 
@@ -53,7 +61,7 @@ class Load:
                 self.failures.append(repr(error))
                 continue
             body = answer.json()
-            films = tuple(row["movie_id"] for row in body["data"])
+            films = tuple((row["movie_id"], round(row["score"], 4)) for row in body["data"])
             self.answers[(body["meta"]["model_version"], body["meta"]["trained_at"], films)] += 1
 
     def __enter__(self) -> "Load":
@@ -78,21 +86,36 @@ def wait_for_version(server: Server, version: str) -> None:
         streak = streak + 1 if answer["version"] == version else 0
 
 
+@pytest.mark.timeout(times(300, 7200))
 def test_models_are_swapped_without_a_failed_or_mixed_answer(
-    server: Server, home: Path, catalogue: Catalogue
+    server: Server, home: Path, catalogue: Catalogue, model: Model, pg: PostgresServer
 ) -> None:
     user = catalogue.users[0]
+    known = data.connect(pg.dsn("dataflix_backend"))
+    with known.cursor() as cursor:
+        cursor.execute("SELECT movie_id, rating, liked FROM ratings WHERE user_id = %s", (user,))
+        events = cursor.fetchall()
+    known.close()
+    versions = {"1": model} | {
+        str(seed): taste_model(catalogue.genres, catalogue.titles, seed=seed) for seed in range(2, 9)
+    }
     with Load(server, user) as load:
-        for version in ("2", "3", "4", "2"):
-            swapped = taste_model(catalogue.genres, catalogue.titles, seed=int(version))
-            publish(home / "models", version, swapped)
+        for version in itertools.islice(itertools.cycle(versions), 1, 1 + SWAPS):
+            publish(home / "models", version, versions[version])
             wait_for_version(server, version)
     assert load.failures == []
-    lists_by_version: dict[str, set[tuple[int, ...]]] = {}
-    for version, _, films in load.answers:
-        lists_by_version.setdefault(version, set()).add(films)
-    assert set(lists_by_version) == {"1", "2", "3", "4"}
-    assert all(len(lists) == 1 for lists in lists_by_version.values())
+    # Every answer is what the model of the version it names makes by itself, film by film and score by score.
+    own = {
+        version: tuple(
+            (item.movie_id, round(item.score, 4))
+            for item in swapped.recommend(History.from_events(events, swapped.weights), 10)
+        )
+        for version, swapped in versions.items()
+    }
+    assert len(set(own.values())) == len(own)
+    assert {(version, films) for version, _, films in load.answers} == set(own.items())
+    answers = sum(load.answers.values())
+    logging.getLogger("reliability").warning("model swaps: %d, %d answers", SWAPS, answers)
 
 
 def test_damaged_model_never_replaces_the_good_one(server: Server, home: Path, model: Model) -> None:
@@ -163,6 +186,36 @@ def test_body_of_unknown_length_is_bounded_too(server: Server, catalogue: Catalo
         taken = session.post(f"{server.url}/ratings", data=iter(pieces[:10]), headers=headers, timeout=30)
     assert refused.status_code == 413
     assert taken.ok
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"GET /users?q=" + b"Canary" * 1000 + b" HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"GET /users?q=Canary\r\n\r\n",
+        b"Canary\r\n\r\n",
+        b"GET /users?q=Canary HTTP/1.1\r\nCanary: " + b"x" * 5000 + b"\r\n\r\n",
+        b"GET /users?q=Canary HTTP/1.1\r\n" + b"a: b\r\n" * 60 + b"\r\n",
+        b"POST /users HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: Canary\r\n\r\n",
+        b"POST /users HTTP/1.1\r\nContent-Length: Canary\r\n\r\n",
+        b"POST /users HTTP/1.1\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\nabc",
+        b"GET / HTTP/9.9\r\nCanary: 1\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00Canary\r\n\r\n",
+    ],
+)
+def test_what_is_no_request_is_a_problem_and_leaves_nothing_in_the_log(server: Server, sent: bytes) -> None:
+    address = ("127.0.0.1", int(server.url.rpartition(":")[2]))
+    with socket.create_connection(address, timeout=30) as client:
+        client.sendall(sent)
+        got = b""
+        while piece := client.recv(65536):
+            got += piece
+    head, _, body = got.partition(b"\r\n\r\n")
+    assert head.startswith((b"HTTP/1.1 400 ", b"HTTP/1.0 400 ")), got[:300]
+    assert b"application/problem+json" in head
+    problem = json.loads(body)
+    assert (problem["status"], "anary" in body.decode()) == (400, False)
+    assert "anary" not in server.log.read_text()
 
 
 def run_serve(environ: dict[str, str]) -> subprocess.CompletedProcess[str]:

@@ -10,6 +10,21 @@ import orjson
 _STANDARD_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
+# What gunicorn says of requests that never reach the application, with the request's own text behind it.
+_QUOTING = ("Invalid request from", "Error handling request")
+
+
+class WithoutRequests(logging.Filter):
+    """Leaves out what gunicorn quotes of a request: it may be anything, personal values too."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Let every record pass, shortened where it quotes."""
+        beginning = next((text for text in _QUOTING if str(record.msg).startswith(text)), None)
+        if record.name == "gunicorn.error" and beginning is not None:
+            record.msg, record.args = f"{beginning} a client", ()
+        return True
+
+
 class JsonFormatter(logging.Formatter):
     """Renders a record and its ``extra`` fields as one line of JSON."""
 
@@ -47,7 +62,15 @@ def configuration() -> dict[str, Any]:
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {"json": {"()": JsonFormatter}},
-        "handlers": {"stderr": {"class": "logging.StreamHandler", "stream": sys.stderr, "formatter": "json"}},
+        "filters": {"requests": {"()": WithoutRequests}},
+        "handlers": {
+            "stderr": {
+                "class": "logging.StreamHandler",
+                "stream": sys.stderr,
+                "formatter": "json",
+                "filters": ["requests"],
+            }
+        },
         "root": {"level": "INFO", "handlers": ["stderr"]},
         "loggers": {
             "gunicorn.error": {"level": "INFO", "handlers": [], "propagate": True},

@@ -68,6 +68,9 @@ class Whole:
         number: object = value
         if self.text and isinstance(value, str) and not is_json(info):
             number = whole_number(value)
+        elif isinstance(value, float) and is_json(info) and value.is_integer():
+            # To JSON Schema 1.0 is an integer.
+            number = int(value)
         if isinstance(number, int) and not isinstance(number, bool) and self.low <= number <= self.high:
             return number
         raise refuse(f"must be a whole number from {self.low} to {self.high}")

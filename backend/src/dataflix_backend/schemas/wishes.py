@@ -66,6 +66,8 @@ def _genre(value: object) -> str:
 def movie_id(value: object) -> int:
     """Return a film's id, also from its digits; refuses what cannot be one."""
     number = whole_number(value) if isinstance(value, str) else value
+    if isinstance(number, float) and number.is_integer():
+        number = int(number)
     if isinstance(number, int) and not isinstance(number, bool) and 1 <= number <= MAX_ID:
         return number
     raise refuse(f"must hold ids of films, whole numbers from 1 to {MAX_ID}")

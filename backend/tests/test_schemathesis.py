@@ -1,0 +1,52 @@
+"""Schemathesis against the running service with every check on: no 5xx, and every answer fits its schema."""
+
+import json
+import logging
+import re
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from dataflix_testkit import postgres
+from dataflix_testkit.long import LONG, times
+from dataflix_testkit.process import clean_environ
+
+from .support import data, models
+from .support.api import API_KEY
+from .support.server import serving
+
+CONFIG = Path(__file__).with_name("schemathesis.toml")
+COMMAND = Path(sys.executable).with_name("schemathesis")
+# The phase coverage makes some 1,800 cases of its own, the same ones each time.
+PHASES = "coverage,fuzzing,stateful" if LONG else "fuzzing,stateful"
+EXAMPLES = times(30, 300)
+# The short form tries the same cases each time; the long one tells its seed when it finds something.
+SEED = [] if LONG else ["--seed", "1"]
+
+
+@pytest.mark.timeout(times(300, 7200))
+def test_no_case_is_answered_otherwise_than_documented(tmp_path: Path) -> None:
+    with postgres() as pg:
+        catalogue = data.seed(pg.dsn("dataflix_backend"))
+        models.publish(tmp_path / "models", "1", models.taste_model(catalogue.genres, catalogue.titles))
+        with serving(tmp_path, pg.environ) as server:
+            command = [
+                *(str(COMMAND), "--config-file", str(CONFIG), "run", f"{server.url}/openapi.json"),
+                *("-H", f"X-API-Key: {API_KEY}", "--checks", "all", "--phases", PHASES),
+                *("--max-examples", str(EXAMPLES), *SEED, "--no-color"),
+            ]
+            ended = subprocess.run(
+                command, env=clean_environ({}), cwd=tmp_path, capture_output=True, text=True, check=False
+            )
+            entries = [json.loads(line) for line in server.log.read_text().splitlines()]
+    assert ended.returncode == 0, ended.stdout[-6000:]
+    made = re.search(r"(\d+) generated, (\d+) passed", ended.stdout)
+    assert made, ended.stdout[-2000:]
+    assert made[1] == made[2]
+    statuses = Counter(entry["status"] for entry in entries if entry["event"] == "request")
+    assert max(statuses) < 500
+    assert {200, 201, 400, 401, 404, 422} <= set(statuses)
+    logging.getLogger("reliability").warning("schemathesis: %s cases, answers %s", made[1], dict(statuses))
