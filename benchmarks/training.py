@@ -33,6 +33,8 @@ SIZES = {
     "spark-interactions": (1_000_000, 100_000, 4_000),
 }
 LIMIT_MB = 2_500.0
+# A fit of Spark's takes minutes, in which runs differ little.
+SPARK_RUNS = 3
 
 
 class Trainings:
@@ -125,7 +127,7 @@ def race(options: argparse.Namespace) -> list[Figure]:
             seed=options.seed,
         )
         say("fitting beside Spark")
-        found = both.run(options.runs)
+        found = both.run(min(options.runs, SPARK_RUNS))
         quality = both.qualities()
     ours, spark = ([3600 / seconds for seconds in found[one]] for one in ("ours", "spark"))
     return [

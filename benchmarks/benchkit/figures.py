@@ -108,7 +108,7 @@ class Figure:
 def table(figures: Sequence[Figure]) -> Table:
     """Return the figures for people: median, spread (lowest and highest run), yardstick, ratio, goal."""
     found = Table(box=box.SIMPLE_HEAD)
-    found.add_column("benchmark")
+    found.add_column("benchmark", no_wrap=True)
     for name in ("ours", "lowest", "highest", "yardstick"):
         found.add_column(name, justify="right")
     found.add_column("unit")

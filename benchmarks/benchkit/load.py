@@ -171,12 +171,12 @@ def read_wrk(text: str) -> Answers:
         raise ValueError(f"wrk said something unknown: {text}")
     errors = re.search(r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)", text)
     others = re.search(r"Non-2xx or 3xx responses: (\d+)", text)
-    failed = sum(map(int, errors.groups())) if errors else 0
-    failed += int(others[1]) if others else 0
+    broken = sum(map(int, errors.groups())) if errors else 0
+    refused = int(others[1]) if others else 0
     return Answers(
         float(total[2]) * _UNITS_MS[total[3]] / 1000,
-        int(total[1]),
-        failed,
+        int(total[1]) - refused,
+        broken + refused,
         float(middle[1]) * _UNITS_MS[middle[2]],
         float(late[1]) * _UNITS_MS[late[2]],
     )
