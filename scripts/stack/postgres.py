@@ -112,7 +112,9 @@ def server_command(data: Path, host: str, port: int, settings: Mapping[str, str]
         "max_connections": str(MAX_CONNECTIONS),
         "timezone": "UTC",
         "log_timezone": "UTC",
-        # Statements in a log would carry personal values.
+        # Statements in a log would carry personal values, and so would errors: whoever caused one is told.
+        # What concerns the server itself is of the level log or above.
+        "log_min_messages": "log",
         "log_min_error_statement": "panic",
         "log_error_verbosity": "terse",
         **(settings or {}),

@@ -1,0 +1,105 @@
+"""People with unmistakable names, and a search for them in files of any kind."""
+
+import base64
+import gzip
+import struct
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import lz4.block
+import zstandard
+
+# No word, hash or id contains it, and every canary does.
+STEM = "zqxcanary"
+DOMAIN = "zqxcanary.example.org"
+
+_BLOCK = struct.Struct("<16xBII")
+_NONE, _LZ4, _ZSTD = 0x02, 0x82, 0x90
+
+
+def person(number: int) -> dict[str, str]:
+    """Return one of them, as the API takes users."""
+    return {
+        "username": f"{STEM}{number}",
+        "email": f"{STEM}.{number}@{DOMAIN}",
+        "first_name": f"{STEM.title()}first{number}",
+        "last_name": f"{STEM.title()}last{number}",
+    }
+
+
+def forms(text: str = STEM) -> list[bytes]:
+    """Return the text as it may stand in a file, in lower case where case does not matter."""
+    plain = text.encode()
+    packed = []
+    for word in (plain, plain.title(), plain.upper()):
+        for shift in range(3):
+            # The first and last characters depend on what stands around it.
+            coded = base64.b64encode(b"\0" * shift + word)
+            packed.append(coded[4 if shift else 0 : -4].lower())
+    wide = [text.encode("utf-16-le"), text.encode("utf-16-be"), text.encode("utf-32-le")]
+    return [
+        plain,
+        plain[::-1],
+        plain.hex().encode(),
+        "".join(f"%{byte:02x}" for byte in plain).encode(),
+        *wide,
+        *packed,
+    ]
+
+
+def found_in(folder: Path, *, leave_out: frozenset[str]) -> list[str]:
+    """Search every file under `folder`, packed or not; returns the paths and what was found there.
+
+    Args:
+        leave_out: names of folders directly under it.
+    """
+    wanted = forms()
+    found = []
+    for path in sorted(folder.rglob("*")):
+        inside = path.relative_to(folder)
+        if inside.parts[0] in leave_out or path.is_symlink() or not path.is_file():
+            continue
+        if STEM in str(inside).lower():
+            found.append(f"{inside}: in the name")
+        for content in _contents(path):
+            data = content.lower()
+            found += [f"{inside}: {form!r}" for form in wanted if form in data]
+    return found
+
+
+def _contents(path: Path) -> Iterator[bytes]:
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return
+    yield data
+    if path.suffix == ".bin":
+        yield b"".join(_unpacked(data))
+    elif data[:2] == b"\x1f\x8b":
+        yield gzip.decompress(data)
+    elif data[:4] == b"\x28\xb5\x2f\xfd":
+        yield zstandard.ZstdDecompressor().decompressobj().decompress(data)
+    elif data[:1] == b"\x78" and path.suffix in (".z", ".zlib"):
+        yield zlib.decompress(data)
+    elif zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            yield from (archive.read(name) for name in archive.namelist())
+
+
+def _unpacked(data: bytes) -> Iterator[bytes]:
+    """Unpack a column of ClickHouse; what is no such file is left as it is."""
+    place = 0
+    while place + _BLOCK.size <= len(data):
+        method, packed_size, size = _BLOCK.unpack_from(data, place)
+        body = data[place + _BLOCK.size : place + 16 + packed_size]
+        if method == _LZ4:
+            yield lz4.block.decompress(body, uncompressed_size=size)
+        elif method == _ZSTD:
+            yield zstandard.ZstdDecompressor().decompress(body, max_output_size=size)
+        elif method == _NONE:
+            yield body
+        else:
+            return
+        place += 16 + packed_size

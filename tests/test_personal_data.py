@@ -1,0 +1,218 @@
+"""Unmistakable people are run through everything; outside of Postgres' own files no byte of them is left."""
+
+import base64
+import gzip
+import json
+import os
+import socket
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import clickhouse_connect
+import psycopg2
+import pytest
+import requests
+from psycopg2.extras import execute_values
+
+from dataflix_testkit import canaries
+from dataflix_testkit.canaries import STEM, person
+from dataflix_testkit.long import times
+from dataflix_testkit.process import ROOT
+from dataflix_testkit.stack import Stack
+
+PEOPLE = times(300, 10_000)
+RATINGS_EACH = 8
+# All that Postgres keeps is its own; the key of the pseudonyms lies beside.
+POSTGRES_OWN = frozenset({"postgres"})
+FIRST_ID = 7_313_373_100_000
+
+
+@pytest.fixture
+def sample(stack: Stack) -> Stack:
+    if stack.data != "sample":
+        pytest.skip("once is enough")
+    return stack
+
+
+def postgres(stack: Stack, role: str = "postgres", password: str = "ADMIN") -> Any:
+    connection = psycopg2.connect(
+        host="127.0.0.1",
+        port=stack.settings["DATAFLIX_POSTGRES_PORT"],
+        dbname="dataflix",
+        user=role,
+        password=stack.settings[f"DATAFLIX_POSTGRES_{password}_PASSWORD"],
+    )
+    connection.autocommit = True
+    return connection
+
+
+def add_people(stack: Stack) -> None:
+    """Write the people with ratings of the best known films."""
+    with postgres(stack) as connection, connection.cursor() as cursor:
+        rows = [(FIRST_ID + number, *person(number).values()) for number in range(PEOPLE)]
+        execute_values(
+            cursor, "INSERT INTO users (user_id, username, email, first_name, last_name) VALUES %s", rows
+        )
+        for table, columns in (
+            ("ratings", "user_id, movie_id, rating) SELECT user_id, movie_id, 4.5"),
+            ("watched_movies", "user_id, movie_id) SELECT user_id, movie_id"),
+        ):
+            cursor.execute(
+                f"INSERT INTO {table} ({columns} FROM users CROSS JOIN LATERAL (SELECT movie_id FROM movies"
+                f" ORDER BY md5(movie_id::text || user_id % 40) LIMIT {RATINGS_EACH}) AS chosen"
+                f" WHERE user_id >= {FIRST_ID}"
+            )
+
+
+def ask(stack: Stack, method: str, path: str, **options: Any) -> int:
+    headers = {"X-API-Key": stack.settings["DATAFLIX_API_KEY"], **options.pop("headers", {})}
+    answer = requests.request(method, stack.url("BACKEND") + path, headers=headers, timeout=30, **options)
+    return answer.status_code
+
+
+def ask_for_trouble(stack: Stack) -> None:
+    """Cause every kind of error with a value of a person in it."""
+    new, old, known = person(PEOPLE + 1), person(1), FIRST_ID + 1
+    assert ask(stack, "POST", "/users", json=new) == 201
+    assert ask(stack, "POST", "/users", json=new) == 409
+    assert ask(stack, "POST", "/users", json=new | {"username": old["username"].upper()}) == 409
+    assert ask(stack, "POST", "/users", json=new | {"email": STEM}) == 422
+    assert ask(stack, "POST", "/users", json=new | {STEM: 1}) == 422
+    assert ask(stack, "POST", "/users", json=new | {"city": STEM * 50}) == 422
+    assert ask(stack, "POST", "/users", json=new | {"birth_year": STEM}) == 422
+    json_type = {"Content-Type": "application/json"}
+    assert ask(stack, "POST", "/users", data=json.dumps(new)[:-1], headers=json_type) == 400
+    assert ask(stack, "POST", "/users", data=json.dumps(new)) == 415
+    for path in (f"/users/{new['email']}", f"/users/{STEM}/blocks", f"/recommendations/{STEM}", f"/{STEM}"):
+        assert ask(stack, "GET", path) == 404
+    assert ask(stack, "GET", f"/users?q={STEM}") == 200
+    assert ask(stack, "GET", f"/users?limit={STEM}") == 400
+    assert ask(stack, "GET", f"/users?{STEM}=1") == 400
+    assert ask(stack, "DELETE", f"/users/{STEM}") == 404
+    assert ask(stack, "GET", "/users", headers={"X-API-Key": STEM}) == 401
+    assert ask(stack, "GET", "/users/1", headers={"Referer": f"http://{STEM}/", "User-Agent": STEM}) == 200
+    block = {"movie_id": 1, "owner": new["email"]}
+    assert ask(stack, "POST", f"/users/{known}/blocks", json=block) in (200, 201)
+    feedback = {"recommendation_id": STEM, "movie_id": 1, "event": "shown", "position": 1, "user_id": known}
+    assert ask(stack, "POST", "/feedback", json=feedback) == 422
+    assert ask(stack, "GET", f"/users/{known}/export") == 200
+    assert ask(stack, "GET", f"/recommendations/{known}?n=5") == 200
+    # No HTTP at all, which the server in front of the application sees.
+    address = ("127.0.0.1", int(stack.settings["DATAFLIX_BACKEND_PORT"]))
+    for line in (f"GET /{STEM} HTTP/9.9", f"{STEM} / HTTP/1.1", f"GET / HTTP/1.1\r\n{STEM} : \0"):
+        with socket.create_connection(address, timeout=10) as raw:
+            raw.sendall(line.encode() + b"\r\nHost: x\r\n\r\n")
+            raw.recv(4096)
+    for statement in (
+        f"INSERT INTO users (username, email) VALUES ('{new['username']}', 'x@{STEM}')",
+        f"INSERT INTO users (username, email) VALUES ('a b {STEM}', 'x@{STEM}')",
+        f"INSERT INTO ratings (user_id, movie_id, rating) VALUES ({known}, 1, '{STEM}')",
+        f"SELECT '{new['email']}'::int",
+        f"SELECT {STEM} FROM users WHERE email = '{new['email']}'",
+    ):
+        with (
+            pytest.raises(psycopg2.Error),
+            postgres(stack, "dataflix_backend", "BACKEND") as connection,
+            connection.cursor() as cursor,
+        ):
+            cursor.execute(statement)
+
+
+def elt(stack: Stack, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run the ELT by hand."""
+    command = [str(ROOT / "airflow" / ".venv" / "bin" / "elt"), *words]
+    environ = {**os.environ, **stack.settings, "DATAFLIX_HOME": str(stack.home)}
+    return subprocess.run(command, env=environ, capture_output=True, text=True, timeout=300, check=False)
+
+
+def fail_a_load(stack: Stack) -> None:
+    """Have rows of people that the warehouse can't take, so that a load stops at them."""
+    connection = postgres(stack)
+    with connection.cursor() as cursor:
+        cursor.execute(f"UPDATE users SET created_at = '1700-01-01' WHERE user_id = {FIRST_ID}")
+        refused = elt(stack, "load", "--table", "users")
+        cursor.execute(f"UPDATE users SET created_at = now() WHERE user_id = {FIRST_ID}")
+    connection.close()
+    assert refused.returncode == 1
+    assert "1 in created_at" in refused.stderr
+    assert STEM not in (refused.stdout + refused.stderr).lower()
+
+
+def text_columns(stack: Stack) -> list[tuple[str, str]]:
+    """Return the columns of ClickHouse that hold a text with the stem, anywhere."""
+    client = clickhouse_connect.get_client(
+        host="127.0.0.1",
+        port=int(stack.settings["DATAFLIX_CLICKHOUSE_PORT"]),
+        username="dataflix_admin",
+        password=stack.settings["DATAFLIX_CLICKHOUSE_ADMIN_PASSWORD"],
+    )
+    columns = client.query(
+        "SELECT c.database || '.' || c.table, c.name FROM system.columns AS c INNER JOIN system.tables AS t"
+        " ON c.database = t.database AND c.table = t.name"
+        " WHERE c.database IN ('raw', 'analytics') AND c.type LIKE '%String%' AND t.engine != 'View'"
+    ).result_rows
+    assert len(columns) > 50
+    return [
+        (table, name)
+        for table, name in columns
+        if client.query(
+            f"SELECT count() FROM {table} WHERE positionCaseInsensitive(toString({name}), '{STEM}') > 0"
+        ).result_rows[0][0]
+    ]
+
+
+def test_the_search_finds_what_is_there(tmp_path: Path) -> None:
+    """Each way to hide a name is found, or the search below would prove nothing."""
+    text = f"x {person(1)['email'].upper()} y"
+    hidden = {
+        "plain.log": text.encode(),
+        "wide": text.lower().encode("utf-16-le"),
+        "escaped": "".join(f"%{byte:02X}" for byte in text.lower().encode()).encode(),
+        "hex": text.lower().encode().hex().encode(),
+        "packed.gz": gzip.compress(text.encode()),
+    }
+    for shift in range(3):
+        hidden[f"coded{shift}"] = base64.b64encode(b"?" * shift + text.encode())
+    for name, content in hidden.items():
+        (tmp_path / name).write_bytes(content)
+    (tmp_path / f"{STEM}.txt").write_text("in the name alone")
+    (tmp_path / "postgres").mkdir()
+    (tmp_path / "postgres" / "own").write_text(text)
+    found = canaries.found_in(tmp_path, leave_out=POSTGRES_OWN)
+    assert {entry.split(":")[0] for entry in found} == {*hidden, f"{STEM}.txt"}
+
+
+@pytest.mark.timeout(1800)
+def test_people_leave_no_trace_outside_postgres(sample: Stack) -> None:
+    add_people(sample)
+    ask_for_trouble(sample)
+    fail_a_load(sample)
+    run = sample.command("run.sh", "pipeline")
+    assert run.returncode == 0, run.stderr
+    assert STEM not in (run.stdout + run.stderr).lower()
+    shown = sample.cli("recommend", person(5)["username"], "-n", "5")
+    assert len(shown["data"]) == 5
+    everything = sample.script("check_all_works.py", "--json")
+    assert STEM not in (everything.stdout + everything.stderr).lower()
+
+    assert text_columns(sample) == []
+    found = canaries.found_in(sample.home, leave_out=POSTGRES_OWN)
+    assert not found, "\n".join(found)
+
+
+def test_an_erased_person_is_gone_from_the_running_stack(sample: Stack) -> None:
+    erased = sample.cli("user", "erase", person(7)["username"], "--yes")
+    assert erased["ratings_count"] == RATINGS_EACH
+    assert erased["verified_at"] is None
+    done = elt(sample, "erase")
+    assert done.returncode == 0, done.stderr
+    assert str(FIRST_ID + 7) not in done.stdout + done.stderr
+    removed = json.loads(done.stdout)["removed"]
+    assert {"raw.users", "raw.ratings", "analytics.user_item_matrix", "analytics.recommendations"} <= set(
+        removed
+    )
+    record = sample.cli("users", "erasure", str(erased["erasure_id"]))
+    assert record["verified_at"]
+    assert record["warehouse_rows_count"] == sum(removed.values())
+    assert record["scanned_bytes_count"] > 0
