@@ -74,6 +74,9 @@ class Handle:
             )
         except RuntimeError as error:
             raise QueryError.from_engine(str(error)) from error
+        except UnicodeDecodeError as error:
+            # The engine's error quotes a statement that is not UTF-8, and chDB takes its errors for UTF-8.
+            raise QueryError.from_engine(error.object.decode(errors="replace")) from error
         if result.has_error():
             raise QueryError.from_engine(result.error_message())
         return Outcome(
