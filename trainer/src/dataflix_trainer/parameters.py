@@ -26,18 +26,18 @@ SPACE: Mapping[str, BaseDistribution] = {
 # Tried after the defaults: what was best on one data set or another. A budget of some dozen trials finds more
 # from several good places than from one.
 ALS_GUESSES: Sequence[Mapping[str, Any]] = (
-    {"alpha": 4.0, "regularization_scale": 0.35},
-    {"factors": 64, "regularization_scale": 0.5},
+    {"regularization_scale": 0.7},
+    {"alpha": 4.0, "regularization_scale": 0.5},
+    {"factors": 64, "regularization_scale": 0.7},
     {"factors": 256},
-    {"alpha": 1.0},
-    {"regularization_scale": 1.4},
+    {"regularization_scale": 0.85},
 )
 GUESSES: Sequence[Mapping[str, Any]] = (
+    {"regularization_scale": 0.7},
+    {"regularization_scale": 0.85, "link_regularization": 400.0},
     {"link_weight": 2.0},
-    {"alpha": 4.0, "regularization_scale": 0.35},
-    {"link_regularization": 400.0},
     {"link_regularization": 100.0, "link_activity_exponent": 0.5},
-    {"factors": 64, "alpha": 4.0, "regularization_scale": 0.35, "link_weight": 2.0},
+    {"factors": 64, "alpha": 4.0, "regularization_scale": 0.5, "link_weight": 2.0},
     {"regularization_scale": 1.4, "link_weight": 4.0, "link_regularization": 800.0},
 )
 
