@@ -1,0 +1,61 @@
+#!/usr/bin/env bash
+# Holds every lock against the published advisories (pip-audit). Exit 0: none concerns us; 1: some do; 77: not known,
+# because the advisory data could not be reached for some package.
+# Use: scripts/audit.sh [LOCK ...]
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+BIN=.venv/bin
+LOCKS=("$@")
+[ ${#LOCKS[@]} -gt 0 ] || LOCKS=(requirements.lock requirements-dev.lock airflow/requirements.lock
+  airflow/requirements-dev.lock superset/requirements.lock scripts/requirements-uv.lock)
+
+# Findings that we have looked into and live with, each with its reason and until when:
+#   --ignore-vuln PYSEC-0000-0   # why it cannot concern us
+IGNORED=()
+
+# No environment is built and no package fetched: the locks name every version with its hashes.
+audit() {
+  "$BIN/pip-audit" --format json --progress-spinner off --disable-pip --require-hashes --timeout 15 \
+    --requirement "$1" "${IGNORED[@]}"
+}
+
+# Tells what was found; pip-audit itself takes a package that its service does not know for a sound one.
+judge() {
+  "$BIN/python" -c '
+import json, sys
+try:
+    packages = json.load(sys.stdin)["dependencies"]
+except (ValueError, KeyError):
+    sys.exit(77)
+skipped = [p["name"] for p in packages if "skip_reason" in p]
+for p in packages:
+    for v in p.get("vulns", []):
+        fixed = ", ".join(v["fix_versions"]) or "no version yet"
+        name, version, known = p["name"], p["version"], v["id"]
+        print(f"   {name} {version}: {known}, fixed in {fixed}")
+if skipped:
+    print(f"   no advisory data for {len(skipped)} of {len(packages)} packages, such as {skipped[0]}")
+sys.exit(1 if any(p.get("vulns") for p in packages) else 77 if skipped else 0)'
+}
+
+scripts/environments.sh core-dev
+result=0
+report=$(mktemp)
+trap 'rm -f "$report"' EXIT
+for lock in "${LOCKS[@]}"; do
+  code=0
+  audit "$lock" >"$report" || echo "   pip-audit ended with code $?" >&2
+  judge <"$report" || code=$?
+  case $code in
+    0) echo "$lock: no known advisory" ;;
+    77)
+      echo "$lock: NOT AUDITED, the advisory data could not be had"
+      [ $result -eq 1 ] || result=77
+      ;;
+    *)
+      echo "$lock: FINDINGS; raise the versions and run scripts/lock.sh, or say in IGNORED why not"
+      result=1
+      ;;
+  esac
+done
+exit $result
