@@ -2,7 +2,8 @@
 
 `DATAFLIX_TEST_HISTORIES` histories (500), ten at a time on one table, with loads in between of which some are
 killed. Hypothesis makes them, shrinks what fails and shows it; `--hypothesis-seed=N` replays a run.
-`DATAFLIX_TEST_STEPS=10000` adds so many steps from `DATAFLIX_TEST_SEED`, which is printed.
+`DATAFLIX_TEST_STEPS=10000`, which `./test.sh --long` implies, adds so many steps from `DATAFLIX_TEST_SEED`,
+which is printed.
 """
 
 import os
@@ -16,6 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dataflix_elt.comparison import Verify
+from dataflix_testkit.long import times
 
 from ..support.engines import Engines
 from ..support.history import (
@@ -34,7 +36,7 @@ from ..support.history import (
 from ..support.kills import WHEN
 
 HISTORIES = int(os.environ.get("DATAFLIX_TEST_HISTORIES", "500"))
-STEPS = int(os.environ.get("DATAFLIX_TEST_STEPS", "0"))
+STEPS = int(os.environ.get("DATAFLIX_TEST_STEPS", times(0, 10_000)))
 LENGTH = 24
 
 
@@ -103,7 +105,7 @@ def test_source_and_warehouse_are_equal_after_any_history(world: World, history:
     world.live(history)
 
 
-@pytest.mark.skipif(not STEPS, reason="DATAFLIX_TEST_STEPS asks for no long history")
+@pytest.mark.skipif(not STEPS, reason="neither --long nor DATAFLIX_TEST_STEPS asks for a long history")
 @pytest.mark.timeout(4 * 3600)
 def test_source_and_warehouse_are_equal_after_a_long_history(
     world: World, capsys: pytest.CaptureFixture[str]
