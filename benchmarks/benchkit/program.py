@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -27,6 +28,8 @@ def main(
     add: Callable[[argparse.ArgumentParser], None] | None = None,
 ) -> None:
     """Read the options, measure, and tell."""
+    # So that services are stopped on the way out, as they are after Ctrl-C.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     parser = argparse.ArgumentParser(description=about.partition("\n\n")[0])
     add_outputs(parser)
     parser.add_argument("--seed", type=int, default=1, help="of the invented data (1)")
