@@ -45,6 +45,15 @@ def test_active_users_count_less_as_serving_will_have_it(matrix: csr_matrix) -> 
     np.testing.assert_allclose(fitted.factors, expected, atol=1e-5)
 
 
+def test_only_the_most_liked_films_are_linked(matrix: csr_matrix, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fitting, "MAX_LINKED_ITEMS", 4)
+    links = fit(matrix, PARAMETERS, threads=1).links.matrix
+    liked = np.asarray((matrix > 0).sum(axis=0)).ravel()
+    linked = np.union1d(links.indices, np.flatnonzero(np.diff(links.indptr)))
+    assert len(linked) == 4
+    assert liked[linked].min() >= np.sort(liked)[-4]
+
+
 def test_links_are_a_weighted_ease_of_what_was_liked(matrix: csr_matrix) -> None:
     fitted = fit(matrix, PARAMETERS, threads=1)
     dense = matrix.toarray()

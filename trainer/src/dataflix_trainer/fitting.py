@@ -8,7 +8,6 @@ from scipy.sparse import coo_matrix, csr_matrix, diags
 
 from dataflix_recommender import ItemLinks, ModelInfo
 from dataflix_recommender.baselines import Ease
-from dataflix_recommender.baselines.ease import MAX_ITEMS
 from dataflix_recommender.links import event_values
 from dataflix_trainer.als import Hyperparameters, fit_item_factors
 
@@ -18,7 +17,10 @@ LINKS_PER_ITEM = 100
 # Films that fewer people liked have no links: on latest-small, 1, 2, 3 and 5 came out within one per cent of
 # each other, and 3 takes a quarter of the time of 1.
 MIN_LINKED_EVENTS = 3
-# Columns thinned out at a time: 20,000 rows of them are 40 MB.
+# Only the most liked films are linked: memory grows with the square of their number and time with its cube.
+# The matrix of 10,000 takes 0.8 GB, its inverse some 1e12 operations.
+MAX_LINKED_ITEMS = 10_000
+# Columns thinned out at a time: 10,000 rows of them are 20 MB.
 BLOCK = 512
 
 
@@ -74,7 +76,7 @@ def _links(matrix: csr_matrix, activity: NDArray[np.float64], parameters: Hyperp
     # A user's share in X'X is the square of their row's scale.
     events = _scaled(events, activity ** (-parameters.link_activity_exponent / 2))
     ease = Ease.fit_weighted(
-        events, regularization=parameters.link_regularization, max_items=min(linked, MAX_ITEMS)
+        events, regularization=parameters.link_regularization, max_items=min(linked, MAX_LINKED_ITEMS)
     )
     return ItemLinks.of(
         _strongest(ease, matrix.shape[1], parameters.link_weight), slope=parameters.link_slope
