@@ -1,6 +1,7 @@
 """Real services for tests: each starts in seconds in a temporary folder, on a free port of 127.0.0.1."""
 
 from dataflix_testkit.clickhouse import ClickHouseServer, clickhouse
+from dataflix_testkit.disk import fill_disk, small_disk
 from dataflix_testkit.mlflow import MlflowServer, mlflow
 from dataflix_testkit.postgres import PostgresServer, postgres
 from dataflix_testkit.process import free_port
@@ -12,8 +13,10 @@ __all__ = [
     "PostgresServer",
     "S3Server",
     "clickhouse",
+    "fill_disk",
     "free_port",
     "mlflow",
     "postgres",
     "s3",
+    "small_disk",
 ]

@@ -19,8 +19,8 @@ class S3Server:
 
 
 @contextmanager
-def s3() -> Iterator[S3Server]:
-    """Run the server; the bucket `dataflix` exists."""
+def s3(data: Path | None = None) -> Iterator[S3Server]:
+    """Run the server on `data` (a temporary folder by default); the bucket `dataflix` exists."""
     with tempfile.TemporaryDirectory(prefix="dataflix-s3-", ignore_cleanup_errors=True) as folder:
         port, access_key, secret_key = free_port(), secret(), secret()
         environ = {
@@ -30,9 +30,10 @@ def s3() -> Iterator[S3Server]:
             "DATAFLIX_S3_SECRET_KEY": secret_key,
             "DATAFLIX_S3_BUCKET": "dataflix",
         }
+        data = data or Path(folder) / "data"
         # In this server's storage a folder is a bucket.
-        (Path(folder) / "data" / "dataflix").mkdir(parents=True)
-        command = [str(CORE_BIN / "rclone"), "serve", "s3", f"{folder}/data", "--addr", f"127.0.0.1:{port}"]
+        (data / "dataflix").mkdir(parents=True)
+        command = [str(CORE_BIN / "rclone"), "serve", "s3", str(data), "--addr", f"127.0.0.1:{port}"]
         with running(
             command,
             ready=lambda: port_is_open(port),

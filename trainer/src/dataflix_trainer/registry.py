@@ -28,7 +28,7 @@ ROLLED_BACK_AT = "rolled_back_at"
 ACCEPTED = "accepted"
 REFUSED = "refused"
 
-STORAGE_CHECK = "its log, and that the S3 store behind it (DATAFLIX_S3_HOST and _PORT) answers"
+STORAGE_CHECK = "its log, and that the S3 store behind it (DATAFLIX_S3_HOST and _PORT) answers and has room"
 HEALTH_TIMEOUT_S = 5
 # Storage that is away makes MLflow try again for up to 15 s; waiting longer teaches nothing.
 STORAGE_TIMEOUT_S = 16
