@@ -1,5 +1,6 @@
 """A person gets all that is stored of them, and can have it deleted."""
 
+import secrets
 import threading
 from typing import Any
 
@@ -30,7 +31,7 @@ def person(api: ApiClient, catalogue: Catalogue) -> int:
     films = list(catalogue.titles)
     answer = api.post("/users", PERSON)
     if answer.status == 409:
-        name = f"ada{len(api.get('/users?limit=100').json['data'])}"
+        name = f"ada{secrets.token_hex(6)}"
         answer = api.post("/users", PERSON | {"username": name, "email": f"{name}@example.org"})
     user_id: int = answer.json["user_id"]
     assert api.post("/ratings", {"user_id": user_id, "movie_id": films[0], "rating": 4.5}).status == 201

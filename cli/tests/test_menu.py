@@ -161,8 +161,7 @@ def test_end_of_input_leaves_and_interrupt_is_told_by_the_code(start: Start) -> 
     for key, code in ((b"\x04", 0), (b"\x03", 130)):
         terminal = start()
         terminal.expect("Choose: ")
-        terminal.press(key)
-        assert terminal.end() == code
+        assert terminal.press_until_end(key) == code
 
 
 def test_menu_does_not_open_without_an_api(start: Start) -> None:

@@ -60,6 +60,21 @@ class Terminal:
         """Press one key, such as Ctrl-C."""
         os.write(self._master, key)
 
+    def press_until_end(self, key: bytes) -> int:
+        """Press a key, again whenever nothing comes of it, as a person would; return the exit code.
+
+        What is typed between the prompt and the moment when the program listens can be lost.
+        """
+        deadline = time.monotonic() + _PATIENCE_S
+        self.press(key)
+        told = len(self.raw)
+        while self._read():
+            assert time.monotonic() < deadline, f"it does not end:\n{self.shown}"
+            if len(self.raw) == told:
+                self.press(key)
+            told = len(self.raw)
+        return self._process.wait(_PATIENCE_S)
+
     def end(self) -> int:
         """Wait for the end and return the exit code."""
         while self._read():

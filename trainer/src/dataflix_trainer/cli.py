@@ -33,6 +33,11 @@ def main() -> None:
     help="Ridge of the factors.  [default: scaled to the data]",
 )
 @click.option("--iterations", type=click.IntRange(1, 1000), help="ALS iterations.  [default: 15]")
+@click.option(
+    "--link-weight",
+    type=click.FloatRange(0),
+    help="Of the links between films; 0 leaves them out.  [default: 1]",
+)
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), help="Of the random start.")
 @click.option("--airflow-run-id", default="", help="Recorded on the version.")
 @click.option("--airflow-run-url", default="", help="Recorded on the version.")
