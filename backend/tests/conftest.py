@@ -15,6 +15,7 @@ from dataflix_testkit import PostgresServer, postgres
 from .support import data, models
 from .support.api import API_KEY, ApiClient
 from .support.contract import Contract
+from .support.server import Server, serving
 
 
 @pytest.fixture(scope="session")
@@ -71,3 +72,17 @@ def untrained(
 def user(api: ApiClient) -> int:
     """A user of the test's own."""
     return api.new_user()
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory, model: Model) -> Path:
+    """The home of a running server, with model 1 in it."""
+    path = tmp_path_factory.mktemp("served")
+    models.publish(path / "models", "1", model)
+    return path
+
+
+@pytest.fixture(scope="module")
+def server(home: Path, pg: PostgresServer) -> Iterator[Server]:
+    with serving(home, pg.environ) as running:
+        yield running

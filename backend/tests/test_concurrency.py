@@ -3,7 +3,7 @@
 import itertools
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 import requests
 
-from dataflix_recommender import Model
 from dataflix_testkit import PostgresServer
 from dataflix_testkit.long import times
 
@@ -19,25 +18,12 @@ from .support import data
 from .support.api import ApiClient
 from .support.data import Catalogue
 from .support.models import publish, taste_model
-from .support.server import Server, serving
+from .support.server import Server
 
 ROUNDS = times(10, 500)
 CLIENTS = 6
 
 pytestmark = pytest.mark.timeout(times(300, 3600))
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory, model: Model) -> Path:
-    path = tmp_path_factory.mktemp("served")
-    publish(path / "models", "1", model)
-    return path
-
-
-@pytest.fixture(scope="module")
-def server(home: Path, pg: PostgresServer) -> Iterator[Server]:
-    with serving(home, pg.environ) as running:
-        yield running
 
 
 def at_once(server: Server, *calls: Callable[[requests.Session], requests.Response]) -> list[int]:

@@ -8,7 +8,6 @@ import subprocess
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,24 +21,11 @@ from dataflix_testkit.long import times
 from .support import data
 from .support.data import Catalogue
 from .support.models import publish, taste_model
-from .support.server import COMMAND, Server, environment, serving
+from .support.server import COMMAND, Server, environment
 from .test_model_store import damage
 
 # Of real workers under load.
 SWAPS = times(50, 1000)
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory, model: Model) -> Path:
-    path = tmp_path_factory.mktemp("served")
-    publish(path / "models", "1", model)
-    return path
-
-
-@pytest.fixture(scope="module")
-def server(home: Path, pg: PostgresServer) -> Iterator[Server]:
-    with serving(home, pg.environ) as running:
-        yield running
 
 
 class Load:

@@ -6,7 +6,7 @@ from psycopg2 import errors as pg
 
 from dataflix_backend.database import Database
 from dataflix_backend.queries import pages
-from dataflix_backend.queries.writes import over_already, require_known, written
+from dataflix_backend.queries.writes import deleted, over_already, written
 from dataflix_backend.schemas.common import Page
 from dataflix_backend.schemas.rules import Block, NewBlock
 
@@ -83,16 +83,9 @@ def delete_block(database: Database, user_id: int, movie_id: int) -> bool:
 
     Raises NotFoundProblem for an unknown user or film.
     """
-    row = database.query(_DELETE, {"user_id": user_id, "movie_id": movie_id})[0]
-    require_known(row, user_id, movie_id)
-    return bool(row["was_deleted"])
+    return deleted(database, _DELETE, user_id, movie_id)
 
 
 def list_blocks(database: Database, user_id: int, page: Page) -> tuple[list[Block], int] | None:
     """Return one page of what is blocked for a user now and its number, None for an unknown user."""
-    parameters = {"user_id": user_id, "limit": page.limit, "offset": page.offset}
-    rows = database.query(_LIST, parameters)
-    if not rows:
-        return None
-    found, total = pages.split(rows, "movie_id")
-    return cast("list[Block]", found), total
+    return cast("tuple[list[Block], int] | None", pages.of_user(database, _LIST, user_id, page))

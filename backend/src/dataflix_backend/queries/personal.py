@@ -6,20 +6,13 @@ from typing import Any, cast
 from dataflix_backend.database import Database
 from dataflix_backend.schemas.personal import Erasure, PersonalExport
 
-_ERASE = """
+_RECORD = """
 SELECT
     erasure_id, requested_at, ratings_count, watched_count, blocks_count, feedback_count,
     verified_at, warehouse_rows_count, scanned_bytes_count
-FROM erase_user(%(user_id)s)
 """
-
-_SHOW = """
-SELECT
-    erasure_id, requested_at, ratings_count, watched_count, blocks_count, feedback_count,
-    verified_at, warehouse_rows_count, scanned_bytes_count
-FROM erasures
-WHERE erasure_id = %(erasure_id)s
-"""
+_ERASE = _RECORD + "FROM erase_user(%(user_id)s)"
+_SHOW = _RECORD + "FROM erasures WHERE erasure_id = %(erasure_id)s"
 
 # One statement, so one moment: nothing is missing because it was written in between.
 _EXPORT = """

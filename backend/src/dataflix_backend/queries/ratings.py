@@ -4,7 +4,7 @@ from typing import Any, cast
 
 from dataflix_backend.database import Database
 from dataflix_backend.queries import pages
-from dataflix_backend.queries.writes import require_known, written
+from dataflix_backend.queries.writes import deleted, written
 from dataflix_backend.schemas.common import Page
 from dataflix_backend.schemas.events import NewRating, RatedMovie, StoredRating
 
@@ -73,16 +73,9 @@ def write_rating(database: Database, rating: NewRating) -> tuple[StoredRating, b
 
 def delete_rating(database: Database, user_id: int, movie_id: int) -> bool:
     """Delete a rating; returns whether there was one. Raises NotFoundProblem for an unknown user or film."""
-    row = database.query(_DELETE, {"user_id": user_id, "movie_id": movie_id})[0]
-    require_known(row, user_id, movie_id)
-    return bool(row["was_deleted"])
+    return deleted(database, _DELETE, user_id, movie_id)
 
 
 def list_ratings(database: Database, user_id: int, page: Page) -> tuple[list[RatedMovie], int] | None:
     """Return one page of a user's ratings and their number, None for an unknown user."""
-    parameters = {"user_id": user_id, "limit": page.limit, "offset": page.offset}
-    rows = database.query(_LIST, parameters)
-    if not rows:
-        return None
-    found, total = pages.split(rows, "movie_id")
-    return cast("list[RatedMovie]", found), total
+    return cast("tuple[list[RatedMovie], int] | None", pages.of_user(database, _LIST, user_id, page))

@@ -55,9 +55,4 @@ def write_watch(database: Database, watch: NewWatch) -> tuple[StoredWatch, bool]
 
 def list_watched(database: Database, user_id: int, page: Page) -> tuple[list[WatchedMovie], int] | None:
     """Return one page of what a user has watched and its number, None for an unknown user."""
-    parameters = {"user_id": user_id, "limit": page.limit, "offset": page.offset}
-    rows = database.query(_LIST, parameters)
-    if not rows:
-        return None
-    found, total = pages.split(rows, "movie_id")
-    return cast("list[WatchedMovie]", found), total
+    return cast("tuple[list[WatchedMovie], int] | None", pages.of_user(database, _LIST, user_id, page))

@@ -38,3 +38,13 @@ def written(database: Database, sql: LiteralString, parameters: dict[str, Any]) 
     require_known(row, user_id, movie_id)
     del row["user_known"]
     return row, bool(row.pop("is_new"))
+
+
+def deleted(database: Database, sql: LiteralString, user_id: int, movie_id: int) -> bool:
+    """Run a statement that deletes one event; returns whether there was one.
+
+    Raises NotFoundProblem for an unknown user or film.
+    """
+    row = database.query(sql, {"user_id": user_id, "movie_id": movie_id})[0]
+    require_known(row, user_id, movie_id)
+    return bool(row["was_deleted"])
