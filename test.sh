@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
 # Checks everything: style, types, every room's tests on real services, and the whole stack end to end.
-# Use: ./test.sh [--long] [lint] [types] [core] [airflow] [dbt] [superset] [e2e] [images]    (none named: all but images)
+# Use: ./test.sh [--long] [lint] [types] [core] [airflow] [dbt] [superset] [e2e] [images]
+# None named: all but images, in two lanes side by side; those that are named run one after the other.
 # --long tries what is random, or a matter of chance, thousands of times instead of dozens: hours.
 # With MOVIELENS_DIR set to a MovieLens folder, tests on real data run too; DATAFLIX_BROWSER=required fails where no
 # browser can be had instead of skipping its tests; DATAFLIX_PROVE_IMAGES=yes adds images, ten minutes and 5 GB.
+# shellcheck disable=SC2329  # Stages are called by their names.
 set -euo pipefail
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 cd "$ROOT"
@@ -64,33 +66,61 @@ images() {
   nice scripts/prove_images.sh
 }
 
-stages="lint types core airflow dbt superset e2e"
-[ "${DATAFLIX_PROVE_IMAGES:-}" != yes ] || stages+=" images"
+# What a lane names runs one after the other, the lanes side by side: most tests wait for services more than they work.
+lanes=("lint types core" "airflow dbt superset e2e")
+[ "${DATAFLIX_PROVE_IMAGES:-}" != yes ] || lanes[0]+=" images"
 
 if [ "${1:-}" = --long ]; then
   export DATAFLIX_LONG=1
   shift
 fi
+[ $# -eq 0 ] || lanes=("$*")
 
-failed=()
-for part in "${@:-$stages}"; do
-  for stage in $part; do
+notes=$(mktemp -d)
+trap 'rm -rf "$notes"' EXIT
+
+# With several lanes each line says whose it is.
+run() {
+  if [ ${#lanes[@]} -eq 1 ]; then "$1"; else "$1" 2>&1 | tee "$notes/$1.log" | sed -u "s/^/$1: /"; fi
+}
+
+run_lane() {
+  local stage began code result
+  for stage in $1; do
     echo "== $stage"
     began=$SECONDS
     code=0
-    "$stage" || code=$?
+    run "$stage" || code=$?
     case $stage-$code in
       *-0) result=passed ;;
       images-77) result="was NOT RUN, see above; ended" ;;
       *)
         result=FAILED
-        failed+=("$stage")
+        touch "$notes/$stage.failed"
         ;;
     esac
     echo "== $stage $result after $((SECONDS - began)) s"
   done
-done
-[ ${#failed[@]} -eq 0 ] || {
-  echo "test.sh: failed: ${failed[*]}" >&2
-  exit 1
 }
+
+if [ ${#lanes[@]} -eq 1 ]; then
+  run_lane "${lanes[0]}"
+else
+  # Lanes are process groups, so that an interrupt reaches every service that a test has started.
+  set -m
+  groups=()
+  for lane in "${lanes[@]}"; do
+    run_lane "$lane" &
+    groups+=("-$!")
+  done
+  trap 'trap - INT TERM; kill -INT -- "${groups[@]}"; wait; exit 130' INT TERM
+  wait
+fi
+
+for failed in "$notes"/*.failed; do
+  [ -e "$failed" ] || exit 0
+  stage=$(basename "$failed" .failed)
+  echo "test.sh: failed: $stage" >&2
+  [ ! -e "$notes/$stage.log" ] || grep -E '^(FAILED|ERROR) ' "$notes/$stage.log" >&2 || [ $? -eq 1 ]
+done
+exit 1
