@@ -86,6 +86,8 @@ def load(
         books = Books(target.session)
         job = Job(table.plus(*columns), run_id, attempt, started_at, source, target, books)
         job.tell("load_started")
+        if dead := target.shut_out_the_dead(table, started_at):
+            job.tell("dead_loads_shut_out", logging.WARNING, tables=",".join(side.name for side in dead))
         if shape.strange:
             job.tell("columns_not_loaded", logging.WARNING, columns=",".join(shape.strange))
         if capture is None:

@@ -1,4 +1,4 @@
-"""Names of the tables beside a raw table: the one a load fills, and the one a swap has put aside."""
+"""Names of the tables beside a raw table: the one a load fills, and the one that was put aside."""
 
 import hashlib
 import re
@@ -9,10 +9,6 @@ from typing import Self
 # A query that resolved the old table before the swap may still open it; the longest dashboard query is far
 # shorter than this. Dropping at once has made running queries fail.
 RETIRED_GRACE = timedelta(minutes=10)
-
-# Left behind by a load that was killed. Longer than any load may take (the DAG gives each one two hours), so
-# that one which still runs never loses its table.
-ABANDONED_GRACE = timedelta(hours=6)
 
 _STAMP = "%Y%m%dT%H%M%S"
 _NAME = re.compile(
@@ -25,7 +21,7 @@ class SideTable:
     """A table beside a raw table.
 
     Attributes:
-        role: "staging" while it is filled, "retired" once a swap has put it aside.
+        role: "staging" while it is filled, "retired" once it was put aside: swapped out, or left behind.
         since: when it got that role.
         owner: 12 hexadecimal digits that tell one try of one run from every other.
     """
@@ -50,9 +46,8 @@ class SideTable:
         return cls(match["table"], match["role"], since, match["owner"])
 
     def is_leftover(self, now: datetime) -> bool:
-        """Say whether nobody can still be using it."""
-        grace = RETIRED_GRACE if self.role == "retired" else ABANDONED_GRACE
-        return now - self.since >= grace
+        """Say whether it was put aside so long ago that nobody can still be using it."""
+        return self.role == "retired" and now - self.since >= RETIRED_GRACE
 
 
 def owner_of(run_id: str, attempt: int, started_at: datetime) -> str:

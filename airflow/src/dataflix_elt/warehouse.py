@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from dataflix_elt.buckets import Bucket, Buckets, warehouse_bucket, warehouse_key, warehouse_row_hash
@@ -250,8 +250,30 @@ class Warehouse:
         """Drop a table beside a raw one, unless it is gone already."""
         self.session.command(f"DROP TABLE IF EXISTS {self.session.path(side_table.name)} SYNC")
 
+    def shut_out_the_dead(self, table: Table, now: datetime) -> list[SideTable]:
+        """Put the staging tables of loads that were killed aside; returns them under their new names.
+
+        Only for whoever has the table's turn: no other load lives then, and a statement that a dead one had
+        sent (EXCHANGE, ATTACH) no longer finds its table when it is carried out; it would bring old rows back
+        after newer ones had come. The tables are kept for a while: somebody may be reading one that was
+        swapped out.
+        """
+        aside = []
+        for side in self._side_tables(table):
+            if side.role == "staging":
+                retired = replace(side, role="retired", since=now)
+                self.retire(side, retired)
+                aside.append(retired)
+        return aside
+
     def drop_leftovers(self, table: Table, now: datetime) -> list[str]:
         """Drop what earlier loads of the table left and nobody can use any more; returns the names."""
+        leftovers = [side for side in self._side_tables(table) if side.is_leftover(now)]
+        for leftover in leftovers:
+            self.drop(leftover)
+        return [leftover.name for leftover in leftovers]
+
+    def _side_tables(self, table: Table) -> list[SideTable]:
         rows = self.session.query(
             "SELECT name FROM system.tables"
             " WHERE database = {database:String} AND startsWith(name, {prefix:String})",
@@ -259,12 +281,7 @@ class Warehouse:
             prefix=table.name + "__",
         )
         side_tables = [SideTable.parse(name) for (name,) in rows]
-        leftovers = [
-            side for side in side_tables if side and side.table == table.name and side.is_leftover(now)
-        ]
-        for leftover in leftovers:
-            self.drop(leftover)
-        return [leftover.name for leftover in leftovers]
+        return [side for side in side_tables if side and side.table == table.name]
 
     def _require_newest(self, table: Table, stamp: Stamp) -> None:
         if self.version(table) >= stamp.version:

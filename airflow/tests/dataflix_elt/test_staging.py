@@ -1,12 +1,13 @@
 """Names of side tables tell whose they are and when nobody needs them any more."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataflix_elt.staging import ABANDONED_GRACE, RETIRED_GRACE, SideTable, owner_of
+from dataflix_elt.staging import RETIRED_GRACE, SideTable, owner_of
 from dataflix_elt.tables import TABLE_NAMES
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -34,12 +35,12 @@ def test_other_tables_are_not_taken_for_ours(name: str) -> None:
     assert SideTable.parse(name) is None
 
 
-@pytest.mark.parametrize(("role", "grace"), [("retired", RETIRED_GRACE), ("staging", ABANDONED_GRACE)])
-def test_a_side_table_is_a_leftover_once_nobody_can_be_using_it(role: str, grace: timedelta) -> None:
-    side = SideTable("ratings", role, NOW, "0" * 12)
+def test_a_side_table_is_a_leftover_once_nobody_can_be_using_it() -> None:
+    side = SideTable("ratings", "retired", NOW, "0" * 12)
 
-    assert not side.is_leftover(NOW + grace - timedelta(seconds=1))
-    assert side.is_leftover(NOW + grace)
+    assert not side.is_leftover(NOW + RETIRED_GRACE - timedelta(seconds=1))
+    assert side.is_leftover(NOW + RETIRED_GRACE)
+    assert not replace(side, role="staging").is_leftover(NOW + timedelta(days=1))
 
 
 def test_tries_have_owners_of_their_own() -> None:
