@@ -16,8 +16,9 @@ from dataflix_recommender.filters import Filter
 from dataflix_recommender.history import EMPTY_HISTORY, History
 from dataflix_recommender.info import ModelInfo
 from dataflix_recommender.links import ItemLinks
-from dataflix_recommender.model import Model, Recommendation
+from dataflix_recommender.model import Model
 from dataflix_recommender.rerank import Knobs, RuleKind, Rules, chooser
+from dataflix_recommender.taste import Recommendation, Taste
 from dataflix_recommender.weights import ConfidenceWeights
 
 __all__ = [
@@ -40,6 +41,7 @@ __all__ = [
     "RecommenderError",
     "RuleKind",
     "Rules",
+    "Taste",
     "UnknownMovieError",
     "chooser",
     "metrics",

@@ -8,7 +8,7 @@ from dataflix_recommender.errors import InvalidHistoryError
 from dataflix_recommender.foldin import fold_in
 from dataflix_recommender.metrics import NO_ITEM
 from dataflix_recommender.model import Model
-from dataflix_recommender.ranking import top_k
+from dataflix_recommender.ranking import highest
 
 # Scores held at a time: 32 MiB of float32, whatever the size of the catalogue.
 SCORES_AT_A_TIME = 1 << 23
@@ -41,7 +41,9 @@ def score_rows(model: Model, rows: csr_matrix) -> NDArray[np.float32]:
     factors = _factors(model, rows)
     scores: NDArray[np.float32] = factors @ model.item_factors.T
     if model.links.matrix.nnz:
-        scores += model.links.scores(rows)
+        for row in range(rows.shape[0]):
+            events = slice(rows.indptr[row], rows.indptr[row + 1])
+            scores[row] += model.links.of_events(rows.indices[events], rows.data[events]).scores()
     scores[~factors.any(axis=1)] = model.popularity
     return scores
 
@@ -53,13 +55,13 @@ def rank_rows(
 
     The result has the form of ``recommend_many``.
     """
-    users, items = scores.shape
+    users = scores.shape[0]
     ranked = np.full((users, n), NO_ITEM, dtype=np.int64)
     best_scores = np.zeros((users, n), dtype=np.float32)
     for row in range(users):
-        allowed = np.ones(items, dtype=np.bool_)
-        allowed[seen.indices[seen.indptr[row] : seen.indptr[row + 1]]] = False
-        best = top_k(scores[row], n, allowed)
+        values = scores[row].copy()
+        values[seen.indices[seen.indptr[row] : seen.indptr[row + 1]]] = -np.inf
+        best = highest(values, n)
         ranked[row, : len(best)] = best
         best_scores[row, : len(best)] = scores[row, best]
     return ranked, best_scores

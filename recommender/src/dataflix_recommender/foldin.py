@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import cho_factor, cho_solve
+from scipy.linalg import lapack
 
 from dataflix_recommender.errors import InvalidHistoryError
 
@@ -20,12 +20,13 @@ from dataflix_recommender.errors import InvalidHistoryError
 class FoldedUser:
     """A user's factors and the factorised system they came from.
 
-    ``factor`` float32[F]; it is zero when the user has no positive event. ``positive_factors`` float32[P, F]
+    ``factor`` float32[F]; it is zero when the user has no positive event. ``cholesky`` float64[F, F] is the
+    lower triangle of the system's; what stands above it means nothing. ``positive_factors`` float32[P, F]
     and ``positive_confidences`` float32[P] are those of the events with positive confidence.
     """
 
     factor: NDArray[np.float32]
-    cholesky: tuple[NDArray[np.float64], bool]
+    cholesky: NDArray[np.float64]
     positive_factors: NDArray[np.float32]
     positive_confidences: NDArray[np.float32]
 
@@ -34,7 +35,7 @@ class FoldedUser:
 
         ``target_factors`` is float32[T, F]. A row sums to that item's score.
         """
-        weighted = cho_solve(self.cholesky, target_factors.T.astype(np.float64), check_finite=False)
+        weighted = _solve(self.cholesky, target_factors.T.astype(np.float64))
         products: NDArray[np.float64] = weighted.T @ self.positive_factors.T.astype(np.float64)
         return products * self.positive_confidences
 
@@ -57,9 +58,18 @@ def fold_in(
     positive_factors = factors[positive]
     positive_confidences = confidences[positive]
     right_side = positive_confidences @ positive_factors
-    try:
-        cholesky = cho_factor(system, lower=True, overwrite_a=True, check_finite=False)
-    except np.linalg.LinAlgError as error:
-        raise InvalidHistoryError(f"fold-in of {len(factors)} events has no solution: {error}") from error
-    solution = cho_solve(cholesky, right_side.astype(np.float64), check_finite=False)
+    # LAPACK itself: for a system this small, scipy's own function around it takes as long as the work.
+    cholesky, info = lapack.dpotrf(system.T, lower=1, clean=0, overwrite_a=1)
+    if info:
+        raise InvalidHistoryError(
+            f"fold-in of {len(factors)} events has no solution: the system is not positive definite"
+        )
+    solution = _solve(cholesky, right_side.astype(np.float64))
     return FoldedUser(solution.astype(np.float32), cholesky, positive_factors, positive_confidences)
+
+
+def _solve(cholesky: NDArray[np.float64], right_sides: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return x of A x = b, float64[F] or [F, T] as b is; A is given by its Cholesky's lower triangle."""
+    solution: NDArray[np.float64]
+    solution, _ = lapack.dpotrs(cholesky, right_sides, lower=1)
+    return solution

@@ -4,9 +4,11 @@ A linear model of items on items (Steck, "Embarrassingly Shallow Autoencoders", 
 be added to the factors' score, and thinned out to the strongest of each item that is scored.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix
+from scipy.sparse import csc_matrix, csr_matrix
 
 from dataflix_recommender.errors import InvalidModelError
 
@@ -72,26 +74,43 @@ class ItemLinks:
     def __len__(self) -> int:
         return int(self.matrix.shape[0])
 
-    def scores(self, rows: csr_matrix) -> NDArray[np.float32]:
-        """Return float32[U, I] for rows [U, I] of weights."""
-        counted = csr_matrix((event_values(rows.data, self.slope), rows.indices, rows.indptr), rows.shape)
-        scores: NDArray[np.float32] = (counted @ self.matrix).toarray()
+    def of_events(self, positions: NDArray[np.int64], weights: NDArray[np.float32]) -> "LinkedEvents":
+        """Gather the links of the n events of one user: positions int64[n] and weights float32[n]."""
+        matrix = self.matrix
+        starts, ends = matrix.indptr[positions], matrix.indptr[positions + 1]
+        # Slices are copied many times faster than single entries; nothing is sorted nor added up.
+        rows = [slice(*both) for both in zip(starts.tolist(), ends.tolist(), strict=True)]
+        items = np.concatenate([matrix.indices[:0], *(matrix.indices[row] for row in rows)])
+        values = np.concatenate([matrix.data[:0], *(matrix.data[row] for row in rows)])
+        offsets = np.concatenate(([0], np.cumsum(ends - starts))).astype(np.int32)
+        links = csc_matrix((values, items, offsets), shape=(len(self), len(rows)))
+        return LinkedEvents(links, event_values(weights, self.slope))
+
+
+@dataclass(frozen=True, slots=True)
+class LinkedEvents:
+    """What n events of one user lead to: ``links`` float32[I, n], and ``values`` float32[n] of the events."""
+
+    links: csc_matrix
+    values: NDArray[np.float32]
+
+    def scores(self) -> NDArray[np.float32]:
+        """Return float32[I], what the events add to the score of every item."""
+        scores: NDArray[np.float32] = self.links @ self.values
         return scores
 
-    def contributions(
-        self, positions: NDArray[np.int64], weights: NDArray[np.float32], targets: NDArray[np.int64]
-    ) -> NDArray[np.float64]:
+    def contributions(self, targets: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return float64[T, n]: what each event adds to the score of each target; rows sum to ``scores``."""
-        place = np.full(len(self), -1, dtype=np.int64)
-        place[targets] = np.arange(len(targets))
-        # Gathered by one look-up per link of the history: slicing columns of such a matrix takes far longer.
-        linked = self.matrix[positions]
-        columns = place[linked.indices]
-        wanted = columns >= 0
-        rows = np.repeat(np.arange(len(positions)), np.diff(linked.indptr))[wanted]
-        between = np.zeros((len(targets), len(positions)))
-        between[columns[wanted], rows] = linked.data[wanted]
-        result: NDArray[np.float64] = between[place[targets]] * event_values(weights, self.slope)
+        items, events = self.links.shape
+        place = np.full(items, -1, dtype=np.int32)
+        place[targets] = np.arange(len(targets), dtype=np.int32)
+        # By one look-up per link: slicing rows of a matrix that is laid out by columns takes far longer.
+        rows = place[self.links.indices]
+        wanted = np.flatnonzero(rows >= 0)
+        columns = np.searchsorted(self.links.indptr, wanted, side="right") - 1
+        between = np.zeros((len(targets), events))
+        between[rows[wanted], columns] = self.links.data[wanted]
+        result: NDArray[np.float64] = between[place[targets]] * self.values
         return result
 
 

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from dataflix_backend.database import Row
 from dataflix_backend.queries.history import ActiveRule, Ground
 from dataflix_backend.schemas import movies, recommendations
@@ -48,28 +50,26 @@ def recommend_to_session(
 def recommend(knowledge: Knowledge, served: Served, known: Ground, wishes: Wishes) -> Listed:
     """Return the best ``wishes.n`` films under wishes and rules, fewer only if fewer exist."""
     model = served.model
-    history = History.from_events(known.events, model.weights)
+    taste = model.taste(History.from_events(known.events, model.weights))
     rules = FilmRules.of(known.rules, model)
     choose = chooser(model.traits, wishes.knobs, rules.places)
     left_out = {*known.blocked, *wishes.exclude}
-    eligible = model.eligible(history, left_out, wishes.filter.mask(model.catalogue))
-    gone: set[int] = set()
+    eligible = taste.eligible(left_out, wishes.filter.mask(model.catalogue))
     reach = wishes.n
     while True:
-        ranked = model.recommend(history, wishes.n, exclude=gone, eligible=eligible, choose=choose)
+        ranked = taste.recommend(wishes.n, eligible, choose=choose)
         films = knowledge.films([item.movie_id for item in ranked], model)
         if len(films) == len(ranked):
             break
         reach = min(reach * REACH_GROWTH, model.size)
-        further = model.recommend(
-            history, reach, exclude=gone, eligible=eligible, choose=choose, explain=False
-        )
+        further = taste.recommend(reach, eligible, choose=choose, explain=False)
         wanted = {item.movie_id for item in further}
-        gone |= wanted - knowledge.films(list(wanted), model).keys()
+        gone = wanted - knowledge.films(list(wanted), model).keys()
+        eligible[model.positions(list(gone))] = False
     return Listed(
         [_recommendation(item, films[item.movie_id], rules.applied.get(item.movie_id)) for item in ranked],
-        int(eligible.sum()) - len(gone),
-        sorted(history.movie_ids[model.positions(history.movie_ids) < 0].tolist()),
+        int(np.count_nonzero(eligible)),
+        taste.ignored.tolist(),
     )
 
 

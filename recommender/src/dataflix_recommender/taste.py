@@ -1,0 +1,150 @@
+"""What a model makes of one history: the user's factors, a score for every film, a list, and its reasons."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dataflix_recommender.explanation import MAX_BECAUSE, Because, Reason, history_reason, popularity_reason
+from dataflix_recommender.foldin import FoldedUser, fold_in
+from dataflix_recommender.history import History
+from dataflix_recommender.links import LinkedEvents
+from dataflix_recommender.ranking import top_k
+from dataflix_recommender.rerank import Choose
+
+if TYPE_CHECKING:
+    from dataflix_recommender.model import Model
+
+
+@dataclass(frozen=True, slots=True)
+class Recommendation:
+    """One film of a ranked list; ``rank`` starts at 1, ``reason`` is None unless asked for."""
+
+    movie_id: int
+    score: float
+    rank: int
+    reason: Reason | None
+
+
+class Taste:
+    """One history of n events under one model; each part is worked out when first asked for, and kept.
+
+    ``positions`` int64[n] are those of the events' films in the model, -1 for films it does not know;
+    ``positive_events`` int64[P] are places in the history: the events that speak for something.
+    """
+
+    def __init__(self, model: "Model", history: History) -> None:
+        self._model = model
+        self._history = history
+        self.positions: NDArray[np.int64] = model.positions(history.movie_ids)
+        self.positive_events: NDArray[np.int64] = np.flatnonzero(
+            (self.positions >= 0) & (history.weights > 0)
+        )
+
+    @cached_property
+    def folded(self) -> FoldedUser:
+        """The user's factors; zero without a positive event of a known film."""
+        model = self._model
+        known = self.positions >= 0
+        confidences = model.confidences(self._history.weights[known])
+        factors = model.item_factors[self.positions[known]]
+        return fold_in(factors, confidences, model.gram, model.info.regularization)
+
+    @cached_property
+    def scores(self) -> NDArray[np.float32]:
+        """Every film's score, float32[I]; all 0 without a positive event of a known film."""
+        scores: NDArray[np.float32] = self._model.item_factors @ self.folded.factor
+        if self._linked is not None:
+            scores += self._linked.scores()
+        return scores
+
+    @property
+    def ignored(self) -> NDArray[np.int64]:
+        """The films of the history that the model does not know, ascending."""
+        return np.sort(self._history.movie_ids[self.positions < 0])
+
+    def eligible(
+        self, exclude: Iterable[int] = (), passing: NDArray[np.bool_] | None = None
+    ) -> NDArray[np.bool_]:
+        """Return bool[I]: the films that pass, are not of the history and not excluded.
+
+        Raises ValueError for a ``passing`` of another shape.
+        """
+        size = self._model.size
+        if passing is None:
+            allowed = np.ones(size, dtype=np.bool_)
+        elif passing.shape == (size,) and passing.dtype == np.bool_:
+            allowed = passing.copy()
+        else:
+            raise ValueError(f"eligible must be bool[{size}], got {passing.dtype}{list(passing.shape)}")
+        excluded = np.fromiter(exclude, dtype=np.int64)
+        for taken in (self.positions, self._model.positions(excluded)):
+            allowed[taken[taken >= 0]] = False
+        return allowed
+
+    def recommend(
+        self, n: int, eligible: NDArray[np.bool_], *, explain: bool = True, choose: Choose = top_k
+    ) -> list[Recommendation]:
+        """Return the best ``min(n, eligible)`` films that are ``eligible`` bool[I].
+
+        ``choose`` says what is best: by itself the highest score. A history without a positive event of a
+        known film gives the popular and trending ones. Raises ValueError for n < 1.
+        """
+        has_taste = self.folded.factor.any()
+        scores = self.scores if has_taste else self._model.popularity
+        best = choose(scores, n, eligible)
+        reasons: list[Reason] | list[None] = [None] * len(best)
+        if explain:
+            reasons = self._history_reasons(best) if has_taste else self._popularity_reasons(best)
+        pairs = zip(self._model.item_ids[best].tolist(), scores[best].tolist(), reasons, strict=True)
+        return [
+            Recommendation(movie, score, rank, reason) for rank, (movie, score, reason) in enumerate(pairs, 1)
+        ]
+
+    def contributions(self, targets: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return float64[T, P]: what each positive event adds to the score of each target position."""
+        shares = self.folded.contributions(self._model.item_factors[targets])
+        if self._linked is not None:
+            shares += self._linked.contributions(targets)
+        return shares
+
+    @cached_property
+    def _linked(self) -> LinkedEvents | None:
+        links, events = self._model.links, self.positive_events
+        if not links.matrix.nnz:
+            return None
+        return links.of_events(self.positions[events], self._history.weights[events])
+
+    def _history_reasons(self, best: NDArray[np.int64]) -> list[Reason]:
+        shares = self.contributions(best)
+        leading = np.argsort(-shares, axis=1, kind="stable")[:, :MAX_BECAUSE]
+        leaders = np.take_along_axis(shares, leading, axis=1).tolist()
+        events = self.positive_events[leading].tolist()
+        reasons = []
+        for places, parts, whole in zip(events, leaders, shares.sum(axis=1).tolist(), strict=True):
+            because = [
+                self._because(place, part) for place, part in zip(places, parts, strict=True) if part > 0
+            ]
+            reasons.append(history_reason(because, whole - sum(item.contribution for item in because)))
+        return reasons
+
+    def _because(self, event: int, contribution: float) -> Because:
+        rating = self._history.ratings.item(event)
+        title = self._model.catalogue.title(self.positions.item(event))
+        # What was only watched has NaN, the one value that differs from itself.
+        told = rating if rating == rating else None  # noqa: PLR0124
+        return Because(self._history.movie_ids.item(event), title, told, contribution)
+
+    def _popularity_reasons(self, best: NDArray[np.int64]) -> list[Reason]:
+        catalogue = self._model.catalogue
+        return [
+            popularity_reason(
+                trending=bool(self._model.fallback.is_trending[i]),
+                ratings_count=int(catalogue.ratings_counts[i]),
+                mean_rating=catalogue.mean_rating(i),
+            )
+            for i in best.tolist()
+        ]
