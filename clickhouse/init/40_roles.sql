@@ -27,3 +27,5 @@ GRANT SELECT ON analytics.* TO analytics_reader;
 GRANT SELECT, ALTER DELETE, ALTER SETTINGS ON analytics.* TO raw_writer;
 GRANT SELECT ON system.parts TO raw_writer;
 GRANT SELECT ON system.dropped_tables TO raw_writer;
+-- It tells a build of dbt that is at work from one that was killed.
+GRANT SELECT ON system.processes TO raw_writer;

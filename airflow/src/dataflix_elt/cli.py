@@ -53,7 +53,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     load.add_argument("--run-id", help="goes into every row; default: a random one")
     commands.add_parser(
-        "erase", help="remove from the warehouse who was deleted in Postgres, while no pipeline runs"
+        "erase",
+        help="remove from the warehouse who was deleted in Postgres; loads and publications are waited for",
     )
     commands.add_parser("tables", help="show the tables with their columns and keys")
     commands.add_parser("manifest", help="bring dbt's manifest up to date; show its path and hash")

@@ -7,36 +7,43 @@ for. Which persons they are stands in a table while this runs and never in a sta
 """
 
 import logging
+import re
 import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
 from dataflix_elt import postgres
 from dataflix_elt.clickhouse import Session, session
 from dataflix_elt.disk_scan import scan
 from dataflix_elt.errors import ErasureIncompleteError, WarehouseError
 from dataflix_elt.log import event
+from dataflix_elt.remnants import ANALYTICS, Names, wait_for_the_disk
 from dataflix_elt.settings import SourceSettings, WarehouseSettings
 from dataflix_elt.tables import SOURCE_SCHEMA, TABLES
+from dataflix_elt.warehouse import Warehouse
 
 _log = logging.getLogger(__name__)
 
-ANALYTICS = "analytics"
 _LIST = "erasing__"
-# Tables of dbt and the trainer come and go; when a pass finds nothing more, it was the last.
+# Tables of dbt and the trainer come and go; a pass that finds nothing, with each in its place, is the last.
 _PASSES = 5
 # Our own server needs ten seconds for old parts and dropped tables; another may take eight minutes for each.
 _WAIT_S = 540
-_POLL_S = 1.0
+# Between the statement that creates a table of dbt and the one that fills it are milliseconds.
+_LOOKS = 3
+_LOOK_S = 0.5
 # ClickHouse's answer when a table has gone since it was listed.
 _UNKNOWN_TABLE = "(code 60)"
 # What dbt calls a table that it is filling.
-_UNFINISHED = "match(name, '__dbt_(backup|new_data|tmp)')"
+_UNFINISHED = re.compile("__dbt_(backup|new_data|tmp)")
 
-Names = tuple[str, str]
+# Whoever writes people's lists holds this turn until they are published.
+PUBLICATION = "publication"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +52,14 @@ class Pending:
 
     erasure_id: int
     user_id: int
+
+
+class Place(NamedTuple):
+    """A table under the name that it has at present; a swap gives it another one."""
+
+    database: str
+    name: str
+    uuid: str
 
 
 @dataclass(slots=True)
@@ -69,15 +84,17 @@ def erase(
 ) -> Erased:
     """Remove everybody from the warehouse who has been deleted in the source, and verify it there.
 
-    Erasures that are asked for while it runs are left to the next run. Nothing else may be building tables
-    from the raw ones at the same time: in the pipeline, this is the last step.
+    Erasures that are asked for while it runs are left to the next run. Loads and publications that are under
+    way are waited for, and later ones wait until this is over. A build by dbt is refused.
 
     Args:
         data: ClickHouse's data folder, to be searched for the pseudonyms; None when it is on another machine.
         wait_s: how long to wait for files to be deleted, s.
 
     Raises:
-        ErasureIncompleteError: something is left; nothing was marked as verified, a later run tries again.
+        ErasureIncompleteError: something is left, or dbt is building; nothing was marked as verified, a later
+            run tries again.
+        BusyError: a load, a publication or another erasure was still at work after 20 minutes.
         TransientError: a service was away.
         SourceError, WarehouseError: a statement failed.
     """
@@ -87,10 +104,12 @@ def erase(
         pending = _pending(asked)
         done = Erased([one.erasure_id for one in pending])
         if pending:
-            # A load that had read a person's rows before they were deleted is over before we begin, and the
-            # next one begins to read when we are done.
+            # Whoever had read a person's rows before they were deleted is done before we begin, and the next
+            # one begins to read when we are done.
+            asked.take_turn(PUBLICATION)
             for table in TABLES:
                 asked.take_turn(table.name)
+            _drop_of_the_dead(Warehouse(target))
             with _listed(target, pending) as listed:
                 _remove_and_verify(target, listed, done, data, wait_s)
             for one in pending:
@@ -156,21 +175,25 @@ def _remove_and_verify(target: Session, listed: str, done: Erased, data: Path | 
     ]
     touched: set[Names] = set()
     for _ in range(_PASSES):
-        found = [names for names in _tables(target) if _remove(target, names, theirs, done)]
+        places = _tables(target)
+        if filled := _being_filled(target, places):
+            raise ErasureIncompleteError(
+                f"dbt is filling {', '.join(filled)}. Nothing was marked as verified; try again when the "
+                "pipeline is over."
+            )
+        found = [place[:2] for place in places if _remove(target, place[:2], theirs, done)]
         touched.update(found)
-        if not found:
+        # What changed its place meanwhile may have been looked at twice, and the other table never; and a
+        # table that is new may be filled with rows that were read before they were removed.
+        if not found and _tables(target) == places:
             break
     else:
         raise ErasureIncompleteError(
-            f"Rows of erased persons came back {_PASSES} times while they were removed: something is writing "
-            "to the warehouse. Nothing was marked as verified; try again when the pipeline is over."
+            f"Rows of erased persons came back, or tables changed their places, {_PASSES} times while they "
+            "were removed: something is writing to the warehouse. Nothing was marked as verified; try again "
+            "when the pipeline is over."
         )
-    if unfinished := _unfinished(target):
-        raise ErasureIncompleteError(
-            f"Somebody is filling {', '.join(unfinished)}. Nothing was marked as verified; try again when "
-            "the pipeline is over."
-        )
-    _wait_for_the_disk(target, touched, wait_s)
+    wait_for_the_disk(target, touched, wait_s)
     if data is not None:
         result = scan(data, [text.encode() for text in pseudonyms])
         done.scanned_bytes = result.bytes
@@ -182,25 +205,35 @@ def _remove_and_verify(target: Session, listed: str, done: Erased, data: Path | 
             )
 
 
-def _tables(target: Session) -> list[Names]:
+def _drop_of_the_dead(warehouse: Warehouse) -> None:
+    """Drop what killed loads have filled; what they were still sending then has no place to go to."""
+    for table in TABLES:
+        for side in warehouse.shut_out_the_dead(table, datetime.now(UTC)):
+            warehouse.drop(side)
+
+
+def _tables(target: Session) -> list[Place]:
     """Return the tables with files of their own that say of which user a row is."""
     rows = target.query(
-        "SELECT t.database, t.name FROM system.tables AS t INNER JOIN system.columns AS c"
-        " ON t.database = c.database AND t.name = c.table"
+        "SELECT t.database, t.name, toString(t.uuid) FROM system.tables AS t"
+        " INNER JOIN system.columns AS c ON t.database = c.database AND t.name = c.table"
         " WHERE t.database IN ({raw:String}, {analytics:String}) AND c.name = 'user_id'"
         " AND endsWith(t.engine, 'MergeTree') ORDER BY t.database DESC, t.name",
         raw=target.database,
         analytics=ANALYTICS,
     )
-    return [(str(database), str(name)) for database, name in rows]
+    return [Place(*map(str, row)) for row in rows]
 
 
-def _unfinished(target: Session) -> list[str]:
-    rows = target.query(
-        f"SELECT name FROM system.tables WHERE database = {{analytics:String}} AND {_UNFINISHED}",  # noqa: S608
-        analytics=ANALYTICS,
-    )
-    return [str(name) for (name,) in rows]
+def _being_filled(target: Session, places: list[Place]) -> list[str]:
+    """Return the tables that dbt is filling; one that a failed build left has no statement at work on it."""
+    unfinished = [place.name for place in places if _UNFINISHED.search(place.name)]
+    for _ in range(_LOOKS if unfinished else 0):
+        rows = target.query("SELECT query FROM system.processes WHERE position(query, '__dbt_') > 0")
+        if filled := [name for name in unfinished if any(name in text for (text,) in rows)]:
+            return filled
+        time.sleep(_LOOK_S)
+    return []
 
 
 def _remove(target: Session, names: Names, theirs: str, done: Erased) -> int:
@@ -220,40 +253,3 @@ def _remove(target: Session, names: Names, theirs: str, done: Erased) -> int:
     done.removed[path] = done.removed.get(path, 0) + int(count)
     event(_log, "rows_erased", table=path, rows=count)
     return int(count)
-
-
-def _wait_for_the_disk(target: Session, touched: set[Names], wait_s: float) -> None:
-    """Wait until the parts that mutations have replaced, and the tables that were dropped, are deleted."""
-    deadline = time.monotonic() + wait_s
-    replaced = {row for row in _inactive_parts(target) if row[:2] in touched}
-    dropped = _dropped_tables(target)
-    event(_log, "waiting_for_the_disk", parts=len(replaced), dropped_tables=len(dropped))
-    while replaced or dropped:
-        if time.monotonic() > deadline:
-            raise ErasureIncompleteError(
-                f"{len(replaced)} old parts and {len(dropped)} dropped tables are still on ClickHouse's disk "
-                f"after {wait_s:.0f} s. Nothing was marked as verified."
-            )
-        time.sleep(_POLL_S)
-        replaced &= _inactive_parts(target)
-        dropped &= _dropped_tables(target)
-
-
-def _inactive_parts(target: Session) -> set[tuple[str, str, str]]:
-    rows = target.query(
-        "SELECT database, table, name FROM system.parts"
-        " WHERE database IN ({raw:String}, {analytics:String}) AND NOT active",
-        raw=target.database,
-        analytics=ANALYTICS,
-    )
-    return {(str(database), str(table), str(name)) for database, table, name in rows}
-
-
-def _dropped_tables(target: Session) -> set[str]:
-    rows = target.query(
-        "SELECT toString(uuid) FROM system.dropped_tables"
-        " WHERE database IN ({raw:String}, {analytics:String})",
-        raw=target.database,
-        analytics=ANALYTICS,
-    )
-    return {str(row[0]) for row in rows}

@@ -58,7 +58,7 @@ class SupersededError(TransientError):
 
 
 class BusyError(TransientError):
-    """Another load of the same table is running, and has been for long."""
+    """A load, a publication or an erasure that this one must wait for has been running for long."""
 
 
 class ErasureIncompleteError(TransientError):

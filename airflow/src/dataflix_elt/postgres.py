@@ -1,5 +1,6 @@
 """A connection to the source as `elt_reader`, and what its errors may tell."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, BinaryIO
@@ -8,7 +9,10 @@ import psycopg2
 import psycopg2.extensions
 
 from dataflix_elt.errors import BusyError, SourceError, SourceUnavailableError
+from dataflix_elt.log import event
 from dataflix_elt.settings import SourceSettings
+
+_log = logging.getLogger(__name__)
 
 # Everything that text output depends on is fixed here, whatever the role's or the server's defaults are.
 _SESSION = {
@@ -48,12 +52,19 @@ class Session:
             BusyError: another one has had it for the whole of the time we wait.
         """
         self._connection.autocommit = True
+        key = (f"dataflix elt {name}",)
+        if self.row("SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", key)[0]:
+            return
+        event(_log, "waiting_for_turn", turn=name)
         try:
             with self._errors(), self._connection.cursor() as cursor:
-                cursor.execute("SELECT pg_advisory_lock(hashtextextended(%s, 0))", (f"dataflix elt {name}",))
+                cursor.execute("SELECT pg_advisory_lock(hashtextextended(%s, 0))", key)
         except SourceError as error:
             if isinstance(error.__context__, psycopg2.errors.LockNotAvailable):
-                raise BusyError(f"Another load of {name} has been running for 20 minutes.") from None
+                raise BusyError(
+                    f"The turn of {name} has been somebody else's for 20 minutes: a load, a publication or "
+                    "an erasure is at work. Nothing was changed; try again when the pipeline is over."
+                ) from None
             raise
 
     def begin(self) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from dataflix_elt import erasure
+from dataflix_elt import erasure, postgres
 from dataflix_elt import load as loading
 from dataflix_elt.comparison import Verify
 from dataflix_elt.dbt_project import manifest, manifest_sha256
@@ -55,8 +55,13 @@ def train(*, run_id: str, run_url: str) -> dict[str, Any]:
 
 
 def publish(model_version: str, *, run_id: str) -> dict[str, Any]:
-    """Have a model version promoted if the rule allows it; returns the job's result, with `promoted`."""
-    return _job("publish", run_id, {"model_version": model_version})
+    """Have a model version promoted if the rule allows it; returns the job's result, with `promoted`.
+
+    Nobody is erased from the warehouse meanwhile, and who is being erased is waited for.
+    """
+    with postgres.session(SourceSettings.from_environ(os.environ)) as source:
+        source.take_turn(erasure.PUBLICATION)
+        return _job("publish", run_id, {"model_version": model_version})
 
 
 def erase() -> dict[str, Any]:

@@ -134,14 +134,14 @@ def test_a_request_that_arrives_while_it_runs_is_left_to_the_next(
     early, late = 21, 22
     filled.sql(f"SELECT erase_user({early})")
     removing, went_on = threading.Event(), threading.Event()
-    original = erasure._wait_for_the_disk
+    original = erasure.wait_for_the_disk
 
     def wait(*arguments: Any) -> None:
         removing.set()
         assert went_on.wait(60)
         original(*arguments)
 
-    monkeypatch.setattr(erasure, "_wait_for_the_disk", wait)
+    monkeypatch.setattr(erasure, "wait_for_the_disk", wait)
     results: list[Erased] = []
     thread = threading.Thread(target=lambda: results.append(run(filled, None)))
     thread.start()

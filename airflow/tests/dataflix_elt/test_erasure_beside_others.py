@@ -1,0 +1,118 @@
+"""An erasure does not run beside those who write to the warehouse, and is not held up by those who died."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+import pytest
+
+from dataflix_elt import postgres, steps
+from dataflix_elt.erasure import PUBLICATION, erase
+from dataflix_elt.errors import BusyError, ErasureIncompleteError
+from dataflix_elt.staging import SideTable
+from dataflix_elt.tables import table_named
+
+from ..support.engines import Engines
+from ..support.trainer import fake_trainer
+
+UNFINISHED = "analytics.dim_users__dbt_backup"
+
+
+@pytest.fixture
+def erased(engines: Engines) -> int:
+    """A user who was carried over, and has asked to be forgotten."""
+    ((user_id,),) = engines.sql(
+        "INSERT INTO users (username, email) VALUES ('someone', 'someone@example.org') RETURNING user_id"
+    )
+    engines.load(table_named("users"))
+    engines.sql(f"SELECT erase_user({user_id})")
+    return int(user_id)
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(postgres._SESSION, "lock_timeout", "200ms")
+
+
+def is_pending(engines: Engines, user_id: int) -> bool:
+    return bool(engines.sql(f"SELECT 1 FROM erasures WHERE user_id = {user_id} AND verified_at IS NULL"))
+
+
+@contextmanager
+def publishing(engines: Engines, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Have a publication wait for the trainer, from its begin to the end of the block."""
+    with fake_trainer() as trainer, monkeypatch.context() as patch:
+        trainer.script = [("running", "")]
+        environ = {
+            **engines.source_server.environ,
+            "DATAFLIX_TRAINER_PORT": str(trainer.port),
+            "DATAFLIX_TRAINER_TOKEN": trainer.settings.token,
+        }
+        for name, value in environ.items():
+            patch.setenv(name, value)
+        thread = threading.Thread(target=lambda: steps.publish("1", run_id="beside"))
+        thread.start()
+        try:
+            while not trainer.jobs:
+                assert thread.is_alive()
+                thread.join(0.01)
+            yield
+        finally:
+            for job in trainer.jobs.values():
+                job["script"] = [("succeeded", "")]
+            thread.join()
+
+
+@pytest.mark.usefixtures("impatient")
+def test_nobody_is_erased_while_lists_are_published_or_a_table_is_loaded(
+    engines: Engines, erased: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with publishing(engines, monkeypatch), pytest.raises(BusyError, match=f"turn of {PUBLICATION}"):
+        erase(engines.source, engines.warehouse, None)
+    with postgres.session(engines.source) as load:
+        load.take_turn("ratings")
+        with pytest.raises(BusyError, match=r"turn of ratings .* Nothing was changed; try again"):
+            erase(engines.source, engines.warehouse, None)
+
+    assert is_pending(engines, erased)
+    assert engines.query(f"SELECT count() FROM raw.users WHERE user_id = {erased}") == [(1,)]
+
+
+def test_a_build_of_dbt_at_work_is_refused_and_what_dead_ones_left_is_no_obstacle(
+    engines: Engines, erased: int
+) -> None:
+    # A load of users was killed while it filled its table, and so was a build.
+    left = SideTable("users", "staging", datetime.now(UTC), "d" * 12)
+    engines.admin.command(f"CREATE TABLE raw.{left.name} AS raw.users")
+    engines.admin.command(f"INSERT INTO raw.{left.name} SELECT * FROM raw.users")
+    engines.admin.command(f"CREATE TABLE {UNFINISHED} (user_id Int64) ENGINE = MergeTree ORDER BY user_id")
+    engines.admin.command(f"INSERT INTO {UNFINISHED} VALUES ({erased})")
+    build = threading.Thread(
+        target=engines.warehouse_server.client("dbt", autogenerate_session_id=False).command,
+        # Three seconds, in blocks of a row: long enough to be seen at work.
+        args=(
+            f"INSERT INTO {UNFINISHED} SELECT number + sleepEachRow(0.1) FROM numbers(30) SETTINGS"
+            " max_block_size = 1",
+        ),
+    )
+    build.start()
+    try:
+        while not engines.query("SELECT 1 FROM system.processes WHERE query LIKE '%sleepEachRow%numbers%'")[
+            1:
+        ]:
+            assert build.is_alive()
+        with pytest.raises(ErasureIncompleteError, match="dbt is filling dim_users__dbt_backup"):
+            erase(engines.source, engines.warehouse, None)
+        assert is_pending(engines, erased)
+    finally:
+        build.join()
+    try:
+        erase(engines.source, engines.warehouse, None)
+
+        assert not is_pending(engines, erased)
+        assert engines.query(f"SELECT count() FROM {UNFINISHED} WHERE user_id = {erased}") == [(0,)]
+        assert engines.query(f"SELECT count() FROM raw.users WHERE user_id = {erased}") == [(0,)]
+        assert engines.query(f"SELECT name FROM system.tables WHERE name LIKE '%{left.owner}'") == []
+    finally:
+        engines.admin.command(f"DROP TABLE {UNFINISHED} SYNC")
