@@ -5,6 +5,7 @@ import os
 import pty
 import re
 import select
+import signal
 import subprocess
 import sys
 import termios
@@ -32,8 +33,7 @@ class Terminal:
             env={**environ, "TERM": "xterm-256color", "COLUMNS": "120"},
             cwd=cwd,
             start_new_session=True,
-            # Without a controlling terminal Ctrl-C would not become a signal.
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509 - no threads here
+            preexec_fn=_as_from_a_login,  # noqa: PLW1509 - no threads here
         )
         os.close(slave)
         self.raw = b""
@@ -97,3 +97,9 @@ class Terminal:
             return False
         self.raw += piece
         return bool(piece)
+
+
+def _as_from_a_login() -> None:
+    """Make Ctrl-C a signal that counts: a controlling terminal, and no heed to a shell that ignores it."""
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
