@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchkit.data import Ratings
 from benchkit.models import interactions, make_model
 from dataflix_trainer.recommendations import write_recommendations
-from dataflix_trainer.settings import ClickHouseSettings
+from dataflix_trainer.settings import ClickHouseSettings, training_threads
 from dataflix_trainer.warehouse import Warehouse
 
 
@@ -28,7 +28,8 @@ def main(file: str, factors: int, links: int, seed: int) -> None:
     everybody = np.arange(1, ratings.n_users + 1, dtype=np.int64)
     with Warehouse.connect(ClickHouseSettings.from_environ(os.environ)) as warehouse:
         begun, cpu = time.perf_counter(), time.process_time()
-        rows = write_recommendations(warehouse, model, "benchmark", data, everybody)
+        threads = training_threads(os.environ)
+        rows = write_recommendations(warehouse, model, "benchmark", data, everybody, threads=threads)
         seconds, cpu_seconds = time.perf_counter() - begun, time.process_time() - cpu
     told = {"seconds": seconds, "cpu_seconds": cpu_seconds, "rows": rows}
     sys.stdout.write(json.dumps(told) + "\n")

@@ -10,8 +10,8 @@ from dataflix_recommender.metrics import NO_ITEM
 from dataflix_recommender.model import Model
 from dataflix_recommender.ranking import highest
 
-# Scores held at a time: 32 MiB of float32, whatever the size of the catalogue.
-SCORES_AT_A_TIME = 1 << 23
+# Scores held at a time by each thread: 16 MiB of float32, whatever the size of the catalogue.
+SCORES_AT_A_TIME = 1 << 22
 
 
 def recommend_many(

@@ -77,9 +77,11 @@ def promote(number: str | None, *, force: bool) -> Answer:
 
 def publish(number: str | None) -> Answer:
     """Apply the rule to one version and write the champion's lists."""
-    with _services(settings.environment()) as (warehouse, registry):
+    environ = settings.environment()
+    threads = settings.training_threads(environ)
+    with _services(environ) as (warehouse, registry):
         version = _chosen(registry, number)
-        result = publishing.publish(warehouse, registry, version)
+        result = publishing.publish(warehouse, registry, version, threads=threads)
     outcome = "serves" if result["promoted"] else "was refused"
     return Answer(
         result,

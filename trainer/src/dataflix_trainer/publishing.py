@@ -68,7 +68,9 @@ def force(registry: Registry, version: Version) -> Verdict:
     return verdict
 
 
-def publish(warehouse: Warehouse, registry: Registry, version: Version) -> dict[str, Any]:
+def publish(
+    warehouse: Warehouse, registry: Registry, version: Version, *, threads: int = 1
+) -> dict[str, Any]:
     """Promote a version by the rule and write the lists of whichever version then is champion.
 
     The warehouse also gets a copy of the registry, for the dashboard on the model's health. Returns
@@ -82,7 +84,7 @@ def publish(warehouse: Warehouse, registry: Registry, version: Version) -> dict[
         with TemporaryDirectory(prefix="dataflix-publish-") as folder:
             model = Model.load(registry.download_model(champion, Path(folder)))
             rows = write_recommendations(
-                warehouse, model, champion.number, interactions, warehouse.user_ids()
+                warehouse, model, champion.number, interactions, warehouse.user_ids(), threads=threads
             )
     copy_registry(warehouse, registry)
     return {

@@ -1,6 +1,9 @@
 """Writes every user's top N to the warehouse, swapped in whole."""
 
 import logging
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import numpy as np
@@ -18,24 +21,55 @@ log = logging.getLogger(__name__)
 
 TABLE = "analytics.recommendations"
 TOP_N = 20
-# 200,000 rows of about 40 bytes at a time, whatever the number of users.
-USERS_AT_A_TIME = 10_000
+# 80,000 rows of about 40 bytes at a time, whatever the number of users.
+USERS_AT_A_TIME = 4_000
+# Parts that may be ranked and not yet written: enough for a pool that never waits for an insert.
+PARTS_AHEAD = 2
 
 
 def write_recommendations(
-    warehouse: Warehouse, model: Model, version: str, interactions: Interactions, user_ids: NDArray[np.int64]
+    warehouse: Warehouse,
+    model: Model,
+    version: str,
+    interactions: Interactions,
+    user_ids: NDArray[np.int64],
+    *,
+    threads: int = 1,
 ) -> int:
     """Recommend for ``user_ids`` int64[U] ascending, with what each has seen in ``interactions`` left out.
 
     Users without events get the popular films. The rows take the place of all that are there, in one step.
+    ``threads`` rank while this one writes; each takes the memory of one block of scores.
     Returns the number of rows. Raises DataError when rows were lost, ServiceUnavailableError.
     """
     now = datetime.now(UTC)
     slices = (user_ids[start : start + USERS_AT_A_TIME] for start in range(0, len(user_ids), USERS_AT_A_TIME))
-    lists = (_rows(model, version, now, part, _histories(interactions, part, model)) for part in slices)
-    written = replace_rows(warehouse, TABLE, lists)
+
+    def rank(part: NDArray[np.int64]) -> pa.Table:
+        return _rows(model, version, now, part, _histories(interactions, part, model))
+
+    # The heavy parts of ranking are numpy's and BLAS', which let other threads compute meanwhile.
+    with ThreadPoolExecutor(threads, thread_name_prefix="ranking") as pool:
+        lists = ranked_ahead(pool, rank, slices, threads + PARTS_AHEAD)
+        written = replace_rows(warehouse, TABLE, lists)
     log.info("event=recommendations_written rows=%d users=%d version=%s", written, len(user_ids), version)
     return written
+
+
+def ranked_ahead(
+    pool: ThreadPoolExecutor,
+    rank: Callable[[NDArray[np.int64]], pa.Table],
+    parts: Iterable[NDArray[np.int64]],
+    most: int,
+) -> Iterator[pa.Table]:
+    """Yield ``rank`` of each part in their order, with at most so many under way or waiting to be taken."""
+    under_way: deque[Future[pa.Table]] = deque()
+    for part in parts:
+        under_way.append(pool.submit(rank, part))
+        if len(under_way) == most:
+            yield under_way.popleft().result()
+    while under_way:
+        yield under_way.popleft().result()
 
 
 def _histories(interactions: Interactions, user_ids: NDArray[np.int64], model: Model) -> csr_matrix:
