@@ -9,7 +9,7 @@ import pytest
 
 from dataflix_backend import database as database_module
 from dataflix_backend.app import create_app
-from dataflix_backend.database import Database
+from dataflix_backend.database import Database, Prepared
 from dataflix_backend.errors import UnavailableProblem
 from dataflix_testkit import PostgresServer, free_port, postgres
 
@@ -35,6 +35,25 @@ def test_lost_connections_are_replaced_before_use(pg: PostgresServer, api: ApiCl
         assert cursor.fetchone()[0] > 0
     connection.close()
     assert api.post("/ratings", {"user_id": user, "movie_id": film, "rating": 4}).status == 201
+
+
+def test_statements_are_prepared_anew_on_another_connection(pg: PostgresServer, tmp_path: Path) -> None:
+    database = Database(settings_for(tmp_path, pg).postgres, 1)
+    statement = Prepared("twice", "int, text", "SELECT 2 * $1 AS number, $2 AS text, pg_backend_pid() AS pid")
+
+    def ask(number: int, text: str) -> tuple[int, str, int]:
+        (row,) = database.query_prepared(statement, number, text)
+        return row["number"], row["text"], row["pid"]
+
+    first, again = ask(1, "it's %s"), ask(2, "$1")
+    assert (first[:2], again[:2]) == ((2, "it's %s"), (4, "$1"))
+    assert first[2] == again[2]
+    connection = data.connect(pg.dsn("postgres"))
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_terminate_backend(%s, 5000)", (first[2],))
+    connection.close()
+    assert ask(3, "")[0] == 6
+    database.close()
 
 
 def test_without_postgres_the_app_starts_and_says_what_is_missing(

@@ -3,22 +3,25 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dataflix_backend.database import Database, Row
+from dataflix_backend.database import Database, Prepared, Row
 from dataflix_backend.errors import NotFoundProblem
 from dataflix_recommender import RuleKind
 from dataflix_recommender.history import Event
 
 # One row, so one round trip: arrays are read much faster than a row for each event.
-_RANKING = """
+_RANKING = Prepared(
+    "ranking_ground",
+    "bigint",
+    """
 SELECT
-    %(user_id)s IS NULL OR EXISTS (SELECT FROM users WHERE user_id = %(user_id)s) AS user_known,
+    $1 IS NULL OR EXISTS (SELECT FROM users WHERE user_id = $1) AS user_known,
     e.movie_ids,
     e.ratings,
     e.likes,
     ARRAY(
         SELECT b.movie_id
         FROM user_blocks AS b
-        WHERE b.user_id = %(user_id)s AND (b.ends_at IS NULL OR b.ends_at > now())
+        WHERE b.user_id = $1 AND (b.ends_at IS NULL OR b.ends_at > now())
     ) AS blocked,
     (
         SELECT coalesce(json_agg(active), '[]')
@@ -37,18 +40,19 @@ FROM (
     FROM (
         SELECT r.movie_id, r.rating, r.liked
         FROM ratings AS r
-        WHERE r.user_id = %(user_id)s
+        WHERE r.user_id = $1
         UNION ALL
         SELECT w.movie_id, NULL, NULL
         FROM watched_movies AS w
         WHERE
-            w.user_id = %(user_id)s
+            w.user_id = $1
             AND NOT EXISTS (
                 SELECT FROM ratings AS r WHERE r.user_id = w.user_id AND r.movie_id = w.movie_id
             )
     ) AS events
 ) AS e
-"""
+""",
+)
 
 _GONE = """
 SELECT known.user_id
@@ -104,7 +108,7 @@ def ground(database: Database, user_id: int | None) -> Ground:
 
     An event is a rating or, for a film that is not rated, a view. Raises NotFoundProblem for an unknown user.
     """
-    (row,) = database.query(_RANKING, {"user_id": user_id})
+    (row,) = database.query_prepared(_RANKING, user_id)
     if not row["user_known"]:
         raise NotFoundProblem("user", user_id)
     events = list(zip(row["movie_ids"], row["ratings"], row["likes"], strict=True))

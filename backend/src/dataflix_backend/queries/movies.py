@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, cast
 
-from dataflix_backend.database import Database, Row
+from dataflix_backend.database import Database, Prepared, Row
 from dataflix_backend.queries import pages
 from dataflix_backend.queries.text import like_prefix, word_prefixes
 from dataflix_backend.schemas.movies import Genre, Movie, MovieQuery, MovieSummary
@@ -56,11 +56,15 @@ CROSS JOIN (
 WHERE movie_id = %(movie_id)s
 """
 
-_BY_ID = """
+_BY_ID = Prepared(
+    "films_by_id",
+    "bigint []",
+    """
 SELECT movie_id, title, genres, release_year
 FROM movies
-WHERE movie_id = ANY(%(movie_ids)s)
-"""
+WHERE movie_id = ANY($1)
+""",
+)
 
 _OF_SAME_GENRES = """
 SELECT
@@ -103,7 +107,7 @@ def find_movie(database: Database, movie_id: int) -> Movie | None:
 
 def films_by_id(database: Database, movie_ids: Sequence[int]) -> dict[int, Row]:
     """Return those of the films that exist: movie_id, title, genres, release_year by movie_id."""
-    rows = database.query(_BY_ID, {"movie_ids": list(movie_ids)})
+    rows = database.query_prepared(_BY_ID, list(movie_ids))
     return {row["movie_id"]: row for row in rows}
 
 
