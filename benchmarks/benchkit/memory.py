@@ -1,15 +1,16 @@
 """Peak memory of a process and all it has started."""
 
+import os
 import threading
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import psutil
-
 # What rises and falls between two looks is missed; the root's own peak is kept by the kernel.
 LOOK_EVERY_S = 0.02
 _KIB_PER_MB = 1000 / 1.024
+_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
 class PeakMemory:
@@ -42,18 +43,31 @@ class PeakMemory:
                 return
 
     def _look(self) -> None:
-        total = 0
-        try:
-            root = psutil.Process(self._pid)
-            tree = [root, *root.children(recursive=True)]
-        except psutil.NoSuchProcess:
-            return
-        for process in tree:
-            try:
-                total += process.memory_info().rss
-            except psutil.NoSuchProcess:
-                continue
+        total = sum(map(_resident_bytes, _tree(self._pid)))
         self.megabytes = max(self.megabytes, total / 1e6, high_water_mb(self._pid))
+
+
+def _tree(pid: int) -> list[int]:
+    """Return a process and all that it has started.
+
+    Only their own files are read: to ask for all processes of the machine took 3 ms, at each look.
+    """
+    found = [pid]
+    for one in found:
+        # A thread may have gone meanwhile, or all of its process.
+        with suppress(OSError):
+            for children in list(Path(f"/proc/{one}/task").glob("*/children")):
+                with suppress(OSError):
+                    found += map(int, children.read_bytes().split())
+    return found
+
+
+def _resident_bytes(pid: int) -> int:
+    """Return what a process has in memory, 0 when it is gone."""
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_bytes().split()[1]) * _PAGE_BYTES
+    except OSError:
+        return 0
 
 
 def high_water_mb(pid: int) -> float:
