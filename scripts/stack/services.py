@@ -170,7 +170,7 @@ SERVICES: tuple[Service, ...] = (
         name="trainer",
         command=_core("trainer", "serve"),
         environ=_with(
-            *("TRAINER_", "MODEL_", "MLFLOW_", "S3_"),
+            *("TRAINER_", "MODEL_", "MLFLOW_", "S3_", "RETENTION_"),
             *("CLICKHOUSE_HOST", "CLICKHOUSE_PORT", "CLICKHOUSE_TRAINER_"),
         ),
         healthy=lambda s: health.http_ok(s.url("TRAINER") + "/healthz"),

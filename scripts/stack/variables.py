@@ -12,6 +12,7 @@ _FERNET_KEY = re.compile(r"[A-Za-z0-9_-]{43}=")
 _HOST = re.compile(r"[A-Za-z0-9.:-]+")
 _NAME = re.compile(r"[a-z][a-z0-9_-]{1,61}[a-z0-9]")
 
+_DAYS = re.compile(r"[1-9][0-9]{0,2}|[12][0-9]{3}|3[0-5][0-9]{2}|36[0-4][0-9]|3650")
 _RATE = re.compile(r"[0-9]{1,8}")
 _ORIGIN = r"https?://[a-z0-9.-]+(:[0-9]{1,5})?"
 _ORIGINS = re.compile(rf"none|{_ORIGIN}(,{_ORIGIN})*")
@@ -123,6 +124,14 @@ VARIABLES: tuple[Variable, ...] = (
     _host("DATAFLIX_TRAINER_HOST", "the trainer's job API"),
     _port("DATAFLIX_TRAINER_PORT", 5001, "the trainer's job API"),
     _secret("DATAFLIX_TRAINER_TOKEN", "Bearer token of the trainer's job API"),
+    Variable(
+        "DATAFLIX_RETENTION_DAYS",
+        "For how many days older models, exported lists and backups stay",
+        # The month within which the law (GDPR, article 12) wants an erasure answered.
+        lambda: "30",
+        _must_match(_DAYS, "a number of days from 1 to 3650"),
+        "30",
+    ),
     _host("DATAFLIX_BACKEND_HOST", "the API"),
     _port("DATAFLIX_BACKEND_PORT", 5002, "the API"),
     _secret("DATAFLIX_API_KEY", "The API's first key, an administrator's: what clients send as X-API-Key"),
@@ -149,6 +158,7 @@ ADDED_LATER = frozenset(
         "DATAFLIX_SUPERSET_PORT",
         "DATAFLIX_SUPERSET_ADMIN_PASSWORD",
         "DATAFLIX_SUPERSET_SECRET_KEY",
+        "DATAFLIX_RETENTION_DAYS",
         "DATAFLIX_BACKEND_RATE_LIMIT",
         "DATAFLIX_BACKEND_ADMIN_RATE_LIMIT",
         "DATAFLIX_BACKEND_CORS_ORIGINS",

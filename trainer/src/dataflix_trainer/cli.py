@@ -134,6 +134,26 @@ def models(limit: int) -> Answer:
 
 @main.command()
 @click.option(
+    "--older-than",
+    "days",
+    type=click.IntRange(0, 3650),
+    help="Days.  [default: DATAFLIX_RETENTION_DAYS, 30]",
+)
+@click.option("--dry-run", is_flag=True, help="Only say what would go.")
+@answers
+def prune(days: int | None, *, dry_run: bool) -> Answer:
+    """Remove versions, runs and files of models, and exports in our bucket, that are older.
+
+    The champion stays, and so does the version that a rollback would go to. Exports are the objects under
+    exports/ in DATAFLIX_S3_BUCKET.
+    """
+    from dataflix_trainer.retention import prune_from_environment  # noqa: PLC0415 - imports MLflow
+
+    return prune_from_environment(days, dry_run=dry_run)
+
+
+@main.command()
+@click.option(
     "--format", "file_format", type=click.Choice(["csv", "parquet"]), required=True, help="Of the file."
 )
 @click.option("--out", required=True, metavar="FILE|s3://BUCKET/KEY", help="Replaced if it exists.")

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
-from dataflix_trainer.errors import DataError, ExportError, ServiceUnavailableError
+from dataflix_trainer.errors import DataError, ExportError
 from dataflix_trainer.recommendations import TABLE
 from dataflix_trainer.settings import ClickHouseSettings, S3Settings, environment
 from dataflix_trainer.warehouse import Warehouse
@@ -26,9 +26,6 @@ WRITERS: dict[str, Callable[[str, pa.Schema], Any]] = {
     "csv": pyarrow.csv.CSVWriter,
     "parquet": pyarrow.parquet.ParquetWriter,
 }
-# A store that is away must be told of in seconds.
-S3_CONNECT_TIMEOUT_S = 5
-S3_ATTEMPTS = 2
 
 
 def export_from_environment(file_format: str, target: str) -> int:
@@ -110,34 +107,7 @@ def _parse_s3(target: str) -> tuple[str, str]:
 
 
 def _upload(file: Path, settings: S3Settings, bucket: str, key: str) -> None:
-    import boto3  # noqa: PLC0415 - slow to import, and seldom needed
-    from boto3.exceptions import S3UploadFailedError  # noqa: PLC0415
-    from botocore.config import Config  # noqa: PLC0415
-    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
+    from dataflix_trainer import object_store  # noqa: PLC0415 - slow to import, and seldom needed
 
-    client = boto3.client(
-        "s3",
-        endpoint_url=f"http://{settings.address}",
-        aws_access_key_id=settings.access_key,
-        aws_secret_access_key=settings.secret_key,
-        region_name="us-east-1",
-        config=Config(
-            connect_timeout=S3_CONNECT_TIMEOUT_S,
-            retries={"max_attempts": S3_ATTEMPTS, "mode": "standard"},
-            s3={"addressing_style": "path"},
-        ),
-    )
-    try:
-        client.upload_file(str(file), bucket, key)
-    except BotoCoreError as error:
-        raise ServiceUnavailableError(
-            "S3",
-            settings.address,
-            f"does not answer ({error})",
-            check="that it runs, and DATAFLIX_S3_HOST and _PORT",
-        ) from error
-    except (S3UploadFailedError, ClientError) as error:
-        raise ExportError(
-            f"S3 at {settings.address} refused s3://{bucket}/{key}: {error}. Check that the bucket exists "
-            "(DATAFLIX_S3_BUCKET is ours) and DATAFLIX_S3_ACCESS_KEY and _SECRET_KEY"
-        ) from error
+    with object_store.explained(settings, f"s3://{bucket}/{key}"):
+        object_store.connect(settings).upload_file(str(file), bucket, key)

@@ -1,7 +1,7 @@
 """The model registry (MLflow): versions, their tags, and the alias that says which one serves."""
 
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -151,22 +151,26 @@ class Registry:
             raise RegistryError(
                 "no version serves yet, so there is nothing to roll back; see: trainer models"
             )
-        # The present one may have been set by hand in MLflow, without our tags: then every other counts.
-        since = present.served_from or datetime.now(UTC).isoformat()
-        earlier = [
-            version
-            for version in self.versions()
-            if version.number != present.number
-            and version.served_from is not None
-            and version.served_from < since
-        ]
-        if not earlier:
+        before = self.before(present, self.versions())
+        if before is None:
             raise RegistryError(f"no version served before {present.number}; see: trainer models")
-        before = max(earlier, key=lambda version: version.served_from or "")
         with self.explained():
             self._client.set_registered_model_alias(self.settings.model_name, CHAMPION, before.number)
         self._tag(present.number, {ROLLED_BACK_AT: datetime.now(UTC).isoformat()})
         return before, present
+
+    def before(self, present: Version, versions: Sequence[Version]) -> Version | None:
+        """Return which of ``versions`` served before the present champion; None when none did."""
+        # The present one may have been set by hand in MLflow, without our tags: then every other counts.
+        since = present.served_from or datetime.now(UTC).isoformat()
+        earlier = [
+            version
+            for version in versions
+            if version.number != present.number
+            and version.served_from is not None
+            and version.served_from < since
+        ]
+        return max(earlier, key=lambda version: version.served_from or "", default=None)
 
     def download_model(self, version: Version, folder: Path) -> Path:
         """Download the artifact that serves into ``folder`` and return its directory."""

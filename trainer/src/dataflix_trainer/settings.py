@@ -15,6 +15,9 @@ MAX_PORT = 65535
 MIN_TOKEN_LENGTH = 16
 # implicit starts one thread per unit; more than the cores of a large machine is a typing mistake.
 MAX_THREADS = 256
+# The month within which the law (GDPR, article 12) wants an erasure answered.
+RETENTION_DAYS = 30
+MAX_RETENTION_DAYS = 3650
 
 
 def environment(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
@@ -113,10 +116,11 @@ class MlflowSettings:
 
 @dataclass(frozen=True, slots=True)
 class S3Settings:
-    """Where files are exported to when the target is ``s3://``."""
+    """Where files are exported to when the target is ``s3://``, and our own bucket there."""
 
     host: str
     port: int
+    bucket: str
     access_key: str = field(repr=False)
     secret_key: str = field(repr=False)
 
@@ -132,6 +136,7 @@ class S3Settings:
         settings = cls(
             host=read.text("DATAFLIX_S3_HOST", "127.0.0.1"),
             port=read.whole("DATAFLIX_S3_PORT", 9000, high=MAX_PORT),
+            bucket=read.text("DATAFLIX_S3_BUCKET", "dataflix"),
             access_key=read.secret("DATAFLIX_S3_ACCESS_KEY"),
             secret_key=read.secret("DATAFLIX_S3_SECRET_KEY"),
         )
@@ -171,6 +176,14 @@ def tuning_dir(environ: Mapping[str, str]) -> Path:
     """Return the folder in which studies of parameters are kept."""
     home = _Reader(environ).text("DATAFLIX_HOME", ".dataflix")
     return Path(home).expanduser().absolute() / "trainer" / "tuning"
+
+
+def retention_days(environ: Mapping[str, str]) -> int:
+    """Return ``DATAFLIX_RETENTION_DAYS``, for how long models and exports stay; raises SettingsError."""
+    read = _Reader(environ)
+    days = read.whole("DATAFLIX_RETENTION_DAYS", RETENTION_DAYS, high=MAX_RETENTION_DAYS)
+    read.check()
+    return days
 
 
 def training_threads(environ: Mapping[str, str]) -> int:

@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal, Self
 
-Kind = Literal["train", "publish"]
+Kind = Literal["train", "publish", "prune"]
 State = Literal["queued", "running", "succeeded", "failed"]
 
 
@@ -53,5 +53,7 @@ class Job:
         """Return the arguments of the ``trainer`` command that does it."""
         if self.kind == "publish":
             return ["publish", self.params["model_version"], "--json"]
+        if self.kind == "prune":
+            return ["prune", "--json"]
         options = [f"--{name.replace('_', '-')}={value}" for name, value in self.params.items()]
         return ["train", *options, f"--job-id={self.job_id}", "--json"]

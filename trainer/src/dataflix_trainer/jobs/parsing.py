@@ -11,8 +11,9 @@ MAX_TEXT_LENGTH = 1000  # of a parameter; the longest honest one is a link to an
 PARAMS: Mapping[str, frozenset[str]] = {
     "train": frozenset({"airflow_run_id", "airflow_run_url", "dbt_manifest_sha256"}),
     "publish": frozenset({"model_version"}),
+    "prune": frozenset(),
 }
-REQUIRED: Mapping[str, frozenset[str]] = {"train": frozenset(), "publish": frozenset({"model_version"})}
+REQUIRED: Mapping[str, frozenset[str]] = {"publish": frozenset({"model_version"})}
 
 
 class BadRequestError(TrainerError):
@@ -33,7 +34,7 @@ def parse_job(body: Any) -> tuple[Kind, str, dict[str, str]]:
     unknown = sorted(set(params) - PARAMS[kind]) + sorted(set(body) - {"kind", "key", "params"})
     if unknown:
         raise BadRequestError(f"{unknown[0]!r} is not known for {kind}; allowed: {sorted(PARAMS[kind])}")
-    for name in sorted(REQUIRED[kind] - set(params)):
+    for name in sorted(REQUIRED.get(kind, frozenset()) - set(params)):
         raise BadRequestError(f"params.{name} is required for {kind}")
     for name, value in params.items():
         if not isinstance(value, str) or len(value) > MAX_TEXT_LENGTH or not value.isprintable():

@@ -16,8 +16,8 @@ from dataflix_trainer.jobs.model import Job, Kind, now
 STATE_FILE = "job.json"
 LOG_FILE = "log.txt"
 OUTPUT_FILE = "output.json"
-# A daily pipeline starts two jobs: half a year of them stays to be looked at.
-KEPT_JOBS = 360
+# A daily pipeline starts three jobs: half a year of them stays to be looked at.
+KEPT_JOBS = 540
 LOG_CHUNK = 256 * 1024  # bytes answered at once
 
 
