@@ -7,11 +7,14 @@
 3. **train** has the trainer fit, judge and register a model on `user_item_matrix`.
 4. **publish** lets the promotion rule decide, and writes everybody's list of recommendations.
 5. **erase** removes from every table of the warehouse, and from its disk, who asked to be forgotten.
+6. **prune** removes models and exported lists that are older than DATAFLIX_RETENTION_DAYS.
 
 A table that differs from its source, or a failing test of dbt, fails the run: nothing is trained, nothing
-published. Parameter `full` loads the tables whole, which also repairs a difference; `verify` says how much
-of them to compare. Only steps that wait for other services are tried again; what needs a person fails at
-once.
+published. The last two steps come all the same, once nothing of the run is at work any more: who asked to be
+forgotten does not wait until somebody has mended a model. **outcome** then fails the run.
+
+Parameter `full` loads the tables whole, which also repairs a difference; `verify` says how much of them to
+compare. Only steps that wait for other services are tried again; what needs a person fails at once.
 """
 
 import os
@@ -19,6 +22,7 @@ from datetime import timedelta
 from typing import Any
 from urllib.parse import quote
 
+from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import (
     Asset,
     AssetAlias,
@@ -28,6 +32,7 @@ from airflow.sdk import (
     Param,
     RetryAction,
     RetryRule,
+    TriggerRule,
     conf,
     dag,
     get_current_context,
@@ -171,14 +176,27 @@ def elt_pipeline() -> None:
         """Let the promotion rule decide on the version, and write everybody's recommendations."""
         return steps.publish(model_version, run_id=get_current_context()["run_id"])
 
-    @task(execution_timeout=timedelta(hours=1), **IO_RETRIES)
+    @task(trigger_rule=TriggerRule.ALL_DONE, execution_timeout=timedelta(hours=1), **IO_RETRIES)
     def erase() -> dict[str, Any]:
         """Remove who asked to be forgotten from all that was made of their rows, and see that it is gone."""
         return steps.erase()
 
-    trained = train()
-    extract_load.expand(table=list(TABLE_NAMES)) >> transform >> trained
-    publish(trained) >> erase()
+    @task(trigger_rule=TriggerRule.ALL_DONE, execution_timeout=timedelta(hours=1), **IO_RETRIES)
+    def prune() -> dict[str, Any]:
+        """Remove models and exported lists that are older than the retention."""
+        return steps.prune(run_id=get_current_context()["run_id"])
+
+    # A run ends as its last tasks do, and the two before come to a good end when others have failed.
+    outcome = EmptyOperator(task_id="outcome", doc_md="Fails the run when one of its steps has failed.")
+
+    loaded, trained = extract_load.expand(table=list(TABLE_NAMES)), train()
+    published = publish(trained)
+    loaded >> transform >> trained
+    # A step that will not run any more counts as done while the others before it are still at work: so each
+    # that writes to the warehouse is waited for by itself.
+    [loaded, transform.children["dbt.dbt_producer_watcher"], published] >> erase() >> outcome
+    published >> prune() >> outcome
+    published >> outcome
 
 
 elt_pipeline()

@@ -64,6 +64,11 @@ def publish(model_version: str, *, run_id: str) -> dict[str, Any]:
         return _job("publish", run_id, {"model_version": model_version})
 
 
+def prune(*, run_id: str) -> dict[str, Any]:
+    """Have models and exports removed that are older than the retention; returns the job's result."""
+    return _job("prune", run_id, {})
+
+
 def erase() -> dict[str, Any]:
     """Remove from the warehouse who asked to be forgotten; see `erasure.erase`."""
     result = erasure.erase(

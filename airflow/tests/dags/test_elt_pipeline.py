@@ -95,25 +95,37 @@ def test_each_dbt_model_is_a_task(tasks: dict[str, Any]) -> None:
 def test_nothing_is_trained_before_every_model_and_the_whole_build_have_passed(tasks: dict[str, Any]) -> None:
     before = upstream(tasks, "train")
 
-    assert before == set(tasks) - {"train", "publish", "erase"}
+    last = {"erase", "prune", "outcome"}
+    assert before == set(tasks) - {"train", "publish"} - last
     assert "dbt.dbt_producer_watcher" in before
     assert upstream(tasks, "publish") == before | {"train"}
-    # Nothing writes to the warehouse any more when it begins to look for what must be gone.
-    assert upstream(tasks, "erase") == set(tasks) - {"erase"}
-    gates = {
-        name: task["trigger_rule"]
-        for name, task in tasks.items()
-        if name in before | {"train", "publish", "erase"}
-    }
+    gates = {name: task["trigger_rule"] for name, task in tasks.items() if name not in last}
     # The one exception still stops at a failed build: it lets pass what was skipped.
     assert gates.pop("dbt.dbt_producer_watcher_done") == "none_failed"
     assert set(gates.values()) == {"all_success"}
 
 
+def test_whoever_asked_is_erased_when_others_failed_and_none_is_at_work(tasks: dict[str, Any]) -> None:
+    assert tasks["erase"]["trigger_rule"] == tasks["prune"]["trigger_rule"] == "all_done"
+    # Each that writes to the warehouse by itself: a publication that will not run is done while loads go on.
+    waited_for = {name for name, task in tasks.items() if "erase" in task["downstream"]}
+    assert waited_for == {"extract_load", "dbt.dbt_producer_watcher", "publish"}
+
+
+def test_a_run_with_a_failed_step_fails(tasks: dict[str, Any]) -> None:
+    """Its last tasks decide: the one there is comes only after every other one has succeeded."""
+    assert [name for name, task in tasks.items() if not task["downstream"]] == ["outcome"]
+    assert upstream(tasks, "outcome") == set(tasks) - {"outcome"}
+    assert tasks["outcome"]["trigger_rule"] == "all_success"
+    assert upstream(tasks, "publish") == set(tasks) - {"publish", "erase", "prune", "outcome"}
+    direct = {name for name, task in tasks.items() if "outcome" in task["downstream"]}
+    assert direct == {"publish", "erase", "prune"}
+
+
 def test_only_steps_that_wait_for_services_are_tried_again(tasks: dict[str, Any]) -> None:
     retried = {name for name, task in tasks.items() if task["retries"]}
 
-    assert retried == {"extract_load", "train", "publish", "erase"}
+    assert retried == {"extract_load", "train", "publish", "erase", "prune"}
     for name in retried:
         assert tasks[name]["exponential"]
         (rule,) = tasks[name]["retry_policy"]["rules"]

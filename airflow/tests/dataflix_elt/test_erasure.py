@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from dataflix_elt import erasure
+from dataflix_elt import erasure, remnants
 from dataflix_elt.disk_scan import scan
 from dataflix_elt.erasure import Erased, erase
 from dataflix_elt.errors import ErasureIncompleteError
@@ -134,7 +134,7 @@ def test_a_request_that_arrives_while_it_runs_is_left_to_the_next(
     early, late = 21, 22
     filled.sql(f"SELECT erase_user({early})")
     removing, went_on = threading.Event(), threading.Event()
-    original = erasure.wait_for_the_disk
+    original = remnants.wait_for_the_disk
 
     def wait(*arguments: Any) -> None:
         removing.set()
