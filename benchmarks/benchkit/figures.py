@@ -123,7 +123,7 @@ def table(figures: Sequence[Figure]) -> Table:
         numbers = (figure.value, min(figure.runs), max(figure.runs), figure.yardstick)
         found.add_row(
             figure.name,
-            *map(_readable, numbers),
+            *map(readable, numbers),
             figure.unit,
             f"{ratio:.3g}",
             f"{figure.goal} {mark}",
@@ -135,7 +135,8 @@ def table(figures: Sequence[Figure]) -> Table:
 _WHOLE_FROM = 1000
 
 
-def _readable(number: float | None) -> str:
+def readable(number: float | None) -> str:
+    """Return three digits, or all before the point; nothing for None."""
     if number is None:
         return ""
     return f"{number:,.0f}" if number >= _WHOLE_FROM else f"{number:.3g}"

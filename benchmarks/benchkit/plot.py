@@ -1,11 +1,13 @@
-"""A plot of figures: how each run compares with its yardstick, and where the goal is."""
+"""Plots: of figures, how each run compares with its yardstick; of curves, how they grow."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
+from benchkit.curves import Curve
 from benchkit.figures import Figure
 
 ROW_INCHES = 0.45
+PANEL_INCHES = 3.6
 
 
 def plot(figures: Sequence[Figure], path: Path) -> None:
@@ -32,6 +34,40 @@ def plot(figures: Sequence[Figure], path: Path) -> None:
     axes.set_yticks(range(len(shown)), [figure.name for figure in reversed(shown)])
     axes.set_xlabel("ours / yardstick; triangle: goal and where better is; green: met")
     axes.margins(y=0.1)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    canvas.savefig(path)
+    pyplot.close(canvas)
+
+
+def plot_curves(curves: Sequence[Curve], path: Path) -> None:
+    """Draw curves over their sizes, both axes logarithmic: a dot is a run, the line the last decade's fit."""
+    import matplotlib as mpl  # noqa: PLC0415  takes half a second, and is wanted only here
+
+    mpl.use("Agg")
+    from matplotlib import pyplot  # noqa: PLC0415
+
+    panels = list(dict.fromkeys((curve.by, curve.unit) for curve in curves))
+    height = PANEL_INCHES * max(1, len(panels))
+    canvas, grid = pyplot.subplots(
+        max(1, len(panels)), figsize=(9, height), layout="constrained", squeeze=False
+    )
+    for axes, (by, unit) in zip(grid[:, 0], panels, strict=False):
+        for number, curve in enumerate(one for one in curves if (one.by, one.unit) == (by, unit)):
+            colour = f"C{number}"
+            places = [(point.at, run) for point in curve.points for run in point.runs]
+            axes.plot(*zip(*places, strict=True), "o", color=colour, alpha=0.4)
+            fit = curve.upper_fit()
+            label = f"{curve.name}, exponent {fit}" if fit else curve.name
+            ends = [fit.since, curve.last.at] if fit else [curve.last.at]
+            heights = [
+                curve.last.value * (end / curve.last.at) ** (fit.exponent if fit else 0) for end in ends
+            ]
+            axes.plot(ends, heights, "-", color=colour, label=label)
+        axes.set_xscale("log")
+        axes.set_yscale("log")
+        axes.set_xlabel(by)
+        axes.set_ylabel(unit)
+        axes.legend(fontsize="small")
     path.parent.mkdir(parents=True, exist_ok=True)
     canvas.savefig(path)
     pyplot.close(canvas)
