@@ -10,6 +10,7 @@ from clickhouse_connect.driver.client import Client
 
 from backups import manifest, objects, postgres, warehouse
 from backups.errors import BackupError
+from backups.expiry import PARTIAL
 from backups.manifest import Manifest
 
 Say = Callable[[str], None]
@@ -43,7 +44,7 @@ def take(places: Places, folder: Path, say: Say, *, env_file: Path | None = None
     """
     if folder.exists():
         raise BackupError(f"{folder} exists already; a backup is never written over another.")
-    beside = folder.with_name(folder.name + ".partial")
+    beside = folder.with_name(folder.name + PARTIAL)
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir(parents=True, mode=0o700)
     created_at = manifest.now()
