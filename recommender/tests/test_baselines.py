@@ -47,6 +47,16 @@ def test_blocks_leave_no_trace(monkeypatch: pytest.MonkeyPatch, block: int) -> N
     np.testing.assert_array_equal(ItemKNN.fit(matrix, neighbours=5, shrinkage=2).weights.toarray(), knn)
 
 
+@pytest.mark.parametrize("gain", [0.01, 3, 100])
+def test_the_gram_matrix_is_one_whichever_way_users_go(monkeypatch: pytest.MonkeyPatch, gain: float) -> None:
+    monkeypatch.setattr(counting, "DENSE_GAIN", gain)  # all sparse, some of each, all dense
+    monkeypatch.setattr(counting, "BLOCK", 8)
+    generator = np.random.default_rng(6)
+    x = generator.normal(size=(50, 20)) * (generator.random((50, 20)) < generator.random((50, 1)))
+    gram = counting.gram_of(csr_matrix(x.astype(np.float32)), np.float64)
+    np.testing.assert_allclose(gram, x.T @ x, atol=1e-4)
+
+
 def test_single_precision_ranks_as_double_does(monkeypatch: pytest.MonkeyPatch) -> None:
     generator = np.random.default_rng(5)
     matrix = csr_matrix((generator.random((400, 60)) < 0.2).astype(np.float32))

@@ -9,7 +9,7 @@ from scipy.sparse import csr_matrix, random_array
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from dataflix_trainer import als
-from dataflix_trainer.als import Hyperparameters, fit_item_factors
+from dataflix_trainer.als import Factors, Hyperparameters, fit_factors
 from dataflix_trainer.errors import DataError
 
 SMALL = Hyperparameters(factors=6, iterations=4, seed=11)
@@ -24,7 +24,7 @@ def some_matrix(users: int = 40, items: int = 30, seed: int = 1) -> csr_matrix:
 
 
 def fit(matrix: csr_matrix, parameters: Hyperparameters = SMALL, threads: int = 2) -> np.ndarray:
-    return fit_item_factors(matrix, parameters, regularization=parameters.ridge(matrix), threads=threads)
+    return fit_factors(matrix, parameters, regularization=parameters.ridge(matrix), threads=threads).items
 
 
 def test_the_same_data_seed_and_threads_give_the_same_bits() -> None:
@@ -48,6 +48,43 @@ def test_films_without_events_have_no_factors_and_change_nothing() -> None:
     factors = fit(wide)
     np.testing.assert_array_equal(factors[columns], fit(matrix))
     assert not np.delete(factors, columns, axis=0).any()
+
+
+def test_a_start_from_nearly_the_same_data_comes_to_the_same_fit_in_few_iterations() -> None:
+    matrix = some_matrix()
+    settled = replace(SMALL, iterations=60)
+    ridge = settled.ridge(matrix)
+    fewer = matrix.copy()
+    fewer.data[fewer.indices == 3] = 0  # a film that the first fit has not seen
+    fewer.data[: fewer.indptr[1]] = 0  # and somebody
+    fewer.data[::50] = 0
+    fewer.eliminate_zeros()
+    first = fit_factors(fewer, settled, regularization=ridge, threads=1)
+    assert not first.items[3].any()
+    assert not first.users[0].any()
+    before = first.items.copy()
+    warm = fit_factors(matrix, settled, regularization=ridge, threads=1, start=first)
+    np.testing.assert_array_equal(first.items, before)
+    cold = fit_factors(
+        matrix, replace(settled, iterations=als.WARM_ITERATIONS), regularization=ridge, threads=1
+    )
+    whole = fit_factors(matrix, settled, regularization=ridge, threads=1)
+    away = {
+        name: loss(matrix, one, ridge) - loss(matrix, whole, ridge)
+        for name, one in {"warm": warm, "cold": cold}.items()
+    }
+    assert away["warm"] < away["cold"] / 2
+    assert warm.items[3].any()
+    assert warm.users[0].any()
+
+
+def loss(matrix: csr_matrix, factors: Factors, ridge: float) -> float:
+    """Return what ALS minimises; a negative weight is a confident no (Hu, Koren and Volinsky, 2008)."""
+    weights = SMALL.alpha * matrix.toarray().astype(float)
+    confidences = np.where(weights == 0, 1, np.abs(weights))
+    users, items = factors.users.astype(float), factors.items.astype(float)
+    squares = confidences * ((weights > 0) - users @ items.T) ** 2
+    return float(squares.sum() + ridge * ((users**2).sum() + (items**2).sum()))
 
 
 def test_users_without_events_change_nothing() -> None:
@@ -74,7 +111,7 @@ def test_a_fit_that_is_not_finite_is_refused() -> None:
     matrix = some_matrix()
     matrix.data[:] = 3e38
     with pytest.raises(DataError, match="raise the regularisation"):
-        fit_item_factors(matrix, SMALL, regularization=1e-30, threads=1)
+        fit_factors(matrix, SMALL, regularization=1e-30, threads=1)
 
 
 def test_dislikes_alone_are_nothing_to_learn_from() -> None:

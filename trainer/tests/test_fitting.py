@@ -10,7 +10,7 @@ from scipy.sparse import csr_matrix
 from dataflix_recommender import ModelInfo
 from dataflix_recommender.baselines import Ease
 from dataflix_trainer import fitting
-from dataflix_trainer.als import Hyperparameters, fit_item_factors
+from dataflix_trainer.als import Hyperparameters, fit_factors
 from dataflix_trainer.fitting import fit
 
 PARAMETERS = Hyperparameters(factors=6, iterations=4, link_regularization=5.0)
@@ -29,8 +29,8 @@ def matrix() -> csr_matrix:
 def test_plain_als_is_the_library_alone(matrix: csr_matrix) -> None:
     plain = Hyperparameters.plain(factors=6, iterations=4)
     fitted = fit(matrix, plain, threads=1)
-    expected = fit_item_factors(matrix, plain, regularization=plain.ridge(matrix), threads=1)
-    np.testing.assert_array_equal(fitted.factors, expected)
+    expected = fit_factors(matrix, plain, regularization=plain.ridge(matrix), threads=1)
+    np.testing.assert_array_equal(fitted.factors.items, expected.items)
     assert fitted.links.matrix.nnz == 0
 
 
@@ -41,8 +41,8 @@ def test_active_users_count_less_as_serving_will_have_it(matrix: csr_matrix) -> 
     assert info.mean_events == pytest.approx(matrix.nnz / 49)
     scales = np.array([info.activity_scale(int(count)) for count in counts])
     weighed = csr_matrix(matrix.toarray() * scales[:, None].astype(np.float32))
-    expected = fit_item_factors(weighed, PARAMETERS, regularization=info.regularization, threads=1)
-    np.testing.assert_allclose(fitted.factors, expected, atol=1e-5)
+    expected = fit_factors(weighed, PARAMETERS, regularization=info.regularization, threads=1)
+    np.testing.assert_allclose(fitted.factors.items, expected.items, atol=1e-5)
 
 
 def test_only_the_most_liked_films_are_linked(matrix: csr_matrix, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,6 +22,10 @@ DEFAULT_FACTORS = 128
 DEFAULT_ALPHA = 2.0
 # 8, 15 and 30 differ by less than 2 % in either direction.
 DEFAULT_ITERATIONS = 15
+# After a start from the factors of nearly the same data. On latest-small, from a fit without the latest fifth
+# of everybody's events, 3 gave 1.005 to 1.015 times the NDCG@10 of 15 from random ones and 0.993 to 1.002
+# times the recall@20, for three seeds; 1 and 2 lose up to 2.4 % of the latter.
+WARM_ITERATIONS = 3
 # Ridge = this * alpha * (sqrt(events per user) + sqrt(events per film)). ALS with equal ridges on both sides
 # shrinks each singular value of the weighted matrix by the ridge, and the noise of a sparse matrix reaches up
 # to about that sum of square roots: tied to it, one constant fits data sets of any size. NDCG@10 against
@@ -81,21 +85,37 @@ class Hyperparameters:
         )
 
 
-def fit_item_factors(
-    matrix: csr_matrix, parameters: Hyperparameters, *, regularization: float, threads: int
-) -> NDArray[np.float32]:
-    """Return item factors float32[I, F] for ``matrix`` [U, I] of weights.
+@dataclass(frozen=True, slots=True)
+class Factors:
+    """Both sides of a factorisation: ``users`` float32[U, F] and ``items`` float32[I, F]."""
 
-    The same matrix, parameters and threads give the same bits. Items without an event get zero factors.
+    users: NDArray[np.float32]
+    items: NDArray[np.float32]
+
+
+def fit_factors(
+    matrix: csr_matrix,
+    parameters: Hyperparameters,
+    *,
+    regularization: float,
+    threads: int,
+    start: Factors | None = None,
+) -> Factors:
+    """Return the factors of ``matrix`` [U, I] of weights.
+
+    The same matrix, parameters, threads and start give the same bits. Users and items without an event get
+    zero factors. ``start`` are those of nearly the same matrix: from there WARM_ITERATIONS are enough.
     Raises DataError when the fit does not come out finite, or when there is no positive event to learn from.
     """
     if not np.any(matrix.data > 0):
         raise DataError("no user has liked any film: there is nothing to learn from")
     # Rows and columns without events would still start from random factors and leave a trace of them.
     users = np.flatnonzero(np.diff(matrix.indptr))
-    items = np.unique(matrix.indices)
-    seen = csr_matrix(matrix[users][:, items])
-    seen.sort_indices()
+    items = np.flatnonzero(np.bincount(matrix.indices, minlength=matrix.shape[1]))
+    seen = matrix
+    if (len(users), len(items)) != matrix.shape:
+        seen = csr_matrix(matrix[users][:, items])
+        seen.sort_indices()
     # BLAS threads beside the library's own double the time; one thread also fixes the order of sums.
     with threadpool_limits(1, "blas"):
         # Always a new object: fitting one again on another matrix ends the process or gives NaN.
@@ -103,16 +123,34 @@ def fit_item_factors(
             factors=parameters.factors,
             alpha=parameters.alpha,
             regularization=regularization,
-            iterations=parameters.iterations,
+            iterations=parameters.iterations if start is None else warm_iterations(parameters),
             num_threads=threads,
             random_state=parameters.seed,
         )
+        if start is not None:
+            # Copies, which the library writes to. Who is new begins at zero.
+            als.user_factors, als.item_factors = start.users[users], start.items[items]
         try:
             als.fit(seen, show_progress=False)
         except ModelFitError as error:
             raise DataError(f"training gave no usable factors ({error}); raise the regularisation") from error
-    factors = np.zeros((matrix.shape[1], parameters.factors), dtype=np.float32)
-    factors[items] = als.item_factors
-    if not np.isfinite(factors).all():
+    factors = Factors(
+        _spread(als.user_factors, users, matrix.shape[0]), _spread(als.item_factors, items, matrix.shape[1])
+    )
+    if not np.isfinite(factors.items).all():
         raise DataError("training gave NaN or infinite factors; raise the regularisation")
     return factors
+
+
+def warm_iterations(parameters: Hyperparameters) -> int:
+    """Return how many iterations follow a start from factors of nearly the same data."""
+    return min(WARM_ITERATIONS, parameters.iterations)
+
+
+def _spread(rows: NDArray[np.float32], places: NDArray[np.int64], size: int) -> NDArray[np.float32]:
+    """Return [size, F] with ``rows`` at ``places`` and zeros elsewhere."""
+    if len(rows) == size:
+        return rows
+    spread = np.zeros((size, rows.shape[1]), dtype=np.float32)
+    spread[places] = rows
+    return spread

@@ -68,15 +68,22 @@ def _held_out(interactions: Interactions, seed: int, max_users: int) -> NDArray[
     """Return bool[nnz]: which entries of the matrix are held out."""
     matrix = interactions.matrix
     counts = np.diff(matrix.indptr)
-    rows = np.repeat(np.arange(matrix.shape[0]), counts)
-    drawn = _draw_users(interactions.user_ids, counts, seed, max_users)
+    drawn = np.flatnonzero(_draw_users(interactions.user_ids, counts, seed, max_users))
+    # Of the drawn alone: they may be few among many.
+    theirs = counts[drawn]
+    rows = np.repeat(np.arange(len(drawn)), theirs)
+    firsts = np.cumsum(theirs) - theirs
+    place = np.arange(len(rows)) - firsts[rows]
+    entries = matrix.indptr[drawn][rows] + place
 
-    movie_ids = interactions.item_ids[matrix.indices].astype(np.uint64)
-    ties = _mix(_mix(interactions.user_ids[rows].astype(np.uint64) + np.uint64(seed)) + movie_ids)
-    order = np.lexsort((ties, interactions.times, rows))
-    place = np.empty(matrix.nnz, dtype=np.int64)
-    place[order] = np.arange(matrix.nnz) - matrix.indptr[rows]
-    return np.asarray(drawn[rows] & (place >= counts[rows] - _held_out_of(counts)[rows]), dtype=np.bool_)
+    movie_ids = interactions.item_ids[matrix.indices[entries]].astype(np.uint64)
+    users = _mix(interactions.user_ids[drawn].astype(np.uint64) + np.uint64(seed))
+    ties = _mix(users[rows] + movie_ids)
+    # By user, then time: what stands at a place of a user's own stays within that user.
+    order = np.lexsort((ties, interactions.times[entries], rows))
+    held_out = np.zeros(matrix.nnz, dtype=np.bool_)
+    held_out[entries[order[place >= (theirs - _held_out_of(theirs))[rows]]]] = True
+    return held_out
 
 
 def _draw_users(

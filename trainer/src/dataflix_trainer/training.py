@@ -9,9 +9,9 @@ from typing import Any
 from scipy.sparse import csr_matrix
 
 from dataflix_recommender import ConfidenceWeights, ItemCatalogue, Model, ModelInfo
-from dataflix_trainer.als import DEFAULT_SEED, Hyperparameters
+from dataflix_trainer.als import DEFAULT_SEED, Factors, Hyperparameters
 from dataflix_trainer.evaluation import MAIN_METRIC, Evaluation, evaluate_model, evaluate_popularity
-from dataflix_trainer.fitting import fit
+from dataflix_trainer.fitting import Fitted, fit
 from dataflix_trainer.holdout import latest_events
 from dataflix_trainer.interactions import Interactions
 from dataflix_trainer.logged_run import TrainedModel, log_and_register
@@ -90,16 +90,19 @@ def fit_and_evaluate(
 ) -> TrainedModel:
     """Fit without the held-out events and measure; then fit the model that serves on everything.
 
-    Both fits have the same parameters; a regularisation that is scaled to the data is scaled to each.
+    Both fits have the same parameters; a regularisation that is scaled to the data is scaled to each. The
+    second begins with the factors of the first.
     """
     interactions = data.interactions
     info = _info(data, parameters, origin)
     holdout = latest_events(interactions, seed=HOLDOUT_SEED)
-    evaluated = _fit(data, holdout.train, parameters, info, threads)
+    first = _fit(holdout.train, parameters, threads)
+    evaluated = _model(data, first, parameters, info)
     evaluation = evaluate_model(evaluated, holdout)
     measured = _measured(evaluation, evaluate_popularity(holdout))
     log.info("event=evaluated users=%d %s", evaluation.users, in_short(measured))
-    model = _fit(data, interactions.matrix, parameters, info.with_metrics(measured), threads)
+    final = _fit(interactions.matrix, parameters, threads, start=first.factors)
+    model = _model(data, final, parameters, info.with_metrics(measured))
     params = asdict(parameters) | {
         "regularization": model.info.regularization,
         "regularization_evaluated": evaluated.info.regularization,
@@ -117,7 +120,8 @@ def fit_and_evaluate(
 
 def fit_on(data: TrainingData, matrix: csr_matrix, parameters: Hyperparameters, *, threads: int) -> Model:
     """Fit on ``matrix`` [U, I], a part of the data, as a training would; raises DataError."""
-    return _fit(data, matrix, parameters, _info(data, parameters, Origin()), threads)
+    fitted = _fit(matrix, parameters, threads)
+    return _model(data, fitted, parameters, _info(data, parameters, Origin()))
 
 
 def _info(data: TrainingData, parameters: Hyperparameters, origin: Origin) -> ModelInfo:
@@ -138,17 +142,21 @@ def _info(data: TrainingData, parameters: Hyperparameters, origin: Origin) -> Mo
 
 
 def _fit(
-    data: TrainingData, matrix: csr_matrix, parameters: Hyperparameters, info: ModelInfo, threads: int
-) -> Model:
-    fitted = fit(matrix, parameters, threads=threads)
+    matrix: csr_matrix, parameters: Hyperparameters, threads: int, start: Factors | None = None
+) -> Fitted:
+    fitted = fit(matrix, parameters, threads=threads, start=start)
     log.info(
         "event=fitted interactions=%d factors=%d regularization=%.3f links=%d",
         *(matrix.nnz, parameters.factors, fitted.regularization, fitted.links.matrix.nnz),
     )
+    return fitted
+
+
+def _model(data: TrainingData, fitted: Fitted, parameters: Hyperparameters, info: ModelInfo) -> Model:
     return Model(
         fitted.told(info, parameters),
         data.interactions.item_ids,
-        fitted.factors,
+        fitted.factors.items,
         data.catalogue,
         data.weights,
         links=fitted.links,

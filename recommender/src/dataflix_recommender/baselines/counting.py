@@ -6,8 +6,8 @@ from scipy.sparse import csr_matrix
 
 # Rows of a Gram matrix that are made at a time.
 BLOCK = 1024
-# How many events of I make a dense product cheaper than a sparse one: I / 30.
-DENSE_GAIN = 30
+# A dense product is cheaper for users with more than I / 25 events: measured with 10,000 items on two cores.
+DENSE_GAIN = 25
 
 
 def binary(matrix: csr_matrix) -> csr_matrix:
@@ -23,17 +23,21 @@ def gram_of(events: csr_matrix, dtype: type[np.floating]) -> NDArray[np.floating
     A user of n events costs n * n in a sparse product and I * I in a dense one, whose operations are so much
     faster that the few with the most events, who make up most of the first sum, go through the second.
     """
-    users, items = events.shape
-    counts = np.diff(events.indptr)
-    heavy = counts > items / DENSE_GAIN
-    light = csr_matrix(events[np.flatnonzero(~heavy)])
-    by_item = light.T.tocsr()
+    items = events.shape[1]
+    heavy = np.diff(events.indptr) > items / DENSE_GAIN
+    heaviest = np.flatnonzero(heavy)
+    by_item = events[np.flatnonzero(~heavy)].T.tocsr()
     gram = np.empty((items, items), dtype=dtype)
+    # The upper half, a block of rows and all columns from the diagonal on; the lower one is its mirror image.
     for start in range(0, items, BLOCK):
-        gram[start : start + BLOCK] = (by_item[start : start + BLOCK] @ light).toarray()
-    rest = np.flatnonzero(heavy)
-    for start in range(0, len(rest), BLOCK):
-        rows = events[rest[start : start + BLOCK]].toarray()
-        for first in range(0, items, BLOCK):
-            gram[first : first + BLOCK] += rows[:, first : first + BLOCK].T @ rows
+        block, onward = slice(start, start + BLOCK), slice(start, None)
+        gram[block, onward] = (by_item[block] @ by_item[onward].T.tocsr()).toarray()
+    for first in range(0, len(heaviest), BLOCK):
+        rows = events[heaviest[first : first + BLOCK]].toarray()
+        for start in range(0, items, BLOCK):
+            block, onward = slice(start, start + BLOCK), slice(start, None)
+            gram[block, onward] += rows[:, block].T @ rows[:, onward]
+    for start in range(0, items, BLOCK):
+        block, below = slice(start, start + BLOCK), slice(start + BLOCK, None)
+        gram[below, block] = gram[block, below].T
     return gram

@@ -114,7 +114,7 @@ def served(train: csr_matrix, parameters: Hyperparameters, conditions: Condition
         Model(
             fitted.told(info, parameters),
             np.arange(items, dtype=np.int64),
-            fitted.factors,
+            fitted.factors.items,
             catalogue,
             default_weights(),
             links=fitted.links,
