@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dataflix_recommender.errors import InvalidHistoryError
-from dataflix_recommender.weights import ConfidenceWeights, liked_code
+from dataflix_recommender.weights import LIKED_CODE_OF, ConfidenceWeights
 
 Event = tuple[int, float | None, bool | None]
 """(movie_id, rating or None when only watched, liked or None)."""
@@ -51,9 +51,11 @@ class History:
     def from_events(cls, events: Iterable[Event], weights: ConfidenceWeights) -> Self:
         """Weigh ``(movie_id, rating, liked)`` events; raises InvalidHistoryError naming the first bad one."""
         rows = list(events)
-        ratings = np.array([np.nan if row[1] is None else row[1] for row in rows], dtype=np.float64)
-        codes = np.array([liked_code(row[2]) for row in rows], dtype=np.int64)
-        return cls([row[0] for row in rows], weights.weigh(ratings, codes), ratings)
+        movie_ids, told, likes = zip(*rows, strict=True) if rows else ((), (), ())
+        # As floats, None is NaN.
+        ratings = np.array(told, dtype=np.float64)
+        codes = np.array([LIKED_CODE_OF[liked] for liked in likes], dtype=np.int64)
+        return cls(movie_ids, weights.weigh(ratings, codes), ratings)
 
     def __len__(self) -> int:
         return len(self.movie_ids)

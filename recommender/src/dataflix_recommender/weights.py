@@ -15,13 +15,8 @@ from dataflix_recommender.errors import InvalidHistoryError, InvalidModelError
 COLUMNS = ("rating", "liked_code", "weight")
 RATING_STEPS = 11  # 0 stands for "only watched", 1 to 10 for half a star to five stars
 LIKED_CODES = {"unknown": 0, "liked": 1, "disliked": 2}
-
-
-def liked_code(liked: bool | None) -> int:
-    """Return the column of ``liked`` in the lookup table."""
-    if liked is None:
-        return LIKED_CODES["unknown"]
-    return LIKED_CODES["liked"] if liked else LIKED_CODES["disliked"]
+# The same by what an event says: thumb up, thumb down, or neither.
+LIKED_CODE_OF = {None: LIKED_CODES["unknown"], True: LIKED_CODES["liked"], False: LIKED_CODES["disliked"]}
 
 
 class ConfidenceWeights:
@@ -64,7 +59,7 @@ class ConfidenceWeights:
         Raises InvalidHistoryError when the table has no such combination.
         """
         ratings = [np.nan if rating is None else rating]
-        return float(self.weigh(ratings, [liked_code(liked)])[0])
+        return float(self.weigh(ratings, [LIKED_CODE_OF[liked]])[0])
 
     def weigh(self, ratings: ArrayLike, liked_codes: ArrayLike) -> NDArray[np.float32]:
         """Return float32[n] weights for ratings float[n] (NaN = only watched) and liked codes int[n].
