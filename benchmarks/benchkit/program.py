@@ -51,18 +51,24 @@ def add_outputs(parser: argparse.ArgumentParser) -> None:
     """Add the options that tell how large it is to be, and where the outcome goes."""
     parser.add_argument("--json", type=Path, metavar="OUT", help="write the figures here")
     parser.add_argument("--plot", type=Path, metavar="OUT", help="draw them here: OUT.svg or OUT.png")
-    parser.add_argument("--quick", dest="size", action="store_const", const="quick", help="smaller data")
     parser.add_argument("--size", choices=SIZES, default="full", help="tiny: figures mean nothing")
+    # The first of two options for one place says what is there by default.
+    parser.add_argument("--quick", dest="size", action="store_const", const="quick", help="smaller data")
 
 
 def tell(where: dict[str, Any], figures: Sequence[Figure], out: Path | None, picture: Path | None) -> None:
     """Print the table, and write the files that were asked for."""
     Console(width=WIDTH, file=sys.stdout).print(table(figures))
     if out:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(json.dumps(document(where, figures), indent=2) + "\n")
+        write(where, figures, out)
     if picture:
         plot(figures, picture)
+
+
+def write(where: dict[str, Any], figures: Sequence[Figure], out: Path) -> None:
+    """Write the JSON."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(json.dumps(document(where, figures), indent=2) + "\n")
 
 
 def document(where: dict[str, Any], figures: Sequence[Figure]) -> dict[str, Any]:

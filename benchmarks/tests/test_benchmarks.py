@@ -51,3 +51,14 @@ def test_run_all_refuses_an_unknown_name() -> None:
 
     assert done.returncode == 2
     assert "no such benchmark: nothing" in done.stderr
+
+
+def test_one_that_fails_is_told_of_and_the_others_are_kept(tmp_path: Path) -> None:
+    out = tmp_path / "figures.json"
+
+    # Nothing is over so soon but what is stopped.
+    done = run("run_all", "--size", "tiny", "--only", "embedded", "--limit", "0.1", "--json", str(out))
+
+    assert done.returncode == 1
+    assert "failed: embedded --size tiny (not over after 0 s)" in done.stderr
+    assert json.loads(out.read_text())["benchmarks"] == []
