@@ -51,7 +51,7 @@ def write_recommendations(
     # The heavy parts of ranking are numpy's and BLAS', which let other threads compute meanwhile.
     with ThreadPoolExecutor(threads, thread_name_prefix="ranking") as pool:
         lists = ranked_ahead(pool, rank, slices, threads + PARTS_AHEAD)
-        written = replace_rows(warehouse, TABLE, lists)
+        written = replace_rows(warehouse, TABLE, lists, lambda staged: erased_users(warehouse, staged))
     log.info("event=recommendations_written rows=%d users=%d version=%s", written, len(user_ids), version)
     return written
 
@@ -70,6 +70,16 @@ def ranked_ahead(
             yield under_way.popleft().result()
     while under_way:
         yield under_way.popleft().result()
+
+
+def erased_users(warehouse: Warehouse, staged: str) -> str | None:
+    """Say whether lists were made of users who are not known any more; None when all are.
+
+    Making the lists takes minutes, and whoever was erased from the warehouse meanwhile must not come back.
+    """
+    unknown = "user_id NOT IN (SELECT user_id FROM analytics.dim_users)"
+    rows = int(warehouse.command(f"SELECT count() FROM {staged} WHERE {unknown}"))  # noqa: S608 - the name is ours
+    return f"{rows} of the rows are of users who were erased meanwhile; publish again" if rows else None
 
 
 def _histories(interactions: Interactions, user_ids: NDArray[np.int64], model: Model) -> csr_matrix:

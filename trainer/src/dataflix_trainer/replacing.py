@@ -2,7 +2,7 @@
 
 import re
 import secrets
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
@@ -16,12 +16,18 @@ STAGING_SUFFIX = r"__(?P<time>\d{8}T\d{6})_[0-9a-f]{8}"
 KEEP_OLD_FOR = timedelta(hours=1)
 
 
-def replace_rows(warehouse: Warehouse, table: str, parts: Iterable[pa.Table]) -> int:
+def replace_rows(
+    warehouse: Warehouse,
+    table: str,
+    parts: Iterable[pa.Table],
+    objection: Callable[[str], str | None] = lambda _: None,
+) -> int:
     """Put the rows of ``parts`` in the place of all rows of ``table``, e.g. ``analytics.recommendations``.
 
     They go to a staging table, which is exchanged with ``table`` once their number is right: a reader sees
-    the old rows or the new, never a mixture. Returns the number of rows. Raises DataError when rows were
-    lost, ServiceUnavailableError.
+    the old rows or the new, never a mixture. ``objection`` says of the staging table, by its name, what is
+    wrong with it, if anything is. Returns the number of rows. Raises DataError when rows were lost or there
+    is an objection, and then drops them; ServiceUnavailableError.
     """
     drop_old_tables(warehouse, table)
     staging = f"{table}__{datetime.now(UTC).strftime(STAGING_TIME_FORMAT)}_{secrets.token_hex(4)}"
@@ -32,8 +38,10 @@ def replace_rows(warehouse: Warehouse, table: str, parts: Iterable[pa.Table]) ->
             warehouse.insert(staging, rows)
         written += rows.num_rows
     stored = int(warehouse.command(f"SELECT count() FROM {staging}"))  # noqa: S608 - the name is ours
-    if stored != written:
-        raise DataError(f"{staging} holds {stored} rows of {written}; {table} was left as it was")
+    wrong = f"{staging} holds {stored} rows of {written}" if stored != written else objection(staging)
+    if wrong is not None:
+        warehouse.command(f"DROP TABLE IF EXISTS {staging} SYNC")
+        raise DataError(f"{wrong}; {table} was left as it was")
     warehouse.command(f"EXCHANGE TABLES {table} AND {staging}")
     return written
 
