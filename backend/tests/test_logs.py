@@ -61,3 +61,10 @@ def test_exceptions_are_placed_without_their_messages() -> None:
         "builtins.KeyError",
     ]
     assert "test_logs.py:" in entry["exception"][0]
+
+
+def test_a_ring_of_errors_is_told_once() -> None:
+    inner, outer = KeyError("Canary"), ValueError("Canary")
+    inner.__context__, outer.__context__ = outer, inner
+    entry = rendered("failed", (ValueError, outer, None))
+    assert entry["exception"] == ["builtins.ValueError at ?", "builtins.KeyError at ?"]

@@ -45,8 +45,11 @@ class JsonFormatter(logging.Formatter):
     def _exception(self, record: logging.LogRecord) -> list[str]:
         """Return the chain's types and code places; messages may quote personal values and stay out."""
         error = record.exc_info[1] if record.exc_info else None
-        chain = []
-        while error is not None:
+        chain: list[str] = []
+        seen: set[int] = set()
+        # An error that is raised anew out of its own makes the chain a ring.
+        while error is not None and id(error) not in seen:
+            seen.add(id(error))
             place = error.__traceback__
             while place is not None and place.tb_next is not None:
                 place = place.tb_next

@@ -26,7 +26,12 @@ def weights() -> ConfidenceWeights:
     return ConfidenceWeights.from_rows(rows)
 
 
-def taste_model(genres_by_movie: Mapping[int, list[str]], titles: Mapping[int, str], seed: int = 0) -> Model:
+def taste_model(
+    genres_by_movie: Mapping[int, list[str]],
+    titles: Mapping[int, str],
+    seed: int = 0,
+    trained_at: datetime = TRAINED_AT,
+) -> Model:
     """Return a model whose factors are the films' genres and a little noise.
 
     Film number ``row`` is of 1960 + row, takes 80 + row minutes and has a mean rating of 2 to 4.
@@ -53,7 +58,7 @@ def taste_model(genres_by_movie: Mapping[int, list[str]], titles: Mapping[int, s
         for row, movie_id in enumerate(movie_ids)
     ]
     info = ModelInfo(
-        trained_at=TRAINED_AT,
+        trained_at=trained_at,
         factors=len(names),
         regularization=0.1,
         alpha=2.0,

@@ -4,7 +4,6 @@ import hashlib
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Literal, get_args
 
 Scope = Literal["read", "write", "admin"]
@@ -21,13 +20,14 @@ class Key:
     """A key that is good.
 
     ``key_id`` is None for the bootstrap key while Postgres cannot be asked. ``user_id`` is the one user whose
-    routes it opens, None for a key of no user. ``expires_at`` is told of a secret that was rotated away.
+    routes it opens, None for a key of no user. ``ends_in_s`` is told of a secret that was rotated away: how
+    long it was still good when it was found, by Postgres' clock.
     """
 
     key_id: int | None
     scopes: frozenset[str]
     user_id: int | None = None
-    expires_at: datetime | None = None
+    ends_in_s: float | None = None
 
     @property
     def is_admin(self) -> bool:

@@ -13,7 +13,9 @@ from dataflix_backend.database import Database, Row
 BOOTSTRAP = "bootstrap"
 
 _FIND = """
-SELECT k.key_id, k.scopes, k.user_id, s.secret_hash, s.expires_at
+SELECT
+    k.key_id, k.scopes, k.user_id, s.secret_hash,
+    extract(EPOCH FROM s.expires_at - now())::float8 AS ends_in_s
 FROM access.api_key_secrets AS s
 INNER JOIN access.api_keys AS k ON s.key_id = k.key_id
 WHERE
@@ -127,7 +129,7 @@ def find_keys(database: Database, secret_hashes: Sequence[bytes]) -> dict[bytes,
     """Return the keys of those secrets that are good, by hash."""
     return {
         bytes(row["secret_hash"]): Key(
-            row["key_id"], frozenset(row["scopes"]), row["user_id"], row["expires_at"]
+            row["key_id"], frozenset(row["scopes"]), row["user_id"], row["ends_in_s"]
         )
         for row in database.query(_FIND, {"secret_hashes": list(secret_hashes)})
     }

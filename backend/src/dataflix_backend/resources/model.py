@@ -1,7 +1,5 @@
 """/model."""
 
-from datetime import UTC, datetime
-
 from flask import Blueprint, Response
 
 from dataflix_backend.errors import Problem
@@ -39,7 +37,7 @@ def show() -> Response:
         "version": served.version,
         "trained_at": info.trained_at,
         "loaded_at": served.loaded_at,
-        "age_seconds": (datetime.now(UTC) - info.trained_at).total_seconds(),
+        "age_seconds": served.age_s(),
         "registry_reached_at": registry_reached_at(store.models_dir),
         "metrics": info.metrics,
         "factors": info.factors,

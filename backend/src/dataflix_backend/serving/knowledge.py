@@ -1,7 +1,8 @@
 """What one request knows: Postgres at this moment, or, while it is away, what was last read of it."""
 
+import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from dataflix_backend.database import Database, Row
 from dataflix_backend.errors import NotFoundProblem, UnavailableProblem
@@ -20,13 +21,16 @@ class Knowledge:
     def __init__(self, database: Database, last_known: LastKnown) -> None:
         self._database = database
         self._last_known = last_known
-        self._read_at: datetime | None = None
+        self._read_at_s: float | None = None
         self.stale = False
 
     @property
     def as_of(self) -> datetime | None:
         """When the history was read that a stale answer is made from."""
-        return self._read_at if self.stale else None
+        if not self.stale or self._read_at_s is None:
+            return None
+        # Reckoned back from now: a clock that was set back meanwhile would have it read in the future.
+        return datetime.now(UTC) - timedelta(seconds=time.monotonic() - self._read_at_s)
 
     def ground(self, user_id: int | None) -> Ground:
         """Return what a ranking starts from, for a user or for nobody in particular (None).
@@ -43,11 +47,11 @@ class Knowledge:
             self.stale = True
             kept = self._last_known.find(user_id)
             if kept is not None:
-                self._read_at = kept.read_at
+                self._read_at_s = kept.read_at_s
                 return kept.ground
             nobody = self._last_known.find(None)
             return Ground([], [], nobody.ground.rules if nobody else [])
-        self._read_at = datetime.now(UTC)
+        self._read_at_s = time.monotonic()
         self._last_known.keep(user_id, found)
         return found
 

@@ -2,9 +2,9 @@
 
 import logging
 import threading
+import time
 from collections import OrderedDict
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from dataflix_backend.database import Database
 from dataflix_backend.errors import UnavailableProblem
@@ -21,10 +21,10 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What was read, and when."""
+    """What was read, and when, by the clock that nobody sets."""
 
     ground: Ground
-    read_at: datetime
+    read_at_s: float
 
     @property
     def cost(self) -> int:
@@ -49,7 +49,7 @@ class LastKnown:
 
     def keep(self, user_id: int | None, ground: Ground) -> None:
         """Remember what was read at this moment."""
-        kept = Kept(ground, datetime.now(UTC))
+        kept = Kept(ground, time.monotonic())
         with self._lock:
             self._drop(user_id)
             self._kept[user_id] = kept

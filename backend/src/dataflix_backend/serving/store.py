@@ -2,7 +2,8 @@
 
 import logging
 import threading
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
@@ -27,6 +28,19 @@ class Served:
     version: str | None
     source: Literal["model", "popularity"]
     loaded_at: datetime
+    age_when_loaded_s: float = field(init=False)
+    _loaded_at_s: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Note the age by the clocks of this moment."""
+        age_s = (self.loaded_at - self.model.info.trained_at).total_seconds()
+        object.__setattr__(self, "age_when_loaded_s", max(0.0, age_s))
+        object.__setattr__(self, "_loaded_at_s", time.monotonic())
+
+    def age_s(self) -> float:
+        """Return how old the model is: at least as old as it has been here, whatever the day's clock says."""
+        by_the_day = (datetime.now(UTC) - self.model.info.trained_at).total_seconds()
+        return max(by_the_day, self.age_when_loaded_s + time.monotonic() - self._loaded_at_s)
 
 
 class ModelStore:
