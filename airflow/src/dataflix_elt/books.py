@@ -5,10 +5,11 @@ from datetime import UTC, datetime
 
 from dataflix_elt.capture import Position, Tracking
 from dataflix_elt.clickhouse import Session, literal
+from dataflix_elt.contents import Holdings
 from dataflix_elt.parts import Parts
 from dataflix_elt.reconciliation import Profile
 from dataflix_elt.tables import Table
-from dataflix_elt.warehouse import Holdings, Stamp
+from dataflix_elt.warehouse import Stamp
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,12 @@
 """A load of changes: stage what was written and what went away since the last one, compare it, add it."""
 
 from dataflix_elt.capture import copy_deleted, count_deleted
+from dataflix_elt.contents import Holdings
 from dataflix_elt.errors import ReconciliationError
 from dataflix_elt.job import Done, Job
 from dataflix_elt.reconciliation import require_equal, require_unique_keys
 from dataflix_elt.staging import SideTable
 from dataflix_elt.transfer import streamed
-from dataflix_elt.warehouse import Holdings
 
 # Beyond this share of the table's rows, reading all of it is quicker than looking keys up.
 _FEW = 0.05

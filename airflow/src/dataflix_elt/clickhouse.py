@@ -30,6 +30,9 @@ _INSERT_SETTINGS: Mapping[str, Any] = {
     "date_time_input_format": "basic",
     # The quick parser of floats may be off by one in the last place.
     "precise_float_parsing": 1,
+    # Rows are collapsed by key when parts are merged; to do it for each block as well takes as long as the
+    # rest of an insert, and whether keys repeat is looked up when all rows are there.
+    "optimize_on_insert": 0,
     # A repeated insert of the same rows is a new load, not a duplicate to be dropped.
     "insert_deduplicate": 0,
     "async_insert": 0,

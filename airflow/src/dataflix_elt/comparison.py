@@ -7,9 +7,9 @@ from enum import StrEnum
 from dataflix_elt.books import Cursor
 from dataflix_elt.buckets import differences
 from dataflix_elt.capture import Tracking
+from dataflix_elt.contents import Holdings
 from dataflix_elt.job import Done, Job
 from dataflix_elt.reconciliation import Profile, require_equal
-from dataflix_elt.warehouse import Holdings
 
 # So many rows are compared column by column within half a second, so it is done each time.
 _ALWAYS_COMPARED_ROWS = 100_000
@@ -47,7 +47,8 @@ def compare(job: Job, done: Done, cursor: Cursor, tracking: Tracking, verify: Ve
     ledger_agrees = source == loaded
     compared = "keys"
     if _is_due(job, cursor, verify, rows):
-        source, loaded, compared = job.source.profile(table), job.target.profile(table), "content"
+        loaded, compared = job.target.profile(table), "content"
+        source = job.source.profile_beside(table, job.source.content(table), loaded)
     where: list[str] = []
     if source != loaded:
         where = _where(job, max(rows, held.rows))

@@ -10,13 +10,14 @@ from typing import Any
 
 from dataflix_elt.books import Books
 from dataflix_elt.columns import Column
+from dataflix_elt.contents import Holdings
 from dataflix_elt.errors import EltError
 from dataflix_elt.log import event
 from dataflix_elt.reconciliation import Profile
 from dataflix_elt.source import Snapshot
 from dataflix_elt.staging import SideTable, owner_of
 from dataflix_elt.tables import Table
-from dataflix_elt.warehouse import Holdings, Stamp, Warehouse
+from dataflix_elt.warehouse import Stamp, Warehouse
 
 _log = logging.getLogger(__name__)
 

@@ -8,11 +8,12 @@ from dataflix_elt.books import Books, Cursor
 from dataflix_elt.capture import Position, Tracking, position, require_same_history, tracking, was_truncated
 from dataflix_elt.changes import carry_changes
 from dataflix_elt.comparison import Verify, compare
+from dataflix_elt.contents import Holdings
 from dataflix_elt.job import Done, Job
 from dataflix_elt.settings import SourceSettings, WarehouseSettings
 from dataflix_elt.source import snapshot
 from dataflix_elt.tables import CHANGED_IN, Table
-from dataflix_elt.warehouse import Holdings, warehouse
+from dataflix_elt.warehouse import warehouse
 from dataflix_elt.whole import load_whole
 
 
@@ -103,7 +104,7 @@ def load(
         if why or capture is None or cursor is None:
             job.tell("load_is_whole", why=why)
             done, kind, compared = load_whole(job, missing), "whole", "content"
-            held = target.holdings(job.table)
+            held = done.held or target.holdings(job.table)
         else:
             done, kind = carry_changes(job, cursor.position.xmin, cursor.holdings), "changes"
             compared, held = compare(job, done, cursor, capture, verify)

@@ -23,6 +23,14 @@ class Profile:
     checksum: int
 
 
+@dataclass(frozen=True, slots=True)
+class Content:
+    """A profile without its keys: number of rows, and checksum."""
+
+    rows: int
+    checksum: int
+
+
 def source_checksum(table: Table) -> str:
     """Return Postgres' expression of the checksum."""
     # substr counts from 1; 16 hexadecimal digits are 8 bytes. sum(bigint) is an exact numeric.

@@ -9,7 +9,7 @@ from dataflix_elt.buckets import Bucket, Buckets, source_bucket, source_key, sou
 from dataflix_elt.columns import KINDS, Column
 from dataflix_elt.errors import SchemaDriftError, UnfitRowsError
 from dataflix_elt.postgres import Session, session
-from dataflix_elt.reconciliation import Profile, source_checksum
+from dataflix_elt.reconciliation import Content, Profile, source_checksum
 from dataflix_elt.settings import SourceSettings
 from dataflix_elt.tables import CHANGED_IN, SOURCE_SCHEMA, Table
 
@@ -80,6 +80,27 @@ class Snapshot:
         )
 
     def profile(self, table: Table, since: int | None = None) -> Profile:
+        """Count, check and hash the table's rows, and count their keys.
+
+        Raises:
+            UnfitRowsError: rows hold values that the warehouse cannot.
+        """
+        content = self.content(table, since)
+        keys = self._distinct_keys(table, since) if content.rows else 0
+        return Profile(content.rows, keys, content.checksum)
+
+    def profile_beside(self, table: Table, content: Content, loaded: Profile) -> Profile:
+        """Return the profile of all rows, given their `content` and what became of them in the warehouse.
+
+        Equal sums of hashes of whole rows mean that the keys are the same ones, too. So as long as everything
+        is as it should be, the warehouse, which has them in order, has counted them for both sides; otherwise
+        they are counted here, so that an error tells what is wrong.
+        """
+        if loaded == Profile(content.rows, content.rows, content.checksum):
+            return loaded
+        return Profile(content.rows, self._distinct_keys(table, None), content.checksum)
+
+    def content(self, table: Table, since: int | None = None) -> Content:
         """Count, check and hash the table's rows.
 
         Raises:
@@ -98,8 +119,7 @@ class Snapshot:
                 "required, a time outside 1900 to 2299, an endless number, a nested array or one with NULL): "
                 f"{'; '.join(problems)}. Nothing was loaded."
             )
-        keys = self._distinct_keys(table, since) if rows else 0
-        return Profile(rows=rows, distinct_keys=keys, checksum=int(checksum))
+        return Content(int(rows), int(checksum))
 
     @contextmanager
     def by_index(self) -> Iterator[None]:

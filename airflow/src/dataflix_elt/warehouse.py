@@ -1,16 +1,14 @@
-"""The warehouse: the tables of ClickHouse's database `raw`, and those beside them that a load fills."""
+"""The warehouse: how the tables of ClickHouse's database `raw` change, by way of those beside them."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from dataflix_elt.buckets import Bucket, Buckets, warehouse_bucket, warehouse_key, warehouse_row_hash
-from dataflix_elt.clickhouse import Session, literal, session
+from dataflix_elt.clickhouse import literal, session
 from dataflix_elt.columns import Column
+from dataflix_elt.contents import Contents
 from dataflix_elt.errors import SchemaDriftError, SupersededError
-from dataflix_elt.parts import Parts
-from dataflix_elt.reconciliation import Profile, warehouse_checksum, warehouse_key_checksum
 from dataflix_elt.settings import WarehouseSettings
 from dataflix_elt.staging import SideTable
 from dataflix_elt.tables import CHANGED_IN, Table
@@ -22,17 +20,6 @@ _META_COLUMNS = {
     "_extracted_at": "DateTime64(6, 'UTC')",
     "_run_id": "LowCardinality(String)",
 }
-
-# The last of a part's name, all_FIRST_LAST_LEVEL_MUTATION, is there once a mutation has rewritten it. What
-# was dropped or truncated is covered by parts without rows for a while.
-_PARTS = (
-    "SELECT arraySort(groupArray((min_block_number, max_block_number))),"
-    " max(toUInt64OrZero(splitByChar('_', name)[5])),"
-    " (SELECT toString(uuid) FROM system.tables"
-    " WHERE database = {database:String} AND name = {table:String})"
-    " FROM system.parts WHERE database = {database:String} AND table = {table:String} AND active"
-    " AND rows > 0"
-)
 
 _STAMPED_COLUMNS = ("_version", "_extracted_at", "_run_id")
 
@@ -46,34 +33,8 @@ class Stamp:
     run_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class Holdings:
-    """What a raw table holds at present.
-
-    Attributes:
-        rows: number of rows that are not deleted.
-        checksum: sum of the hashes of key and `_changed_in`, as in the source's ledger.
-        parts: the files it consists of; as long as they still hold what they held, so does the table.
-    """
-
-    rows: int
-    checksum: int
-    parts: Parts
-
-
-@dataclass(frozen=True, slots=True)
-class Sums:
-    """Number of rows, and sum of the hashes of their key and `_changed_in`."""
-
-    rows: int
-    checksum: int
-
-
-class Warehouse:
+class Warehouse(Contents):
     """Database `raw`. Use `warehouse` to open it."""
-
-    def __init__(self, connection: Session) -> None:
-        self.session = connection
 
     def missing_columns(self, table: Table) -> list[Column | str]:
         """Return the columns the raw table lacks; the bookkeeping's by name.
@@ -144,71 +105,6 @@ class Warehouse:
     def insert_deleted(self, table: Table, staging: SideTable, chunks: Iterable[bytes]) -> None:
         """Send keys that went away as CSV, each followed by 1; every other column gets its type's default."""
         self.session.insert(staging.name, (*table.key, "_is_deleted"), chunks)
-
-    def profile(self, table: Table, staging: SideTable | None = None) -> Profile:
-        """Count and hash a staging table's rows that are no deletions, or the raw table's present rows."""
-        path = self.session.path(staging.name) if staging else self.session.path(table.name) + " FINAL"
-        rows_of, key = f"{path} WHERE _is_deleted = 0", ", ".join(table.key)
-        # In the order of the sort key, grouping needs memory for one key at a time.
-        keys_of = f"SELECT count() FROM (SELECT {key} FROM {rows_of} GROUP BY {key})"  # noqa: S608
-        ((rows, checksum, keys),) = self.session.query(
-            f"SELECT count(), {warehouse_checksum(table)}, ({keys_of}) FROM {rows_of}"  # noqa: S608
-            " SETTINGS optimize_aggregation_in_order = 1"
-        )
-        return Profile(rows=int(rows), distinct_keys=int(keys), checksum=int(checksum))
-
-    def count_deleted(self, staging: SideTable) -> int:
-        """Count the deletions in a staging table."""
-        path = self.session.path(staging.name)
-        return int(self.session.query(f"SELECT count() FROM {path} WHERE _is_deleted = 1")[0][0])  # noqa: S608
-
-    def parts(self, table: Table) -> Parts:
-        """Return the files that a raw table consists of."""
-        ((blocks, mutation, uuid),) = self.session.query(
-            _PARTS, database=self.session.database, table=table.name
-        )
-        return Parts(uuid, int(mutation), tuple((int(first), int(last)) for first, last in blocks))
-
-    def holdings(self, table: Table) -> Holdings:
-        """Add up what a raw table holds; a merge in between changes its files and nothing else."""
-        parts = self.parts(table)
-        sums = self._sums(table, f"{self.session.path(table.name)} FINAL WHERE _is_deleted = 0")
-        return Holdings(sums.rows, sums.checksum, parts)
-
-    def sums_of_staged_keys(self, table: Table, staging: SideTable) -> Sums:
-        """Add up a raw table's present rows of the keys in a staging table; others are not read."""
-        keys = ", ".join(table.key)
-        staged = f"SELECT {keys} FROM {self.session.path(staging.name)}"  # noqa: S608
-        path = self.session.path(table.name)
-        return self._sums(table, f"{path} FINAL WHERE _is_deleted = 0 AND ({keys}) IN ({staged})")
-
-    def sums_of_staged(self, table: Table, staging: SideTable) -> Sums:
-        """Add up a staging table's rows that are no deletions."""
-        return self._sums(table, f"{self.session.path(staging.name)} WHERE _is_deleted = 0")
-
-    def _sums(self, table: Table, rows_of: str) -> Sums:
-        query = f"SELECT count(), {warehouse_key_checksum(table)} FROM {rows_of}"  # noqa: S608
-        ((rows, checksum),) = self.session.query(query)
-        return Sums(int(rows), int(checksum))
-
-    def buckets(self, table: Table, number: int) -> Buckets:
-        """Sum up the rows' hashes by parts of the key space."""
-        rows = self.session.query(
-            f"SELECT {warehouse_bucket(table, number)} AS bucket, count(),"  # noqa: S608
-            f" sum(toInt128({warehouse_row_hash(table)}))"
-            f" FROM {self.session.path(table.name)} FINAL WHERE _is_deleted = 0 GROUP BY bucket"
-        )
-        return {int(bucket): (int(count), int(checksum)) for bucket, count, checksum in rows}
-
-    def bucket(self, table: Table, number: int, bucket: int) -> Bucket:
-        """Return the hash of each row of a bucket, by key as text."""
-        return dict(
-            self.session.query(
-                f"SELECT {warehouse_key(table)}, {warehouse_row_hash(table)}"  # noqa: S608
-                f" FROM {self.session.path(table.name)} FINAL"
-                f" WHERE _is_deleted = 0 AND {warehouse_bucket(table, number)} = {bucket}"
-            )
-        )
 
     def publish(self, table: Table, staging: SideTable, stamp: Stamp) -> None:
         """Add a staging table's rows to the raw table, all in one step whatever their number.

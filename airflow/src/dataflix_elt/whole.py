@@ -17,17 +17,19 @@ def load_whole(job: Job, missing: list[Column | str]) -> Done:
 
     Raises:
         UnfitRowsError: found before anything was loaded.
-        ReconciliationError: what arrived differs from the source; the raw table is as it was.
+        ReconciliationError: a key repeats in the source, or what arrived differs from it; the raw table is as
+            it was.
         SupersededError: another load came in between; the raw table is as that one left it.
     """
     table, source, target = job.table, job.source, job.target
-    expected = source.profile(table)
-    job.tell("source_profiled", rows=expected.rows)
-    require_unique_keys(table, expected)
+    content = source.content(table)
+    job.tell("source_profiled", rows=content.rows)
     with job.staging(missing) as staging:
         with streamed(lambda sink: source.copy_rows(table, sink), source.session.cancel) as stream:
             target.insert(table, staging, stream)
-        loaded = target.profile(table, staging)
+        loaded, held = target.stock(table, staging)
+        expected = source.profile_beside(table, content, loaded)
+        require_unique_keys(table, expected)
         job.books.record(
             table,
             job.run_id,
@@ -42,4 +44,4 @@ def load_whole(job: Job, missing: list[Column | str]) -> Done:
         require_equal(table, expected, loaded, f"raw.{table.name} was left as it is.")
         target.swap_in(table, staging, job.stamp)
     target.retire(staging, SideTable(table.name, "retired", datetime.now(UTC), job.owner))
-    return Done(loaded.rows, 0, stream.transferred, expected)
+    return Done(loaded.rows, 0, stream.transferred, expected, held)

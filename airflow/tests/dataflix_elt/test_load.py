@@ -31,7 +31,7 @@ def people(engines: Engines) -> None:
         insert into watched_movies (user_id, movie_id)
         select user_id, movie_id from users, movies where user_id % 2 = 0;
         insert into feedback (recommendation_id, movie_id, event, user_id, position, model_version, listed_at)
-        select 'list' || user_id, movie_id, 'shown', nullif(user_id % 3, 0),
+        select 'list' || user_id, movie_id, 'shown', case when user_id % 3 > 0 then user_id end,
             row_number() over (partition by user_id order by movie_id), '7', now()
         from users, movies where user_id % 5 = 0
         """
