@@ -60,10 +60,11 @@ class Pair:
 
 
 class Changes:
-    """Changes of a table of ratings, other ones at each call."""
+    """Changes of a table of so many ratings, other ones at each call."""
 
-    def __init__(self, source: PostgresServer, number: int) -> None:
+    def __init__(self, source: PostgresServer, rows: int, number: int) -> None:
         self._source = source
+        self._rows = rows
         self._number = number
         self._calls = 0
 
@@ -72,26 +73,29 @@ class Changes:
         self._calls += 1
         updated, deleted = int(self._number * UPDATED), int(self._number * DELETED)
         added = self._number - updated - deleted
-        # Spread over the table by a hash, so that the changed rows lie on pages far from each other.
-        some = f"hashint8extended(user_id * 1000003 + movie_id, {self._calls})"
-        chosen = "SELECT user_id, movie_id FROM ratings ORDER BY {order} LIMIT {limit}"
         with administrator(self._source) as cursor:
-            cursor.execute(
-                "UPDATE ratings SET rating = 5.5 - rating WHERE (user_id, movie_id) IN ("
-                + chosen.format(order=some, limit=updated)
-                + ")"
+            rows = self._sample(updated, seed=2 * self._calls)
+            cursor.execute(f"UPDATE ratings SET rating = 5.5 - rating WHERE ctid = ANY (ARRAY({rows}))")
+            rows = self._sample(deleted, seed=2 * self._calls + 1)
+            cursor.execute(f"DELETE FROM ratings WHERE ctid = ANY (ARRAY({rows}))")
+            # Twice as many pairs as are wanted: few of all possible ones are taken.
+            user, film = (
+                f"abs(hashint8extended(n, {2 * self._calls + place})) % (SELECT max({key}) FROM {table}) + 1"
+                for place, (key, table) in enumerate((("user_id", "users"), ("movie_id", "movies")))
             )
             cursor.execute(
-                "DELETE FROM ratings WHERE (user_id, movie_id) IN ("
-                + chosen.format(order=f"{some} DESC", limit=deleted)
-                + ")"
+                "INSERT INTO ratings (user_id, movie_id, rating) SELECT DISTINCT user_id, movie_id, 4 FROM"
+                f" (SELECT {user} AS user_id, {film} AS movie_id FROM generate_series(1, {2 * added}) AS n)"
+                " AS pairs WHERE NOT EXISTS (SELECT FROM ratings AS r WHERE r.user_id = pairs.user_id"
+                f" AND r.movie_id = pairs.movie_id) LIMIT {added}"
             )
-            cursor.execute(
-                "INSERT INTO ratings (user_id, movie_id, rating) SELECT user_id, movie_id, 4"
-                " FROM users CROSS JOIN movies WHERE NOT EXISTS (SELECT FROM ratings AS r"
-                " WHERE r.user_id = users.user_id AND r.movie_id = movies.movie_id)"
-                f" LIMIT {added}"
-            )
+
+    def _sample(self, number: int, *, seed: int) -> str:
+        """Return a query of the places of about so many rows, on pages far from each other."""
+        # A tenth more than wanted is drawn, so that there are hardly ever too few.
+        share = min(100.0, 110.0 * number / self._rows)
+        sample = f"ratings TABLESAMPLE BERNOULLI ({share}) REPEATABLE ({seed})"
+        return f"SELECT ctid FROM {sample} LIMIT {number}"
 
 
 @contextmanager
@@ -100,7 +104,7 @@ def filled(rows: int, options: argparse.Namespace) -> Iterator[Pair]:
     say(f"filling Postgres with {rows:,} ratings, and loading them once")
     with postgres() as source, clickhouse() as target:
         fill(source, make_ratings(rows, films=options.films, seed=options.seed))
-        yield Pair({**source.environ, **target.environ}, Changes(source, options.changes))
+        yield Pair({**source.environ, **target.environ}, Changes(source, rows, options.changes))
 
 
 def measure(options: argparse.Namespace) -> list[Figure]:
