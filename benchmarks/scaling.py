@@ -71,7 +71,7 @@ class Growing:
         except Exception:  # noqa: BLE001  told at the end; the other steps are worth having
             say(traceback.format_exc())
             self.failed.append(name)
-            return
+            found = {}
         for figure, runs in found.items():
             self._curve(step, figure).points.append(Point(at, tuple(runs)))
             say(f"   {figure}: {', '.join(map(readable, runs))} {FIGURES[figure]}")
