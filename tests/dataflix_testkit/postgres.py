@@ -2,10 +2,11 @@
 
 import signal
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from urllib.parse import quote
 
 import psycopg2
@@ -56,8 +57,14 @@ def settings_for(port: int) -> dict[str, str]:
 
 
 @contextmanager
-def postgres(*, initialise: bool = True) -> Iterator[PostgresServer]:
-    """Run a fresh cluster; with `initialise`, `postgres/init/*.sql` has been applied."""
+def postgres(
+    *, initialise: bool = True, more: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[PostgresServer]:
+    """Run a fresh cluster; with `initialise`, `postgres/init/*.sql` has been applied.
+
+    Args:
+        more: goes into the server's environment.
+    """
     with tempfile.TemporaryDirectory(prefix="dataflix-pg-", ignore_cleanup_errors=True) as folder:
         data, port = Path(folder) / "data", free_port()
         environ = settings_for(port)
@@ -76,7 +83,7 @@ def postgres(*, initialise: bool = True) -> Iterator[PostgresServer]:
             cluster.server_command(data, "127.0.0.1", port, _FAST_SETTINGS),
             ready=ready,
             log=Path(folder) / "postgres.log",
-            environ=clean_environ({}),
+            environ=clean_environ(more),
             stop_signal=signal.SIGINT,
         ):
             if initialise:
