@@ -120,7 +120,8 @@ class Personas:
 
 
 def _draw_pool(country: str, locale: str) -> _Pool:
-    faker = Faker(locale)
+    # To look for all kinds of data that there are in a language takes longer than to draw from two.
+    faker = Faker(locale, providers=["faker.providers.person", "faker.providers.address"])
     faker.seed_instance(_SEED)
     return _Pool(
         country,

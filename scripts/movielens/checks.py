@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from psycopg2.extensions import connection as Connection  # noqa: N812  psycopg2's own name is lower case
 from psycopg2.extensions import cursor as Cursor  # noqa: N812
 
+from dataload import staging
 from movielens.faults import Fault, Faults
 from movielens.lines import FileCount, blocks, decode
 from movielens.ratings import RatingsStream
@@ -82,7 +83,7 @@ def take_out_bad_ratings(
         SourceError: the file can't be read again to show the lines.
     """
     with connection.cursor() as cursor:
-        cursor.execute("ANALYZE stage_movies, stage_ratings")
+        staging.analyze(cursor, "stage_movies", "stage_ratings")
         cursor.execute(_FAULTS_TABLE)
         if _is_true(cursor, _HAS_UNKNOWN_FILMS):
             cursor.execute(_UNKNOWN_FILMS)
