@@ -13,6 +13,7 @@ from pathlib import Path
 
 from benchkit.data import ROWS_PER_USER, make_ratings
 from benchkit.figures import Figure, at_least, at_most
+from benchkit.lake import fill_people
 from benchkit.processes import worker
 from benchkit.program import main, say
 from benchkit.timing import in_turn, rates
@@ -65,6 +66,7 @@ class Batch:
 def measure(options: argparse.Namespace) -> list[Figure]:
     """Measure both."""
     with clickhouse() as server, tempfile.TemporaryDirectory() as folder:
+        fill_people(server, options.users)
         say(f"ranking for {options.users:,} users")
         work = Batch(server, Path(folder), options)
         works = {"links": work.with_links, "factors": work.by_factors, "library": work.library}

@@ -13,7 +13,7 @@ import serving
 import training
 from benchkit import ELT_PYTHON
 from benchkit.data import Ratings, make_ratings
-from benchkit.lake import fill_marts, fill_raw
+from benchkit.lake import fill_marts, fill_people, fill_raw
 from benchkit.memory import PeakMemory
 from benchkit.models import make_model
 from benchkit.oltp import administrator, fill
@@ -120,6 +120,7 @@ def publish(ratings: Ratings, options: argparse.Namespace) -> Found:
     """Rank and write everybody's top 20; memory is the publisher's, which holds the ratings."""
     found: Found = {"time": [], "memory": []}
     with clickhouse() as server, tempfile.TemporaryDirectory() as folder:
+        fill_people(server, ratings.n_users)
         words = (ratings.save(Path(folder) / "ratings.npz"), options.factors, 1, options.seed)
         for _ in range(options.runs):
             ended = worker("publish", *words, environ=server.environ)

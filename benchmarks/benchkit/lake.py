@@ -83,6 +83,16 @@ def fill_marts(server: ClickHouseServer, ratings: Ratings) -> None:
     admin.close()
 
 
+def fill_people(server: ClickHouseServer, number: int) -> None:
+    """Make the mart of people 1 to ``number``: who is not in it has been erased, and gets no list."""
+    admin = server.client("dataflix_admin")
+    admin.command(
+        "CREATE OR REPLACE TABLE analytics.dim_users (user_id Int64) ENGINE = MergeTree ORDER BY user_id"
+    )
+    admin.insert_arrow("analytics.dim_users", pa.table({"user_id": np.arange(1, number + 1)}))
+    admin.close()
+
+
 def weights_of(ratings: Ratings) -> Any:
     """Return float32[n], the confidence weight of each rating as dbt's variables have it."""
     table = np.array([_weight(step / 2) for step in range(11)], dtype=np.float32)

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchkit.curves import Curve, Point
+from benchkit.growth import Found, Step
 from benchkit.outlook import BEGIN, END, markdown, written
 from benchkit.plot import plot_curves
+from scaling import Growing
 
 FOLDER = Path(__file__).parents[1]
 SIZES = (100_000, 1_000_000, 10_000_000)
@@ -133,16 +136,14 @@ def test_steps_grow_and_are_told(tmp_path: Path) -> None:
     out, document = tmp_path / "curves.json", tmp_path / "doc.md"
     document.write_text(f"{BEGIN}\n{END}\n")
 
-    # The others need dbt, MLflow or the API, whose start takes longer than all that is tested here.
-    done = run(
-        "--size", "tiny", "--only", "import,load,batch", "--json", str(out), "--markdown", str(document)
-    )
+    # Most others need dbt, MLflow or the API, whose start takes longer than all that is tested here.
+    done = run("--size", "tiny", "--only", "load,batch", "--json", str(out), "--markdown", str(document))
 
     assert done.returncode == 0, done.stderr
     told: dict[str, Any] = json.loads(out.read_text())
     assert told["failed"] == told["left_out"] == []
     names = {(one["work"], one["figure"]) for one in told["curves"]}
-    assert {(work, figure) for work in ("import", "load", "batch") for figure in ("time", "memory")} <= names
+    assert {(work, figure) for work in ("load", "batch") for figure in ("time", "memory")} <= names
     for one in told["curves"]:
         sizes = [point["at"] for point in one["points"]]
         assert len(sizes) == 2
@@ -154,18 +155,40 @@ def test_steps_grow_and_are_told(tmp_path: Path) -> None:
     assert "batch: memory" in again.stdout
 
 
-def test_a_step_that_fails_is_told_of_and_the_others_are_kept(tmp_path: Path) -> None:
+def test_a_step_that_fails_is_told_of_and_the_others_are_kept(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(data: Any, options: Any) -> Found:
+        raise RuntimeError("no disk is left")
+
     out = tmp_path / "curves.json"
+    growing = Growing(WHERE, out)
 
-    # So many factors fit into no memory.
-    broken = ("--factors", str(10**9), "--only", "import,batch")
-    done = run("--size", "tiny", *broken, "--sizes", "900", "--json", str(out))
+    for size in (100, 200):
+        for step in (Step("load", "ratings", broken), Step("dbt", "ratings", one_megabyte_each)):
+            growing.measure(step, size, size, Namespace())
 
-    assert done.returncode == 1
-    assert "failed: batch at 900 ratings" in done.stderr
     told = json.loads(out.read_text())
-    assert told["failed"] == ["batch at 900 ratings"]
-    assert {one["work"] for one in told["curves"]} == {"import"}
+    # A size above one that failed is not tried.
+    assert told["failed"] == ["load at 100 ratings"]
+    assert [(one["work"], len(one["points"])) for one in told["curves"]] == [("dbt", 2)]
+    assert "no disk is left" in capsys.readouterr().err
+
+
+def test_a_size_that_memory_would_not_do_for_is_left_out(tmp_path: Path) -> None:
+    growing = Growing(WHERE, tmp_path / "curves.json")
+
+    # As much as a thousand machines have, by the two sizes before.
+    for size in (100, 200, 10**12):
+        growing.measure(Step("dbt", "ratings", one_megabyte_each), size, size, Namespace())
+
+    assert growing.left_out == ["dbt at 1,000,000,000,000 ratings"]
+    assert growing.failed == []
+    assert [point.at for point in growing.curves[0].points] == [100, 200]
+
+
+def one_megabyte_each(data: int, options: Namespace) -> Found:
+    return {"memory": [float(data)]}
 
 
 def test_an_unknown_step_is_refused() -> None:
