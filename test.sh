@@ -32,8 +32,8 @@ types() {
     MYPYPATH="$room/src:scripts:tests" "$BIN/mypy" "$room/src" "$room/tests" || return 1
   done
   echo "mypy: scripts, postgres, dbt, superset, tests"
-  MYPYPATH="scripts:tests" "$BIN/mypy" \
-    scripts postgres/tests dbt/tests superset/tests superset/superset_config.py tests || return 1
+  MYPYPATH="scripts:tests" "$BIN/mypy" scripts postgres/tests dbt/tests \
+    superset/tests superset/superset_config.py superset/superset_privacy.py tests || return 1
   echo "mypy: benchmarks"
   MYPYPATH="benchmarks:scripts:tests:airflow/src" "$BIN/mypy" benchmarks
 }

@@ -20,9 +20,12 @@ from dataflix_testkit.canaries import STEM, person
 from dataflix_testkit.long import times
 from dataflix_testkit.process import ROOT
 from dataflix_testkit.stack import Stack
+from dataflix_testkit.superset_questions import SupersetPerson, ask_about
 
 PEOPLE = times(300, 10_000)
 RATINGS_EACH = 8
+# What other services keep in Postgres must be as free of names as their files.
+OTHERS_DATABASES = ("superset", "airflow", "mlflow")
 # All that Postgres keeps is its own; the key of the pseudonyms lies beside.
 POSTGRES_OWN = frozenset({"postgres"})
 FIRST_ID = 7_313_373_100_000
@@ -33,6 +36,20 @@ def sample(stack: Stack) -> Stack:
     if stack.data != "sample":
         pytest.skip("once is enough")
     return stack
+
+
+def ask_superset(stack: Stack) -> None:
+    """Carry a name into Superset by filters, expressions, errors, and what SQL Lab would have kept."""
+    stack.wait_for_superset()
+    visitor = SupersetPerson(stack.url("SUPERSET"), stack.settings["DATAFLIX_SUPERSET_ADMIN_PASSWORD"])
+    statuses = {asked.what: asked.status for asked in ask_about(visitor, person(3)["username"])}
+    assert statuses["a filter"] == statuses["the same from the cache"] == 200
+    assert statuses["SQL Lab"] == 403
+
+
+def dsn(stack: Stack, database: str) -> str:
+    port, password = (stack.settings[f"DATAFLIX_POSTGRES_{name}"] for name in ("PORT", "ADMIN_PASSWORD"))
+    return f"postgresql://postgres:{password}@127.0.0.1:{port}/{database}"
 
 
 def postgres(stack: Stack, role: str = "postgres", password: str = "ADMIN") -> Any:
@@ -196,7 +213,11 @@ def test_people_leave_no_trace_outside_postgres(sample: Stack) -> None:
     everything = sample.script("check_all_works.py", "--json")
     assert STEM not in (everything.stdout + everything.stderr).lower()
 
+    ask_superset(sample)
+
     assert text_columns(sample) == []
+    kept = [found for name in OTHERS_DATABASES for found in canaries.found_in_database(dsn(sample, name))]
+    assert not kept, "\n".join(kept)
     found = canaries.found_in(sample.home, leave_out=POSTGRES_OWN)
     assert not found, "\n".join(found)
 

@@ -6,9 +6,11 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import lz4.block
+import psycopg2
 import zstandard
 
 # No word, hash or id contains it, and every canary does.
@@ -66,6 +68,26 @@ def found_in(folder: Path, *, leave_out: frozenset[str]) -> list[str]:
         for content in _contents(path):
             data = content.lower()
             found += [f"{inside}: {form!r}" for form in wanted if form in data]
+    return found
+
+
+def found_in_database(dsn: str) -> list[str]:
+    """Search every row of every table of a Postgres database; returns the tables, bytes as text or not."""
+    wanted = f"{STEM}|{STEM.encode().hex()}"
+    found = []
+    connection = psycopg2.connect(dsn)
+    with closing(connection), connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT format('%I.%I', schemaname, tablename) FROM pg_tables"
+            " WHERE schemaname NOT IN ('pg_catalog', 'information_schema')"
+        )
+        tables = [row[0] for row in cursor.fetchall()]
+        assert tables
+        for table in tables:
+            cursor.execute(f"SELECT count(*) FROM {table} AS t WHERE t::text ~* %s", (wanted,))
+            ((count,),) = cursor.fetchall()
+            if count:
+                found.append(f"{connection.info.dbname}.{table}: {count} rows")
     return found
 
 

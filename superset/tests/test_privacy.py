@@ -1,0 +1,37 @@
+"""What people type into Superset stays in its memory: not in its metadata, its files, nor its log."""
+
+from pathlib import Path
+
+import pytest
+import requests
+
+from dataflix_testkit import canaries
+from dataflix_testkit.canaries import STEM, person
+from dataflix_testkit.superset_questions import SupersetPerson, ask_about
+
+from .conftest import Superset
+
+# The first test waits until a warehouse is built and Superset is set up: minutes on a busy machine.
+pytestmark = pytest.mark.timeout(900)
+
+
+def test_names_in_questions_and_mistakes_are_kept_nowhere(superset: Superset) -> None:
+    asked = ask_about(SupersetPerson(superset.url, superset.password), person(1)["username"])
+    statuses = {each.what: each.status for each in asked}
+    assert statuses["a filter"] == statuses["the same from the cache"] == 200
+    assert statuses["a value of the wrong type"] == 400
+    assert statuses["a choice on a dashboard"] == statuses["a chart that is being made"] == 201
+    assert statuses["SQL Lab"] == statuses["SQL Lab's tabs"] == statuses["a stored query"] == 403, statuses
+    found = canaries.found_in_database(superset.metadata.dsn("postgres", "superset"))
+    folder = Path(superset.environ["DATAFLIX_HOME"]).parent
+    found += canaries.found_in(folder, leave_out=frozenset())
+    assert not found, "\n".join(found)
+
+
+def test_who_did_what_is_still_recorded(superset: Superset, admin: requests.Session) -> None:
+    told = '[{"event_name": "mount_dashboard", "dashboard_id": 1, "filter": "' + STEM + '"}]'
+    answer = admin.post(superset.url + "/superset/log/?explode=events", data={"events": told}, timeout=30)
+    assert answer.ok, answer.text
+    (row,) = superset.rows("select dashboard_id, user_id, json from logs where json like '%mount%' limit 1")
+    assert row[0] == 1
+    assert row[1] is not None
