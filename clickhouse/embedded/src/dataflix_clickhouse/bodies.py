@@ -3,6 +3,7 @@
 import asyncio
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from typing import Any, Protocol
 
 import lz4.frame
@@ -30,27 +31,51 @@ _GZIP_WINDOW = 31
 
 
 class _Decompressor(Protocol):
+    """What undoes one frame; `unused_data` is what came after its end."""
+
+    eof: bool
+    unused_data: bytes | None
+
     def decompress(self, data: bytes, /) -> bytes: ...
 
 
-def _decompressor(encoding: str) -> _Decompressor | None:
+class _Frames:
+    """Undoes frames that follow one another: clickhouse-connect makes one of each block that it inserts."""
+
+    def __init__(self, begin: Callable[[], _Decompressor]) -> None:
+        self._begin = begin
+        self._frame = begin()
+
+    def decompress(self, data: bytes) -> bytes:
+        out = bytearray()
+        rest: bytes | None = data
+        while rest:
+            if self._frame.eof:
+                self._frame = self._begin()
+            out += self._frame.decompress(rest)
+            rest = self._frame.unused_data if self._frame.eof else None
+        return bytes(out)
+
+
+def _frames(encoding: str) -> _Frames | None:
+    begin: Any
     match encoding:
         case "" | "identity":
             return None
         case "gzip":
-            return zlib.decompressobj(_GZIP_WINDOW)
+            begin = partial(zlib.decompressobj, _GZIP_WINDOW)
         case "deflate":
-            return zlib.decompressobj()
+            begin = zlib.decompressobj
         case "zstd":
-            return zstandard.ZstdDecompressor().decompressobj()
+            begin = zstandard.ZstdDecompressor().decompressobj
         case "lz4":
-            decompressor: _Decompressor = lz4.frame.LZ4FrameDecompressor()
-            return decompressor
+            begin = lz4.frame.LZ4FrameDecompressor
         case _:
             raise refused(
                 ErrorCode.NOT_IMPLEMENTED,
                 f"A body in {encoding} can only be an insert's data, with the statement in the URL.",
             )
+    return _Frames(begin)
 
 
 class Body:
@@ -90,10 +115,10 @@ class Body:
             ClientGoneError: the client went away before its end.
             QueryError: the body is not what its Content-Encoding says, or only the engine knows that.
         """
-        decompressor = _decompressor(self.encoding)
+        frames = _frames(self.encoding)
         async for data in self.raw():
             try:
-                out = data if decompressor is None else decompressor.decompress(data)
+                out = data if frames is None else frames.decompress(data)
             except (zlib.error, zstandard.ZstdError, RuntimeError, EOFError) as error:
                 raise refused(
                     ErrorCode.CANNOT_READ_ALL_DATA, f"Cannot decompress the body: {error}."
