@@ -25,7 +25,7 @@ from .support.load import Load, Told
 from .support.server import Server, serving
 
 KILLS_OF_POSTGRES = times(2, 50)
-KILLS_OF_WORKERS = times(5, 200)
+KILLS_OF_WORKERS = times(5, 50)
 
 pytestmark = pytest.mark.timeout(times(300, 3600))
 
