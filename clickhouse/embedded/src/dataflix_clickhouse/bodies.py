@@ -14,18 +14,10 @@ from dataflix_clickhouse.errors import ClientGoneError, refused
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 
-# What the engine itself can undo in FROM INFILE, by the name in Content-Encoding.
-ENGINE_ENCODINGS = {
-    "": "none",
-    "identity": "none",
-    "br": "br",
-    "deflate": "deflate",
-    "gzip": "gzip",
-    "lz4": "lz4",
-    "snappy": "snappy",
-    "xz": "xz",
-    "zstd": "zstd",
-}
+# What is left to the engine in FROM INFILE, by the name in Content-Encoding.
+_ENGINE_ENCODINGS = ("br", "snappy", "xz")
+# What is undone here, though the engine could: it takes lz4 and zstd that break off in the middle for whole.
+_OUR_ENCODINGS = ("", "identity", "deflate", "gzip", "lz4", "zstd")
 # zlib: a gzip header is expected, with the largest window.
 _GZIP_WINDOW = 31
 
@@ -44,17 +36,23 @@ class _Frames:
 
     def __init__(self, begin: Callable[[], _Decompressor]) -> None:
         self._begin = begin
-        self._frame = begin()
+        self._frame: _Decompressor | None = None
 
     def decompress(self, data: bytes) -> bytes:
         out = bytearray()
         rest: bytes | None = data
         while rest:
-            if self._frame.eof:
-                self._frame = self._begin()
+            self._frame = self._frame or self._begin()
             out += self._frame.decompress(rest)
-            rest = self._frame.unused_data if self._frame.eof else None
+            rest = None
+            if self._frame.eof:
+                rest, self._frame = self._frame.unused_data, None
         return bytes(out)
+
+    def end(self) -> None:
+        """Raise EOFError in the middle of a frame."""
+        if self._frame is not None:
+            raise EOFError("it ends in the middle of a frame")
 
 
 def _frames(encoding: str) -> _Frames | None:
@@ -88,7 +86,7 @@ class Body:
             QueryError: nobody knows the encoding.
         """
         self.encoding = encoding.strip().lower()
-        if self.encoding not in ENGINE_ENCODINGS:
+        if self.encoding not in _OUR_ENCODINGS + _ENGINE_ENCODINGS:
             raise refused(ErrorCode.NOT_IMPLEMENTED, f"Unknown compression method: {encoding}.")
         self._receive = receive
         self._is_read = asyncio.Event()
@@ -116,15 +114,23 @@ class Body:
             QueryError: the body is not what its Content-Encoding says, or only the engine knows that.
         """
         frames = _frames(self.encoding)
-        async for data in self.raw():
-            try:
-                out = data if frames is None else frames.decompress(data)
-            except (zlib.error, zstandard.ZstdError, RuntimeError, EOFError) as error:
-                raise refused(
-                    ErrorCode.CANNOT_READ_ALL_DATA, f"Cannot decompress the body: {error}."
-                ) from error
-            if out:
-                yield out
+        if frames is None:
+            async for data in self.raw():
+                yield data
+            return
+        try:
+            async for data in self.raw():
+                if out := frames.decompress(data):
+                    yield out
+            frames.end()
+        except (zlib.error, zstandard.ZstdError, RuntimeError, EOFError) as error:
+            raise refused(ErrorCode.CANNOT_READ_ALL_DATA, f"Cannot decompress the body: {error}.") from error
+
+    def for_engine(self) -> tuple[AsyncIterator[bytes], str]:
+        """Return the body and how it is compressed, as FROM INFILE takes it."""
+        if self.encoding in _ENGINE_ENCODINGS:
+            return self.raw(), self.encoding
+        return self.plain(), "none"
 
     async def client_gone(self) -> None:
         """Return when the client closes its connection after having sent the whole body."""

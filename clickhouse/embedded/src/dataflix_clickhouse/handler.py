@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from dataflix_clickhouse import gate, statements
-from dataflix_clickhouse.bodies import ENGINE_ENCODINGS, Body, read_up_to, with_head
+from dataflix_clickhouse.bodies import Body, read_up_to, with_head
 from dataflix_clickhouse.contexts import Context
 from dataflix_clickhouse.engine import Engine
 from dataflix_clickhouse.error_codes import ErrorCode
@@ -82,7 +82,7 @@ async def _work(request: Request, body: Body) -> _Work:
         text += "\n"
     insert = statements.parse_insert(text)
     if insert is not None and insert.format != "Values" and not insert.inline_data:
-        return _Work(insert, body.raw(), ENGINE_ENCODINGS[body.encoding])
+        return _Work(insert, *body.for_engine())
     limit = request.max_query_bytes
     rest = body.plain()
     head = await read_up_to(rest, limit)
