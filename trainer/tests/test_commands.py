@@ -1,8 +1,10 @@
 """The story of four versions, told by the commands over real services."""
 
 import json
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime, tzinfo
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ import pytest
 from click.testing import Result
 
 from dataflix_recommender import Model
+from dataflix_trainer import registry as registry_module
 from dataflix_trainer.registry import Registry
 from dataflix_trainer.registry_copy import copy_registry
 from dataflix_trainer.settings import ClickHouseSettings, MlflowSettings
@@ -203,6 +206,19 @@ def test_a_person_may_force_a_version_and_that_is_written_on_it(story: Story, tr
     assert forced["promoted"] is True
     assert story.registry.version("2").is_champion
     assert story.registry.version("2").tags["promotion_reason"] == "promoted by hand, without the rule"
+    assert answer(trainer("rollback", "--json")) == {"champion": "1", "rolled_back": "2"}
+
+
+def test_a_clock_that_was_set_back_changes_no_order(
+    story: Story, trainer: Trainer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class TenYearsAgo(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> "TenYearsAgo":
+            return cls.fromtimestamp(time.time() - 10 * 365 * 86400, tz)
+
+    monkeypatch.setattr(registry_module, "datetime", TenYearsAgo)
+    answer(trainer("promote", "2", "--force", "--json"))
     assert answer(trainer("rollback", "--json")) == {"champion": "1", "rolled_back": "2"}
 
 

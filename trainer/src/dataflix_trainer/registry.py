@@ -24,6 +24,7 @@ EVALUATED_ARTIFACT = "evaluated-model"  # the same, fitted without the held-out 
 PROMOTION = "promotion"
 PROMOTION_REASON = "promotion_reason"
 PROMOTED_AT = "promoted_at"
+PROMOTION_NUMBER = "promotion_number"  # counts promotions: a clock may be set back between two of them
 ROLLED_BACK_AT = "rolled_back_at"
 ACCEPTED = "accepted"
 REFUSED = "refused"
@@ -58,6 +59,11 @@ class Version:
     def served_from(self) -> str | None:
         """When it became champion, ISO 8601; None when it never was or was rolled back since."""
         return None if ROLLED_BACK_AT in self.tags else self.tags.get(PROMOTED_AT)
+
+    @property
+    def place(self) -> tuple[int, str]:
+        """Its place in the order in which versions became champion; those without a number came before."""
+        return int(self.tags.get(PROMOTION_NUMBER, 0)), self.served_from or ""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form, without metrics: they cost a request for each version."""
@@ -134,7 +140,8 @@ class Registry:
 
     def make_champion(self, number: str) -> None:
         """Let a version serve from now on."""
-        self._tag(number, {PROMOTED_AT: datetime.now(UTC).isoformat()})
+        count = max((version.place[0] for version in self.versions()), default=0) + 1
+        self._tag(number, {PROMOTED_AT: datetime.now(UTC).isoformat(), PROMOTION_NUMBER: str(count)})
         name = self.settings.model_name
         with self.explained():
             if ROLLED_BACK_AT in self._client.get_model_version(name, number).tags:
@@ -162,15 +169,15 @@ class Registry:
     def before(self, present: Version, versions: Sequence[Version]) -> Version | None:
         """Return which of ``versions`` served before the present champion; None when none did."""
         # The present one may have been set by hand in MLflow, without our tags: then every other counts.
-        since = present.served_from or datetime.now(UTC).isoformat()
+        by_hand = present.served_from is None
         earlier = [
             version
             for version in versions
             if version.number != present.number
             and version.served_from is not None
-            and version.served_from < since
+            and (by_hand or version.place < present.place)
         ]
-        return max(earlier, key=lambda version: version.served_from or "", default=None)
+        return max(earlier, key=lambda version: version.place, default=None)
 
     def download_model(self, version: Version, folder: Path) -> Path:
         """Download the artifact that serves into ``folder`` and return its directory."""
