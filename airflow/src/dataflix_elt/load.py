@@ -1,6 +1,7 @@
 """One load of one table: the changes since the last one, or the whole; compared at the end."""
 
 import logging
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -8,8 +9,7 @@ from dataflix_elt.books import Books, Cursor
 from dataflix_elt.capture import Position, Tracking, position, require_same_history, tracking, was_truncated
 from dataflix_elt.changes import carry_changes
 from dataflix_elt.comparison import Verify, compare
-from dataflix_elt.contents import Holdings
-from dataflix_elt.job import Done, Job
+from dataflix_elt.job import Job
 from dataflix_elt.settings import SourceSettings, WarehouseSettings
 from dataflix_elt.source import snapshot
 from dataflix_elt.tables import CHANGED_IN, Table
@@ -76,7 +76,7 @@ def load(
         TransientError: a service was away, or another load came in between.
         SourceError, WarehouseError: a statement failed.
     """
-    started_at = datetime.now(UTC)
+    started_at, began = datetime.now(UTC), time.monotonic()
     with (
         warehouse(warehouse_settings) as target,
         snapshot(source_settings, turn=table.name) as source,
@@ -112,7 +112,20 @@ def load(
             compared_at = cursor.compared_at if cursor and compared == "keys" else started_at
             moved = Cursor(now, capture.tracking_id, capture.rows, capture.checksum, held, compared_at)
             books.record_cursor(job.table, job.stamp, moved)
-        result = _result(job, done, held, kind=kind, why=why, compared=compared, xmin=now.xmin)
+        result = LoadResult(
+            table=job.table.name,
+            run_id=job.run_id,
+            kind=kind,
+            why=why,
+            compared=compared,
+            rows=held.rows,
+            rows_written=done.written,
+            rows_deleted=done.deleted,
+            version=job.stamp.version,
+            source_xmin=now.xmin,
+            transferred=done.transferred,
+            seconds=round(time.monotonic() - began, 3),
+        )
     job.tell(
         "load_finished",
         kind=kind,
@@ -144,22 +157,3 @@ def _why_whole(job: Job, now: Position, capture: Tracking | None, cursor: Cursor
     if was_truncated(job.source, job.table, cursor.position.xmin):
         return "the table was truncated"
     return ""
-
-
-def _result(
-    job: Job, done: Done, held: Holdings, *, kind: str, why: str, compared: str, xmin: int
-) -> LoadResult:
-    return LoadResult(
-        table=job.table.name,
-        run_id=job.run_id,
-        kind=kind,
-        why=why,
-        compared=compared,
-        rows=held.rows,
-        rows_written=done.written,
-        rows_deleted=done.deleted,
-        version=job.stamp.version,
-        source_xmin=xmin,
-        transferred=done.transferred,
-        seconds=round((datetime.now(UTC) - job.started_at).total_seconds(), 3),
-    )

@@ -40,6 +40,8 @@ def test_a_side_table_is_a_leftover_once_nobody_can_be_using_it() -> None:
 
     assert not side.is_leftover(NOW + RETIRED_GRACE - timedelta(seconds=1))
     assert side.is_leftover(NOW + RETIRED_GRACE)
+    assert not side.is_leftover(NOW - timedelta(seconds=1)), "put aside just now, by another load"
+    assert side.is_leftover(NOW - timedelta(days=365)), "the clock was set back since"
     assert not replace(side, role="staging").is_leftover(NOW + timedelta(days=1))
 
 
