@@ -77,6 +77,9 @@ def _work(assets: bundle.Bundle, settings: setup_settings.Settings, before: dict
         from superset.app import create_app  # noqa: PLC0415  four seconds, not spent when nothing is to do
 
         app = create_app()
+    # The service logs no values, for people's may be among them. Here they are those of the bundle's files.
+    for handler in logging.getLogger().handlers:
+        handler.setFormatter(logging.Formatter())
     with app.app_context():
         with step("Superset's tables"):
             from superset_setup import steps  # noqa: PLC0415  needs the application's context
