@@ -67,7 +67,7 @@ images() {
 }
 
 # What a lane names runs one after the other, the lanes side by side: most tests wait for services more than they work.
-lanes=("lint types core" "airflow dbt superset e2e")
+lanes=("lint types core dbt superset" "airflow e2e")
 [ "${DATAFLIX_PROVE_IMAGES:-}" != yes ] || lanes[0]+=" images"
 
 if [ "${1:-}" = --long ]; then
