@@ -80,10 +80,10 @@ def test_every_trial_is_a_child_run_with_its_parameters_and_figure(story: Story)
         assert child.data.tags[KIND] == TRIAL
         assert child.info.status == "FINISHED"
         assert set(child.data.params) == set(SPACE)
-    best = max(child.data.metrics["ndcg_at_10"] for child in children)
-    assert parent.data.metrics["validation_ndcg_at_10"] == pytest.approx(
-        max(best, story.first["default_ndcg@10"])
-    )
+    # Not always the highest figure: what is better within noise alone does not win over the defaults.
+    chosen = {name: str(value) for name, value in story.first["params"].items()}
+    figures = [child.data.metrics["ndcg_at_10"] for child in children if child.data.params == chosen]
+    assert parent.data.metrics["validation_ndcg_at_10"] in figures
 
 
 def test_training_goes_by_the_latest_tuning_and_says_so(story: Story) -> None:
