@@ -14,6 +14,7 @@ from dataflix_backend.access.keys import PREFIX, Key, new_secret, secret_hash
 from dataflix_backend.access.known_file import KnownFile
 from dataflix_backend.access.rates import UNKNOWN_KEYS_PER_SECOND, Rates
 from dataflix_backend.access.ring import KeyRing
+from dataflix_backend.access.shelf import Shelf
 from dataflix_backend.database import Database
 from dataflix_backend.errors import Problem, UnavailableProblem
 from dataflix_backend.queries.keys import BOOTSTRAP, find_key, list_keys, revoke_key, rotate_key
@@ -51,7 +52,7 @@ def known_file(tmp_path: Path) -> KnownFile:
 
 @pytest.fixture
 def ring(pg: PostgresServer, app: Flask, clock: Clock, known_file: KnownFile) -> KeyRing:
-    return KeyRing(database(pg), API_KEY, Rates(0, 0), known_file, clock=clock)
+    return KeyRing(database(pg), API_KEY, Rates(0, 0, Shelf.private()), known_file, clock=clock)
 
 
 def keys_command(pg: PostgresServer, *words: str) -> subprocess.CompletedProcess[str]:
@@ -202,11 +203,11 @@ def test_a_worker_born_while_postgres_is_away_knows_what_others_knew(
     known = ring.find(secret)
     assert ring.find(gone)
     ring.look_after()
-    other = KeyRing(database(pg), API_KEY, Rates(0, 0), known_file, clock=clock)
+    other = KeyRing(database(pg), API_KEY, Rates(0, 0, Shelf.private()), known_file, clock=clock)
     revoke_key(database(pg), revoked)
     # Another worker, which knows neither, keeps the one on disk and drops the other.
     other.look_after()
-    born = KeyRing(database(pg), API_KEY, Rates(0, 0), known_file, clock=clock)
+    born = KeyRing(database(pg), API_KEY, Rates(0, 0, Shelf.private()), known_file, clock=clock)
     cut_off(born, pg)
     born.learn()
     assert born.find(secret) == known
@@ -249,7 +250,7 @@ def test_another_key_in_env_takes_the_place_of_the_first_for_good(
 ) -> None:
     first, second = (f"key-of-the-env-file-{number}" for number in "12")
     rings = {
-        secret: KeyRing(database(pg), secret, Rates(0, 0), known_file, clock=clock)
+        secret: KeyRing(database(pg), secret, Rates(0, 0, Shelf.private()), known_file, clock=clock)
         for secret in (first, second)
     }
     try:
@@ -269,9 +270,9 @@ def test_a_revoked_bootstrap_key_stays_revoked_when_the_api_starts_again(
 ) -> None:
     secret = "key-of-the-env-file-4"
     try:
-        KeyRing(database(pg), secret, Rates(0, 0), known_file).start()
+        KeyRing(database(pg), secret, Rates(0, 0, Shelf.private()), known_file).start()
         revoke_key(database(pg), BOOTSTRAP)
-        again = KeyRing(database(pg), secret, Rates(0, 0), known_file)
+        again = KeyRing(database(pg), secret, Rates(0, 0, Shelf.private()), known_file)
         again.start()
         assert again.find(secret) is None
     finally:

@@ -1,5 +1,8 @@
 """How often a key may ask, and whose pages may."""
 
+import os
+import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -12,6 +15,8 @@ from .conftest import settings_for
 from .support.api import API_KEY, ApiClient
 from .support.contract import Contract
 from .support.keys import make_key
+from .support.killable import children
+from .support.server import serving
 
 SITE = "https://films.example"
 PREFLIGHT = {"Origin": SITE, "Access-Control-Request-Method": "POST"}
@@ -32,6 +37,29 @@ def test_a_key_that_asks_too_often_is_told_when_to_come_back(
     assert 1 <= int(refused.headers["Retry-After"]) <= 120
     assert api.get("/genres", key=other).status == 200
     assert [api.get("/genres").status for _ in range(8)] == [200] * 8
+
+
+def test_all_workers_count_together(pg: PostgresServer, tmp_path: Path) -> None:
+    limit = 40
+    limits = {"DATAFLIX_BACKEND_ADMIN_RATE_LIMIT": str(limit), "DATAFLIX_BACKEND_WORKERS": "2"}
+    with serving(tmp_path, pg.environ, **limits) as server:
+
+        def ask_without(worker: int, times: int) -> list[int]:
+            os.kill(worker, signal.SIGSTOP)
+            try:
+                with server.session() as session:
+                    return [session.get(f"{server.url}/genres", timeout=30).status_code for _ in range(times)]
+            finally:
+                os.kill(worker, signal.SIGCONT)
+
+        while len(children(server.pid)) < 2:
+            time.sleep(0.05)
+        first, second = children(server.pid)
+        assert ask_without(first, 25) == [200] * 25
+        statuses = ask_without(second, 30)
+    # When a minute ends meanwhile, a moment of the last one has slid out of reach.
+    assert 15 <= statuses.count(200) <= 17
+    assert statuses.count(429) == 30 - statuses.count(200)
 
 
 def test_what_is_refused_counts_too(pg: PostgresServer, tmp_path: Path, contract: Contract) -> None:

@@ -74,7 +74,7 @@ def _name(name: str, value: str, what: str) -> Variable:
 
 def _rate(name: str, value: str, whose: str) -> Variable:
     check = _must_match(_RATE, "a whole number with at most 8 digits")
-    comment = f"How often {whose} may ask each of the API's workers in a minute; 0 for no limit"
+    comment = f"How often {whose} may ask in a minute; 0 for no limit"
     return Variable(name, comment, lambda: value, check, value)
 
 

@@ -6,6 +6,7 @@ from dataflix_backend import access_log, auth, cors, errors, headers, metrics, o
 from dataflix_backend.access.known_file import KnownFile
 from dataflix_backend.access.rates import Rates
 from dataflix_backend.access.ring import KeyRing
+from dataflix_backend.access.shelf import Shelf
 from dataflix_backend.database import Database
 from dataflix_backend.services import Services, attach
 from dataflix_backend.serving.last_known import LastKnown
@@ -35,7 +36,7 @@ def create_app(settings: Settings) -> Flask:
     headers.register(app)
     errors.register(app)
     cors.register(app, settings.cors_origins)
-    rates = Rates(settings.rate_limit, settings.admin_rate_limit)
+    rates = Rates(settings.rate_limit, settings.admin_rate_limit, Shelf.at(settings.counts))
     ring = KeyRing(database, settings.api_key, rates, KnownFile(settings.known_keys))
     auth.register(app, ring, rates, database)
     openapi.prepare(app)

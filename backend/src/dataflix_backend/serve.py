@@ -6,6 +6,7 @@ import socket
 import sys
 from collections.abc import MutableMapping
 
+from dataflix_backend.access.shelf import Shelf
 from dataflix_backend.metrics import MULTIPROCESS_VARIABLE
 from dataflix_backend.settings import Settings
 
@@ -21,7 +22,7 @@ def serve(environ: MutableMapping[str, str]) -> None:
     """
     settings = Settings.from_environ(environ)
     _require_free_port(settings)
-    _renew_metrics_folder(settings)
+    _renew_shared_files(settings)
     environ[MULTIPROCESS_VARIABLE] = str(settings.metrics_dir)
     command = ["-m", "gunicorn", "--config", "python:dataflix_backend.gunicorn_conf", "dataflix_backend.wsgi"]
     os.execve(sys.executable, [sys.executable, *command], dict(environ))  # noqa: S606 - no shell is wanted
@@ -40,9 +41,11 @@ def _require_free_port(settings: Settings) -> None:
             ) from error
 
 
-def _renew_metrics_folder(settings: Settings) -> None:
-    """Begin with an empty folder: files of earlier workers would be counted again."""
+def _renew_shared_files(settings: Settings) -> None:
+    """Begin with no counts: those of earlier workers would be counted again."""
     try:
+        settings.counts.unlink(missing_ok=True)
+        Shelf.at(settings.counts)
         shutil.rmtree(settings.metrics_dir, ignore_errors=True)
         settings.metrics_dir.mkdir(parents=True)
         settings.models_dir.mkdir(parents=True, exist_ok=True)

@@ -113,7 +113,7 @@ class PostgresSettings:
 class Settings:
     """What the API needs; ``threads`` are per worker and so is the size of the connection pool.
 
-    ``rate_limit`` and ``admin_rate_limit`` are requests a minute for each key and worker, 0 for no limit.
+    ``rate_limit`` and ``admin_rate_limit`` are requests a minute for each key, 0 for no limit.
     """
 
     home: Path
@@ -136,6 +136,11 @@ class Settings:
     def known_keys(self) -> Path:
         """The file in which workers leave which keys are good, for those born while Postgres is away."""
         return self.home / "backend" / "known-keys.json"
+
+    @property
+    def counts(self) -> Path:
+        """The file in which workers count together how often each key asks."""
+        return self.home / "backend" / "counts"
 
     @property
     def metrics_dir(self) -> Path:
