@@ -23,7 +23,7 @@ from .support.server import Server
 ROUNDS = times(10, 500)
 CLIENTS = 6
 
-pytestmark = pytest.mark.timeout(times(300, 3600))
+pytestmark = pytest.mark.timeout(times(900, 3600))
 
 
 def at_once(server: Server, *calls: Callable[[requests.Session], requests.Response]) -> list[int]:

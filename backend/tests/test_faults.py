@@ -27,7 +27,7 @@ from .support.server import Server, serving
 KILLS_OF_POSTGRES = times(2, 50)
 KILLS_OF_WORKERS = times(5, 50)
 
-pytestmark = pytest.mark.timeout(times(300, 3600))
+pytestmark = pytest.mark.timeout(times(900, 3600))
 
 
 @pytest.fixture(scope="module")

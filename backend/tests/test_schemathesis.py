@@ -27,7 +27,7 @@ EXAMPLES = times(30, 300)
 SEED = [] if LONG else ["--seed", "1"]
 
 
-@pytest.mark.timeout(times(300, 7200))
+@pytest.mark.timeout(times(900, 7200))
 def test_no_case_is_answered_otherwise_than_documented(tmp_path: Path) -> None:
     with postgres() as pg:
         catalogue = data.seed(pg.dsn("dataflix_backend"))

@@ -72,7 +72,7 @@ def wait_for_version(server: Server, version: str) -> None:
         streak = streak + 1 if answer["version"] == version else 0
 
 
-@pytest.mark.timeout(times(300, 7200))
+@pytest.mark.timeout(times(900, 7200))
 def test_models_are_swapped_without_a_failed_or_mixed_answer(
     server: Server, home: Path, catalogue: Catalogue, model: Model, pg: PostgresServer
 ) -> None:

@@ -10,7 +10,7 @@ from .conftest import Superset
 from .warehouse import DRAMA_RATINGS, MOVIES, USERS
 
 # The first test waits until a warehouse is built and Superset is set up: minutes on a busy machine.
-pytestmark = pytest.mark.timeout(900)
+pytestmark = pytest.mark.timeout(1800)
 
 CHARTS = objects("charts")
 

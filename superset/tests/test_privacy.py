@@ -11,7 +11,7 @@ from dataflix_testkit.superset_questions import SupersetPerson, ask_about
 from .conftest import Superset
 
 # The first test waits until a warehouse is built and Superset is set up: minutes on a busy machine.
-pytestmark = pytest.mark.timeout(900)
+pytestmark = pytest.mark.timeout(1800)
 
 
 def test_names_in_questions_and_mistakes_are_kept_nowhere(superset: Superset) -> None:

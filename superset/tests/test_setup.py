@@ -12,7 +12,7 @@ from .bundle_files import ASSETS, objects
 from .conftest import Superset
 
 # The first test waits until a warehouse is built and Superset is set up: minutes on a busy machine.
-pytestmark = pytest.mark.timeout(900)
+pytestmark = pytest.mark.timeout(1800)
 
 # When each object was last written, and by which row.
 STATE = """

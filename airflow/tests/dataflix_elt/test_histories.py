@@ -94,6 +94,8 @@ def world(engines: Engines) -> Iterator[World]:
     assert reader.answers > 0
 
 
+# Some ten minutes beside a busy lane of other tests.
+@pytest.mark.timeout(3600)
 @settings(
     max_examples=-(-HISTORIES // LANES),
     deadline=None,

@@ -20,7 +20,7 @@ from .support.api import Api
 FUZZ = settings(
     max_examples=times(40, 1000), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-pytestmark = pytest.mark.timeout(times(300, 3600))
+pytestmark = pytest.mark.timeout(times(900, 3600))
 
 COMPRESSED = {
     "gzip": gzip.compress,

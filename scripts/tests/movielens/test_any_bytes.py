@@ -17,8 +17,8 @@ from movielens.lines import MAX_LINE, FileCount, blocks, parsed_lines
 from movielens.ratings import RatingsStream
 from movielens.sources import SourceFile
 
-pytestmark = pytest.mark.timeout(times(300, 3600))
-EXAMPLES = settings(max_examples=times(300, 10_000), deadline=None)
+pytestmark = pytest.mark.timeout(times(900, 3600))
+EXAMPLES = settings(max_examples=times(900, 10_000), deadline=None)
 
 # Bytes that mean something to a reader come up more often than chance would have them.
 content = st.lists(
