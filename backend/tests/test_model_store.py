@@ -11,6 +11,7 @@ from dataflix_backend.serving.store import ModelStore
 from dataflix_recommender import ArtifactError, ConfidenceWeights, Model
 
 from .support.models import publish
+from .support.told import told_by
 
 
 @pytest.fixture
@@ -62,8 +63,9 @@ def test_damaged_model_is_refused_once_and_the_good_one_stays(
         for _ in range(5):
             store.refresh()
     assert version(store) == "1"
-    assert [record.message for record in caplog.records] == ["model refused"]
-    assert "item_factors.npy" in caplog.records[0].__dict__["reason"]
+    (told,) = told_by(caplog, "dataflix_backend.serving.store")
+    assert told.message == "model refused"
+    assert "item_factors.npy" in told.__dict__["reason"]
     publish(folder, "3", model)
     store.refresh()
     assert version(store) == "3"

@@ -29,6 +29,7 @@ from dataflix_recommender import Model
 from dataflix_testkit import MlflowServer, mlflow, s3
 
 from .support.server import COMMAND, environment
+from .support.told import told_by
 from .test_model_store import damage
 
 
@@ -110,7 +111,7 @@ class TestSynchroniser:
         bad = registry.register("2", damaged)
         with caplog.at_level(logging.WARNING):
             assert not any(synchroniser.step() for _ in range(5))
-        assert len(caplog.records) == 1
+        assert len(told_by(caplog, "dataflix_backend.sync")) == 1
         assert registry.downloads == 2
         assert current_version(folder) == "1"
         assert [path.name for path in folder.iterdir() if path.is_dir()] == [
@@ -135,7 +136,7 @@ class TestSynchroniser:
             assert files.registry_reached_at(folder) == reached
             registry.away = False
             assert synchroniser.step()
-        assert len(caplog.records) == 2
+        assert len(told_by(caplog, "dataflix_backend.sync")) == 2
         assert current_version(folder) == "1"
 
     def test_champion_taken_away_keeps_the_model(self, folder: Path, artifact: Path) -> None:
