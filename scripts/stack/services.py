@@ -34,7 +34,7 @@ class Service:
     environ: Callable[[Settings], dict[str, str]]
     healthy: Callable[[Settings], bool]
     port_of: str | None = None
-    start_timeout_s: int = 60
+    start_timeout_s: int = 180
     stop_signal: str = "TERM"
     leads_group: bool = True
     in_background: bool = False
@@ -164,7 +164,7 @@ SERVICES: tuple[Service, ...] = (
         environ=mlflow_environ,
         healthy=lambda s: health.http_ok(s.url("MLFLOW") + "/health"),
         port_of="MLFLOW",
-        start_timeout_s=120,
+        start_timeout_s=300,
     ),
     Service(
         name="trainer",
@@ -197,7 +197,7 @@ SERVICES: tuple[Service, ...] = (
         environ=airflow_service_environ,
         healthy=lambda s: health.http_ok(s.url("AIRFLOW") + "/api/v2/monitor/health"),
         port_of="AIRFLOW",
-        start_timeout_s=180,
+        start_timeout_s=300,
     ),
     Service(
         name="airflow-scheduler",
@@ -205,14 +205,14 @@ SERVICES: tuple[Service, ...] = (
         command=_airflow("scheduler", "--skip-serve-logs"),
         environ=airflow_service_environ,
         healthy=lambda s: health.airflow_part(s, "scheduler"),
-        start_timeout_s=180,
+        start_timeout_s=300,
     ),
     Service(
         name="airflow-dag-processor",
         command=_airflow("dag-processor"),
         environ=airflow_service_environ,
         healthy=lambda s: health.airflow_part(s, "dag_processor"),
-        start_timeout_s=180,
+        start_timeout_s=300,
     ),
     Service(
         name="superset",
