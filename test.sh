@@ -63,7 +63,8 @@ e2e() {
 
 # Exit code 77: not run, with the reason.
 images() {
-  nice scripts/prove_images.sh
+  # Docker Compose, which the first brings along, then reads what the second holds against the local way.
+  nice scripts/prove_images.sh && "$BIN/pytest" tests/test_compose.py -k compose_accepts
 }
 
 # What a lane names runs one after the other, the lanes side by side: most tests wait for services more than they work.

@@ -1,4 +1,4 @@
-"""The programs a proof needs, and the way to this machine's package index."""
+"""The programs that proofs need, and the way to this machine's package index."""
 
 import ast
 import os
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from image_proof.errors import NotRunError
 
-PROGRAMS = ("buildah", "debootstrap")
+PROGRAMS = ("buildah", "debootstrap", "docker-compose")
 
 # Settings of pip that say where packages come from; the rest (timeouts, colours) is no business of a build.
 _PIP_SETTINGS = ("index-url", "extra-index-url", "find-links", "trusted-host", "proxy", "no-index")
