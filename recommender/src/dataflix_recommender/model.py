@@ -16,6 +16,7 @@ from dataflix_recommender.links import ARRAYS as LINK_ARRAYS
 from dataflix_recommender.links import ItemLinks
 from dataflix_recommender.packed import PackedStrings
 from dataflix_recommender.popularity import Popularity
+from dataflix_recommender.pruning import Leading
 from dataflix_recommender.ranking import top_k
 from dataflix_recommender.rerank import Choose, Traits
 from dataflix_recommender.taste import Recommendation, Taste
@@ -65,6 +66,8 @@ class Model:
             gram = wide.T @ wide
         if gram.shape != (info.factors, info.factors):
             raise InvalidModelError(f"gram must be [{info.factors}, {info.factors}], got {list(gram.shape)}")
+        if not np.isfinite(gram).all():
+            raise InvalidModelError("gram holds NaN or infinite values")
         links = ItemLinks.none(items) if links is None else links
         if len(links) != items:
             raise InvalidModelError(f"{items} items, but the links are between {len(links)}")
@@ -75,6 +78,7 @@ class Model:
         self.weights = weights
         self.gram = gram
         self.links = links
+        self.leading = Leading.of(item_factors, gram)
         self._norms = np.linalg.norm(item_factors, axis=1)
         self.fallback = Popularity.of(catalogue)
 

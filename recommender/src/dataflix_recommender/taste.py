@@ -54,10 +54,22 @@ class Taste:
     @cached_property
     def scores(self) -> NDArray[np.float32]:
         """Every film's score, float32[I]; all 0 without a positive event of a known film."""
-        scores: NDArray[np.float32] = self._model.item_factors @ self.folded.factor
-        if self._linked is not None:
-            scores += self._linked.scores()
+        return self._scored(slice(None))
+
+    def _scored(self, films: slice | NDArray[np.int64]) -> NDArray[np.float32]:
+        """Return the scores of some films; a film's is the same to the bit, whichever others are asked for.
+
+        So it is a product for each film: one with the matrix adds up by blocks of rows.
+        """
+        scores: NDArray[np.float32] = np.vecdot(self._model.item_factors[films], self.folded.factor)
+        if self._added is not None:
+            scores += self._added[films]
         return scores
+
+    @cached_property
+    def _added(self) -> NDArray[np.float32] | None:
+        """What links add to every film's score, float32[I]."""
+        return None if self._linked is None else self._linked.scores()
 
     @property
     def ignored(self) -> NDArray[np.int64]:
@@ -92,15 +104,33 @@ class Taste:
         known film gives the popular and trending ones. Raises ValueError for n < 1.
         """
         has_taste = self.folded.factor.any()
-        scores = self.scores if has_taste else self._model.popularity
-        best = choose(scores, n, eligible)
+        if has_taste and choose is top_k:
+            best, scores = self._best(n, eligible)
+        else:
+            everything = self.scores if has_taste else self._model.popularity
+            best = choose(everything, n, eligible)
+            scores = everything[best]
         reasons: list[Reason] | list[None] = [None] * len(best)
         if explain:
             reasons = self._history_reasons(best) if has_taste else self._popularity_reasons(best)
-        pairs = zip(self._model.item_ids[best].tolist(), scores[best].tolist(), reasons, strict=True)
+        pairs = zip(self._model.item_ids[best].tolist(), scores.tolist(), reasons, strict=True)
         return [
             Recommendation(movie, score, rank, reason) for rank, (movie, score, reason) in enumerate(pairs, 1)
         ]
+
+    def _best(self, n: int, eligible: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Return ``top_k`` of the scores, and these, without scoring films that cannot be among them."""
+        among = None
+        if n > 0 and "scores" not in vars(self):
+            leading = self._model.leading
+            among = leading.candidates(self.folded.factor, self._added, n, eligible, self._scored)
+        if among is None:
+            best = top_k(self.scores, n, eligible)
+            return best, self.scores[best]
+        scores = self._scored(among)
+        # Positions ascend, so equal scores stay in their order, as in top_k.
+        order = np.argsort(-scores, kind="stable")[:n]
+        return among[order], scores[order]
 
     def contributions(self, targets: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return float64[T, P]: what each positive event adds to the score of each target position."""

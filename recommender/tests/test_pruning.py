@@ -1,0 +1,124 @@
+"""Lists made without scoring every film are those of all scores, to the bit."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix, random_array
+
+from dataflix_recommender import History, ItemLinks, Model, Taste
+from dataflix_recommender.ranking import top_k
+
+ModelFactory = Callable[..., Model]
+
+ITEMS, WIDTH = 900, 32
+
+
+def catalogue(
+    make_model: ModelFactory,
+    seed: int,
+    *,
+    decay: float,
+    linked: bool,
+    scale: float = 1.0,
+    regularization: float = 0.5,
+) -> Model:
+    """Dimension ``d`` has ``decay ** d`` of the first one's size; a third are twins, some blank."""
+    rng = np.random.default_rng(seed)
+    factors = scale * rng.normal(size=(ITEMS, WIDTH)) * decay ** np.arange(WIDTH)
+    # Turned, as no trained factors lie along the axes.
+    factors = (factors @ np.linalg.qr(rng.normal(size=(WIDTH, WIDTH)))[0]).astype(np.float32)
+    factors[rng.permutation(ITEMS)[:300]] = factors[rng.integers(0, ITEMS, 300)]
+    factors[rng.permutation(ITEMS)[:30]] = 0
+    model = make_model(factors, regularization=regularization)
+    if not linked:
+        return model
+    links = csr_matrix(random_array((ITEMS, ITEMS), density=0.02, rng=rng, dtype=np.float32))
+    info = replace(model.info, link_slope=0.2)
+    return Model(
+        info, model.item_ids, factors, model.catalogue, model.weights, links=ItemLinks.of(links, slope=0.2)
+    )
+
+
+def with_all_scores(
+    model: Model, history: History, n: int, eligible: NDArray[np.bool_]
+) -> list[tuple[int, float]]:
+    scores = model.taste(history).scores
+    best = top_k(scores, n, eligible)
+    return list(zip(model.item_ids[best].tolist(), scores[best].tolist(), strict=True))
+
+
+def of_all(scores: NDArray[np.float32], n: int, allowed: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Choose as usual, by a function that is not recognised as the usual one."""
+    return top_k(scores, n, allowed)
+
+
+@given(
+    seed=st.integers(0, 10_000),
+    decay=st.sampled_from([0.5, 0.8, 1.0]),
+    linked=st.booleans(),
+    scale=st.sampled_from([1e-3, 1.0, 50.0]),
+    regularization=st.sampled_from([0.5, 300.0]),
+    events=st.integers(1, 40),
+    n=st.sampled_from([1, 3, 10, 30, 100, ITEMS + 1]),
+    share=st.sampled_from([0.0, 0.02, 0.5, 1.0]),
+)
+@settings(max_examples=120, deadline=None)
+def test_a_list_is_that_of_all_scores(
+    make_model: ModelFactory,
+    *,
+    seed: int,
+    decay: float,
+    linked: bool,
+    scale: float,
+    regularization: float,
+    events: int,
+    n: int,
+    share: float,
+) -> None:
+    model = catalogue(
+        make_model, seed, decay=decay, linked=linked, scale=scale, regularization=regularization
+    )
+    rng = np.random.default_rng(seed)
+    films = rng.permutation(ITEMS)[:events]
+    history = History(model.item_ids[films], rng.choice([-1.5, 0.5, 1.0, 3.0], events))
+    passing = rng.random(ITEMS) < share
+    taste = model.taste(history)
+    found = taste.recommend(n, taste.eligible((), passing))
+    if taste.folded.factor.any():
+        wanted = with_all_scores(model, history, n, taste.eligible((), passing))
+        assert [(item.movie_id, item.score) for item in found] == wanted
+    # However a list is chosen, a film's score is the same.
+    again = model.taste(history)
+    assert again.recommend(n, again.eligible((), passing), choose=of_all) == found
+
+
+@pytest.mark.parametrize("linked", [False, True])
+def test_few_films_are_scored_where_few_dimensions_lead(
+    make_model: ModelFactory, monkeypatch: pytest.MonkeyPatch, *, linked: bool
+) -> None:
+    # Without a ridge, fold-in would make up in the user's factors for what the films' lesser dimensions lack.
+    model = catalogue(make_model, 3, decay=0.5, linked=linked, regularization=300.0)
+    history = History(model.item_ids[[5, 50, 500]], [3.0, 1.0, 2.0])
+    asked: list[int] = []
+    scored = Taste._scored
+
+    def counted(self: Taste, films: slice | NDArray[np.int64]) -> NDArray[np.float32]:
+        scores = scored(self, films)
+        asked.append(len(scores))
+        return scores
+
+    monkeypatch.setattr(Taste, "_scored", counted)
+    assert len(model.recommend(history, 10)) == 10
+    assert sum(asked) < ITEMS / 4
+
+
+def test_scores_of_some_films_are_those_of_all(make_model: ModelFactory) -> None:
+    model = catalogue(make_model, 4, decay=0.8, linked=True)
+    taste = model.taste(History(model.item_ids[[1, 2, 3]], [3.0, 1.0, 2.0]))
+    for films in (np.array([7]), np.arange(11, 400, 3), np.random.default_rng(1).permutation(ITEMS)):
+        assert taste._scored(films).tobytes() == taste.scores[films].tobytes()
