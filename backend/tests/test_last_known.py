@@ -13,7 +13,7 @@ from dataflix_backend.queries.history import Ground
 from dataflix_backend.services import Services
 from dataflix_backend.serving import last_known as module
 from dataflix_backend.serving.last_known import LastKnown
-from dataflix_recommender import Model
+from dataflix_recommender import Events, Model
 from dataflix_testkit import PostgresServer, free_port
 
 from .conftest import settings_for
@@ -23,7 +23,7 @@ from .support.models import publish
 
 
 def ground_of(events: int) -> Ground:
-    return Ground([(movie, 4.0, None) for movie in range(1, events + 1)], [], [])
+    return Ground(Events.of((movie, 4.0, None) for movie in range(1, events + 1)), [], [])
 
 
 @given(reads=st.lists(st.tuples(st.integers(1, 8), st.integers(0, 120)), max_size=60))

@@ -13,7 +13,7 @@ from dataflix_recommender.errors import (
 )
 from dataflix_recommender.explanation import Because, Reason
 from dataflix_recommender.filters import Filter
-from dataflix_recommender.history import EMPTY_HISTORY, History
+from dataflix_recommender.history import EMPTY_HISTORY, Events, History
 from dataflix_recommender.info import ModelInfo
 from dataflix_recommender.links import ItemLinks
 from dataflix_recommender.model import Model
@@ -26,6 +26,7 @@ __all__ = [
     "ArtifactError",
     "Because",
     "ConfidenceWeights",
+    "Events",
     "Filter",
     "History",
     "InvalidHistoryError",

@@ -1,6 +1,7 @@
 """What one user has watched and rated, in the form that scoring wants."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
@@ -11,6 +12,32 @@ from dataflix_recommender.weights import LIKED_CODE_OF, ConfidenceWeights
 
 Event = tuple[int, float | None, bool | None]
 """(movie_id, rating or None when only watched, liked or None)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Events:
+    """What one user said of n films, by columns: a worker reads and keeps thousands of these.
+
+    ``movie_ids`` int64[n], ``ratings`` float32[n] (NaN = only watched), ``liked_codes`` int8[n] as in
+    ``weights.LIKED_CODES``.
+    """
+
+    movie_ids: NDArray[np.int64]
+    ratings: NDArray[np.float32]
+    liked_codes: NDArray[np.int8]
+
+    @classmethod
+    def of(cls, events: Iterable[Event]) -> Self:
+        """Put single events into columns."""
+        rows = list(events)
+        movie_ids, ratings, likes = zip(*rows, strict=True) if rows else ((), (), ())
+        codes = [LIKED_CODE_OF[liked] for liked in likes]
+        # As floats, None is NaN.
+        told = np.array(ratings, dtype=np.float32)
+        return cls(np.array(movie_ids, dtype=np.int64), told, np.array(codes, dtype=np.int8))
+
+    def __len__(self) -> int:
+        return len(self.movie_ids)
 
 
 class History:
@@ -50,12 +77,12 @@ class History:
     @classmethod
     def from_events(cls, events: Iterable[Event], weights: ConfidenceWeights) -> Self:
         """Weigh ``(movie_id, rating, liked)`` events; raises InvalidHistoryError naming the first bad one."""
-        rows = list(events)
-        movie_ids, told, likes = zip(*rows, strict=True) if rows else ((), (), ())
-        # As floats, None is NaN.
-        ratings = np.array(told, dtype=np.float64)
-        codes = np.array([LIKED_CODE_OF[liked] for liked in likes], dtype=np.int64)
-        return cls(movie_ids, weights.weigh(ratings, codes), ratings)
+        return cls.of(Events.of(events), weights)
+
+    @classmethod
+    def of(cls, events: Events, weights: ConfidenceWeights) -> Self:
+        """Weigh events; raises InvalidHistoryError naming the first bad one."""
+        return cls(events.movie_ids, weights.weigh(events.ratings, events.liked_codes), events.ratings)
 
     def __len__(self) -> int:
         return len(self.movie_ids)

@@ -9,7 +9,7 @@ from dataflix_backend.errors import NotFoundProblem, UnavailableProblem
 from dataflix_backend.queries.history import Ground, ground
 from dataflix_backend.queries.movies import films_by_id
 from dataflix_backend.serving.last_known import LastKnown
-from dataflix_recommender import Model
+from dataflix_recommender import Events, Model
 
 
 class Knowledge:
@@ -50,7 +50,7 @@ class Knowledge:
                 self._read_at_s = kept.read_at_s
                 return kept.ground
             nobody = self._last_known.find(None)
-            return Ground([], [], nobody.ground.rules if nobody else [])
+            return Ground(Events.of([]), [], nobody.ground.rules if nobody else [])
         self._read_at_s = time.monotonic()
         self._last_known.keep(user_id, found)
         return found

@@ -10,9 +10,9 @@ from dataflix_backend.database import Database
 from dataflix_backend.errors import UnavailableProblem
 from dataflix_backend.queries.history import Ground, users_gone
 
-# About 25 MB a worker: an event takes 100 bytes or so, a user's own overhead about as much as ten.
-MAX_EVENTS = 200_000
-_USER_COSTS = 10
+# About 15 MB a worker: an event takes 13 bytes, a user's own overhead about as much as seventy.
+MAX_EVENTS = 1_000_000
+_USER_COSTS = 70
 # Somebody who is deleted is forgotten by every worker within this time, while Postgres is there.
 FORGET_INTERVAL_S = 60.0
 

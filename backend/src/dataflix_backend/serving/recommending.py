@@ -12,7 +12,7 @@ from dataflix_backend.schemas.wishes import Wishes
 from dataflix_backend.serving.film_rules import FilmRules
 from dataflix_backend.serving.knowledge import Knowledge
 from dataflix_backend.serving.store import Served
-from dataflix_recommender import History, Model, Recommendation, chooser
+from dataflix_recommender import Events, History, Model, Recommendation, chooser
 from dataflix_recommender.history import Event
 
 # When ranked films turn out to be gone from Postgres, how much further each next look reaches.
@@ -44,13 +44,13 @@ def recommend_to_session(
 ) -> Listed:
     """Return the best films for somebody who told ``events``; see ``recommend``. Nothing is stored."""
     known = knowledge.ground(None)
-    return recommend(knowledge, served, Ground([*events], [], known.rules), wishes)
+    return recommend(knowledge, served, Ground(Events.of(events), [], known.rules), wishes)
 
 
 def recommend(knowledge: Knowledge, served: Served, known: Ground, wishes: Wishes) -> Listed:
     """Return the best ``wishes.n`` films under wishes and rules, fewer only if fewer exist."""
     model = served.model
-    taste = model.taste(History.from_events(known.events, model.weights))
+    taste = model.taste(History.of(known.events, model.weights))
     rules = FilmRules.of(known.rules, model)
     choose = chooser(model.traits, wishes.knobs, rules.places)
     left_out = {*known.blocked, *wishes.exclude}
