@@ -239,6 +239,11 @@ COMMENT ON FUNCTION prune(interval) IS
 GRANT USAGE ON SCHEMA capture TO dataflix_masking;
 GRANT SELECT ON tracked, deletions, ledger TO dataflix_masking;
 
+-- The API keeps films in memory and asks with each list whether any has changed since; keys stay hidden from it.
+GRANT USAGE ON SCHEMA capture TO dataflix_backend;
+GRANT SELECT (table_name, relation, complete_from) ON tracked TO dataflix_backend;
+GRANT SELECT (table_name, changed_in) ON deletions TO dataflix_backend;
+
 -- 30 days: a pipeline that has not run for that long may load whole.
 SELECT
     compact(),

@@ -9,6 +9,7 @@ from dataflix_backend.access.ring import KeyRing
 from dataflix_backend.access.shelf import Shelf
 from dataflix_backend.database import Database
 from dataflix_backend.services import Services, attach
+from dataflix_backend.serving.known_films import KnownFilms
 from dataflix_backend.serving.last_known import LastKnown
 from dataflix_backend.serving.list_ids import ListIds
 from dataflix_backend.serving.popularity import PopularityStandIn
@@ -30,7 +31,8 @@ def create_app(settings: Settings) -> Flask:
     store = ModelStore(settings.models_dir)
     list_ids = ListIds(settings.api_key)
     last_known = LastKnown(database)
-    attach(app, Services(database, store, PopularityStandIn(database), list_ids, last_known))
+    stand_in = PopularityStandIn(database)
+    attach(app, Services(database, store, stand_in, list_ids, last_known, KnownFilms()))
     access_log.register(app)
     metrics.register(app)
     headers.register(app)

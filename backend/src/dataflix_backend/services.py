@@ -7,6 +7,7 @@ from flask import Flask, current_app
 
 from dataflix_backend.database import Database
 from dataflix_backend.serving.knowledge import Knowledge
+from dataflix_backend.serving.known_films import KnownFilms
 from dataflix_backend.serving.last_known import LastKnown
 from dataflix_backend.serving.list_ids import ListIds
 from dataflix_backend.serving.popularity import PopularityStandIn
@@ -24,10 +25,11 @@ class Services:
     stand_in: PopularityStandIn
     list_ids: ListIds
     last_known: LastKnown
+    known_films: KnownFilms
 
     def knowledge(self) -> Knowledge:
         """Return what the present request is to ask: Postgres, or memory where that is away."""
-        return Knowledge(self.database, self.last_known)
+        return Knowledge(self.database, self.last_known, self.known_films)
 
     def served(self) -> Served | None:
         """Return the model, or its stand-in while there is none; None when there are no films either."""

@@ -20,6 +20,25 @@ SELECT
     e.movie_ids,
     e.ratings,
     e.liked_codes,
+    pg_postmaster_start_time()::text AS server_started,
+    'movies'::regclass::oid::text AS films_relation,
+    CASE WHEN NOT pg_is_in_recovery() THEN pg_snapshot_xmin(pg_current_snapshot())::text END AS unseen_from,
+    (
+        SELECT
+            greatest(
+                t.complete_from,
+                (SELECT m.changed_in FROM movies AS m ORDER BY m.changed_in DESC LIMIT 1),
+                (
+                    SELECT d.changed_in
+                    FROM capture.deletions AS d
+                    WHERE d.table_name = 'movies'
+                    ORDER BY d.changed_in DESC
+                    LIMIT 1
+                )
+            )::text
+        FROM capture.tracked AS t
+        WHERE t.table_name = 'movies' AND t.relation = 'movies'::regclass
+    ) AS films_changed_in,
     ARRAY(
         SELECT b.movie_id
         FROM user_blocks AS b
@@ -99,12 +118,30 @@ class ActiveRule:
 
 
 @dataclass(frozen=True, slots=True)
+class FilmsState:
+    """How far a statement saw the table of films, by Postgres' own order of transactions.
+
+    ``source`` names the server's run and the table. ``changed_in`` is the latest transaction seen to have
+    written or deleted films, or to have made what was written down of that incomplete; whatever was not seen
+    comes from ``unseen_from`` or later ones.
+    """
+
+    source: tuple[str, str]
+    changed_in: int
+    unseen_from: int
+
+
+@dataclass(frozen=True, slots=True)
 class Ground:
-    """What a ranking starts from: events, films that are blocked, and the rules in force, oldest first."""
+    """What a ranking starts from: events, films that are blocked, and the rules in force, oldest first.
+
+    ``films`` is None where nothing can be said of it: on a standby, and while films are not tracked.
+    """
 
     events: Events
     blocked: list[int]
     rules: list[ActiveRule]
+    films: FilmsState | None = None
 
 
 def ground(database: Database, user_id: int | None) -> Ground:
@@ -120,7 +157,14 @@ def ground(database: Database, user_id: int | None) -> Ground:
         np.frombuffer(row["ratings"], dtype=">f4").astype(np.float32),
         np.frombuffer(row["liked_codes"], dtype=">i2").astype(np.int8),
     )
-    return Ground(events, row["blocked"], [ActiveRule(**rule) for rule in row["rules"]])
+    return Ground(events, row["blocked"], [ActiveRule(**rule) for rule in row["rules"]], _films_state(row))
+
+
+def _films_state(row: Row) -> FilmsState | None:
+    changed_in, unseen_from = row["films_changed_in"], row["unseen_from"]
+    if changed_in is None or unseen_from is None:
+        return None
+    return FilmsState((row["server_started"], row["films_relation"]), int(changed_in), int(unseen_from))
 
 
 def users_gone(database: Database, user_ids: Sequence[int]) -> list[int]:

@@ -8,6 +8,7 @@ from dataflix_backend.database import Database, Row
 from dataflix_backend.errors import NotFoundProblem, UnavailableProblem
 from dataflix_backend.queries.history import Ground, ground
 from dataflix_backend.queries.movies import films_by_id
+from dataflix_backend.serving.known_films import FilmsRead, KnownFilms
 from dataflix_backend.serving.last_known import LastKnown
 from dataflix_recommender import Events, Model
 
@@ -18,9 +19,11 @@ class Knowledge:
     ``stale`` says that it failed; ``as_of`` is when the history was read, None where none was known.
     """
 
-    def __init__(self, database: Database, last_known: LastKnown) -> None:
+    def __init__(self, database: Database, last_known: LastKnown, known_films: KnownFilms) -> None:
         self._database = database
         self._last_known = last_known
+        self._known_films = known_films
+        self._films_read: FilmsRead | None = None
         self._read_at_s: float | None = None
         self.stale = False
 
@@ -53,12 +56,18 @@ class Knowledge:
             return Ground(Events.of([]), [], nobody.ground.rules if nobody else [])
         self._read_at_s = time.monotonic()
         self._last_known.keep(user_id, found)
+        self._films_read = self._known_films.at(found.films) if found.films else None
         return found
 
     def films(self, movie_ids: Sequence[int], model: Model) -> dict[int, Row]:
-        """Return those of the films that exist, by movie_id; without Postgres, as the model knows them."""
+        """Return those of the films that exist, by movie_id; without Postgres, as the model knows them.
+
+        After ``ground`` they are as of that moment or later, and mostly take no statement of their own.
+        """
         if not self.stale:
             try:
+                if self._films_read is not None:
+                    return self._films_read.find(self._database, movie_ids)
                 return films_by_id(self._database, movie_ids)
             except UnavailableProblem:
                 self.stale = True
