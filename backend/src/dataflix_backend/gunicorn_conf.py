@@ -3,6 +3,7 @@
 No preloading: each worker has its own watcher thread and connections, and a reload takes up new code.
 """
 
+import gc
 import os
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,15 @@ control_socket_disable = True
 worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - gunicorn makes its own files
 
 logconfig_dict = logs.configuration()
+
+
+def post_worker_init(worker: Any) -> None:
+    """Leave what lives as long as the worker out of garbage collections.
+
+    A full one looks at 130,000 objects, which takes some 90 ms in which nobody is answered.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def child_exit(server: Any, worker: Any) -> None:
