@@ -3,8 +3,9 @@
 Use: .venv/bin/python benchmarks/serving.py [--films 20000] [--more-films 60000] [--quick] [--json OUT]
 
 The server is gunicorn with two workers, as it is deployed; each request is checked for its key, reads the
-person's ratings from Postgres, folds them in, filters, ranks, explains and writes JSON. The client, wrk or
-our own, runs on the same cores. During a swap of models no request may fail.
+person's ratings from Postgres, folds them in, filters, ranks, explains and writes JSON. The model is fitted
+to the same ratings: how many films must be scored depends on its factors. The client, wrk or our own, runs on
+the same cores. During a swap of models no request may fail.
 """
 
 import argparse
@@ -21,11 +22,11 @@ import numpy as np
 import requests
 
 from benchkit import CORE_PYTHON
-from benchkit.data import make_ratings
+from benchkit.data import Ratings, make_ratings
 from benchkit.figures import Figure, at_least, at_most
 from benchkit.load import Answers, client, load, own_client
 from benchkit.memory import PeakMemory
-from benchkit.models import make_model
+from benchkit.models import fit_model, make_model
 from benchkit.oltp import fill
 from benchkit.program import main, say
 from benchkit.timing import in_turn
@@ -162,15 +163,19 @@ def measure(options: argparse.Namespace) -> list[Figure]:
         with postgres() as source:
             say(f"filling Postgres with {films:,} films")
             fill(source, ratings)
-            figures += _catalogue(source, films, ratings.n_users, options)
+            figures += _catalogue(source, ratings, options)
     return figures
 
 
-def _catalogue(source: PostgresServer, films: int, users: int, options: argparse.Namespace) -> list[Figure]:
-    models = [make_model(films, options.factors, seed=seed) for seed in (1, 2)]
+def _catalogue(source: PostgresServer, ratings: Ratings, options: argparse.Namespace) -> list[Figure]:
+    films = ratings.n_films
+    say("fitting a model")
+    model = fit_model(ratings, options.factors, seed=options.seed)
+    # Of the one that takes its place only that it is another matters.
+    successor = make_model(films, options.factors, seed=options.seed)
     p99: list[float] = []
 
-    with serving(source, models[0], users, options) as server, PeakMemory(server.pid) as memory:
+    with serving(source, model, ratings.n_users, options) as server, PeakMemory(server.pid) as memory:
 
         def ours(concurrency: int) -> float:
             answers = server.recommend(concurrency)
@@ -185,7 +190,7 @@ def _catalogue(source: PostgresServer, films: int, users: int, options: argparse
         say("asking")
         found = in_turn(works, options.runs)
         say("swapping models")
-        swapped, versions = server.swapped(models[1])
+        swapped, versions = server.swapped(successor)
     if versions != {"1", "2"}:
         raise RuntimeError(f"the swap was not seen: versions {sorted(map(str, versions))} answered")
     name, peak = f"serving {films:,} films", memory.megabytes

@@ -1,7 +1,8 @@
-"""Models and histories of any size, made without training: what serving and publishing cost does not depend
-on whether the factors are good.
+"""Models and histories of any size: made without training, where what is measured does not depend on the
+factors' worth, or fitted as the trainer does.
 """
 
+import os
 from datetime import UTC, datetime
 
 import numpy as np
@@ -12,7 +13,8 @@ from benchkit.data import Ratings
 from benchkit.lake import verdicts, weights_of
 from benchkit.oltp import GENRES
 from dataflix_recommender import ConfidenceWeights, Item, ItemCatalogue, ItemLinks, Model, ModelInfo
-from dataflix_trainer.fitting import LINKS_PER_ITEM
+from dataflix_trainer.als import Hyperparameters
+from dataflix_trainer.fitting import LINKS_PER_ITEM, fit
 from dataflix_trainer.interactions import Interactions
 
 
@@ -57,6 +59,21 @@ def make_model(films: int, factors: int, *, seed: int, links: bool = True) -> Mo
         ItemCatalogue.from_items(catalogue),
         ConfidenceWeights.from_rows(verdicts()),
         links=_links(films, rng, info.link_slope) if links else None,
+    )
+
+
+def fit_model(ratings: Ratings, factors: int, *, seed: int) -> Model:
+    """Return what the trainer fits to ``ratings``, factors and links, over the films of ``make_model``."""
+    parameters = Hyperparameters(factors=factors, seed=seed)
+    fitted = fit(interactions(ratings).matrix, parameters, threads=os.cpu_count() or 1)
+    films = make_model(ratings.n_films, factors, seed=seed, links=False)
+    return Model(
+        fitted.told(films.info, parameters),
+        films.item_ids,
+        fitted.factors.items,
+        films.catalogue,
+        films.weights,
+        links=fitted.links,
     )
 
 
