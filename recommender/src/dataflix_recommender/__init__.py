@@ -1,7 +1,7 @@
 """The recommendation model as data and maths: artifact, fold-in, ranking, explanation and metrics."""
 
 from dataflix_recommender import metrics
-from dataflix_recommender.batch import rank_rows, recommend_many
+from dataflix_recommender.batch import ManyRanked, rank_rows, recommend_many
 from dataflix_recommender.blas import use_one_blas_thread
 from dataflix_recommender.catalogue import Item, ItemCatalogue
 from dataflix_recommender.errors import (
@@ -35,6 +35,7 @@ __all__ = [
     "ItemCatalogue",
     "ItemLinks",
     "Knobs",
+    "ManyRanked",
     "Model",
     "ModelInfo",
     "Reason",

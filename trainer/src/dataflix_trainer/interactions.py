@@ -90,7 +90,12 @@ class Interactions:
 
 
 def move_columns(matrix: csr_matrix, to: NDArray[np.int64], size: int) -> csr_matrix:
-    """Return ``matrix`` [U, I] with column ``i`` moved to ``to[i]`` of ``size``, or dropped at -1."""
+    """Return ``matrix`` [U, I] with column ``i`` moved to ``to[i]`` of ``size``, or dropped at -1.
+
+    It is ``matrix`` itself when every column stays where it is.
+    """
+    if np.array_equal(to, np.arange(size)):
+        return matrix
     columns = to[matrix.indices]
     rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
     kept = columns >= 0

@@ -11,7 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-from dataflix_recommender import Model, recommend_many
+from dataflix_recommender import ManyRanked, Model
 from dataflix_recommender.metrics import NO_ITEM
 from dataflix_trainer.interactions import Interactions, move_columns
 from dataflix_trainer.replacing import replace_rows
@@ -45,8 +45,13 @@ def write_recommendations(
     now = datetime.now(UTC)
     slices = (user_ids[start : start + USERS_AT_A_TIME] for start in range(0, len(user_ids), USERS_AT_A_TIME))
 
+    many = ManyRanked(model)
+
     def rank(part: NDArray[np.int64]) -> pa.Table:
-        return _rows(model, version, now, part, _histories(interactions, part, model))
+        ranked, scores = many.recommend(_histories(interactions, part, model), TOP_N)
+        rows, places = np.nonzero(ranked != NO_ITEM)
+        films = model.item_ids[ranked[rows, places]]
+        return _table(version, now, part[rows], places, films, scores[rows, places])
 
     # The heavy parts of ranking are numpy's and BLAS', which let other threads compute meanwhile.
     with ThreadPoolExecutor(threads, thread_name_prefix="ranking") as pool:
@@ -94,19 +99,20 @@ def _histories(interactions: Interactions, user_ids: NDArray[np.int64], model: M
     return move_columns(histories, model.positions(interactions.item_ids), model.size)
 
 
-def _rows(
-    model: Model, version: str, now: datetime, users: NDArray[np.int64], histories: csr_matrix
+def _table(
+    version: str,
+    now: datetime,
+    *columns: NDArray[np.int64] | NDArray[np.float32],
 ) -> pa.Table:
-    ranked, scores = recommend_many(model, histories, TOP_N)
-    filled = ranked != NO_ITEM
-    row, place = np.nonzero(filled)
+    """Return the rows of the table; the ``columns`` [n] are users, places from 0, films and scores."""
+    users, places, films, scores = columns
     return pa.table(
         {
-            "user_id": users[row],
-            "rank": (place + 1).astype(np.uint16),
-            "movie_id": model.item_ids[ranked[filled]],
-            "score": scores[filled],
-            "model_version": pa.repeat(version, len(row)),
-            "generated_at": pa.repeat(pa.scalar(now, pa.timestamp("us", "UTC")), len(row)),
+            "user_id": users,
+            "rank": (places + 1).astype(np.uint16),
+            "movie_id": films,
+            "score": scores,
+            "model_version": pa.repeat(version, len(users)),
+            "generated_at": pa.repeat(pa.scalar(now, pa.timestamp("us", "UTC")), len(users)),
         }
     )
