@@ -1,5 +1,6 @@
 """One training is one set of bytes: same data, seed and threads."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +9,10 @@ from scipy.sparse import csr_matrix
 
 from dataflix_recommender import ConfidenceWeights, Item, ItemCatalogue
 from dataflix_trainer.als import Hyperparameters
+from dataflix_trainer.fitting import fit
+from dataflix_trainer.holdout import latest_events
 from dataflix_trainer.interactions import Interactions
-from dataflix_trainer.training import Origin, TrainingData, fit_and_evaluate
+from dataflix_trainer.training import HOLDOUT_SEED, Origin, TrainingData, fit_and_evaluate, fit_on
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +43,20 @@ def test_training_again_gives_the_same_bytes(data: TrainingData, tmp_path: Path,
     assert [name for name in first if first[name] != again[name]] == []
     other = arrays(data, tmp_path / "other", threads, seed=6)
     assert first["model/item_factors.npy"] != other["model/item_factors.npy"]
+
+
+@pytest.mark.parametrize(("asked", "evaluated"), [(15, 12), (6, 3), (4, 3), (2, 2)])
+def test_what_serves_has_had_the_iterations_asked_for(data: TrainingData, asked: int, evaluated: int) -> None:
+    parameters = Hyperparameters(factors=8, iterations=asked, link_weight=0.0)
+    trained = fit_and_evaluate(data, parameters, Origin(), threads=1)
+    assert trained.model.info.iterations == asked
+    assert trained.evaluated.info.iterations == trained.params["iterations_evaluated"] == evaluated
+    train = latest_events(data.interactions, seed=HOLDOUT_SEED).train
+    alone = fit_on(data, train, replace(parameters, iterations=evaluated), threads=1)
+    np.testing.assert_array_equal(trained.evaluated.item_factors, alone.item_factors)
+    first = fit(train, replace(parameters, iterations=evaluated), threads=1)
+    last = fit(data.interactions.matrix, parameters, threads=1, start=first.factors)
+    np.testing.assert_array_equal(trained.model.item_factors, last.factors.items)
 
 
 def test_metrics_are_the_same_too(data: TrainingData) -> None:

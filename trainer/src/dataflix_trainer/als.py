@@ -147,6 +147,15 @@ def warm_iterations(parameters: Hyperparameters) -> int:
     return min(WARM_ITERATIONS, parameters.iterations)
 
 
+def cold_iterations(parameters: Hyperparameters) -> int:
+    """Return how many iterations come before a warm fit, so that both together are those asked for.
+
+    Never fewer than the warm fit's own. On latest-small 12 and 3 gave 0.999 and 1.005 times the NDCG@10 of 15 at
+    once (two random splits), 12 alone 1.000 to 1.006 times that of 15, and 0.991 to 0.997 times the recall@20.
+    """
+    return max(parameters.iterations - warm_iterations(parameters), warm_iterations(parameters))
+
+
 def _spread(rows: NDArray[np.float32], places: NDArray[np.int64], size: int) -> NDArray[np.float32]:
     """Return [size, F] with ``rows`` at ``places`` and zeros elsewhere."""
     if len(rows) == size:

@@ -2,14 +2,14 @@
 
 import logging
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from scipy.sparse import csr_matrix
 
 from dataflix_recommender import ConfidenceWeights, ItemCatalogue, Model, ModelInfo
-from dataflix_trainer.als import DEFAULT_SEED, Factors, Hyperparameters
+from dataflix_trainer.als import DEFAULT_SEED, Factors, Hyperparameters, cold_iterations
 from dataflix_trainer.evaluation import MAIN_METRIC, Evaluation, evaluate_model, evaluate_popularity
 from dataflix_trainer.fitting import Fitted, fit
 from dataflix_trainer.holdout import latest_events
@@ -91,13 +91,14 @@ def fit_and_evaluate(
     """Fit without the held-out events and measure; then fit the model that serves on everything.
 
     Both fits have the same parameters; a regularisation that is scaled to the data is scaled to each. The
-    second begins with the factors of the first.
+    second goes on from the factors of the first, and has had all the iterations at its end.
     """
     interactions = data.interactions
     info = _info(data, parameters, origin)
     holdout = latest_events(interactions, seed=HOLDOUT_SEED)
-    first = _fit(holdout.train, parameters, threads)
-    evaluated = _model(data, first, parameters, info)
+    before = replace(parameters, iterations=cold_iterations(parameters))
+    first = _fit(holdout.train, before, threads)
+    evaluated = _model(data, first, before, replace(info, iterations=before.iterations))
     evaluation = evaluate_model(evaluated, holdout)
     measured = _measured(evaluation, evaluate_popularity(holdout))
     log.info("event=evaluated users=%d %s", evaluation.users, in_short(measured))
@@ -106,6 +107,7 @@ def fit_and_evaluate(
     params = asdict(parameters) | {
         "regularization": model.info.regularization,
         "regularization_evaluated": evaluated.info.regularization,
+        "iterations_evaluated": before.iterations,
         "parameters_chosen_by": chosen_by,
         "threads": threads,
         "holdout_seed": HOLDOUT_SEED,

@@ -20,9 +20,9 @@ from dataflix_recommender.errors import InvalidModelError
 MAX_ITEMS = 20_000
 # Up to here the inverse is taken in double precision; beyond it in single, which halves memory and time. Gram
 # matrices of ratings have conditions of 1e3 to 1e5 at the usual regularisations, so single precision keeps
-# two digits at worst. Seen with 10 million invented ratings and a regularisation of 200: the strongest
-# weights, of 0.01 to 0.1, differ by 1e-6 at most.
-MAX_ITEMS_DOUBLE = 4_000
+# two digits at worst. Seen with 3 million invented ratings, 2,500 items and a regularisation of 200: one of
+# the 125,000 weights that are an item's 50 strongest was another.
+MAX_ITEMS_DOUBLE = 2_000
 
 
 @dataclass(frozen=True, slots=True)
