@@ -15,7 +15,7 @@ from benchkit import ELT_PYTHON
 from benchkit.data import Ratings, make_ratings
 from benchkit.lake import fill_marts, fill_people, fill_raw
 from benchkit.memory import PeakMemory
-from benchkit.models import make_model
+from benchkit.models import fit_model, make_model
 from benchkit.oltp import administrator, fill
 from benchkit.processes import worker
 from dataflix_testkit import clickhouse, mlflow, postgres, s3
@@ -121,7 +121,9 @@ def publish(ratings: Ratings, options: argparse.Namespace) -> Found:
     found: Found = {"time": [], "memory": []}
     with clickhouse() as server, tempfile.TemporaryDirectory() as folder:
         fill_people(server, ratings.n_users)
-        words = (ratings.save(Path(folder) / "ratings.npz"), options.factors, 1, options.seed)
+        model = Path(folder) / "model"
+        fit_model(ratings, options.factors, seed=options.seed).save(model)
+        words = (ratings.save(Path(folder) / "ratings.npz"), model, 1)
         for _ in range(options.runs):
             ended = worker("publish", *words, environ=server.environ)
             found["time"].append(float(ended.told["seconds"]))

@@ -1,5 +1,5 @@
-"""Models and histories of any size: made without training, where what is measured does not depend on the
-factors' worth, or fitted as the trainer does.
+"""Models of any size: made without training, for what costs the same whether the factors are good or not, or
+fitted, for what does not: lists by factors that fall with a film's popularity need few of the films.
 """
 
 import os
@@ -16,6 +16,9 @@ from dataflix_recommender import ConfidenceWeights, Item, ItemCatalogue, ItemLin
 from dataflix_trainer.als import Hyperparameters
 from dataflix_trainer.fitting import LINKS_PER_ITEM, fit
 from dataflix_trainer.interactions import Interactions
+
+# A whole training takes 15; what is measured with such a model is not how good it is.
+FITTED_ITERATIONS = 3
 
 
 def make_model(films: int, factors: int, *, seed: int, links: bool = True) -> Model:
@@ -63,18 +66,22 @@ def make_model(films: int, factors: int, *, seed: int, links: bool = True) -> Mo
 
 
 def fit_model(ratings: Ratings, factors: int, *, seed: int) -> Model:
-    """Return what the trainer fits to ``ratings``, factors and links, over the films of ``make_model``."""
-    parameters = Hyperparameters(factors=factors, seed=seed)
-    fitted = fit(interactions(ratings).matrix, parameters, threads=os.cpu_count() or 1)
-    films = make_model(ratings.n_films, factors, seed=seed, links=False)
-    return Model(
-        fitted.told(films.info, parameters),
-        films.item_ids,
-        fitted.factors.items,
-        films.catalogue,
-        films.weights,
-        links=fitted.links,
-    )
+    """Return the trainer's own fit of the ratings, with links, in FITTED_ITERATIONS."""
+    parameters = Hyperparameters(factors=factors, iterations=FITTED_ITERATIONS, seed=seed)
+    threads = len(os.sched_getaffinity(0))
+    fitted = fit(interactions(ratings).matrix, parameters, threads=threads)
+    made = make_model(ratings.n_films, factors, seed=seed, links=False)
+    told = fitted.told(made.info, parameters)
+    return _model(made, told, fitted.factors.items, fitted.links)
+
+
+def by_factors(model: Model) -> Model:
+    """Return the model without its links."""
+    return _model(model, model.info, model.item_factors, None)
+
+
+def _model(like: Model, info: ModelInfo, factors: NDArray[np.float32], links: ItemLinks | None) -> Model:
+    return Model(info, like.item_ids, factors, like.catalogue, like.weights, links=links)
 
 
 def _links(films: int, rng: np.random.Generator, slope: float) -> ItemLinks:

@@ -1,7 +1,7 @@
 """Writes everybody's top 20 into the warehouse, as `trainer publish` does, from invented data.
 
-Use: publish.py RATINGS FACTORS LINKS SEED, a file of benchkit.data, with the warehouse's settings in the
-environment. Prints one JSON line; only the ranking and writing are timed.
+Use: publish.py RATINGS MODEL LINKS, a file of benchkit.data, an artifact, and 0 to leave its links out, with
+the warehouse's settings in the environment. Prints one JSON line; only the ranking and writing are timed.
 """
 
 import json
@@ -14,17 +14,20 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchkit.data import Ratings
-from benchkit.models import interactions, make_model
+from benchkit.models import by_factors, interactions
+from dataflix_recommender import Model
 from dataflix_trainer.recommendations import write_recommendations
 from dataflix_trainer.settings import ClickHouseSettings, training_threads
 from dataflix_trainer.warehouse import Warehouse
 
 
-def main(file: str, factors: int, links: int, seed: int) -> None:
+def main(file: str, artifact: str, links: str) -> None:
     """Read the ratings, then rank and write once."""
     ratings = Ratings.load(Path(file))
     data = interactions(ratings)
-    model = make_model(ratings.n_films, factors, seed=seed, links=bool(links))
+    model = Model.load(Path(artifact))
+    if not int(links):
+        model = by_factors(model)
     everybody = np.arange(1, ratings.n_users + 1, dtype=np.int64)
     with Warehouse.connect(ClickHouseSettings.from_environ(os.environ)) as warehouse:
         begun, cpu = time.perf_counter(), time.process_time()
@@ -35,4 +38,4 @@ def main(file: str, factors: int, links: int, seed: int) -> None:
     sys.stdout.write(json.dumps(told) + "\n")
 
 
-main(sys.argv[1], *map(int, sys.argv[2:]))
+main(*sys.argv[1:])
