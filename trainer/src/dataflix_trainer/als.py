@@ -150,8 +150,8 @@ def warm_iterations(parameters: Hyperparameters) -> int:
 def cold_iterations(parameters: Hyperparameters) -> int:
     """Return how many iterations come before a warm fit, so that both together are those asked for.
 
-    Never fewer than the warm fit's own. On latest-small 12 and 3 gave 0.999 and 1.005 times the NDCG@10 of 15 at
-    once (two random splits), 12 alone 1.000 to 1.006 times that of 15, and 0.991 to 0.997 times the recall@20.
+    Never fewer than the warm fit's own. On latest-small 12 and 3 gave 0.999 and 1.005 times the NDCG@10 of 15
+    at once (two random splits); 12 alone 1.000 to 1.006 times it, and 0.991 to 0.997 times the recall@20.
     """
     return max(parameters.iterations - warm_iterations(parameters), warm_iterations(parameters))
 
