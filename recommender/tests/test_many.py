@@ -37,8 +37,11 @@ def plain(make_model: ModelFactory) -> Model:
 @pytest.fixture(scope="module")
 def linked(plain: Model) -> Model:
     generator = np.random.default_rng(4)
-    links = csr_matrix(random_array((ITEMS, ITEMS), density=0.05, rng=generator, dtype=np.float32))
-    links.data = (links.data - 0.3) * np.float32(0.1)
+    some = csr_matrix(random_array((ITEMS, 80), density=0.2, rng=generator, dtype=np.float32))
+    # To some of the films alone, of long factors and short.
+    places = np.sort(generator.choice(ITEMS, 80, replace=False))[some.indices]
+    values = (some.data - 0.3) * np.float32(0.1)
+    links = csr_matrix((values, places, some.indptr), shape=(ITEMS, ITEMS))
     info = replace(plain.info, activity_exponent=0.5, mean_events=20.0, link_slope=0.2)
     return with_links(plain, ItemLinks.of(links, slope=0.2), info=info)
 

@@ -1,7 +1,7 @@
 """Ranking for many users at once: evaluation and publishing get the lists of the code that serves one.
 
-Films are in order of the length of their factors, and most are never multiplied: y x is at most |y| |x|, so
-that a block of films cannot enter a list whose last place is above that and the block's strongest link.
+Films that have links come first, the others in order of the length of their factors, and most of these are
+never multiplied: y x is at most |y| |x|, and no film of a block enters a list whose last place is above that.
 Teflioudi, Gemulla and Mykytiuk, "LEMP: Fast Retrieval of Large Entries in a Matrix Product" (2015), prune so.
 """
 
@@ -18,10 +18,10 @@ from dataflix_recommender.ranking import highest
 
 # Scores held at a time by each thread: 16 MiB of float32, whatever the size of the catalogue.
 SCORES_AT_A_TIME = 1 << 22
-# Films with the longest factors, scored for everybody, and those scored at a time after them.
+# Films scored for everybody, if no more have links, and those scored at a time after them.
 HEAD = 2_048
 TAIL = 1_024
-# Users whose links are gathered at a time: some 160,000 links, 2 MiB.
+# Users whose links are gathered at a time: some 50,000 links, 600 kB.
 LINKED_AT_A_TIME = 16
 # The k-th highest of all is at least the k-th highest of so many columns' maxima for each of k places.
 COLUMNS_PER_PLACE = 4
@@ -35,23 +35,27 @@ class ManyRanked:
     def __init__(self, model: Model) -> None:
         self._model = model
         self._folded = ManyFolded(model)
+        links = model.links.matrix
+        linked = np.bincount(links.indices, minlength=model.size) > 0
         lengths = np.linalg.norm(model.item_factors.astype(np.float64), axis=1)
         # Position in the model of each place, and the other way round.
-        self._positions = np.argsort(-lengths, kind="stable")
+        self._positions = np.lexsort((-lengths, ~linked))
         self._places = np.empty_like(self._positions)
         self._places[self._positions] = np.arange(model.size)
         self._factors = model.item_factors[self._positions]
         # Whole blocks after the head, which takes what is over.
-        self._head = min(model.size, HEAD + max(0, model.size - HEAD) % TAIL)
-        self._tail_lengths = lengths[self._positions][self._head :: TAIL].astype(np.float32)
-        links = model.links.matrix
-        self._links = csr_matrix((links.data, self._places[links.indices], links.indptr), shape=links.shape)
+        head = min(model.size, max(HEAD, int(linked.sum())))
+        self._head = head + (model.size - head) % TAIL
+        tail = lengths[self._positions][self._head :]
+        self._tail_lengths = tail.reshape(-1, TAIL).max(axis=1, initial=0).astype(np.float32)
+        places = self._places[links.indices]
+        self._links = csr_matrix((links.data, places, links.indptr), shape=(model.size, self._head))
 
     def recommend(self, user_items: csr_matrix, n: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Rank as ``recommend_many`` does."""
         if np.any(user_items.data == 0) or not np.isfinite(user_items.data).all():
             raise InvalidHistoryError("a weight is 0 or not finite: an explicit zero would count as seen")
-        users, size = user_items.shape[0], self._model.size
+        users = user_items.shape[0]
         ranked = np.full((users, n), NO_ITEM, dtype=np.int64)
         best_scores = np.zeros((users, n), dtype=np.float32)
         factors = self._folded.factors(user_items)
@@ -62,65 +66,64 @@ class ManyRanked:
             best = highest(values, n)
             ranked[row, : len(best)], best_scores[row, : len(best)] = best, values[best]
         with_taste = np.flatnonzero(known)
-        block = max(1, SCORES_AT_A_TIME // size)
-        added = np.empty((min(block, len(with_taste)), size), dtype=np.float32)
+        block = max(1, SCORES_AT_A_TIME // self._head)
         for start in range(0, len(with_taste), block):
             some = with_taste[start : start + block]
             rows = user_items if len(some) == users else user_items[some]
-            self._add_links(rows, added[: len(some)])
-            ranked[some], best_scores[some] = self._rank(factors[some], added[: len(some)], n)
+            ranked[some], best_scores[some] = self._rank(factors[some], rows, n)
         return ranked, best_scores
 
     def scores(self, rows: csr_matrix) -> NDArray[np.float32]:
         """Score as ``score_rows`` does."""
         factors = self._folded.factors(rows)
-        scores: NDArray[np.float32] = factors @ self._model.item_factors.T
-        if self._links.nnz:
-            added = np.empty_like(scores)
-            self._add_links(rows, added, seen=False)
-            scores += added[:, self._places]
+        scores: NDArray[np.float32] = factors @ self._factors.T
+        self._add_links(scores[:, : self._head], rows)
+        scores = scores[:, self._places]
         scores[~factors.any(axis=1)] = self._model.popularity
         return scores
 
-    def _add_links(self, rows: csr_matrix, added: NDArray[np.float32], *, seen: bool = True) -> None:
-        """Fill ``added`` [B, I] with what links add to each place; -inf where ``seen`` and the user has."""
-        if self._links.nnz:
-            values = event_values(rows.data, self._model.links.slope)
-            for start in range(0, rows.shape[0], LINKED_AT_A_TIME):
-                bounds = rows.indptr[start : start + LINKED_AT_A_TIME + 1]
-                events = slice(bounds[0], bounds[-1])
-                links = self._links[rows.indices[events]]
-                links.data *= np.repeat(values[events], np.diff(links.indptr))
-                # The rows of a user's events laid end to end are one row that names some places twice.
-                offsets = links.indptr[bounds - bounds[0]]
-                part = csr_matrix((links.data, links.indices, offsets), (len(bounds) - 1, rows.shape[1]))
-                part.toarray(out=added[start : start + LINKED_AT_A_TIME])
-        else:
-            added[:] = 0
-        if seen:
-            owners = np.repeat(np.arange(rows.shape[0]), np.diff(rows.indptr))
-            added[owners, self._places[rows.indices]] = -np.inf
+    def _add_links(self, scores: NDArray[np.float32], rows: csr_matrix) -> None:
+        """Add to ``scores`` [B, head] what the links of each user's events lead to."""
+        if not self._links.nnz:
+            return
+        values = event_values(rows.data, self._model.links.slope)
+        for start in range(0, rows.shape[0], LINKED_AT_A_TIME):
+            bounds = rows.indptr[start : start + LINKED_AT_A_TIME + 1]
+            events = slice(bounds[0], bounds[-1])
+            links = self._links[rows.indices[events]]
+            links.data *= np.repeat(values[events], np.diff(links.indptr))
+            # The rows of a user's events laid end to end are one row that names some places twice.
+            offsets = links.indptr[bounds - bounds[0]]
+            part = csr_matrix((links.data, links.indices, offsets), (len(bounds) - 1, self._head))
+            scores[start : start + LINKED_AT_A_TIME] += part.toarray()
 
     def _rank(
-        self, factors: NDArray[np.float32], added: NDArray[np.float32], n: int
+        self, factors: NDArray[np.float32], rows: csr_matrix, n: int
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Return the top ``n``, positions and scores [B, n], of ``factors`` [B, F] and ``added`` [B, I]."""
+        """Return positions and scores [B, n] of users with ``factors`` [B, F] and events ``rows`` [B, I]."""
         users = len(factors)
+        seen_by = np.repeat(np.arange(users), np.diff(rows.indptr))
+        seen = self._places[rows.indices]
         head = factors @ self._factors[: self._head].T
-        head += added[:, : self._head]
+        self._add_links(head, rows)
+        in_head = seen < self._head
+        head[seen_by[in_head], seen[in_head]] = -np.inf
         bounds = _bounds(head, n)[:, None]
         owners, places = _reaching(head, bounds)
         found = [(owners, places, head[owners, places])]
-        tail = added[:, self._head :].reshape(users, len(self._tail_lengths), TAIL)
         longest = np.linalg.norm(factors, axis=1)[:, None] * self._tail_lengths
-        in_reach = tail.max(axis=2) + longest + SLACK * (longest + np.abs(bounds)) >= bounds
+        in_reach = longest + SLACK * (longest + np.abs(bounds)) >= bounds
+        row_of = np.empty(users, dtype=np.int64)
         for block in np.flatnonzero(in_reach.any(axis=0)):
             some = np.flatnonzero(in_reach[:, block])
-            films = slice(self._head + block * TAIL, self._head + (block + 1) * TAIL)
-            scores = factors[some] @ self._factors[films].T
-            scores += tail[some, block]
+            first = self._head + block * TAIL
+            scores = factors[some] @ self._factors[first : first + TAIL].T
+            row_of[:] = -1
+            row_of[some] = np.arange(len(some))
+            here = np.flatnonzero((seen >= first) & (seen < first + TAIL) & (row_of[seen_by] >= 0))
+            scores[row_of[seen_by[here]], seen[here] - first] = -np.inf
             owners, places = _reaching(scores, bounds[some])
-            found.append((some[owners], places + films.start, scores[owners, places]))
+            found.append((some[owners], places + first, scores[owners, places]))
         owners, places, best = (np.concatenate(parts) for parts in zip(*found, strict=True))
         return _lists(users, n, owners, self._positions[places], best)
 
