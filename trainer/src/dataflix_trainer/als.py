@@ -36,8 +36,10 @@ DEFAULT_SEED = 20250101
 # What people who rate everything say is worth less by the event. On the same splits 0.4, 0.5 and 0.6 came out
 # within 0.2 % of each other, 1 % over 0 for factors alone and half a per cent with links.
 DEFAULT_ACTIVITY_EXPONENT = 0.5
-# Links as strong as the factors; twice as much came out level.
-DEFAULT_LINK_WEIGHT = 1.0
+# Over twelve splits of latest-small and 100k, random and held-out users, 0.5, 0.75 and 1 came to 1.035, 1.037
+# and 1.034 times the best of four EASE, 2 to 1.022. On invented ratings of the size of ml-1m, whose 3,700
+# films are like more than a hundred others each, 0.5 gains 1 to 2 % over 1.
+DEFAULT_LINK_WEIGHT = 0.5
 # Among 50 to 400 the best, and for EASE alone, too.
 DEFAULT_LINK_REGULARIZATION = 200.0
 # The same thought as above for the links; 0.25 and 0.5 gain 1 % over 0.
