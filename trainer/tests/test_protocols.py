@@ -58,6 +58,23 @@ def test_one_seed_is_one_split(name: str) -> None:
         assert cells(one.test.targets) != cells(other.test.targets)
 
 
+def test_a_sample_asks_some_users_the_same_and_teaches_the_same() -> None:
+    whole = PROTOCOLS["random"](some_ratings(1), seed=1).test
+    some = whole.sampled(30, seed=2)
+    assert some.train is whole.train
+    assert some.targets.shape[0] == 30
+    everyone = [questions(whole, row) for row in range(whole.targets.shape[0])]
+    taken = [everyone.index(questions(some, row)) for row in range(30)]
+    assert taken == sorted(set(taken))
+    again, other = (whole.sampled(30, seed=seed) for seed in (2, 3))
+    assert cells(some.targets) == cells(again.targets) != cells(other.targets)
+    assert whole.sampled(whole.targets.shape[0], seed=2) is whole
+
+
+def questions(part: Part, row: int) -> list[list[int]]:
+    return [matrix[row].indices.tolist() for matrix in (part.known, part.seen, part.targets)]
+
+
 def test_temporal_learns_nothing_from_the_future() -> None:
     ratings = some_ratings(3)
     split = PROTOCOLS["temporal"](ratings, seed=1)

@@ -27,18 +27,24 @@ SPACE: Mapping[str, BaseDistribution] = {
 # from several good places than from one.
 ALS_GUESSES: Sequence[Mapping[str, Any]] = (
     {"regularization_scale": 0.7},
+    {"regularization_scale": 1.4},
+    {"alpha": 4.0},
+    {"factors": 64},
     {"alpha": 4.0, "regularization_scale": 0.5},
     {"factors": 64, "regularization_scale": 0.7},
     {"factors": 256},
     {"regularization_scale": 0.85},
 )
 GUESSES: Sequence[Mapping[str, Any]] = (
+    {"link_regularization": 500.0},
+    {"link_weight": 1.0, "link_regularization": 100.0},
     {"regularization_scale": 0.7},
-    {"regularization_scale": 0.85, "link_regularization": 400.0},
-    {"link_weight": 2.0},
+    {"regularization_scale": 1.4},
+    {"alpha": 4.0, "link_regularization": 500.0},
+    {"factors": 64, "alpha": 4.0, "regularization_scale": 0.5, "link_weight": 1.0},
+    {"link_weight": 0.2},
+    {"regularization_scale": 1.4, "link_weight": 2.0, "link_regularization": 800.0},
     {"link_regularization": 100.0, "link_activity_exponent": 0.5},
-    {"factors": 64, "alpha": 4.0, "regularization_scale": 0.5, "link_weight": 2.0},
-    {"regularization_scale": 1.4, "link_weight": 4.0, "link_regularization": 800.0},
 )
 
 

@@ -5,7 +5,7 @@ is known to have taken is masked, and nothing is sampled from the candidates.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -48,6 +48,13 @@ class Part:
     known: csr_matrix
     seen: csr_matrix
     targets: csr_matrix
+
+    def sampled(self, users: int, *, seed: int) -> "Part":
+        """Return the question about ``users`` of the evaluated users, drawn at random; itself if fewer."""
+        if self.targets.shape[0] <= users:
+            return self
+        rows = np.sort(np.random.default_rng(seed).choice(self.targets.shape[0], users, replace=False))
+        return replace(self, known=self.known[rows], seen=self.seen[rows], targets=self.targets[rows])
 
     def counts(self) -> dict[str, int]:
         """Return how many users and events it speaks of."""
