@@ -13,8 +13,8 @@ from dataflix_recommender.links import event_values
 from dataflix_trainer.als import Factors, Hyperparameters, fit_factors
 
 # Links kept for each item that is scored; what a list costs grows with them. Fitted again, 50 and 100 are as
-# good as all of them on latest-small. On invented ratings of the size of ml-1m 100 lose some 2 % of the sum of
-# both parts against all, which would take thirty times the space.
+# good as all of them on latest-small. On invented ratings of the size of ml-1m 100 lose some 2 % of the sum
+# of both parts against all, which would take thirty times the space.
 LINKS_PER_ITEM = 100
 # Films that fewer people liked have no links: on latest-small, 1, 2, 3 and 5 came out within one per cent of
 # each other.
