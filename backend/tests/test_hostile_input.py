@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from .support.api import ApiClient
 
 # The fixtures live as long as the session, so examples may share them.
-shared = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+shared = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 WRITTEN_TO = (
     *("/users", "/ratings", "/watched", "/recommendations", "/rules", "/users/1/blocks"),

@@ -26,7 +26,7 @@ def masked_user(connection: Connection, columns: str) -> tuple[object, ...]:
     return tuple(rows[0])
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=any_text)
 @example("")
 @example("İıß ΣΣ é e\u0301 \U0001d54f")
@@ -45,7 +45,7 @@ word = st.text(
 )
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(username=word, mailbox=word)
 @example("Ann", "ANN")
 @example("É", "ñ")
@@ -62,7 +62,7 @@ def test_users_get_pseudonyms_of_both_names(
     )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(name=any_text)
 @example("")
 @example("J")

@@ -104,7 +104,7 @@ def test_usernames_and_addresses_are_unique_whatever_their_case(
     assert refused.value.diag.constraint_name == constraint
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rating=st.floats(width=32) | st.integers(-4, 14).map(lambda halves: halves / 2))
 def test_only_half_stars_are_stored_and_come_back_exactly(backend: Connection, rating: float) -> None:
     execute(backend, "DELETE FROM users")

@@ -21,7 +21,6 @@ def events(draw: st.DrawFn) -> csr_matrix:
 
 
 @given(events(), st.floats(0.5, 50))
-@settings(deadline=None)
 def test_ease_solves_what_the_paper_asks_for(matrix: csr_matrix, regularization: float) -> None:
     x = (matrix.toarray() != 0).astype(float)
     model = Ease.fit(matrix, regularization=regularization)
@@ -92,7 +91,7 @@ def test_ease_refuses_what_has_no_inverse() -> None:
 
 
 @given(events(), st.integers(1, 9), st.sampled_from([0.0, 3.0]))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_item_knn_sums_the_nearest_cosines(matrix: csr_matrix, neighbours: int, shrinkage: float) -> None:
     x = (matrix.toarray() != 0).astype(float)
     norms = np.sqrt(x.sum(axis=0))
@@ -120,7 +119,6 @@ def test_popular_counts_and_recent_forgets() -> None:
 
 
 @given(events())
-@settings(deadline=None)
 def test_what_an_event_weighs_changes_no_baseline(matrix: csr_matrix) -> None:
     other = matrix.copy()
     other.data = np.ones_like(other.data)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from implicit.cpu.als import AlternatingLeastSquares
 from scipy.sparse import csr_matrix
@@ -33,7 +33,6 @@ def reference(model: Model) -> AlternatingLeastSquares:
 
 
 @given(history=histories)
-@settings(deadline=None)
 def test_fold_in_is_what_implicit_would_solve(model: Model, history: History) -> None:
     # A negative weight is a preference of 0 held with its size as confidence, below 1 less sure than unseen.
     expected = reference(model).recalculate_user(0, as_row(model, history))
@@ -41,7 +40,6 @@ def test_fold_in_is_what_implicit_would_solve(model: Model, history: History) ->
 
 
 @given(history=histories)
-@settings(deadline=None)
 def test_contributions_sum_to_the_score(model: Model, history: History) -> None:
     scores = model.scores(history)
     contributions = model.contributions(history, model.item_ids)
@@ -50,7 +48,6 @@ def test_contributions_sum_to_the_score(model: Model, history: History) -> None:
 
 
 @given(history=histories, n=st.integers(1, 45))
-@settings(deadline=None)
 def test_reasons_sum_to_the_score_they_explain(model: Model, history: History, n: int) -> None:
     if not np.any(history.weights > 0):
         return

@@ -38,7 +38,7 @@ histories = st.dictionaries(
 
 
 @given(histories)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_the_score_is_the_factors_and_the_links(model: Model, events: dict[int, float]) -> None:
     ours = linked(model)
     positions, weights = np.array(list(events)), np.array(list(events.values()))
@@ -56,7 +56,7 @@ def test_the_score_is_the_factors_and_the_links(model: Model, events: dict[int, 
 
 
 @given(histories)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_contributions_sum_to_the_score_and_lists_are_the_same_one_by_one(
     model: Model, events: dict[int, float]
 ) -> None:

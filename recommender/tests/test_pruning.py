@@ -67,7 +67,7 @@ def of_all(scores: NDArray[np.float32], n: int, allowed: NDArray[np.bool_]) -> N
     n=st.sampled_from([1, 3, 10, 30, 100, ITEMS + 1]),
     share=st.sampled_from([0.0, 0.02, 0.5, 1.0]),
 )
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 def test_a_list_is_that_of_all_scores(
     make_model: ModelFactory,
     *,

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from dataflix_recommender import (
@@ -55,7 +55,6 @@ def test_top_k_is_what_sorting_everything_gives(data: st.DataObject, size: int, 
     exclude=st.sets(st.integers(1, 60).map(lambda n: 10 * n)),
     eligible=st.lists(st.booleans(), min_size=40, max_size=40).map(np.array),
 )
-@settings(deadline=None)
 def test_a_list_is_the_best_of_what_is_left(
     model: Model, events: list[Event], n: int, exclude: set[int], eligible: np.ndarray
 ) -> None:

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from dataflix_recommender import History, Item, Knobs, Model, Rules, chooser
@@ -41,7 +41,6 @@ def places(movies: list[int]) -> dict[int, int]:
 
 
 @given(asked=asks, knobs=knobs, rules=rules())
-@settings(deadline=None)
 def test_a_list_is_n_different_films_of_those_allowed(
     model: Model, asked: Ask, knobs: Knobs, rules: Rules
 ) -> None:
@@ -52,7 +51,6 @@ def test_a_list_is_n_different_films_of_those_allowed(
 
 
 @given(scores=score_lists, allowed=masks, n=st.integers(1, 50), rules=rules())
-@settings(deadline=None)
 def test_knobs_at_zero_and_rules_for_films_not_allowed_leave_pure_score(
     model: Model, scores: np.ndarray, allowed: np.ndarray, n: int, rules: Rules
 ) -> None:
@@ -64,7 +62,6 @@ def test_knobs_at_zero_and_rules_for_films_not_allowed_leave_pure_score(
 
 
 @given(scores=score_lists, allowed=masks, n=st.integers(1, 40), knobs=knobs)
-@settings(deadline=None)
 def test_a_shorter_list_is_the_beginning_of_a_longer_one(
     model: Model, scores: np.ndarray, allowed: np.ndarray, n: int, knobs: Knobs
 ) -> None:
@@ -73,7 +70,6 @@ def test_a_shorter_list_is_the_beginning_of_a_longer_one(
 
 
 @given(asked=asks, knobs=knobs, rules=rules())
-@settings(deadline=None)
 def test_buried_films_come_after_all_that_nothing_pins(
     model: Model, asked: Ask, knobs: Knobs, rules: Rules
 ) -> None:
@@ -84,7 +80,6 @@ def test_buried_films_come_after_all_that_nothing_pins(
 
 
 @given(asked=asks, knobs=knobs, pin=st.tuples(st.integers(1, 50), ids))
-@settings(deadline=None)
 def test_a_pinned_film_has_its_place_as_far_as_the_list_goes(
     model: Model, asked: Ask, knobs: Knobs, pin: tuple[int, int]
 ) -> None:
@@ -175,7 +170,6 @@ def test_diversity_brings_more_genres_the_higher_it_is() -> None:
 
 
 @given(knobs=knobs, rules=rules(), n=st.integers(1, 45))
-@settings(deadline=None)
 def test_scores_and_reasons_stay_those_of_the_model(model: Model, knobs: Knobs, rules: Rules, n: int) -> None:
     history = History([10, 30, 50], [3.0, 1.0, -2.0], [5.0, 3.0, 0.5])
     truth = {item.movie_id: item for item in model.recommend(history, SIZE)}

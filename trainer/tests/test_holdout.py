@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from dataflix_trainer.holdout import MIN_EVENTS, Holdout, latest_events
@@ -46,7 +46,6 @@ def targets_of(holdout: Holdout, interactions: Interactions) -> set[tuple[int, i
 
 
 @given(events)
-@settings(deadline=None)
 def test_what_is_held_out_is_the_latest_of_each_user_and_is_not_learnt_from(events: Events) -> None:
     interactions = built(events)
     holdout = latest_events(interactions, seed=1)
@@ -68,7 +67,6 @@ def test_what_is_held_out_is_the_latest_of_each_user_and_is_not_learnt_from(even
 @given(
     events, st.lists(st.tuples(st.integers(1, 8), st.sampled_from(ITEMS.tolist())), max_size=40, unique=True)
 )
-@settings(deadline=None)
 def test_later_events_never_bring_a_target_that_was_learnt_from(
     events: Events, added: list[tuple[int, int]]
 ) -> None:

@@ -77,7 +77,7 @@ def finished(store: JobStore, log: bytes) -> Job:
 
 
 @given(text=st.text(max_size=60), cut=st.integers(0, 60))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_log_read_in_pieces_is_the_whole_log(store: JobStore, text: str, cut: int) -> None:
     content = text.encode()
     # First only a part has been written, perhaps ending inside a character.

@@ -32,7 +32,7 @@ def parts(split: Split) -> list[Part]:
 
 @pytest.mark.parametrize("name", PROTOCOLS)
 @given(seed=st.integers(0, 1000))
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_nothing_asked_is_known_and_everyone_has_a_question(name: str, seed: int) -> None:
     split = PROTOCOLS[name](some_ratings(seed), seed=seed)
     for part in parts(split):
@@ -132,7 +132,7 @@ def test_random_splits_each_user_and_masks_the_validation_in_the_test() -> None:
 
 
 @given(seed=st.integers(0, 1000), k=st.integers(2, 12))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_a_core_leaves_nobody_with_fewer(seed: int, k: int) -> None:
     ratings = some_ratings(seed, users=40, items=30, share=0.3)
     try:

@@ -98,7 +98,6 @@ def world(engines: Engines) -> Iterator[World]:
 @pytest.mark.timeout(3600)
 @settings(
     max_examples=-(-HISTORIES // LANES),
-    deadline=None,
     suppress_health_check=list(HealthCheck),
     print_blob=True,
 )

@@ -71,7 +71,6 @@ def exact(value: Any) -> Any:
 
 @settings(
     max_examples=25,
-    deadline=None,
     # Every step of shrinking is a load; twenty rows can be read as they are.
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],

@@ -17,9 +17,7 @@ from dataflix_testkit.long import times
 
 from .support.api import Api
 
-FUZZ = settings(
-    max_examples=times(40, 1000), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+FUZZ = settings(max_examples=times(40, 1000), suppress_health_check=[HealthCheck.function_scoped_fixture])
 pytestmark = pytest.mark.timeout(times(900, 3600))
 
 COMPRESSED = {

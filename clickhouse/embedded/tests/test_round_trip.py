@@ -42,9 +42,7 @@ ROWS = st.lists(
     min_size=1,
     max_size=20,
 )
-SETTINGS = settings(
-    deadline=None, max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+SETTINGS = settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @pytest.fixture(scope="module")

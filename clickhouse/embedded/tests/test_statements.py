@@ -63,7 +63,7 @@ def engine() -> Iterator[Handle]:
         yield handle
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(
     items=st.lists(ITEMS, min_size=1, max_size=4),
     gaps=GAPS,

@@ -16,7 +16,7 @@ class FailingStream(staging.CopyStream):
         raise KeyError("what the stream raised")
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     rows=st.lists(
         st.tuples(st.integers(1, 2**62), any_text, st.lists(any_text), st.none() | any_text), max_size=5

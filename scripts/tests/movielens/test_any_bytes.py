@@ -18,7 +18,7 @@ from movielens.ratings import RatingsStream
 from movielens.sources import SourceFile
 
 pytestmark = pytest.mark.timeout(times(900, 3600))
-EXAMPLES = settings(max_examples=times(900, 10_000), deadline=None)
+EXAMPLES = settings(max_examples=times(900, 10_000))
 
 # Bytes that mean something to a reader come up more often than chance would have them.
 content = st.lists(

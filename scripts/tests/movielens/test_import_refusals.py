@@ -88,7 +88,7 @@ rating_lines = st.lists(
 )
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=rating_lines)
 def test_random_lines_arrive_all_or_not_at_all(
     database: Connection, tmp_path: Path, rows: list[tuple[int, int, str, int]]
