@@ -36,11 +36,11 @@ ALS_GUESSES: Sequence[Mapping[str, Any]] = (
     {"regularization_scale": 0.85},
 )
 GUESSES: Sequence[Mapping[str, Any]] = (
+    {"alpha": 4.0, "link_regularization": 500.0},
     {"link_regularization": 500.0},
     {"link_weight": 1.0, "link_regularization": 100.0},
     {"regularization_scale": 0.7},
     {"regularization_scale": 1.4},
-    {"alpha": 4.0, "link_regularization": 500.0},
     {"factors": 64, "alpha": 4.0, "regularization_scale": 0.5, "link_weight": 1.0},
     {"link_weight": 0.2},
     {"regularization_scale": 1.4, "link_weight": 2.0, "link_regularization": 800.0},
