@@ -1,5 +1,7 @@
 """From columns to a matrix."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -41,6 +43,18 @@ def test_every_event_lies_in_its_cell(rows: Rows) -> None:
     assert found == rows
     assert interactions.user_ids.tolist() == sorted({user for user, _ in rows})
     assert interactions.times.tolist() == [1000 * user + movie for user, movie in sorted(rows)]
+
+
+@given(rows, st.data())
+def test_wherever_blocks_end_the_matrix_is_the_same(rows: Rows, data: st.DataObject) -> None:
+    whole = built(rows)
+    users = np.repeat(whole.user_ids, np.diff(whole.matrix.indptr))
+    movies, weights, times = ITEMS[whole.matrix.indices], whole.matrix.data, whole.times
+    ends = [0, *sorted(data.draw(st.sets(st.integers(1, max(1, len(users) - 1))))), len(users)]
+    blocks = [(users[a:b], movies[a:b], weights[a:b], times[a:b]) for a, b in pairwise(ends) if a < b]
+    found = Interactions.from_blocks(blocks, ITEMS)
+    assert found.digest() == whole.digest()
+    assert found.matrix.indices.dtype == np.int32
 
 
 @given(rows, rows)

@@ -1,13 +1,18 @@
 """The training data: who has seen what, how sure we are, and when."""
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from dataflix_trainer.errors import DataError
+
+# Users, movies, weights and times, [n] each and n at least 1.
+Block = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,27 +57,37 @@ class Interactions:
         times: NDArray[np.int64],
         item_ids: NDArray[np.int64],
     ) -> "Interactions":
-        """Build from columns ordered by user, then movie; ``item_ids`` are all films, seen or not.
+        """Build from whole columns, as ``from_blocks`` does."""
+        return cls.from_blocks([(users, movies, weights, times)], item_ids)
 
-        Raises DataError naming a movie that ``item_ids`` lacks, or a break of the order.
+    @classmethod
+    def from_blocks(cls, blocks: Iterable[Block], item_ids: NDArray[np.int64]) -> "Interactions":
+        """Build from columns ordered by user, then movie, block by block.
+
+        ``item_ids`` are all films, seen or not. A block's arrays are not kept: an interaction takes 16 bytes,
+        and 24 for a moment. Raises DataError naming a movie that ``item_ids`` lacks, or a break of the order.
         """
-        # A new row begins wherever the user changes: no sort, no dictionary, no object per row.
-        changes = np.flatnonzero(np.diff(users)) + 1
-        starts = np.concatenate((np.zeros(min(1, len(users)), dtype=np.int64), changes))
-        columns = np.searchsorted(item_ids, movies)
-        known = columns < len(item_ids)
-        known[known] = item_ids[columns[known]] == movies[known]
-        if not known.all():
-            raise DataError(
-                f"movie {movies[~known][0]} is in analytics.user_item_matrix but not in "
-                "analytics.dim_movies; run the pipeline again"
-            )
+        user_ids: list[NDArray[np.int64]] = []
+        starts: list[NDArray[np.int64]] = []
+        parts: dict[str, list[NDArray[Any]]] = {"positions": [], "weights": [], "times": []}
+        read, last = 0, None
+        for users, movies, weights, times in blocks:
+            # A new row begins wherever the user changes: no sort, no dictionary, no object per row.
+            changes = np.flatnonzero(np.diff(users)) + 1
+            begins = changes if users[0] == last else np.concatenate(([0], changes))
+            user_ids.append(users[begins])
+            starts.append(begins + read)
+            parts["positions"].append(_positions(movies, item_ids))
+            parts["weights"].append(np.array(weights, dtype=np.float32))
+            parts["times"].append(np.array(times, dtype=np.int64))
+            read, last = read + len(users), users[-1]
+        whole = {name: np.concatenate(parts.pop(name)) for name in list(parts)}
+        ids = np.concatenate(user_ids)
         matrix = csr_matrix(
-            (weights, columns.astype(np.int32), np.append(starts, len(users))),
-            shape=(len(starts), len(item_ids)),
-            dtype=np.float32,
+            (whole["weights"], whole["positions"], np.concatenate([*starts, [read]])),
+            shape=(len(ids), len(item_ids)),
         )
-        return cls(users[starts], item_ids, matrix, times)
+        return cls(ids, item_ids, matrix, whole["times"])
 
     @property
     def count(self) -> int:
@@ -87,6 +102,18 @@ class Interactions:
             digest.update(len(array).to_bytes(8, "little"))
             digest.update(np.ascontiguousarray(array).data)
         return digest.hexdigest()
+
+
+def _positions(movies: NDArray[np.int64], item_ids: NDArray[np.int64]) -> NDArray[np.int32]:
+    positions = np.searchsorted(item_ids, movies).astype(np.int32)
+    known = positions < len(item_ids)
+    known[known] = item_ids[positions[known]] == movies[known]
+    if not known.all():
+        raise DataError(
+            f"movie {movies[~known][0]} is in analytics.user_item_matrix but not in "
+            "analytics.dim_movies; run the pipeline again"
+        )
+    return positions
 
 
 def move_columns(matrix: csr_matrix, to: NDArray[np.int64], size: int) -> csr_matrix:

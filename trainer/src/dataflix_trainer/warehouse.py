@@ -1,5 +1,6 @@
 """Reads what training needs from the warehouse, as Arrow columns and never as a Python object per event."""
 
+import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -29,6 +30,7 @@ MATRIX_QUERY = """
     FROM analytics.user_item_matrix
     ORDER BY user_id, movie_id
 """
+MATRIX_COLUMNS = ("user_id", "movie_id", "weight", "event_time")
 CATALOGUE_QUERY = """
     SELECT
         movies.movie_id AS movie_id,
@@ -80,24 +82,18 @@ class Warehouse:
 
         Raises DataError when it is empty or not whole, ServiceUnavailableError.
         """
-        columns: dict[str, list[NDArray[Any]]] = {
-            name: [] for name in ("user_id", "movie_id", "weight", "event_time")
-        }
-        for batch in self.batches(MATRIX_QUERY):
-            for name, parts in columns.items():
-                parts.append(batch.column(name).to_numpy(zero_copy_only=False))
-        if not columns["user_id"]:
+        batches = self.batches(MATRIX_QUERY)
+        first = next(batches, None)
+        if first is None:
             raise DataError(
                 f"analytics.user_item_matrix in ClickHouse at {self._address} is empty: load ratings and run "
                 "the pipeline (./run.sh pipeline) before training"
             )
-        return Interactions.from_columns(
-            np.concatenate(columns["user_id"]),
-            np.concatenate(columns["movie_id"]),
-            np.concatenate(columns["weight"]),
-            np.concatenate(columns["event_time"]),
-            item_ids,
+        blocks = (
+            tuple(batch.column(name).to_numpy(zero_copy_only=False) for name in MATRIX_COLUMNS)
+            for batch in itertools.chain([first], batches)
         )
+        return Interactions.from_blocks(blocks, item_ids)
 
     def catalogue(self) -> tuple[NDArray[np.int64], ItemCatalogue]:
         """Return the ids int64[I], ascending, of all films, and what is known of them.
