@@ -95,7 +95,7 @@ def test_the_baseline_is_left_as_its_paper_has_it(matrix: csr_matrix) -> None:
     binary = csr_matrix((matrix.toarray() != 0).astype(np.float32))
     np.testing.assert_allclose(
         Ease.fit(matrix, regularization=5).weights,
-        Ease.fit_weighted(binary, regularization=5).weights,
+        Ease.fit_weighted(binary, regularization=5)[0].weights,
     )
 
 

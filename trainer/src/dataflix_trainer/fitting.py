@@ -1,5 +1,6 @@
 """Fits what a model is made of: item factors by ALS, and the links between items."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -8,7 +9,6 @@ from scipy.sparse import coo_matrix, csr_matrix
 
 from dataflix_recommender import ItemLinks, ModelInfo
 from dataflix_recommender.baselines import Ease
-from dataflix_recommender.baselines.counting import gram_of
 from dataflix_recommender.links import event_values
 from dataflix_trainer.als import Factors, Hyperparameters, fit_factors
 
@@ -25,7 +25,7 @@ MIN_LINKED_EVENTS = 3
 # 0.989 to 1.008 times the recall@20. The matrix of 4,000 takes 64 MB, its inverse 6e10 operations; of 10,000
 # it was 1e12.
 MAX_LINKED_ITEMS = 4_000
-# Columns thinned out at a time: their systems of 100 equations are 20 MB, 4,000 rows of their weights 4 MB.
+# Columns thinned out at a time by each thread: their systems of 100 equations are 20 MB, their weights 4 MB.
 BLOCK = 256
 
 
@@ -64,10 +64,12 @@ def fit(
     if parameters.activity_exponent:
         weighed = _scaled(matrix, (counts / mean) ** -parameters.activity_exponent)
     factors = fit_factors(weighed, parameters, regularization=ridge, threads=threads, start=start)
-    return Fitted(factors, _links(matrix, counts / mean, parameters), ridge, mean)
+    return Fitted(factors, _links(matrix, counts / mean, parameters, threads), ridge, mean)
 
 
-def _links(matrix: csr_matrix, activity: NDArray[np.float64], parameters: Hyperparameters) -> ItemLinks:
+def _links(
+    matrix: csr_matrix, activity: NDArray[np.float64], parameters: Hyperparameters, threads: int
+) -> ItemLinks:
     """Fit a weighted EASE on ``matrix`` and keep the strongest of its weights.
 
     ``activity`` float64[U] is each user's number of events over the average.
@@ -83,10 +85,18 @@ def _links(matrix: csr_matrix, activity: NDArray[np.float64], parameters: Hyperp
         return ItemLinks.none(matrix.shape[1])
     # A user's share in X'X is the square of their row's scale.
     events = _scaled(events, activity ** (-parameters.link_activity_exponent / 2))
-    ease = Ease.fit_weighted(
-        events, regularization=parameters.link_regularization, max_items=min(linked, MAX_LINKED_ITEMS)
+    ease, system = Ease.fit_weighted(
+        events,
+        regularization=parameters.link_regularization,
+        max_items=min(linked, MAX_LINKED_ITEMS),
+        threads=threads,
     )
-    links = _strongest(ease, events, parameters.link_regularization, parameters.link_weight)
+    kept = _strongest(ease, system, threads)
+    values = (kept.data * parameters.link_weight).astype(np.float32)
+    shape = (matrix.shape[1], matrix.shape[1])
+    links = coo_matrix((values, (ease.items[kept.row], ease.items[kept.col])), shape=shape).tocsr()
+    links.eliminate_zeros()
+    links.sort_indices()
     return ItemLinks.of(links, slope=parameters.link_slope)
 
 
@@ -97,32 +107,28 @@ def _scaled(matrix: csr_matrix, scales: NDArray[np.float64]) -> csr_matrix:
     return csr_matrix((values, matrix.indices, matrix.indptr), matrix.shape)
 
 
-def _strongest(ease: Ease, events: csr_matrix, regularization: float, weight: float) -> csr_matrix:
-    """Return [I, I] with LINKS_PER_ITEM links of each column, times ``weight``, fitted again without others.
+def _strongest(ease: Ease, system: NDArray[np.floating], threads: int) -> coo_matrix:
+    """Return [M, M], the LINKS_PER_ITEM strongest weights of each column, fitted again without the others.
 
-    Kept are the largest weights of ``ease``. Left as they are, they would go on leaving room for those that
-    were dropped; each column is the ridge regression of its item on the kept ones alone, which is what EASE
-    itself is when all are kept (Steck, "Markov Random Fields for Collaborative Filtering", 2019). ``events``
-    [U, I] are what ``ease`` has learnt from.
+    Left as they are, they would go on leaving room for those that were dropped; each column is the ridge
+    regression of its item on the kept ones alone, which is what EASE itself is when all are kept (Steck,
+    "Markov Random Fields for Collaborative Filtering", 2019). ``system`` [M, M] is the matrix whose inverse
+    ``ease`` is made from.
     """
     items = len(ease.items)
     kept = min(LINKS_PER_ITEM, items - 1)
-    gram = gram_of(events[:, ease.items], np.float32)
-    gram.flat[:: items + 1] += np.float32(regularization)
-    parts = []
-    for start in range(0, items, BLOCK):
+
+    def fitted(start: int) -> tuple[NDArray[np.floating], NDArray[np.integer], NDArray[np.integer]]:
         # Turned, so that each item's weights lie beside each other: several times as fast.
         strength = -np.abs(ease.weights[:, start : start + BLOCK].T)
         columns = np.arange(start, start + len(strength))
         strength[columns - start, columns] = 1  # an item says nothing of itself
         rows = np.argpartition(strength, kept - 1, axis=1)[:, :kept]
-        systems = gram[rows[:, :, None], rows[:, None, :]].astype(np.float64)
-        values = np.linalg.solve(systems, gram[rows, columns[:, None], None].astype(np.float64))[:, :, 0]
-        targets = np.broadcast_to(columns[:, None], rows.shape)
-        parts.append((values.ravel() * weight, ease.items[rows.ravel()], ease.items[targets.ravel()]))
-    values, rows, targets = (np.concatenate(column) for column in zip(*parts, strict=True))
-    values = values.astype(np.float32)
-    links = coo_matrix((values, (rows, targets)), shape=(events.shape[1], events.shape[1])).tocsr()
-    links.eliminate_zeros()
-    links.sort_indices()
-    return csr_matrix(links)
+        among = system[rows[:, :, None], rows[:, None, :]].astype(np.float64)
+        values = np.linalg.solve(among, system[rows, columns[:, None], None].astype(np.float64))[:, :, 0]
+        return values.ravel(), rows.ravel(), np.broadcast_to(columns[:, None], rows.shape).ravel()
+
+    with ThreadPoolExecutor(threads) as pool:
+        parts = list(pool.map(fitted, range(0, items, BLOCK)))
+    values, rows, columns = (np.concatenate(part) for part in zip(*parts, strict=True))
+    return coo_matrix((values, (rows, columns)), shape=(items, items))

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -99,8 +100,10 @@ def fit_and_evaluate(
     before = replace(parameters, iterations=cold_iterations(parameters))
     first = _fit(holdout.train, before, threads)
     evaluated = _model(data, first, before, replace(info, iterations=before.iterations))
-    evaluation = evaluate_model(evaluated, holdout)
-    measured = _measured(evaluation, evaluate_popularity(holdout))
+    with ThreadPoolExecutor(1, thread_name_prefix="popularity") as pool:
+        popularity = pool.submit(evaluate_popularity, holdout)
+        evaluation = evaluate_model(evaluated, holdout)
+        measured = _measured(evaluation, popularity.result())
     log.info("event=evaluated users=%d %s", evaluation.users, in_short(measured))
     final = _fit(interactions.matrix, parameters, threads, start=first.factors)
     model = _model(data, final, parameters, info.with_metrics(measured))

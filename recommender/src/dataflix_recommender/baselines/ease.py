@@ -4,7 +4,6 @@ Steck, "Embarrassingly Shallow Autoencoders for Sparse Data" (2019). With the Gr
 P = (G + regularization I)^-1 its weights are B = I - P / diag(P): zero on the diagonal, dense elsewhere.
 """
 
-import os
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +12,7 @@ from scipy.linalg import cho_factor, cho_solve, lapack
 from scipy.sparse import csr_matrix
 from threadpoolctl import threadpool_limits
 
-from dataflix_recommender.baselines.counting import BLOCK, binary, gram_of
+from dataflix_recommender.baselines.counting import BLOCK, available_cores, binary, gram_of
 from dataflix_recommender.errors import InvalidModelError
 
 # The weights of 20,000 items take 1.6 GB; memory grows with the square of their number, time with the cube.
@@ -42,23 +41,30 @@ class Ease:
 
         Raises InvalidModelError without any event, and for a regularisation that is not above 0.
         """
-        return cls.fit_weighted(binary(matrix), regularization=regularization, max_items=max_items)
+        events = binary(matrix)
+        items = _items(events, regularization, max_items)
+        events = events[:, items]
+        with threadpool_limits(available_cores(), "blas"):
+            if _few_users(events):
+                return cls(_weights(_inverse_by_users(events, regularization)), items)
+            return cls(_weights(_inverse(_system(events, regularization, available_cores()))), items)
 
     @classmethod
-    def fit_weighted(cls, events: csr_matrix, *, regularization: float, max_items: int = MAX_ITEMS) -> "Ease":
+    def fit_weighted(
+        cls, events: csr_matrix, *, regularization: float, max_items: int = MAX_ITEMS, threads: int = 1
+    ) -> "tuple[Ease, NDArray[np.floating]]":
         """Learn from ``events`` [U, I] as they are weighted: a row's own scale is how much its user counts.
 
-        Raises InvalidModelError as ``fit`` does.
+        Returns the system X'X + regularization I, [M, M] of the items in question, too, for who goes on with
+        it: it takes longer than its inverse. Raises InvalidModelError as ``fit`` does.
         """
-        if events.nnz == 0:
-            raise InvalidModelError("EASE needs at least one event to learn from")
-        if not regularization > 0:
-            raise InvalidModelError(f"EASE's regularisation must be above 0, got {regularization}")
-        counts = np.bincount(events.indices, minlength=events.shape[1])
-        # Items without an event have nothing to learn from, and need no memory.
-        items = np.sort(np.argsort(-counts, kind="stable")[: min(max_items, np.count_nonzero(counts))])
-        with threadpool_limits(len(os.sched_getaffinity(0)), "blas"):
-            return cls(_weights(events[:, items], regularization), items)
+        items = _items(events, regularization, max_items)
+        events = events[:, items]
+        with threadpool_limits(threads, "blas"):
+            system = _system(events, regularization, threads)
+            few = _few_users(events)
+            inverse = _inverse_by_users(events, regularization) if few else _inverse(system.copy())
+            return cls(_weights(inverse), items), system
 
     def scores(self, known: csr_matrix) -> NDArray[np.float32]:
         """Return float32[U, I] for the rows of ``known`` [U, I]."""
@@ -71,23 +77,45 @@ class Ease:
         return result
 
 
-def _weights(events: csr_matrix, regularization: float) -> NDArray[np.float32]:
-    users, items = events.shape
-    dtype = np.float64 if items <= MAX_ITEMS_DOUBLE else np.float32
-    if users < items:
-        inverse = _inverse_by_users(events.toarray().astype(dtype), regularization)
-    else:
-        gram = gram_of(events, dtype)
-        gram.flat[:: items + 1] += regularization
-        inverse = _inverse(gram)
+def _items(events: csr_matrix, regularization: float, max_items: int) -> NDArray[np.int64]:
+    """Return the positions of the most popular items, ascending; raises InvalidModelError."""
+    if events.nnz == 0:
+        raise InvalidModelError("EASE needs at least one event to learn from")
+    if not regularization > 0:
+        raise InvalidModelError(f"EASE's regularisation must be above 0, got {regularization}")
+    counts = np.bincount(events.indices, minlength=events.shape[1])
+    # Items without an event have nothing to learn from, and need no memory.
+    return np.sort(np.argsort(-counts, kind="stable")[: min(max_items, np.count_nonzero(counts))])
+
+
+def _precision(items: int) -> type[np.floating]:
+    return np.float64 if items <= MAX_ITEMS_DOUBLE else np.float32
+
+
+def _system(events: csr_matrix, regularization: float, threads: int) -> NDArray[np.floating]:
+    """Return X'X + regularization I."""
+    items = events.shape[1]
+    system = gram_of(events, _precision(items), threads=threads)
+    system.flat[:: items + 1] += regularization
+    return system
+
+
+def _weights(inverse: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Return the weights of an inverse, in its own memory where that is in single precision."""
     diagonal = inverse.diagonal().copy()
     inverse /= -diagonal
-    inverse.flat[:: items + 1] = 0
+    inverse.flat[:: len(inverse) + 1] = 0
     return inverse.astype(np.float32, copy=False)
 
 
-def _inverse_by_users(x: NDArray[np.floating], regularization: float) -> NDArray[np.floating]:
+def _few_users(events: csr_matrix) -> bool:
+    users, items = events.shape
+    return bool(users < items)
+
+
+def _inverse_by_users(events: csr_matrix, regularization: float) -> NDArray[np.floating]:
     """Return (X'X + regularization I)^-1 by Woodbury's identity: the cube is of the users, who are fewer."""
+    x = events.toarray().astype(_precision(events.shape[1]))
     system = x @ x.T
     system.flat[:: len(system) + 1] += regularization
     solved = cho_solve(cho_factor(system, lower=True, overwrite_a=True), x)
