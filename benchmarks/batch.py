@@ -14,7 +14,7 @@ from pathlib import Path
 
 from benchkit.data import ROWS_PER_USER, Ratings, make_ratings
 from benchkit.figures import Figure, at_least, at_most
-from benchkit.lake import fill_people
+from benchkit.lake import fill_marts
 from benchkit.models import fit_model
 from benchkit.processes import worker
 from benchkit.program import main, say
@@ -28,38 +28,39 @@ class Batch:
     """Both ways for so many users; the methods return seconds."""
 
     def __init__(self, server: ClickHouseServer, folder: Path, options: argparse.Namespace) -> None:
-        self._environ = server.environ
+        self._server = server
         self._options = options
         everybody = self._invent(options.users)
         self._model = folder / "model"
         fit_model(everybody, options.factors, seed=options.seed).save(self._model)
-        self._all = everybody.save(folder / "all.npz")
-        self._quarter = self._invent(options.users // 4).save(folder / "quarter.npz")
+        self._file = everybody.save(folder / "all.npz")
+        fill_marts(server, everybody)
         self.peaks: list[float] = []
 
     def with_links(self) -> float:
         """Publish with a model as the trainer makes it."""
-        return self._publish(self._all, links=1)
+        return self._publish(links=1)
 
     def by_factors(self) -> float:
         """Publish with a model without links."""
-        return self._publish(self._all, links=0)
+        return self._publish(links=0)
 
     def quarter(self) -> float:
-        """Publish for a quarter of the users; returns the megabytes it took."""
-        self._publish(self._quarter, links=1)
+        """Publish for a quarter of the users, who take all others' place; returns the megabytes it took."""
+        fill_marts(self._server, self._invent(self._options.users // 4))
+        self._publish(links=1)
         return self.peaks.pop()
 
     def library(self) -> float:
         """Have the library rank."""
-        return float(worker("implicit_recommend", self._all, self._model, environ={}).told["seconds"])
+        return float(worker("implicit_recommend", self._file, self._model, environ={}).told["seconds"])
 
     def _invent(self, users: int) -> Ratings:
         some = self._options
         return make_ratings(users * ROWS_PER_USER, users=users, films=some.films, seed=some.seed)
 
-    def _publish(self, file: Path, *, links: int) -> float:
-        ended = worker("publish", file, self._model, links, environ=self._environ)
+    def _publish(self, *, links: int) -> float:
+        ended = worker("publish", self._model, links, environ=self._server.environ)
         if not ended.told["rows"]:
             raise RuntimeError("no list was written")
         self.peaks.append(ended.peak_rss_mb)
@@ -69,9 +70,9 @@ class Batch:
 def measure(options: argparse.Namespace) -> list[Figure]:
     """Measure both."""
     with clickhouse() as server, tempfile.TemporaryDirectory() as folder:
-        fill_people(server, options.users)
-        say(f"ranking for {options.users:,} users")
+        say("fitting a model")
         work = Batch(server, Path(folder), options)
+        say(f"ranking for {options.users:,} users")
         works = {"links": work.with_links, "factors": work.by_factors, "library": work.library}
         found = in_turn(works, options.runs, warm_up=False)
         say("ranking for a quarter of them")

@@ -13,7 +13,7 @@ import serving
 import training
 from benchkit import ELT_PYTHON
 from benchkit.data import Ratings, make_ratings
-from benchkit.lake import fill_marts, fill_people, fill_raw
+from benchkit.lake import fill_marts, fill_raw
 from benchkit.memory import PeakMemory
 from benchkit.models import fit_model
 from benchkit.oltp import administrator, fill
@@ -121,12 +121,11 @@ def publish(ratings: Ratings, options: argparse.Namespace) -> Found:
     """Rank and write everybody's top 20; memory is the publisher's, which holds the ratings."""
     found: Found = {"time": [], "memory": []}
     with clickhouse() as server, tempfile.TemporaryDirectory() as folder:
-        fill_people(server, ratings.n_users)
+        fill_marts(server, ratings)
         model = Path(folder) / "model"
         fit_model(ratings, options.factors, seed=options.seed).save(model)
-        words = (ratings.save(Path(folder) / "ratings.npz"), model, 1)
         for _ in range(options.runs):
-            ended = worker("publish", *words, environ=server.environ)
+            ended = worker("publish", model, 1, environ=server.environ)
             found["time"].append(float(ended.told["seconds"]))
             found["memory"].append(ended.peak_rss_mb)
     return found

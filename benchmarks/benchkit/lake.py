@@ -16,20 +16,20 @@ ROWS_AT_A_TIME = 1_000_000
 LOADED_AT = datetime(2025, 1, 1, tzinfo=UTC)
 # The marts that the trainer reads, with the columns that it reads.
 MARTS = """
-CREATE TABLE IF NOT EXISTS analytics.user_item_matrix
+CREATE OR REPLACE TABLE analytics.user_item_matrix
     (user_id Int64, movie_id Int64, weight Float32, last_event_at DateTime64(6, 'UTC'))
     ENGINE = MergeTree ORDER BY (user_id, movie_id);
-CREATE TABLE IF NOT EXISTS analytics.confidence_weights (rating Float32, liked String, weight Float32)
+CREATE OR REPLACE TABLE analytics.confidence_weights (rating Float32, liked String, weight Float32)
     ENGINE = MergeTree ORDER BY (rating, liked);
-CREATE TABLE IF NOT EXISTS analytics.dim_movies
+CREATE OR REPLACE TABLE analytics.dim_movies
     (movie_id Int64, title String, genres Array(String), release_year Nullable(Int16),
      duration_minutes Nullable(Int16)) ENGINE = MergeTree ORDER BY movie_id;
-CREATE TABLE IF NOT EXISTS analytics.ratings_aggregated
+CREATE OR REPLACE TABLE analytics.ratings_aggregated
     (movie_id Int64, ratings_count UInt64, mean_rating Nullable(Float64), bayesian_mean Float64)
     ENGINE = MergeTree ORDER BY movie_id;
-CREATE TABLE IF NOT EXISTS analytics.trending_movies (movie_id Int64, trending_score Float64)
+CREATE OR REPLACE TABLE analytics.trending_movies (movie_id Int64, trending_score Float64)
     ENGINE = MergeTree ORDER BY movie_id;
-CREATE TABLE IF NOT EXISTS analytics.dim_users (user_id Int64) ENGINE = MergeTree ORDER BY user_id;
+CREATE OR REPLACE TABLE analytics.dim_users (user_id Int64) ENGINE = MergeTree ORDER BY user_id;
 """
 
 
@@ -53,7 +53,7 @@ def fill_raw(server: ClickHouseServer, ratings: Ratings, *, version: int = 1) ->
 
 
 def fill_marts(server: ClickHouseServer, ratings: Ratings) -> None:
-    """Make what the trainer reads; weights are those of ratings without a thumb."""
+    """Make what the trainer reads, in place of what was there; weights are of ratings without a thumb."""
     admin = server.client("dataflix_admin")
     for statement in filter(None, map(str.strip, MARTS.split(";"))):
         admin.command(statement)
@@ -80,16 +80,6 @@ def fill_marts(server: ClickHouseServer, ratings: Ratings) -> None:
         "INSERT INTO analytics.trending_movies SELECT movie_id, count() / 10 FROM analytics.user_item_matrix"
         " GROUP BY movie_id"
     )
-    admin.close()
-
-
-def fill_people(server: ClickHouseServer, number: int) -> None:
-    """Make the mart of people 1 to ``number``: who is not in it has been erased, and gets no list."""
-    admin = server.client("dataflix_admin")
-    admin.command(
-        "CREATE OR REPLACE TABLE analytics.dim_users (user_id Int64) ENGINE = MergeTree ORDER BY user_id"
-    )
-    admin.insert_arrow("analytics.dim_users", pa.table({"user_id": np.arange(1, number + 1)}))
     admin.close()
 
 

@@ -1,7 +1,7 @@
-"""Writes everybody's top 20 into the warehouse, as `trainer publish` does, from invented data.
+"""Writes everybody's top 20 into the warehouse, as `trainer publish` does, from the matrix in it.
 
-Use: publish.py RATINGS MODEL LINKS, a file of benchkit.data, an artifact, and 0 to leave its links out, with
-the warehouse's settings in the environment. Prints one JSON line; only the ranking and writing are timed.
+Use: publish.py MODEL LINKS, an artifact, and 0 to leave its links out, with the warehouse's settings in the
+environment. Prints one JSON line; only the ranking and writing are timed.
 """
 
 import json
@@ -10,28 +10,25 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
-
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from benchkit.data import Ratings
-from benchkit.models import by_factors, interactions
+from benchkit.models import by_factors
 from dataflix_recommender import Model
+from dataflix_trainer.publishing import read_interactions
 from dataflix_trainer.recommendations import write_recommendations
 from dataflix_trainer.settings import ClickHouseSettings, training_threads
 from dataflix_trainer.warehouse import Warehouse
 
 
-def main(file: str, artifact: str, links: str) -> None:
-    """Read the ratings, then rank and write once."""
-    ratings = Ratings.load(Path(file))
-    data = interactions(ratings)
+def main(artifact: str, links: str) -> None:
+    """Read the matrix, then rank and write once."""
     model = Model.load(Path(artifact))
     if not int(links):
         model = by_factors(model)
-    everybody = np.arange(1, ratings.n_users + 1, dtype=np.int64)
+    threads = training_threads(os.environ)
     with Warehouse.connect(ClickHouseSettings.from_environ(os.environ)) as warehouse:
+        data = read_interactions(warehouse)
+        everybody = warehouse.user_ids()
         begun, cpu = time.perf_counter(), time.process_time()
-        threads = training_threads(os.environ)
         rows = write_recommendations(warehouse, model, "benchmark", data, everybody, threads=threads)
         seconds, cpu_seconds = time.perf_counter() - begun, time.process_time() - cpu
     told = {"seconds": seconds, "cpu_seconds": cpu_seconds, "rows": rows}
