@@ -65,9 +65,9 @@ def make_model(films: int, factors: int, *, seed: int, links: bool = True) -> Mo
     )
 
 
-def fit_model(ratings: Ratings, factors: int, *, seed: int) -> Model:
-    """Return the trainer's own fit of the ratings, with links, in FITTED_ITERATIONS."""
-    parameters = Hyperparameters(factors=factors, iterations=FITTED_ITERATIONS, seed=seed)
+def fit_model(ratings: Ratings, factors: int, *, seed: int, iterations: int = FITTED_ITERATIONS) -> Model:
+    """Return the trainer's own fit of the ratings, with links."""
+    parameters = Hyperparameters(factors=factors, iterations=iterations, seed=seed)
     threads = len(os.sched_getaffinity(0))
     fitted = fit(interactions(ratings).matrix, parameters, threads=threads)
     made = make_model(ratings.n_films, factors, seed=seed, links=False)
