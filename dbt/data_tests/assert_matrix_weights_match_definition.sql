@@ -1,5 +1,7 @@
 -- Every event has one entry in the matrix, with the weight that the definition
--- gives to its verdict and never 0, which ALS would take for "not seen".
+-- gives to its verdict and never 0, which ALS would take for "not seen". A
+-- user's entries are compared by the sum of their hashes: joining event by
+-- event takes more than twice as long.
 
 with
 
@@ -21,7 +23,7 @@ matrix as (
 
 ),
 
-expected as (
+weighed as (
 
     select
         events.user_id,
@@ -40,27 +42,50 @@ expected as (
                 'disliked'
             ) = weights.liked
 
+),
+
+expected as (
+
+    select
+        user_id,
+        count() as entries,
+        sum(cityHash64(movie_id, last_event_at, weight)) as fingerprint
+
+    from weighed
+
+    group by user_id
+
+),
+
+found as (
+
+    select
+        user_id,
+        count() as entries,
+        countIf(weight = 0) as zeros,
+        sum(cityHash64(movie_id, last_event_at, weight)) as fingerprint
+
+    from matrix
+
+    group by user_id
+
 )
 
 select
     expected.user_id as expected_user_id,
-    expected.movie_id as expected_movie_id,
-    expected.weight as expected_weight,
-    matrix.user_id,
-    matrix.movie_id,
-    matrix.weight
+    expected.entries as expected_entries,
+    found.user_id,
+    found.entries,
+    found.zeros
 
 from expected
 
-full outer join matrix
-    on
-        expected.user_id = matrix.user_id
-        and expected.movie_id = matrix.movie_id
+full outer join found on expected.user_id = found.user_id
 
 where
-    coalesce(matrix.weight, 0) = 0
-    or coalesce(expected.weight, 0) != matrix.weight
-    or coalesce(expected.last_event_at != matrix.last_event_at, true)
+    coalesce(found.zeros, 0) > 0
+    or coalesce(expected.entries != found.entries, true)
+    or coalesce(expected.fingerprint != found.fingerprint, true)
 -- end_of_sql
--- Both sides lie sorted by the key: a merge needs half the memory of a hash.
-settings join_algorithm = 'full_sorting_merge'
+-- Both sides lie sorted by user: one group after the other takes no memory.
+settings optimize_aggregation_in_order = 1

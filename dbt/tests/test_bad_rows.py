@@ -27,16 +27,16 @@ def _nothing_published(built: Built) -> Iterator[None]:
 
 
 @contextmanager
-def _other_movies(built: Built, definition: str) -> Iterator[None]:
-    """Put another raw.movies in the place of the real one for the time of the block."""
-    swap = "EXCHANGE TABLES raw.other_movies AND raw.movies"
-    built.warehouse.command(f"CREATE TABLE raw.other_movies AS raw.movies {definition}")
-    built.warehouse.command(swap)
+def _other(built: Built, table: str, definition: str) -> Iterator[str]:
+    """Put another table, whose name is yielded, in the place of ``table`` for the time of the block."""
+    other = f"{table}_other"
+    built.warehouse.command(f"CREATE TABLE {other} AS {table} {definition}")
+    built.warehouse.command(f"EXCHANGE TABLES {other} AND {table}")
     try:
-        yield
+        yield other
     finally:
-        built.warehouse.command(swap)
-        built.warehouse.command("DROP TABLE raw.other_movies")
+        built.warehouse.command(f"EXCHANGE TABLES {other} AND {table}")
+        built.warehouse.command(f"DROP TABLE {other}")
 
 
 def _build(built: Built, *words: str) -> Result:
@@ -69,7 +69,7 @@ def test_rating_off_the_scale_stops_the_build(built: Built) -> None:
 
 def test_key_that_occurs_twice_and_blank_title_stop_the_build(built: Built) -> None:
     # What a wrong sort key does: a changed row stands beside its older self.
-    with _other_movies(built, "ORDER BY (movie_id, title)"):
+    with _other(built, "raw.movies", "ORDER BY (movie_id, title)"):
         built.warehouse.insert("movies", [raw.movie(1), raw.movie(1, title=" ", _version=10), raw.movie(2)])
         with _nothing_published(built):
             result = _build(built, "--select", "stg_movies+")
@@ -97,6 +97,33 @@ def test_unmasked_person_stops_the_build(built: Built) -> None:
     assert result.named("skipped") >= BEHIND_THE_EVENTS
     assert "Byron" not in result.output
     assert "example.org" not in result.output
+
+
+def test_matrix_that_is_not_as_defined_is_told_of_by_user(built: Built) -> None:
+    users = sorted({user for user, _ in built.warehouse.table("user_item_matrix", "user_id", "movie_id")})
+    heavier, unseen, later, missing = users[:4]
+    stranger = users[-1] + 1
+    with _other(built, "analytics.user_item_matrix", "") as right:
+        assert _matrix_test(built, right, "SELECT *") == 0
+        assert (
+            _matrix_test(built, right, f"SELECT * REPLACE (if(user_id = {heavier}, 9, weight) AS weight)")
+            == 1
+        )
+        assert (
+            _matrix_test(built, right, f"SELECT * REPLACE (if(user_id = {unseen}, 0, weight) AS weight)") == 1
+        )
+        moved = f"if(user_id = {later}, last_event_at + toIntervalSecond(1), last_event_at)"
+        assert _matrix_test(built, right, f"SELECT * REPLACE ({moved} AS last_event_at)") == 1
+        twice = f"SELECT * REPLACE (if(user_id = {missing}, {stranger}, user_id) AS user_id)"
+        assert _matrix_test(built, right, twice) == 2
+
+
+def _matrix_test(built: Built, right: str, select: str) -> int:
+    """Fill the matrix from the right one and return how many rows its test finds."""
+    built.warehouse.command("TRUNCATE TABLE analytics.user_item_matrix")
+    built.warehouse.command(f"INSERT INTO analytics.user_item_matrix {select} FROM {right}")
+    result = built.warehouse.dbt("test", "--select", "assert_matrix_weights_match_definition")
+    return result.failures["assert_matrix_weights_match_definition"]
 
 
 def test_weight_of_zero_stops_the_build(empty: Warehouse) -> None:
