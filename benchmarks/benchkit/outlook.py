@@ -20,10 +20,12 @@ _UNITS = {"s": (3600.0, "h"), "MB": (1000.0, "GB")}
 
 def markdown(where: dict[str, Any], curves: Sequence[Curve], picture: str | None = None) -> str:
     """Return the section of measured curves and of what they lead to."""
+    runs = max((len(point.runs) for curve in curves for point in curve.points), default=1)
+    of_each = f"Medians of {runs} runs" if runs > 1 else "One run"
     parts = [
         f"On {where['cores']} cores ({where['cpu']}) with {where['memory_gb']} GB, {where['date']}, commit "
-        f"{where['commit']}, load average {where['load_average']} at the start. Medians; exponents with "
-        "their 95 % interval."
+        f"{where['commit']}, load average {where['load_average']} at the start. {of_each} at each size; "
+        "exponents with their 95 % interval."
     ]
     for by, some in groupby(sorted(curves, key=lambda curve: curve.by, reverse=True), lambda curve: curve.by):
         parts.append(_measured(by, list(some)))
@@ -36,7 +38,8 @@ def markdown(where: dict[str, Any], curves: Sequence[Curve], picture: str | None
             "times",
             "to the power of",
             f"at {RATINGS:,} ratings",
-            f"for {WINDOW_H:g} h, or of such machines",
+            "in proportion",
+            f"for {WINDOW_H:g} h, or of memory",
         )
         parts += ["### From these to the large numbers", _table(header, rows)]
     parts += [_requests(curve, where) for curve in curves if curve.figure == "time per request"]
@@ -74,10 +77,15 @@ def _extrapolated(curve: Curve, where: dict[str, Any]) -> tuple[str, ...] | None
         return None
     divisor, unit = _UNITS[curve.unit]
     middle, low, high = (number / divisor for number in reached)
+    # Fixed costs make an exponent too small: what is needed goes by the larger of the two.
+    straight = curve.last.value * RATINGS / curve.last.at / divisor
+    most = max(middle, straight)
     if curve.unit == "s":
-        need = f"{math.ceil(middle * where['cores'] / WINDOW_H):,} cores, if all of it divides"
+        need = f"{math.ceil(most * where['cores'] / WINDOW_H):,} cores, if all of it divides"
     else:
-        need = f"{math.ceil(middle / where['memory_gb']):,} machines" if curve.figure == "memory" else ""
+        need = (
+            f"{math.ceil(most / where['memory_gb']):,} times this memory" if curve.figure == "memory" else ""
+        )
     spread = f" ({readable(low)} to {readable(high)})" if low < high else ""
     return (
         curve.name,
@@ -85,6 +93,7 @@ def _extrapolated(curve: Curve, where: dict[str, Any]) -> tuple[str, ...] | None
         f"{RATINGS / curve.last.at:,.0f}",
         str(curve.upper_fit()),
         f"{readable(middle)} {unit}{spread}",
+        f"{readable(straight)} {unit}",
         need,
     )
 
