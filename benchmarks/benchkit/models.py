@@ -95,6 +95,6 @@ def _links(films: int, rng: np.random.Generator, slope: float) -> ItemLinks:
 def interactions(ratings: Ratings) -> Interactions:
     """Return the ratings as the trainer reads them from the warehouse."""
     ids: NDArray[np.int64] = np.arange(1, ratings.n_films + 1)
-    return Interactions.from_columns(
-        ratings.users, ratings.films, weights_of(ratings), ratings.seconds * 1_000_000, ids
+    return Interactions.from_blocks(
+        [(ratings.users, ratings.films, weights_of(ratings), ratings.seconds * 1_000_000)], ids
     )

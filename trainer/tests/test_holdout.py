@@ -27,11 +27,15 @@ events = st.lists(
 def built(events: Events) -> Interactions:
     ordered = sorted(events)
     users, movies, weights, times = (np.array(column) for column in zip(*ordered, strict=True))
-    return Interactions.from_columns(
-        users.astype(np.int64),
-        movies.astype(np.int64),
-        weights.astype(np.float32),
-        times.astype(np.int64),
+    return Interactions.from_blocks(
+        [
+            (
+                users.astype(np.int64),
+                movies.astype(np.int64),
+                weights.astype(np.float32),
+                times.astype(np.int64),
+            )
+        ],
         ITEMS,
     )
 

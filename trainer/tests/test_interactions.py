@@ -23,11 +23,15 @@ rows = st.dictionaries(
 
 def built(rows: Rows) -> Interactions:
     keys = sorted(rows)
-    return Interactions.from_columns(
-        np.array([user for user, _ in keys], dtype=np.int64),
-        np.array([movie for _, movie in keys], dtype=np.int64),
-        np.array([rows[key] for key in keys], dtype=np.float32),
-        np.array([1000 * user + movie for user, movie in keys], dtype=np.int64),
+    return Interactions.from_blocks(
+        [
+            (
+                np.array([user for user, _ in keys], dtype=np.int64),
+                np.array([movie for _, movie in keys], dtype=np.int64),
+                np.array([rows[key] for key in keys], dtype=np.float32),
+                np.array([1000 * user + movie for user, movie in keys], dtype=np.int64),
+            )
+        ],
         ITEMS,
     )
 
@@ -74,11 +78,15 @@ def test_moved_columns_keep_their_events(rows: Rows) -> None:
 
 
 def columns(users: list[int], movies: list[int], weights: list[float]) -> Interactions:
-    return Interactions.from_columns(
-        np.array(users, dtype=np.int64),
-        np.array(movies, dtype=np.int64),
-        np.array(weights, dtype=np.float32),
-        np.zeros(len(users), dtype=np.int64),
+    return Interactions.from_blocks(
+        [
+            (
+                np.array(users, dtype=np.int64),
+                np.array(movies, dtype=np.int64),
+                np.array(weights, dtype=np.float32),
+                np.zeros(len(users), dtype=np.int64),
+            )
+        ],
         ITEMS,
     )
 

@@ -40,8 +40,8 @@ def ratings(movielens: Path, weights: ConfidenceWeights) -> Ratings:
 
 def data_of(ratings: Ratings, weights: ConfidenceWeights) -> TrainingData:
     item_ids = np.unique(ratings.movies)
-    interactions = Interactions.from_columns(
-        ratings.users, ratings.movies, ratings.weights, ratings.times, item_ids
+    interactions = Interactions.from_blocks(
+        [(ratings.users, ratings.movies, ratings.weights, ratings.times)], item_ids
     )
     catalogue = ItemCatalogue.from_items([Item(int(movie), f"Film {movie}") for movie in item_ids])
     return TrainingData(interactions, catalogue, weights)

@@ -49,18 +49,6 @@ class Interactions:
             raise DataError("a user has one film twice, or films are not in order")
 
     @classmethod
-    def from_columns(
-        cls,
-        users: NDArray[np.int64],
-        movies: NDArray[np.int64],
-        weights: NDArray[np.float32],
-        times: NDArray[np.int64],
-        item_ids: NDArray[np.int64],
-    ) -> "Interactions":
-        """Build from whole columns, as ``from_blocks`` does."""
-        return cls.from_blocks([(users, movies, weights, times)], item_ids)
-
-    @classmethod
     def from_blocks(cls, blocks: Iterable[Block], item_ids: NDArray[np.int64]) -> "Interactions":
         """Build from columns ordered by user, then movie, block by block.
 
