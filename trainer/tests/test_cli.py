@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from dataflix_trainer import cli, settings
+from dataflix_trainer.als import Hyperparameters
 from dataflix_trainer.errors import SettingsError
 
 
@@ -19,6 +20,13 @@ def test_every_command_has_help_and_json(name: str) -> None:
     assert "--json" in {option for parameter in command.params for option in parameter.opts}
     assert all(isinstance(p, click.Argument) or getattr(p, "help", "") for p in command.params)
     assert CliRunner().invoke(cli.main, [name, "--help"]).exit_code == 0
+
+
+@pytest.mark.parametrize("name", ["factors", "alpha", "iterations", "link_weight"])
+def test_help_of_train_tells_the_default_that_is_taken(name: str) -> None:
+    (option,) = (option for option in cli.train.params if option.name == name)
+    assert isinstance(option, click.Option)
+    assert (option.help or "").endswith(f"[default: {getattr(Hyperparameters(), name):g}]")
 
 
 def test_help_does_not_wait_for_what_is_slow_to_import() -> None:

@@ -36,7 +36,7 @@ def main() -> None:
 @click.option(
     "--link-weight",
     type=click.FloatRange(0),
-    help="Of the links between films; 0 leaves them out.  [default: 1]",
+    help="Of the links between films; 0 leaves them out.  [default: 0.5]",
 )
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), help="Of the random start.")
 @click.option("--airflow-run-id", default="", help="Recorded on the version.")
