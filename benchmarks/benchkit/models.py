@@ -65,9 +65,13 @@ def make_model(films: int, factors: int, *, seed: int, links: bool = True) -> Mo
     )
 
 
-def fit_model(ratings: Ratings, factors: int, *, seed: int, iterations: int = FITTED_ITERATIONS) -> Model:
-    """Return the trainer's own fit of the ratings, with links."""
-    parameters = Hyperparameters(factors=factors, iterations=iterations, seed=seed)
+def fit_model(
+    ratings: Ratings, factors: int, *, seed: int, iterations: int = FITTED_ITERATIONS, scale: float = 1.0
+) -> Model:
+    """Return the trainer's own fit of the ratings, with links; ``scale`` multiplies the ridge."""
+    parameters = Hyperparameters(
+        factors=factors, iterations=iterations, seed=seed, regularization_scale=scale
+    )
     threads = len(os.sched_getaffinity(0))
     fitted = fit(interactions(ratings).matrix, parameters, threads=threads)
     made = make_model(ratings.n_films, factors, seed=seed, links=False)

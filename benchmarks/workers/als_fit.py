@@ -1,7 +1,7 @@
 """The bare fit of `implicit` on ratings that are in memory, BLAS limited to one thread.
 
-Use: als_fit.py RATINGS OUT FACTORS ITERATIONS THREADS SEED, a file of benchkit.data; the factors go to OUT.
-Prints one JSON line; only the fit is timed.
+Use: als_fit.py RATINGS OUT FACTORS ITERATIONS THREADS SEED SCALE, a file of benchkit.data; the factors go to
+OUT, and the ridge is SCALE times the one that the trainer takes. Prints one JSON line; only the fit is timed.
 """
 
 import json
@@ -20,17 +20,18 @@ from benchkit.models import interactions
 from dataflix_trainer.als import Hyperparameters
 
 
-def main(file: str, out: str, *, factors: int, iterations: int, threads: int, seed: int) -> None:
+def main(
+    file: str, out: str, *, factors: int, iterations: int, threads: int, seed: int, scale: float
+) -> None:
     """Fit once."""
     matrix = interactions(Ratings.load(Path(file))).matrix
-    settings = Hyperparameters.plain(factors=factors, iterations=iterations, seed=seed)
-    ridge = settings.ridge(matrix)
+    settings = Hyperparameters.plain(regularization_scale=scale)
     with threadpool_limits(1, "blas"):
         begun = time.perf_counter()
         als = AlternatingLeastSquares(
             factors=factors,
             alpha=settings.alpha,
-            regularization=ridge,
+            regularization=settings.ridge(matrix),
             iterations=iterations,
             num_threads=threads,
             random_state=seed,
@@ -38,8 +39,9 @@ def main(file: str, out: str, *, factors: int, iterations: int, threads: int, se
         als.fit(matrix, show_progress=False)
         seconds = time.perf_counter() - begun
     np.savez(out, users=als.user_factors, films=als.item_factors)
-    sys.stdout.write(json.dumps({"seconds": seconds, "alpha": settings.alpha, "ridge": ridge}) + "\n")
+    sys.stdout.write(json.dumps({"seconds": seconds}) + "\n")
 
 
-numbers = dict(zip(("factors", "iterations", "threads", "seed"), map(int, sys.argv[3:]), strict=True))
-main(sys.argv[1], sys.argv[2], **numbers)
+ratings, result, *sizes, multiple = sys.argv[1:]
+numbers = dict(zip(("factors", "iterations", "threads", "seed"), map(int, sizes), strict=True))
+main(ratings, result, **numbers, scale=float(multiple))
