@@ -13,9 +13,9 @@ from benchkit.data import Ratings
 from benchkit.lake import verdicts, weights_of
 from benchkit.oltp import GENRES
 from dataflix_recommender import ConfidenceWeights, Item, ItemCatalogue, ItemLinks, Model, ModelInfo
-from dataflix_trainer.als import Hyperparameters
-from dataflix_trainer.fitting import LINKS_PER_ITEM, fit
-from dataflix_trainer.interactions import Interactions
+from dataflix_trainer.data.interactions import Interactions
+from dataflix_trainer.model.als import Hyperparameters
+from dataflix_trainer.model.fit import LINKS_PER_ITEM, fit
 
 # A whole training takes 15; what is measured with such a model is not how good it is.
 FITTED_ITERATIONS = 3

@@ -19,7 +19,7 @@ from benchkit.processes import worker
 from benchkit.program import say
 from dataflix_recommender import Model, metrics
 from dataflix_recommender.batch import rank_rows, recommend_many
-from dataflix_trainer.als import Hyperparameters
+from dataflix_trainer.model.als import Hyperparameters
 
 HELD_OUT = 0.2
 K = 10

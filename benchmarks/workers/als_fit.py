@@ -17,7 +17,7 @@ from threadpoolctl import threadpool_limits
 
 from benchkit.data import Ratings
 from benchkit.models import interactions
-from dataflix_trainer.als import Hyperparameters
+from dataflix_trainer.model.als import Hyperparameters
 
 
 def main(

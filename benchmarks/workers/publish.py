@@ -13,10 +13,10 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchkit.models import by_factors
 from dataflix_recommender import Model
-from dataflix_trainer.publishing import read_interactions
-from dataflix_trainer.recommendations import write_recommendations
+from dataflix_trainer.data.warehouse import Warehouse
+from dataflix_trainer.promotion.publication import read_interactions
+from dataflix_trainer.promotion.recommendation_lists import write_recommendations
 from dataflix_trainer.settings import ClickHouseSettings, training_threads
-from dataflix_trainer.warehouse import Warehouse
 
 
 def main(artifact: str, links: str) -> None:

@@ -67,7 +67,7 @@ def prove_mlflow(container: Container, values: Values) -> str:
 
 def prove_trainer(container: Container, values: Values) -> str:
     """What training computes with loads; the job API answers."""
-    container.run("python3", "-c", "import dataflix_trainer.als", environ={})
+    container.run("python3", "-c", "import dataflix_trainer.model.als", environ={})
     environ = compose.environ("trainer", values) | compose.listening("TRAINER", values)
     with container.service(environ=environ) as seconds:
         return f"healthy after {seconds:.0f} s"

@@ -10,8 +10,8 @@ from lineage.graph import Column, Graph, Name
 from lineage.sql import Query, UnreadableSqlError
 from lineage.statements import UnreadableFileError
 
-_READER = Path("trainer/src/dataflix_trainer/warehouse.py")
-_WRITER = Path("trainer/src/dataflix_trainer/logged_run.py")
+_READER = Path("trainer/src/dataflix_trainer/data/warehouse.py")
+_WRITER = Path("trainer/src/dataflix_trainer/registry/training_run.py")
 _CATALOGUE = Path("recommender/src/dataflix_recommender/catalogue.py")
 
 # What the reader's code calls a row of each query, and a table of its columns.

@@ -8,9 +8,9 @@ from implicit.cpu.als import AlternatingLeastSquares
 from scipy.sparse import csr_matrix, random_array
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from dataflix_trainer import als
-from dataflix_trainer.als import Factors, Hyperparameters, fit_factors
 from dataflix_trainer.errors import DataError
+from dataflix_trainer.model import als
+from dataflix_trainer.model.als import Factors, Hyperparameters, fit_factors
 
 SMALL = Hyperparameters(factors=6, iterations=4, seed=11)
 

@@ -13,10 +13,10 @@ from scipy.sparse import csr_matrix
 from dataflix_recommender import History
 from dataflix_recommender.baselines import popular
 from dataflix_trainer import cli
-from dataflix_trainer.benchmark.candidates import CANDIDATES, Conditions, Served
-from dataflix_trainer.benchmark.measuring import measure, rank
-from dataflix_trainer.benchmark.protocols import PROTOCOLS, Part
-from dataflix_trainer.benchmark.ratings_file import read_ratings
+from dataflix_trainer.data.ratings_file import read_ratings
+from dataflix_trainer.evaluation.candidates import CANDIDATES, Conditions, Served
+from dataflix_trainer.evaluation.measurement import measure, rank
+from dataflix_trainer.evaluation.protocols import PROTOCOLS, Part
 
 METRICS = {
     "ndcg", "recall", "truncated_recall", "precision", "map", "mrr", "hit", "coverage", "novelty",

@@ -9,8 +9,8 @@ import pytest
 from click.testing import CliRunner
 
 from dataflix_trainer import cli, settings
-from dataflix_trainer.als import Hyperparameters
 from dataflix_trainer.errors import SettingsError
+from dataflix_trainer.model.als import Hyperparameters
 
 
 @pytest.mark.parametrize("name", sorted(cli.main.commands))

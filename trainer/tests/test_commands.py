@@ -15,11 +15,11 @@ import pytest
 from click.testing import Result
 
 from dataflix_recommender import Model
-from dataflix_trainer import registry as registry_module
-from dataflix_trainer.registry import Registry
-from dataflix_trainer.registry_copy import copy_registry
+from dataflix_trainer.data.warehouse import Warehouse
+from dataflix_trainer.registry import registry as registry_module
+from dataflix_trainer.registry.registry import Registry
+from dataflix_trainer.registry.warehouse_copy import copy_registry
 from dataflix_trainer.settings import ClickHouseSettings, MlflowSettings
-from dataflix_trainer.warehouse import Warehouse
 
 Trainer = Callable[..., Result]
 

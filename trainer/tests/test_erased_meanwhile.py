@@ -5,11 +5,11 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from dataflix_trainer.data.table_swap import replace_rows
+from dataflix_trainer.data.warehouse import Warehouse
 from dataflix_trainer.errors import DataError
-from dataflix_trainer.recommendations import erased_users
-from dataflix_trainer.replacing import replace_rows
+from dataflix_trainer.promotion.recommendation_lists import erased_users
 from dataflix_trainer.settings import ClickHouseSettings
-from dataflix_trainer.warehouse import Warehouse
 
 TABLE = "analytics.recommendations_of_some"
 

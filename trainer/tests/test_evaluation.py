@@ -7,8 +7,8 @@ import pytest
 from scipy.sparse import csr_matrix
 
 from dataflix_recommender import ConfidenceWeights, History, Item, ItemCatalogue, Model, ModelInfo
-from dataflix_trainer.evaluation import evaluate_model, evaluate_popularity
-from dataflix_trainer.holdout import Holdout
+from dataflix_trainer.data.holdout import Holdout
+from dataflix_trainer.evaluation.holdout_evaluation import evaluate_model, evaluate_popularity
 
 ITEMS = np.array([10, 20, 30, 40, 50, 60, 70, 80], dtype=np.int64)
 

@@ -9,9 +9,9 @@ from scipy.sparse import csr_matrix
 
 from dataflix_recommender import ModelInfo
 from dataflix_recommender.baselines import Ease
-from dataflix_trainer import fitting
-from dataflix_trainer.als import Hyperparameters, fit_factors
-from dataflix_trainer.fitting import fit
+from dataflix_trainer.model import fit as fitting
+from dataflix_trainer.model.als import Hyperparameters, fit_factors
+from dataflix_trainer.model.fit import fit
 
 PARAMETERS = Hyperparameters(factors=6, iterations=4, link_regularization=5.0)
 

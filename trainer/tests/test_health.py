@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from dataflix_recommender import ArtifactError, ConfidenceWeights, Item, ItemCatalogue, Model, ModelInfo
-from dataflix_trainer import health
-from dataflix_trainer.health import Health, examine
+from dataflix_trainer.promotion import health
+from dataflix_trainer.promotion.health import Health, examine
 
 FINE = Health(finite=True, learnt=1.0, answer_s=0.002, artifact_bytes=1 << 20)
 
@@ -27,7 +27,7 @@ def artifact(tmp_path: Path, weights: ConfidenceWeights) -> Path:
 def test_a_model_that_can_serve_has_no_problem(artifact: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # By a clock of its own: nothing here depends on how fast this machine is.
     clock = itertools.count(0, 0.001)
-    monkeypatch.setattr("dataflix_trainer.health.time.thread_time", lambda: next(clock))
+    monkeypatch.setattr("dataflix_trainer.promotion.health.time.thread_time", lambda: next(clock))
     found = examine(artifact)
     assert found.problem() is None
     assert found.finite
@@ -39,7 +39,7 @@ def test_a_model_that_can_serve_has_no_problem(artifact: Path, monkeypatch: pyte
 
 def test_a_slow_model_is_one_that_takes_cpu_time(artifact: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = itertools.count(0, 0.05)
-    monkeypatch.setattr("dataflix_trainer.health.time.thread_time", lambda: next(clock))
+    monkeypatch.setattr("dataflix_trainer.promotion.health.time.thread_time", lambda: next(clock))
     assert "takes 50 ms" in (examine(artifact).problem() or "")
 
 

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataflix_trainer.holdout import MIN_EVENTS, Holdout, latest_events
-from dataflix_trainer.interactions import Interactions
+from dataflix_trainer.data.holdout import MIN_EVENTS, Holdout, latest_events
+from dataflix_trainer.data.interactions import Interactions
 
 ITEMS = np.arange(100, 140, dtype=np.int64)
 Events = list[tuple[int, int, float, int]]  # user, movie, weight, time

@@ -10,8 +10,8 @@ import pytest
 from scipy.sparse import csr_array
 
 from dataflix_recommender import ConfidenceWeights, History, Item, ItemCatalogue, Model, ModelInfo
-from dataflix_trainer import als
-from dataflix_trainer.als import Hyperparameters
+from dataflix_trainer.model import als
+from dataflix_trainer.model.als import Hyperparameters
 
 from .test_als import fit, some_matrix
 

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.sparse import csr_matrix
 
+from dataflix_trainer.data.interactions import Interactions, move_columns
 from dataflix_trainer.errors import DataError
-from dataflix_trainer.interactions import Interactions, move_columns
 
 ITEMS = np.array([3, 5, 8, 13, 21], dtype=np.int64)
 Rows = dict[tuple[int, int], float]

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from dataflix_trainer.errors import TrainerError
 from dataflix_trainer.jobs import store as stores
-from dataflix_trainer.jobs.model import Job
-from dataflix_trainer.jobs.parsing import BadRequestError, parse_job
+from dataflix_trainer.jobs.job import Job
+from dataflix_trainer.jobs.requests import BadRequestError, parse_job
 from dataflix_trainer.jobs.store import JobStore, KeyConflictError
 
 

@@ -8,11 +8,11 @@ import pyarrow.csv
 import pytest
 
 from dataflix_recommender import ConfidenceWeights, Item, ItemCatalogue
-from dataflix_trainer.als import Hyperparameters
-from dataflix_trainer.evaluation import evaluate_model, evaluate_popularity
-from dataflix_trainer.holdout import latest_events
-from dataflix_trainer.interactions import Interactions
-from dataflix_trainer.promotion import decide
+from dataflix_trainer.data.holdout import latest_events
+from dataflix_trainer.data.interactions import Interactions
+from dataflix_trainer.evaluation.holdout_evaluation import evaluate_model, evaluate_popularity
+from dataflix_trainer.model.als import Hyperparameters
+from dataflix_trainer.promotion.rule import decide
 from dataflix_trainer.training import HOLDOUT_SEED, Origin, TrainingData, fit_and_evaluate
 
 

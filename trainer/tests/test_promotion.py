@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from dataflix_trainer.evaluation import Evaluation
-from dataflix_trainer.promotion import MIN_USERS, decide
+from dataflix_trainer.evaluation.holdout_evaluation import Evaluation
+from dataflix_trainer.promotion.rule import MIN_USERS, decide
 
 USERS = 400
 NOISE = np.random.default_rng(6).random(USERS)

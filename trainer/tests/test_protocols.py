@@ -6,10 +6,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scipy.sparse import csr_matrix
 
-from dataflix_trainer.benchmark import protocols
-from dataflix_trainer.benchmark.protocols import PROTOCOLS, Part, Split, core
-from dataflix_trainer.benchmark.ratings import Ratings
+from dataflix_trainer.data.ratings import Ratings
 from dataflix_trainer.errors import DataError
+from dataflix_trainer.evaluation import protocols
+from dataflix_trainer.evaluation.protocols import PROTOCOLS, Part, Split, core
 
 
 def some_ratings(seed: int, users: int = 100, items: int = 60, share: float = 0.6) -> Ratings:

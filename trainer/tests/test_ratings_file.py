@@ -11,8 +11,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataflix_trainer.benchmark.ratings import default_weights, numbered
-from dataflix_trainer.benchmark.ratings_file import read_ratings
+from dataflix_trainer.data.ratings import default_weights, numbered
+from dataflix_trainer.data.ratings_file import read_ratings
 from dataflix_trainer.errors import DataError
 
 # user, item, rating, seconds; one film is rated twice by one user: the later one counts.

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 from numpy.typing import NDArray
 
-from dataflix_trainer.recommendations import ranked_ahead
+from dataflix_trainer.promotion.recommendation_lists import ranked_ahead
 
 PARTS = 12
 

@@ -11,8 +11,8 @@ import pytest
 from click.testing import CliRunner
 
 from dataflix_trainer import cli
-from dataflix_trainer.benchmark import report
-from dataflix_trainer.benchmark.protocols import PROTOCOLS
+from dataflix_trainer.evaluation import sweep_report as report
+from dataflix_trainer.evaluation.protocols import PROTOCOLS
 
 
 @pytest.fixture(scope="module")

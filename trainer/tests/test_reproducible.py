@@ -8,10 +8,10 @@ import pytest
 from scipy.sparse import csr_matrix
 
 from dataflix_recommender import ConfidenceWeights, Item, ItemCatalogue
-from dataflix_trainer.als import Hyperparameters
-from dataflix_trainer.fitting import fit
-from dataflix_trainer.holdout import latest_events
-from dataflix_trainer.interactions import Interactions
+from dataflix_trainer.data.holdout import latest_events
+from dataflix_trainer.data.interactions import Interactions
+from dataflix_trainer.model.als import Hyperparameters
+from dataflix_trainer.model.fit import fit
 from dataflix_trainer.training import HOLDOUT_SEED, Origin, TrainingData, fit_and_evaluate, fit_on
 
 

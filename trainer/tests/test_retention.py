@@ -9,12 +9,12 @@ import mlflow
 import pytest
 from click.testing import Result
 
-from dataflix_trainer import retention
-from dataflix_trainer.jobs.model import Job, now
-from dataflix_trainer.jobs.parsing import parse_job
-from dataflix_trainer.object_store import Exports, connect
-from dataflix_trainer.registry import Registry
-from dataflix_trainer.retention import Outlived, outlived
+from dataflix_trainer.data.object_store import Exports, connect
+from dataflix_trainer.jobs.job import Job, now
+from dataflix_trainer.jobs.requests import parse_job
+from dataflix_trainer.registry import retention
+from dataflix_trainer.registry.registry import Registry
+from dataflix_trainer.registry.retention import Outlived, outlived
 from dataflix_trainer.settings import MlflowSettings, S3Settings
 
 Trainer = Callable[..., Result]

@@ -11,9 +11,9 @@ from optuna.distributions import FloatDistribution
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
-from dataflix_trainer import searching
 from dataflix_trainer.errors import DataError
-from dataflix_trainer.searching import search, worth
+from dataflix_trainer.tuning import search as searching
+from dataflix_trainer.tuning.search import search, worth
 
 SPACE = {"x": FloatDistribution(-10, 10), "y": FloatDistribution(-10, 10)}
 
@@ -40,7 +40,7 @@ def test_it_is_never_worse_than_its_start() -> None:
 
 def test_no_trial_begins_after_the_budget(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter(range(0, 1000, 3))
-    monkeypatch.setattr("dataflix_trainer.searching.time.monotonic", lambda: next(clock))
+    monkeypatch.setattr("dataflix_trainer.tuning.search.time.monotonic", lambda: next(clock))
     found = search(hill, SPACE, {"x": 0, "y": 0}, seconds=10, max_trials=50, seed=1)
     # The clock goes on by three at each look: one at the beginning, then one before each trial.
     assert found.trials == 4

@@ -158,13 +158,13 @@ def test_a_model_that_reads_a_missing_column(findings: Findings, plant: Plant) -
 
 
 def test_a_query_of_the_trainer_on_a_missing_column(findings: Findings, plant: Plant) -> None:
-    file = "trainer/src/dataflix_trainer/warehouse.py"
+    file = "trainer/src/dataflix_trainer/data/warehouse.py"
     plant(file, "SELECT user_id, movie_id, weight,", "SELECT user_id, movie_id, confidence,")
     assert (file, "MATRIX_QUERY") in findings()
 
 
 def test_a_model_input_without_source(findings: Findings, plant: Plant) -> None:
-    file = "trainer/src/dataflix_trainer/logged_run.py"
+    file = "trainer/src/dataflix_trainer/registry/training_run.py"
     plant(file, '"ratings")', '"stars")')
     found = findings()
     assert (file, "signature inputs.stars") in found

@@ -58,9 +58,9 @@ def train(
         "job_id": job_id,
     }
     parameters = {name: value for name, value in given.items() if value is not None}
-    from dataflix_trainer import actions  # noqa: PLC0415 - imports MLflow
+    from dataflix_trainer import commands  # noqa: PLC0415 - imports MLflow
 
-    return actions.train(parameters, origin)
+    return commands.train(parameters, origin)
 
 
 @main.command()
@@ -77,9 +77,9 @@ def tune(budget: float) -> Answer:
 
     A search that was stopped goes on where it was as long as the data are the same.
     """
-    from dataflix_trainer import actions  # noqa: PLC0415 - imports MLflow
+    from dataflix_trainer import commands  # noqa: PLC0415 - imports MLflow
 
-    return actions.tune(budget)
+    return commands.tune(budget)
 
 
 @main.command()
@@ -87,9 +87,9 @@ def tune(budget: float) -> Answer:
 @answers
 def evaluate(version: str | None) -> Answer:
     """Measure VERSION (default: the champion, else the newest) against popularity on the present data."""
-    from dataflix_trainer import actions  # noqa: PLC0415 - imports MLflow
+    from dataflix_trainer import commands  # noqa: PLC0415 - imports MLflow
 
-    return actions.evaluate(version)
+    return commands.evaluate(version)
 
 
 @main.command()
@@ -98,9 +98,9 @@ def evaluate(version: str | None) -> Answer:
 @answers
 def promote(version: str | None, *, force: bool) -> Answer:
     """Let VERSION (default: the newest) serve if the rule accepts it."""
-    from dataflix_trainer import actions  # noqa: PLC0415 - imports MLflow
+    from dataflix_trainer import commands  # noqa: PLC0415 - imports MLflow
 
-    return actions.promote(version, force=force)
+    return commands.promote(version, force=force)
 
 
 @main.command()
@@ -108,18 +108,18 @@ def promote(version: str | None, *, force: bool) -> Answer:
 @answers
 def publish(version: str | None) -> Answer:
     """Promote VERSION (default: the newest) by the rule; write the champion's lists to the warehouse."""
-    from dataflix_trainer import actions  # noqa: PLC0415 - imports MLflow
+    from dataflix_trainer import commands  # noqa: PLC0415 - imports MLflow
 
-    return actions.publish(version)
+    return commands.publish(version)
 
 
 @main.command()
 @answers
 def rollback() -> Answer:
     """Let the version serve that served before the present champion."""
-    from dataflix_trainer import actions  # noqa: PLC0415 - imports MLflow
+    from dataflix_trainer import commands  # noqa: PLC0415 - imports MLflow
 
-    return actions.rollback()
+    return commands.rollback()
 
 
 @main.command()
@@ -127,9 +127,9 @@ def rollback() -> Answer:
 @answers
 def models(limit: int) -> Answer:
     """List versions with their metrics, and what the rule said of each."""
-    from dataflix_trainer import actions  # noqa: PLC0415 - imports MLflow
+    from dataflix_trainer import commands  # noqa: PLC0415 - imports MLflow
 
-    return actions.models(limit)
+    return commands.models(limit)
 
 
 @main.command()
@@ -147,7 +147,7 @@ def prune(days: int | None, *, dry_run: bool) -> Answer:
     The champion stays, and so does the version that a rollback would go to. Exports are the objects under
     exports/ in DATAFLIX_S3_BUCKET.
     """
-    from dataflix_trainer.retention import prune_from_environment  # noqa: PLC0415 - imports MLflow
+    from dataflix_trainer.registry.retention import prune_from_environment  # noqa: PLC0415 - imports MLflow
 
     return prune_from_environment(days, dry_run=dry_run)
 
@@ -160,7 +160,7 @@ def prune(days: int | None, *, dry_run: bool) -> Answer:
 @answers
 def export(file_format: str, out: str) -> Answer:
     """Write the published lists of all users to a file."""
-    from dataflix_trainer.export import export_from_environment  # noqa: PLC0415 - imports Arrow
+    from dataflix_trainer.promotion.list_export import export_from_environment  # noqa: PLC0415 - imports Arrow
 
     rows = export_from_environment(file_format, out)
     return Answer({"rows": rows, "format": file_format, "out": out}, f"Wrote {rows:,} rows to {out}")
@@ -202,7 +202,7 @@ def benchmark(
     out: Path,
 ) -> str:
     """Measure the product's model and the baselines on a file of ratings; no service is needed."""
-    from dataflix_trainer.benchmark import command  # noqa: PLC0415 - imports Optuna, Arrow and implicit
+    from dataflix_trainer.evaluation import command  # noqa: PLC0415 - imports Optuna, Arrow and implicit
 
     return command.run(
         ratings, out, protocol=protocol, cutoffs=cutoffs, seed=seed, tune=tune, budget=budget, threads=threads
@@ -219,7 +219,7 @@ def benchmark(
 def report(ratings: Path, out: Path, seed: int) -> Answer:
     """Plot quality against factors and regularisation for every protocol (needs matplotlib)."""
     from dataflix_trainer import settings  # noqa: PLC0415 - reads files only when needed
-    from dataflix_trainer.benchmark.report import report as write_report  # noqa: PLC0415 - imports Optuna
+    from dataflix_trainer.evaluation.sweep_report import report as write_report  # noqa: PLC0415 - imports Optuna
 
     text = write_report(ratings, out, seed=seed, threads=settings.training_threads(settings.environment()))
     return Answer({"out": str(out)}, text)

@@ -10,16 +10,21 @@ from typing import Any
 from scipy.sparse import csr_matrix
 
 from dataflix_recommender import ConfidenceWeights, ItemCatalogue, Model, ModelInfo
-from dataflix_trainer.als import DEFAULT_SEED, Factors, Hyperparameters, cold_iterations
-from dataflix_trainer.evaluation import MAIN_METRIC, Evaluation, evaluate_model, evaluate_popularity
-from dataflix_trainer.fitting import Fitted, fit
-from dataflix_trainer.holdout import latest_events
-from dataflix_trainer.interactions import Interactions
-from dataflix_trainer.logged_run import TrainedModel, log_and_register
-from dataflix_trainer.promotion import BOOTSTRAP_SEED
-from dataflix_trainer.registry import Registry
-from dataflix_trainer.tuning_runs import GIVEN, choose_parameters
-from dataflix_trainer.warehouse import Warehouse
+from dataflix_trainer.data.holdout import latest_events
+from dataflix_trainer.data.interactions import Interactions
+from dataflix_trainer.data.warehouse import Warehouse
+from dataflix_trainer.evaluation.holdout_evaluation import (
+    MAIN_METRIC,
+    Evaluation,
+    evaluate_model,
+    evaluate_popularity,
+)
+from dataflix_trainer.model.als import DEFAULT_SEED, Factors, Hyperparameters, cold_iterations
+from dataflix_trainer.model.fit import Fitted, fit
+from dataflix_trainer.promotion.rule import BOOTSTRAP_SEED
+from dataflix_trainer.registry.registry import Registry
+from dataflix_trainer.registry.training_run import TrainedModel, log_and_register
+from dataflix_trainer.registry.tuning_runs import GIVEN, choose_parameters
 
 log = logging.getLogger(__name__)
 

@@ -7,8 +7,8 @@ from typing import Any
 from flask import Flask, Response, current_app, jsonify, request
 from werkzeug.exceptions import HTTPException
 
-from dataflix_trainer.jobs.model import Job
-from dataflix_trainer.jobs.parsing import BadRequestError, parse_job
+from dataflix_trainer.jobs.job import Job
+from dataflix_trainer.jobs.requests import BadRequestError, parse_job
 from dataflix_trainer.jobs.runner import JobRunner
 from dataflix_trainer.jobs.store import JobStore, KeyConflictError
 

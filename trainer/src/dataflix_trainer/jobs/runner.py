@@ -10,7 +10,7 @@ from typing import Any
 
 import psutil
 
-from dataflix_trainer.jobs.model import Job, now
+from dataflix_trainer.jobs.job import Job, now
 from dataflix_trainer.jobs.store import LOG_FILE, OUTPUT_FILE, JobStore
 
 log = logging.getLogger(__name__)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from dataflix_trainer.errors import TrainerError
-from dataflix_trainer.jobs.model import Job, Kind, now
+from dataflix_trainer.jobs.job import Job, Kind, now
 
 STATE_FILE = "job.json"
 LOG_FILE = "log.txt"

@@ -10,11 +10,11 @@ from mlflow.entities import Run
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
 from dataflix_trainer import settings
+from dataflix_trainer.data.object_store import Exports
 from dataflix_trainer.errors import RegistryError
-from dataflix_trainer.object_store import Exports
 from dataflix_trainer.output import Answer
-from dataflix_trainer.registry import Registry, Version
-from dataflix_trainer.tuning_runs import KIND
+from dataflix_trainer.registry.registry import Registry, Version
+from dataflix_trainer.registry.tuning_runs import KIND
 
 log = logging.getLogger(__name__)
 

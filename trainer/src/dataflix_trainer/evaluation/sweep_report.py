@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from dataflix_recommender import metrics
-from dataflix_trainer.benchmark.candidates import CANDIDATES, Candidate, Conditions, Params
-from dataflix_trainer.benchmark.command import write_json
-from dataflix_trainer.benchmark.measuring import ndcg
-from dataflix_trainer.benchmark.protocols import PROTOCOLS, Part
-from dataflix_trainer.benchmark.ratings_file import read_ratings
+from dataflix_trainer.data.ratings_file import read_ratings
 from dataflix_trainer.errors import ExportError, MissingExtraError
+from dataflix_trainer.evaluation.candidates import CANDIDATES, Candidate, Conditions, Params
+from dataflix_trainer.evaluation.command import write_json
+from dataflix_trainer.evaluation.measurement import ndcg
+from dataflix_trainer.evaluation.protocols import PROTOCOLS, Part
 
 log = logging.getLogger(__name__)
 

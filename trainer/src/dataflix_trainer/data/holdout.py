@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-from dataflix_trainer.interactions import Interactions
+from dataflix_trainer.data.interactions import Interactions
 
 # A fifth, as in the 80/20 fold-in protocols of the literature.
 HELD_OUT_SHARE = 0.2

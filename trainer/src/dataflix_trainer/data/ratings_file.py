@@ -16,7 +16,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from dataflix_trainer.benchmark.ratings import Ratings, numbered
+from dataflix_trainer.data.ratings import Ratings, numbered
 from dataflix_trainer.errors import DataError
 
 SYNONYMS: dict[str, frozenset[str]] = {

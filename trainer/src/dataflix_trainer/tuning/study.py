@@ -10,16 +10,16 @@ from numpy.typing import NDArray
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
-from dataflix_trainer.als import Hyperparameters
+from dataflix_trainer.data.holdout import latest_events, without_latest
+from dataflix_trainer.data.warehouse import Warehouse
 from dataflix_trainer.errors import DataError, SettingsError
-from dataflix_trainer.evaluation import MAIN_METRIC, evaluate_model
-from dataflix_trainer.holdout import latest_events, without_latest
-from dataflix_trainer.parameters import GUESSES, SPACE, defaults
-from dataflix_trainer.registry import Registry
-from dataflix_trainer.searching import search
+from dataflix_trainer.evaluation.holdout_evaluation import MAIN_METRIC, evaluate_model
+from dataflix_trainer.model.als import Hyperparameters
+from dataflix_trainer.model.search_space import GUESSES, SPACE, defaults
+from dataflix_trainer.registry.registry import Registry
+from dataflix_trainer.registry.tuning_runs import TuningRun, known_best
 from dataflix_trainer.training import HOLDOUT_SEED, TrainingData, fit_on
-from dataflix_trainer.tuning_runs import TuningRun, known_best
-from dataflix_trainer.warehouse import Warehouse
+from dataflix_trainer.tuning.search import search
 
 log = logging.getLogger(__name__)
 

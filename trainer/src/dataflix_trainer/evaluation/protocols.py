@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-from dataflix_trainer.benchmark.ratings import Ratings, default_weights
+from dataflix_trainer.data.ratings import Ratings, default_weights
 from dataflix_trainer.errors import DataError
 
 # Strong generalisation and the temporal cut: a rating of 4 or more is liking (Liang et al. 2018).

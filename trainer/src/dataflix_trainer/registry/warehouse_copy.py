@@ -6,7 +6,9 @@ from datetime import datetime
 
 import pyarrow as pa
 
-from dataflix_trainer.registry import (
+from dataflix_trainer.data.table_swap import replace_rows
+from dataflix_trainer.data.warehouse import Warehouse
+from dataflix_trainer.registry.registry import (
     PROMOTED_AT,
     PROMOTION,
     PROMOTION_REASON,
@@ -14,8 +16,6 @@ from dataflix_trainer.registry import (
     Registry,
     Version,
 )
-from dataflix_trainer.replacing import replace_rows
-from dataflix_trainer.warehouse import Warehouse
 
 log = logging.getLogger(__name__)
 

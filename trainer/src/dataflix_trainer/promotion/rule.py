@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from dataflix_recommender import metrics
-from dataflix_trainer.evaluation import MAIN_METRIC, Evaluation
+from dataflix_trainer.evaluation.holdout_evaluation import MAIN_METRIC, Evaluation
 
 # Below this a bootstrap interval over users says nothing, and popularity is the safer list to show. The API
 # shows popular films by itself while there is no champion, so refusing leaves nobody without an answer.

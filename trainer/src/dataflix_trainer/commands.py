@@ -8,12 +8,14 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from dataflix_trainer import publishing, settings, training, tuning
+from dataflix_trainer import settings, training
+from dataflix_trainer.data.warehouse import Warehouse
 from dataflix_trainer.errors import RegistryError
-from dataflix_trainer.evaluation import MAIN_METRIC
+from dataflix_trainer.evaluation.holdout_evaluation import MAIN_METRIC
 from dataflix_trainer.output import Answer
-from dataflix_trainer.registry import Registry, Version
-from dataflix_trainer.warehouse import Warehouse
+from dataflix_trainer.promotion import publication as publishing
+from dataflix_trainer.registry.registry import Registry, Version
+from dataflix_trainer.tuning import study as tuning
 
 # Wide enough for every column but the reason, which wraps.
 TABLE_WIDTH = 140

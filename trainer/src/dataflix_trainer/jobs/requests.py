@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from dataflix_trainer.errors import TrainerError
-from dataflix_trainer.jobs.model import Kind
+from dataflix_trainer.jobs.job import Kind
 
 MAX_KEY_LENGTH = 200
 MAX_TEXT_LENGTH = 1000  # of a parameter; the longest honest one is a link to an Airflow run

@@ -16,7 +16,13 @@ from mlflow.types.schema import Array
 
 import dataflix_recommender
 from dataflix_recommender import Model
-from dataflix_trainer.registry import EVALUATED_ARTIFACT, MODEL_ARTIFACT, Registry, Version, metric_key
+from dataflix_trainer.registry.registry import (
+    EVALUATED_ARTIFACT,
+    MODEL_ARTIFACT,
+    Registry,
+    Version,
+    metric_key,
+)
 
 # MLflow keeps at most this many characters of a data set's digest.
 MAX_DIGEST_LENGTH = 36
@@ -90,7 +96,7 @@ def _log_model(model_dir: Path, model: Model) -> Any:
     )
     return mlflow.pyfunc.log_model(
         name="model",
-        python_model=str(Path(__file__).with_name("served_model.py")),
+        python_model=str(Path(__file__).with_name("pyfunc_model.py")),
         artifacts={"model": str(model_dir)},
         signature=signature,
         input_example=example,

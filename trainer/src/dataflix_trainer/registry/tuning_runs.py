@@ -8,8 +8,8 @@ from typing import Any
 import mlflow
 from mlflow.entities import Metric, Param
 
-from dataflix_trainer.als import Hyperparameters
-from dataflix_trainer.registry import Registry, metric_key
+from dataflix_trainer.model.als import Hyperparameters
+from dataflix_trainer.registry.registry import Registry, metric_key
 
 KIND = "dataflix.kind"
 TUNING, TRIAL = "tuning", "tuning trial"

@@ -6,16 +6,16 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from dataflix_recommender import ArtifactError, Model
-from dataflix_trainer.evaluation import Evaluation, evaluate_model, evaluate_popularity
-from dataflix_trainer.health import Health, examine
-from dataflix_trainer.holdout import Holdout, latest_events
-from dataflix_trainer.interactions import Interactions
-from dataflix_trainer.promotion import Verdict, decide
-from dataflix_trainer.recommendations import write_recommendations
-from dataflix_trainer.registry import Registry, Version
-from dataflix_trainer.registry_copy import copy_registry
+from dataflix_trainer.data.holdout import Holdout, latest_events
+from dataflix_trainer.data.interactions import Interactions
+from dataflix_trainer.data.warehouse import Warehouse
+from dataflix_trainer.evaluation.holdout_evaluation import Evaluation, evaluate_model, evaluate_popularity
+from dataflix_trainer.promotion.health import Health, examine
+from dataflix_trainer.promotion.recommendation_lists import write_recommendations
+from dataflix_trainer.promotion.rule import Verdict, decide
+from dataflix_trainer.registry.registry import Registry, Version
+from dataflix_trainer.registry.warehouse_copy import copy_registry
 from dataflix_trainer.training import HOLDOUT_SEED
-from dataflix_trainer.warehouse import Warehouse
 
 log = logging.getLogger(__name__)
 

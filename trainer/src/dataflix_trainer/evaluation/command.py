@@ -4,9 +4,9 @@ import json
 import os
 from pathlib import Path
 
-from dataflix_trainer.benchmark.run import Settings, benchmark
-from dataflix_trainer.benchmark.table import rendered
 from dataflix_trainer.errors import ExportError, SettingsError
+from dataflix_trainer.evaluation.file_evaluation import Settings, benchmark
+from dataflix_trainer.evaluation.table import rendered
 
 # A list longer than this is no list that anybody looks at, and its memory is users times this.
 MAX_CUTOFF = 1000

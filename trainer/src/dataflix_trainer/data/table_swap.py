@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
 
+from dataflix_trainer.data.warehouse import Warehouse
 from dataflix_trainer.errors import DataError
-from dataflix_trainer.warehouse import Warehouse
 
 STAGING_TIME_FORMAT = "%Y%m%dT%H%M%S"
 STAGING_SUFFIX = r"__(?P<time>\d{8}T\d{6})_[0-9a-f]{8}"

@@ -13,9 +13,9 @@ from scipy.sparse import csr_matrix
 
 from dataflix_recommender import ManyRanked, Model
 from dataflix_recommender.metrics import NO_ITEM
-from dataflix_trainer.interactions import Interactions, move_columns
-from dataflix_trainer.replacing import replace_rows
-from dataflix_trainer.warehouse import Warehouse
+from dataflix_trainer.data.interactions import Interactions, move_columns
+from dataflix_trainer.data.table_swap import replace_rows
+from dataflix_trainer.data.warehouse import Warehouse
 
 log = logging.getLogger(__name__)
 

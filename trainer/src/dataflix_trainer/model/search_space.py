@@ -6,7 +6,7 @@ from typing import Any
 
 from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
 
-from dataflix_trainer.als import Hyperparameters
+from dataflix_trainer.model.als import Hyperparameters
 
 ALS_SPACE: Mapping[str, BaseDistribution] = {
     "factors": IntDistribution(16, 256, log=True),

@@ -10,7 +10,7 @@ from scipy.sparse import coo_matrix, csr_matrix
 from dataflix_recommender import ItemLinks, ModelInfo
 from dataflix_recommender.baselines import Ease
 from dataflix_recommender.links import event_values
-from dataflix_trainer.als import Factors, Hyperparameters, fit_factors
+from dataflix_trainer.model.als import Factors, Hyperparameters, fit_factors
 
 # Links kept for each item that is scored; what a list costs grows with them. Fitted again, 50 and 100 are as
 # good as all of them on latest-small. On invented ratings of the size of ml-1m 100 lose some 2 % of the sum

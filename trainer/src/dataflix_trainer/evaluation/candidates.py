@@ -17,11 +17,11 @@ from scipy.sparse import csr_matrix
 from dataflix_recommender import Item, ItemCatalogue, Model, ModelInfo
 from dataflix_recommender.baselines import Ease, ItemKNN, Scorer, popular, recent
 from dataflix_recommender.batch import score_rows
-from dataflix_trainer.als import Hyperparameters
-from dataflix_trainer.benchmark.protocols import Part
-from dataflix_trainer.benchmark.ratings import default_weights
-from dataflix_trainer.fitting import fit
-from dataflix_trainer.parameters import (
+from dataflix_trainer.data.ratings import default_weights
+from dataflix_trainer.evaluation.protocols import Part
+from dataflix_trainer.model.als import Hyperparameters
+from dataflix_trainer.model.fit import fit
+from dataflix_trainer.model.search_space import (
     ALS_GUESSES,
     ALS_SPACE,
     GUESSES,

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dataflix_recommender import Model, metrics, rank_rows, recommend_many
-from dataflix_trainer.holdout import Holdout
-from dataflix_trainer.interactions import move_columns
+from dataflix_trainer.data.holdout import Holdout
+from dataflix_trainer.data.interactions import move_columns
 
 # 10 films fill a page, 20 are published for each user, 100 is what a rerank would choose from.
 CUTOFFS = (10, 20, 100)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from dataflix_recommender import metrics, rank_rows
 from dataflix_recommender.baselines import Scorer
 from dataflix_recommender.batch import SCORES_AT_A_TIME
-from dataflix_trainer.benchmark.protocols import Part
+from dataflix_trainer.evaluation.protocols import Part
 
 Interval = dict[str, float]
 

@@ -13,8 +13,8 @@ from clickhouse_connect.driver.exceptions import ClickHouseError, OperationalErr
 from numpy.typing import NDArray
 
 from dataflix_recommender import ConfidenceWeights, InvalidModelError, Item, ItemCatalogue
+from dataflix_trainer.data.interactions import Interactions
 from dataflix_trainer.errors import DataError, ServiceUnavailableError
-from dataflix_trainer.interactions import Interactions
 from dataflix_trainer.settings import ClickHouseSettings
 
 # A server that is away must be told of in seconds; a large read may be silent for minutes.

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from dataflix_recommender import metrics
 from dataflix_recommender.baselines import Ease, Scorer
-from dataflix_trainer.benchmark.candidates import CANDIDATES, Candidate, Conditions, Served
-from dataflix_trainer.benchmark.measuring import Measured, measure, ndcg
-from dataflix_trainer.benchmark.protocols import PROTOCOLS, Split
-from dataflix_trainer.benchmark.ratings import Ratings
-from dataflix_trainer.benchmark.ratings_file import read_ratings
-from dataflix_trainer.searching import Found, search
+from dataflix_trainer.data.ratings import Ratings
+from dataflix_trainer.data.ratings_file import read_ratings
+from dataflix_trainer.evaluation.candidates import CANDIDATES, Candidate, Conditions, Served
+from dataflix_trainer.evaluation.measurement import Measured, measure, ndcg
+from dataflix_trainer.evaluation.protocols import PROTOCOLS, Split
+from dataflix_trainer.tuning.search import Found, search
 
 log = logging.getLogger(__name__)
 

@@ -12,10 +12,10 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
+from dataflix_trainer.data.warehouse import Warehouse
 from dataflix_trainer.errors import DataError, ExportError
-from dataflix_trainer.recommendations import TABLE
+from dataflix_trainer.promotion.recommendation_lists import TABLE
 from dataflix_trainer.settings import ClickHouseSettings, S3Settings, environment
-from dataflix_trainer.warehouse import Warehouse
 
 QUERY = f"""
     SELECT user_id, rank, movie_id, score, model_version, generated_at
@@ -107,7 +107,7 @@ def _parse_s3(target: str) -> tuple[str, str]:
 
 
 def _upload(file: Path, settings: S3Settings, bucket: str, key: str) -> None:
-    from dataflix_trainer import object_store  # noqa: PLC0415 - slow to import, and seldom needed
+    from dataflix_trainer.data import object_store  # noqa: PLC0415 - slow to import, and seldom needed
 
     with object_store.explained(settings, f"s3://{bucket}/{key}"):
         object_store.connect(settings).upload_file(str(file), bucket, key)

@@ -1,0 +1,1 @@
+"""Decides which version serves, and publishes the lists of the version that does."""

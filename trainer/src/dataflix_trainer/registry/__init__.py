@@ -1,0 +1,1 @@
+"""The MLflow registry: versions, runs, their retention, and their copy in the warehouse."""
