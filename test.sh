@@ -29,13 +29,13 @@ types() {
   local room
   for room in recommender trainer backend cli clickhouse/embedded airflow; do
     echo "mypy: $room"
-    MYPYPATH="$room/src:scripts:tests" "$BIN/mypy" "$room/src" "$room/tests" || return 1
+    MYPYPATH="$room/src:scripts" "$BIN/mypy" "$room/src" "$room/tests" || return 1
   done
   echo "mypy: scripts, postgres, dbt, superset, tests"
-  MYPYPATH="scripts:tests" "$BIN/mypy" scripts postgres/tests dbt/tests \
+  MYPYPATH="scripts:tests/testkit/src:tests" "$BIN/mypy" scripts postgres/tests dbt/tests \
     superset/tests superset/superset_config.py superset/superset_privacy.py tests || return 1
   echo "mypy: benchmarks"
-  MYPYPATH="benchmarks:scripts:tests:airflow/src" "$BIN/mypy" benchmarks
+  MYPYPATH="benchmarks:scripts:airflow/src" "$BIN/mypy" benchmarks
 }
 
 core() {

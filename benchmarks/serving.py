@@ -33,7 +33,7 @@ from benchkit.timing import in_turn
 from dataflix_backend.serving.files import ModelEntry, read_current, write_current
 from dataflix_recommender import Model
 from dataflix_testkit import PostgresServer, free_port, postgres
-from dataflix_testkit.process import clean_environ, running
+from dataflix_testkit.process import clean_environ, server_process
 
 SIZES = {
     "films": (20_000, 20_000, 500),
@@ -147,7 +147,9 @@ def serving(
                 return False
 
         command = [str(CORE_PYTHON.with_name("dataflix-backend")), "serve"]
-        with running(command, ready=ready, log=home / "log", environ=clean_environ(environ)) as process:
+        with server_process(
+            command, ready=ready, log=home / "log", environ=clean_environ(environ)
+        ) as process:
             server = Server(port, process.pid, home / "models", key=key, users=users, options=options)
             if server.versions() != {"1"}:
                 raise RuntimeError(f"the model is not served: {(home / 'log').read_text()[-2000:]}")

@@ -5,4 +5,4 @@
 set -euo pipefail
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 "$ROOT/scripts/environments.sh" core
-PYTHONPATH="$ROOT/scripts:$ROOT/tests" exec "$ROOT/.venv/bin/python" -m image_proof "$@"
+PYTHONPATH="$ROOT/scripts" exec "$ROOT/.venv/bin/python" -m image_proof "$@"

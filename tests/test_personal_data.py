@@ -15,14 +15,14 @@ import pytest
 import requests
 from psycopg2.extras import execute_values
 
-from dataflix_testkit import canaries
-from dataflix_testkit.canaries import STEM, person
-from dataflix_testkit.long import times
+from dataflix_testkit import leak_search
+from dataflix_testkit.leak_search import MARKER, marked_user
+from dataflix_testkit.long_mode import short_or_long
 from dataflix_testkit.process import ROOT
 from dataflix_testkit.stack import Stack
-from dataflix_testkit.superset_questions import SupersetPerson, ask_about
+from dataflix_testkit.superset_requests import SupersetClient, send_text_everywhere
 
-PEOPLE = times(300, 10_000)
+PEOPLE = short_or_long(300, 10_000)
 RATINGS_EACH = 8
 # What other services keep in Postgres must be as free of names as their files.
 OTHERS_DATABASES = ("superset", "airflow", "mlflow")
@@ -41,8 +41,10 @@ def sample(stack: Stack) -> Stack:
 def ask_superset(stack: Stack) -> None:
     """Carry a name into Superset by filters, expressions, errors, and what SQL Lab would have kept."""
     stack.wait_for_superset()
-    visitor = SupersetPerson(stack.url("SUPERSET"), stack.settings["DATAFLIX_SUPERSET_ADMIN_PASSWORD"])
-    statuses = {asked.what: asked.status for asked in ask_about(visitor, person(3)["username"])}
+    visitor = SupersetClient(stack.url("SUPERSET"), stack.settings["DATAFLIX_SUPERSET_ADMIN_PASSWORD"])
+    statuses = {
+        asked.what: asked.status for asked in send_text_everywhere(visitor, marked_user(3)["username"])
+    }
     assert statuses["a filter"] == statuses["the same from the cache"] == 200
     assert statuses["SQL Lab"] == 403
 
@@ -67,7 +69,7 @@ def postgres(stack: Stack, role: str = "postgres", password: str = "ADMIN") -> A
 def add_people(stack: Stack) -> None:
     """Write the people with ratings of the best known films."""
     with postgres(stack) as connection, connection.cursor() as cursor:
-        rows = [(FIRST_ID + number, *person(number).values()) for number in range(PEOPLE)]
+        rows = [(FIRST_ID + number, *marked_user(number).values()) for number in range(PEOPLE)]
         execute_values(
             cursor, "INSERT INTO users (user_id, username, email, first_name, last_name) VALUES %s", rows
         )
@@ -90,43 +92,50 @@ def ask(stack: Stack, method: str, path: str, **options: Any) -> int:
 
 def ask_for_trouble(stack: Stack) -> None:
     """Cause every kind of error with a value of a person in it."""
-    new, old, known = person(PEOPLE + 1), person(1), FIRST_ID + 1
+    new, old, known = marked_user(PEOPLE + 1), marked_user(1), FIRST_ID + 1
     assert ask(stack, "POST", "/users", json=new) == 201
     assert ask(stack, "POST", "/users", json=new) == 409
     assert ask(stack, "POST", "/users", json=new | {"username": old["username"].upper()}) == 409
-    assert ask(stack, "POST", "/users", json=new | {"email": STEM}) == 422
-    assert ask(stack, "POST", "/users", json=new | {STEM: 1}) == 422
-    assert ask(stack, "POST", "/users", json=new | {"city": STEM * 50}) == 422
-    assert ask(stack, "POST", "/users", json=new | {"birth_year": STEM}) == 422
+    assert ask(stack, "POST", "/users", json=new | {"email": MARKER}) == 422
+    assert ask(stack, "POST", "/users", json=new | {MARKER: 1}) == 422
+    assert ask(stack, "POST", "/users", json=new | {"city": MARKER * 50}) == 422
+    assert ask(stack, "POST", "/users", json=new | {"birth_year": MARKER}) == 422
     json_type = {"Content-Type": "application/json"}
     assert ask(stack, "POST", "/users", data=json.dumps(new)[:-1], headers=json_type) == 400
     assert ask(stack, "POST", "/users", data=json.dumps(new)) == 415
-    for path in (f"/users/{new['email']}", f"/users/{STEM}/blocks", f"/recommendations/{STEM}", f"/{STEM}"):
+    for path in (
+        f"/users/{new['email']}",
+        f"/users/{MARKER}/blocks",
+        f"/recommendations/{MARKER}",
+        f"/{MARKER}",
+    ):
         assert ask(stack, "GET", path) == 404
-    assert ask(stack, "GET", f"/users?q={STEM}") == 200
-    assert ask(stack, "GET", f"/users?limit={STEM}") == 400
-    assert ask(stack, "GET", f"/users?{STEM}=1") == 400
-    assert ask(stack, "DELETE", f"/users/{STEM}") == 404
-    assert ask(stack, "GET", "/users", headers={"X-API-Key": STEM}) == 401
-    assert ask(stack, "GET", "/users/1", headers={"Referer": f"http://{STEM}/", "User-Agent": STEM}) == 200
+    assert ask(stack, "GET", f"/users?q={MARKER}") == 200
+    assert ask(stack, "GET", f"/users?limit={MARKER}") == 400
+    assert ask(stack, "GET", f"/users?{MARKER}=1") == 400
+    assert ask(stack, "DELETE", f"/users/{MARKER}") == 404
+    assert ask(stack, "GET", "/users", headers={"X-API-Key": MARKER}) == 401
+    assert (
+        ask(stack, "GET", "/users/1", headers={"Referer": f"http://{MARKER}/", "User-Agent": MARKER}) == 200
+    )
     block = {"movie_id": 1, "owner": new["email"]}
     assert ask(stack, "POST", f"/users/{known}/blocks", json=block) in (200, 201)
-    feedback = {"recommendation_id": STEM, "movie_id": 1, "event": "shown", "position": 1, "user_id": known}
+    feedback = {"recommendation_id": MARKER, "movie_id": 1, "event": "shown", "position": 1, "user_id": known}
     assert ask(stack, "POST", "/feedback", json=feedback) == 422
     assert ask(stack, "GET", f"/users/{known}/export") == 200
     assert ask(stack, "GET", f"/recommendations/{known}?n=5") == 200
     # No HTTP at all, which the server in front of the application sees.
     address = ("127.0.0.1", int(stack.settings["DATAFLIX_BACKEND_PORT"]))
-    for line in (f"GET /{STEM} HTTP/9.9", f"{STEM} / HTTP/1.1", f"GET / HTTP/1.1\r\n{STEM} : \0"):
+    for line in (f"GET /{MARKER} HTTP/9.9", f"{MARKER} / HTTP/1.1", f"GET / HTTP/1.1\r\n{MARKER} : \0"):
         with socket.create_connection(address, timeout=10) as raw:
             raw.sendall(line.encode() + b"\r\nHost: x\r\n\r\n")
             raw.recv(4096)
     for statement in (
-        f"INSERT INTO users (username, email) VALUES ('{new['username']}', 'x@{STEM}')",
-        f"INSERT INTO users (username, email) VALUES ('a b {STEM}', 'x@{STEM}')",
-        f"INSERT INTO ratings (user_id, movie_id, rating) VALUES ({known}, 1, '{STEM}')",
+        f"INSERT INTO users (username, email) VALUES ('{new['username']}', 'x@{MARKER}')",
+        f"INSERT INTO users (username, email) VALUES ('a b {MARKER}', 'x@{MARKER}')",
+        f"INSERT INTO ratings (user_id, movie_id, rating) VALUES ({known}, 1, '{MARKER}')",
         f"SELECT '{new['email']}'::int",
-        f"SELECT {STEM} FROM users WHERE email = '{new['email']}'",
+        f"SELECT {MARKER} FROM users WHERE email = '{new['email']}'",
     ):
         with (
             pytest.raises(psycopg2.Error),
@@ -153,7 +162,7 @@ def fail_a_load(stack: Stack) -> None:
     connection.close()
     assert refused.returncode == 1
     assert "1 in created_at" in refused.stderr
-    assert STEM not in (refused.stdout + refused.stderr).lower()
+    assert MARKER not in (refused.stdout + refused.stderr).lower()
 
 
 def text_columns(stack: Stack) -> list[tuple[str, str]]:
@@ -174,14 +183,14 @@ def text_columns(stack: Stack) -> list[tuple[str, str]]:
         (table, name)
         for table, name in columns
         if client.query(
-            f"SELECT count() FROM {table} WHERE positionCaseInsensitive(toString({name}), '{STEM}') > 0"
+            f"SELECT count() FROM {table} WHERE positionCaseInsensitive(toString({name}), '{MARKER}') > 0"
         ).result_rows[0][0]
     ]
 
 
 def test_the_search_finds_what_is_there(tmp_path: Path) -> None:
     """Each way to hide a name is found, or the search below would prove nothing."""
-    text = f"x {person(1)['email'].upper()} y"
+    text = f"x {marked_user(1)['email'].upper()} y"
     hidden = {
         "plain.log": text.encode(),
         "wide": text.lower().encode("utf-16-le"),
@@ -193,11 +202,11 @@ def test_the_search_finds_what_is_there(tmp_path: Path) -> None:
         hidden[f"coded{shift}"] = base64.b64encode(b"?" * shift + text.encode())
     for name, content in hidden.items():
         (tmp_path / name).write_bytes(content)
-    (tmp_path / f"{STEM}.txt").write_text("in the name alone")
+    (tmp_path / f"{MARKER}.txt").write_text("in the name alone")
     (tmp_path / "postgres").mkdir()
     (tmp_path / "postgres" / "own").write_text(text)
-    found = canaries.found_in(tmp_path, leave_out=POSTGRES_OWN)
-    assert {entry.split(":")[0] for entry in found} == {*hidden, f"{STEM}.txt"}
+    found = leak_search.find_in_files(tmp_path, exclude=POSTGRES_OWN)
+    assert {entry.split(":")[0] for entry in found} == {*hidden, f"{MARKER}.txt"}
 
 
 @pytest.mark.timeout(1800)
@@ -207,23 +216,23 @@ def test_people_leave_no_trace_outside_postgres(sample: Stack) -> None:
     fail_a_load(sample)
     run = sample.command("run.sh", "pipeline")
     assert run.returncode == 0, run.stderr
-    assert STEM not in (run.stdout + run.stderr).lower()
-    shown = sample.cli("recommend", person(5)["username"], "-n", "5")
+    assert MARKER not in (run.stdout + run.stderr).lower()
+    shown = sample.cli("recommend", marked_user(5)["username"], "-n", "5")
     assert len(shown["data"]) == 5
     everything = sample.script("check_all_works.py", "--json")
-    assert STEM not in (everything.stdout + everything.stderr).lower()
+    assert MARKER not in (everything.stdout + everything.stderr).lower()
 
     ask_superset(sample)
 
     assert text_columns(sample) == []
-    kept = [found for name in OTHERS_DATABASES for found in canaries.found_in_database(dsn(sample, name))]
+    kept = [found for name in OTHERS_DATABASES for found in leak_search.find_in_database(dsn(sample, name))]
     assert not kept, "\n".join(kept)
-    found = canaries.found_in(sample.home, leave_out=POSTGRES_OWN)
+    found = leak_search.find_in_files(sample.home, exclude=POSTGRES_OWN)
     assert not found, "\n".join(found)
 
 
 def test_an_erased_person_is_gone_from_the_running_stack(sample: Stack) -> None:
-    erased = sample.cli("user", "erase", person(7)["username"], "--yes")
+    erased = sample.cli("user", "erase", marked_user(7)["username"], "--yes")
     assert erased["ratings_count"] == RATINGS_EACH
     assert erased["verified_at"] is None
     done = elt(sample, "erase")

@@ -12,7 +12,7 @@ import pytest
 import requests
 
 from dataflix_testkit import PostgresServer
-from dataflix_testkit.long import times
+from dataflix_testkit.long_mode import short_or_long
 
 from .support import data
 from .support.api import ApiClient
@@ -20,10 +20,10 @@ from .support.data import Catalogue
 from .support.models import publish, taste_model
 from .support.server import Server
 
-ROUNDS = times(10, 500)
+ROUNDS = short_or_long(10, 500)
 CLIENTS = 6
 
-pytestmark = pytest.mark.timeout(times(900, 3600))
+pytestmark = pytest.mark.timeout(short_or_long(900, 3600))
 
 
 def at_once(server: Server, *calls: Callable[[requests.Session], requests.Response]) -> list[int]:

@@ -15,7 +15,7 @@ from dataflix_backend.database import RECONNECT_AFTER_S
 from dataflix_backend.queries.history import ground
 from dataflix_backend.serving.last_known import LastKnown
 from dataflix_backend.serving.list_ids import ListIds
-from dataflix_testkit.long import times
+from dataflix_testkit.long_mode import short_or_long
 
 from .support import data, models
 from .support.api import API_KEY
@@ -25,10 +25,10 @@ from .support.killable import KillablePostgres, children, kill_children, killabl
 from .support.load import Load, Told
 from .support.server import Server, serving
 
-KILLS_OF_POSTGRES = times(2, 50)
-KILLS_OF_WORKERS = times(5, 50)
+KILLS_OF_POSTGRES = short_or_long(2, 50)
+KILLS_OF_WORKERS = short_or_long(5, 50)
 
-pytestmark = pytest.mark.timeout(times(900, 3600))
+pytestmark = pytest.mark.timeout(short_or_long(900, 3600))
 
 
 @pytest.fixture(scope="module")

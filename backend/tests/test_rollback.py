@@ -11,7 +11,7 @@ import pytest
 from dataflix_backend.serving import files, store
 from dataflix_backend.sync import POLL_INTERVAL_S
 from dataflix_testkit import MlflowServer, PostgresServer, mlflow, s3
-from dataflix_testkit.process import running
+from dataflix_testkit.process import server_process
 
 from .support.data import Catalogue
 from .support.models import taste_model
@@ -51,7 +51,7 @@ def server(registry: MlflowServer, pg: PostgresServer, tmp_path: Path) -> Iterat
     environ = environment(tmp_path, registry.environ)
     command = [str(COMMAND), "sync-model"]
     with (
-        running(command, ready=synchronised, log=tmp_path / "sync.log", environ=environ),
+        server_process(command, ready=synchronised, log=tmp_path / "sync.log", environ=environ),
         serving(tmp_path, pg.environ) as workers,
     ):
         yield workers

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from dataflix_testkit import postgres
-from dataflix_testkit.long import LONG, times
+from dataflix_testkit.long_mode import LONG_MODE, short_or_long
 from dataflix_testkit.process import clean_environ
 
 from .support import data, models
@@ -21,13 +21,13 @@ from .support.server import serving
 CONFIG = Path(__file__).with_name("schemathesis.toml")
 COMMAND = Path(sys.executable).with_name("schemathesis")
 # The phase coverage makes some 1,800 cases of its own, the same ones each time.
-PHASES = "coverage,fuzzing,stateful" if LONG else "fuzzing,stateful"
-EXAMPLES = times(30, 300)
+PHASES = "coverage,fuzzing,stateful" if LONG_MODE else "fuzzing,stateful"
+EXAMPLES = short_or_long(30, 300)
 # The short form tries the same cases each time; the long one tells its seed when it finds something.
-SEED = [] if LONG else ["--seed", "1"]
+SEED = [] if LONG_MODE else ["--seed", "1"]
 
 
-@pytest.mark.timeout(times(900, 7200))
+@pytest.mark.timeout(short_or_long(900, 7200))
 def test_no_case_is_answered_otherwise_than_documented(tmp_path: Path) -> None:
     with postgres() as pg:
         catalogue = data.seed(pg.dsn("dataflix_backend"))

@@ -16,7 +16,7 @@ import requests
 
 from dataflix_recommender import History, Model
 from dataflix_testkit import PostgresServer, free_port
-from dataflix_testkit.long import times
+from dataflix_testkit.long_mode import short_or_long
 
 from .support import data
 from .support.data import Catalogue
@@ -25,7 +25,7 @@ from .support.server import COMMAND, Server, environment
 from .test_model_store import damage
 
 # Of real workers under load.
-SWAPS = times(50, 1000)
+SWAPS = short_or_long(50, 1000)
 
 
 class Load:
@@ -72,7 +72,7 @@ def wait_for_version(server: Server, version: str) -> None:
         streak = streak + 1 if answer["version"] == version else 0
 
 
-@pytest.mark.timeout(times(900, 7200))
+@pytest.mark.timeout(short_or_long(900, 7200))
 def test_models_are_swapped_without_a_failed_or_mixed_answer(
     server: Server, home: Path, catalogue: Catalogue, model: Model, pg: PostgresServer
 ) -> None:

@@ -18,7 +18,7 @@ from benchkit.plot import plot
 from benchkit.program import document
 from benchkit.timing import in_turn
 from dataflix_testkit import free_port
-from dataflix_testkit.process import running
+from dataflix_testkit.process import server_process
 
 KEYS = {"name", "value", "unit", "yardstick", "ratio", "goal", "peak_rss_mb", "runs"}
 
@@ -148,7 +148,7 @@ def test_our_client_counts_answers_and_failures(tmp_path: Path) -> None:
             return False
 
     command = [*server, "--directory", str(tmp_path)]
-    with running(command, ready=ready, log=tmp_path / "log", environ=os.environ):
+    with server_process(command, ready=ready, log=tmp_path / "log", environ=os.environ):
         found = own_client(port, ["/there"], {}, concurrency=3, seconds=0.2, keep_bodies=True)
         lost = own_client(port, ["/not there".replace(" ", "%20")], {}, concurrency=1, seconds=0.05)
 

@@ -10,7 +10,7 @@ import requests
 
 from dataflix_cli.main import run
 from dataflix_testkit import free_port, postgres
-from dataflix_testkit.process import clean_environ, running
+from dataflix_testkit.process import clean_environ, server_process
 
 from .support import data
 
@@ -51,7 +51,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
             "DATAFLIX_BACKEND_PORT": str(port),
         }
         command = [str(Path(sys.executable).with_name("dataflix-backend")), "serve"]
-        with running(command, ready=ready, log=home / "backend.log", environ=clean_environ(environ)):
+        with server_process(command, ready=ready, log=home / "backend.log", environ=clean_environ(environ)):
             yield Server(url, catalogue)
 
 

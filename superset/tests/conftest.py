@@ -13,7 +13,7 @@ import pytest
 import requests
 
 from dataflix_testkit import PostgresServer, clickhouse, free_port, postgres
-from dataflix_testkit.process import ROOT, clean_environ, running, secret
+from dataflix_testkit.process import ROOT, clean_environ, random_password, server_process
 
 from .warehouse import fill
 
@@ -86,8 +86,8 @@ def superset(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Superset]:
             "HOME": str(folder / "person"),
             "DATAFLIX_HOME": str(folder / "home"),
             "DATAFLIX_SUPERSET_PORT": str(port),
-            "DATAFLIX_SUPERSET_ADMIN_PASSWORD": secret(),
-            "DATAFLIX_SUPERSET_SECRET_KEY": secret(),
+            "DATAFLIX_SUPERSET_ADMIN_PASSWORD": random_password(),
+            "DATAFLIX_SUPERSET_SECRET_KEY": random_password(),
         }
         server = Superset(f"http://127.0.0.1:{port}", environ, metadata)
         done = server.set_up()
@@ -104,7 +104,7 @@ def superset(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Superset]:
             "superset.app:create_app()",
         ]
         path = {"PYTHONPATH": str(ROOT / "superset")}
-        with running(
+        with server_process(
             command, ready=ready, log=folder / "superset.log", environ=clean_environ(environ | path)
         ):
             yield server

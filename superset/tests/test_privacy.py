@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from dataflix_testkit import canaries
-from dataflix_testkit.canaries import STEM, person
-from dataflix_testkit.superset_questions import SupersetPerson, ask_about
+from dataflix_testkit import leak_search
+from dataflix_testkit.leak_search import MARKER, marked_user
+from dataflix_testkit.superset_requests import SupersetClient, send_text_everywhere
 
 from .conftest import Superset
 
@@ -15,20 +15,20 @@ pytestmark = pytest.mark.timeout(1800)
 
 
 def test_names_in_questions_and_mistakes_are_kept_nowhere(superset: Superset) -> None:
-    asked = ask_about(SupersetPerson(superset.url, superset.password), person(1)["username"])
+    asked = send_text_everywhere(SupersetClient(superset.url, superset.password), marked_user(1)["username"])
     statuses = {each.what: each.status for each in asked}
     assert statuses["a filter"] == statuses["the same from the cache"] == 200
     assert statuses["a value of the wrong type"] == 400
     assert statuses["a choice on a dashboard"] == statuses["a chart that is being made"] == 201
     assert statuses["SQL Lab"] == statuses["SQL Lab's tabs"] == statuses["a stored query"] == 403, statuses
-    found = canaries.found_in_database(superset.metadata.dsn("postgres", "superset"))
+    found = leak_search.find_in_database(superset.metadata.dsn("postgres", "superset"))
     folder = Path(superset.environ["DATAFLIX_HOME"]).parent
-    found += canaries.found_in(folder, leave_out=frozenset())
+    found += leak_search.find_in_files(folder, exclude=frozenset())
     assert not found, "\n".join(found)
 
 
 def test_who_did_what_is_still_recorded(superset: Superset) -> None:
-    told = '[{"event_name": "mount_dashboard", "dashboard_id": 1, "filter": "' + STEM + '"}]'
+    told = '[{"event_name": "mount_dashboard", "dashboard_id": 1, "filter": "' + MARKER + '"}]'
     with superset.browser() as session:
         url = superset.url + "/superset/log/?explode=events"
         answer = session.post(url, data={"events": told}, timeout=30)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from dataflix_testkit.process import secret
+from dataflix_testkit.process import random_password
 
 from .bundle_files import ASSETS, objects
 from .conftest import Superset
@@ -67,7 +67,7 @@ def test_a_port_that_is_none_is_named(superset: Superset, name: str) -> None:
 
 def test_another_secret_key_is_refused_before_anything_is_lost(superset: Superset) -> None:
     before = superset.rows(STATE)
-    refused = superset.set_up(DATAFLIX_SUPERSET_SECRET_KEY=secret())
+    refused = superset.set_up(DATAFLIX_SUPERSET_SECRET_KEY=random_password())
     assert refused.returncode == 1
     assert "DATAFLIX_SUPERSET_SECRET_KEY is not the one" in refused.stderr
     assert superset.rows(STATE) == before
@@ -98,7 +98,7 @@ def test_what_left_the_bundle_goes_and_a_new_password_comes(superset: Superset, 
         superset.url + "/api/v1/dashboard/", json={"dashboard_title": "My own"}, timeout=30
     )
     assert own.ok, own.text
-    old, new = superset.password, secret()
+    old, new = superset.password, random_password()
     done = superset.set_up(str(tmp_path / "assets"), DATAFLIX_SUPERSET_ADMIN_PASSWORD=new)
     assert done.returncode == 0, done.stderr
     titles = superset.rows("select dashboard_title, uuid::text from dashboards")

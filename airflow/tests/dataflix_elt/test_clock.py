@@ -54,7 +54,7 @@ def load(engines: Engines, clock: Clock) -> dict[str, Any]:
 
 def test_jumping_clocks_lose_no_change(tmp_path: Path) -> None:
     clock = movable_clock(tmp_path)
-    with postgres(more=clock.environ) as source, clickhouse() as warehouse:
+    with postgres(extra_environ=clock.environ) as source, clickhouse() as warehouse:
         engines = Engines(source, warehouse)
         engines.sql(SETTING_UP)
         versions = [load(engines, clock)["version"]]

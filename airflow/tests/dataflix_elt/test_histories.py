@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dataflix_elt.comparison import Verify
-from dataflix_testkit.long import times
+from dataflix_testkit.long_mode import short_or_long
 
 from ..support.engines import Engines
 from ..support.history import (
@@ -36,7 +36,7 @@ from ..support.history import (
 from ..support.kills import WHEN
 
 HISTORIES = int(os.environ.get("DATAFLIX_TEST_HISTORIES", "500"))
-STEPS = int(os.environ.get("DATAFLIX_TEST_STEPS", times(0, 10_000)))
+STEPS = int(os.environ.get("DATAFLIX_TEST_STEPS", short_or_long(0, 10_000)))
 LENGTH = 24
 
 

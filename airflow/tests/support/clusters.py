@@ -10,7 +10,7 @@ import psycopg2
 
 from dataflix_elt.settings import SourceSettings
 from dataflix_testkit import PostgresServer, free_port
-from dataflix_testkit.process import clean_environ, running
+from dataflix_testkit.process import clean_environ, server_process
 from stack import postgres as cluster
 
 
@@ -32,7 +32,7 @@ def started(data: Path, like: PostgresServer) -> Iterator[PostgresServer]:
     settings = {"fsync": "off", "max_prepared_transactions": "10"}
     command = cluster.server_command(data, "127.0.0.1", port, settings)
     log = data.with_suffix(".log")
-    with running(command, ready=ready, log=log, environ=clean_environ({}), stop_signal=signal.SIGINT):
+    with server_process(command, ready=ready, log=log, environ=clean_environ({}), stop_signal=signal.SIGINT):
         yield server
 
 

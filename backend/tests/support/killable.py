@@ -13,7 +13,7 @@ from pathlib import Path
 import psycopg2
 
 from dataflix_testkit import PostgresServer, free_port
-from dataflix_testkit.postgres import settings_for
+from dataflix_testkit.postgres import cluster_settings
 from dataflix_testkit.process import START_TIMEOUT_S, clean_environ
 from stack import postgres as cluster
 
@@ -23,7 +23,7 @@ class KillablePostgres:
 
     def __init__(self, folder: Path) -> None:
         port = free_port()
-        environ = settings_for(port)
+        environ = cluster_settings(port)
         self.server = PostgresServer("127.0.0.1", port, "dataflix", environ, folder / "data")
         self._log = folder / "postgres.log"
         self._process: subprocess.Popen[bytes] | None = None

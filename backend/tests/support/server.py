@@ -10,7 +10,7 @@ from pathlib import Path
 import requests
 
 from dataflix_testkit import free_port
-from dataflix_testkit.process import clean_environ, running
+from dataflix_testkit.process import clean_environ, server_process
 
 from .api import API_KEY
 
@@ -51,5 +51,5 @@ def serving(home: Path, postgres: Mapping[str, str], **extra: str) -> Iterator[S
 
     log = home / "backend.log"
     environ = environment(home, postgres, DATAFLIX_BACKEND_PORT=str(port), **extra)
-    with running([os.fspath(COMMAND), "serve"], ready=ready, log=log, environ=environ) as process:
+    with server_process([os.fspath(COMMAND), "serve"], ready=ready, log=log, environ=environ) as process:
         yield Server(url, log, process.pid)

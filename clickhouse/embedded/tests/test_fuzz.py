@@ -13,12 +13,14 @@ import zstandard
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dataflix_testkit.long import times
+from dataflix_testkit.long_mode import short_or_long
 
 from .support.api import Api
 
-FUZZ = settings(max_examples=times(40, 1000), suppress_health_check=[HealthCheck.function_scoped_fixture])
-pytestmark = pytest.mark.timeout(times(900, 3600))
+FUZZ = settings(
+    max_examples=short_or_long(40, 1000), suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+pytestmark = pytest.mark.timeout(short_or_long(900, 3600))
 
 COMPRESSED = {
     "gzip": gzip.compress,

@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[3]
 
 
 def test_without_the_programs_nothing_is_claimed(tmp_path: Path) -> None:
-    environ = {"PATH": str(tmp_path), "PYTHONPATH": f"{ROOT / 'scripts'}:{ROOT / 'tests'}"}
+    environ = {"PATH": str(tmp_path), "PYTHONPATH": str(ROOT / "scripts")}
     command = [str(ROOT / ".venv" / "bin" / "python"), "-m", "image_proof"]
     result = subprocess.run(command, env=environ, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert result.returncode == 77

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dataflix_testkit.long import times
+from dataflix_testkit.long_mode import short_or_long
 from movielens import lines
 from movielens.errors import BadLineError
 from movielens.faults import Faults
@@ -17,8 +17,8 @@ from movielens.lines import MAX_LINE, FileCount, blocks, parsed_lines
 from movielens.ratings import RatingsStream
 from movielens.sources import SourceFile
 
-pytestmark = pytest.mark.timeout(times(900, 3600))
-EXAMPLES = settings(max_examples=times(900, 10_000))
+pytestmark = pytest.mark.timeout(short_or_long(900, 3600))
+EXAMPLES = settings(max_examples=short_or_long(900, 10_000))
 
 # Bytes that mean something to a reader come up more often than chance would have them.
 content = st.lists(

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from psycopg2.extensions import connection as Connection  # noqa: N812
 
-from dataflix_testkit.movielens import RATINGS, WHOLE_RATINGS, WRITERS, write_csv, write_dat
+from dataflix_testkit.movielens import RATINGS, WHOLE_STAR_RATINGS, WRITERS, write_csv, write_dat
 from dataflix_testkit.oltp import TABLES, contents, fetch, indexes_and_keys, stored_ratings
 from import_movielens import main
 
@@ -31,7 +31,7 @@ def test_every_layout_arrives_whole(database: Connection, tmp_path: Path, kind: 
 
     assert main([str(source)]) == 0
 
-    expected = RATINGS if kind in ("csv", "ml-10m") else WHOLE_RATINGS
+    expected = RATINGS if kind in ("csv", "ml-10m") else WHOLE_STAR_RATINGS
     assert stored_ratings(database) == sorted(expected)
     assert fetch(database, "SELECT movie_id, title, release_year FROM movies ORDER BY 1") == [
         (1, "The Glass Harbour", 1994),

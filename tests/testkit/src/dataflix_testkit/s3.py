@@ -6,7 +6,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from dataflix_testkit.process import CORE_BIN, clean_environ, free_port, port_is_open, running, secret
+from dataflix_testkit.process import (
+    CORE_BIN,
+    clean_environ,
+    free_port,
+    port_is_open,
+    random_password,
+    server_process,
+)
 
 
 @dataclass(frozen=True)
@@ -22,7 +29,7 @@ class S3Server:
 def s3(data: Path | None = None) -> Iterator[S3Server]:
     """Run the server on `data` (a temporary folder by default); the bucket `dataflix` exists."""
     with tempfile.TemporaryDirectory(prefix="dataflix-s3-", ignore_cleanup_errors=True) as folder:
-        port, access_key, secret_key = free_port(), secret(), secret()
+        port, access_key, secret_key = free_port(), random_password(), random_password()
         environ = {
             "DATAFLIX_S3_HOST": "127.0.0.1",
             "DATAFLIX_S3_PORT": str(port),
@@ -34,7 +41,7 @@ def s3(data: Path | None = None) -> Iterator[S3Server]:
         # In this server's storage a folder is a bucket.
         (data / "dataflix").mkdir(parents=True)
         command = [str(CORE_BIN / "rclone"), "serve", "s3", str(data), "--addr", f"127.0.0.1:{port}"]
-        with running(
+        with server_process(
             command,
             ready=lambda: port_is_open(port),
             log=Path(folder) / "s3.log",

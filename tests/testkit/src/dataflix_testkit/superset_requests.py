@@ -13,14 +13,14 @@ _TIMEOUT_S = 60
 
 
 @dataclass(frozen=True)
-class Asked:
+class Attempt:
     """One question and the status it was answered with."""
 
     what: str
     status: int
 
 
-class SupersetPerson:
+class SupersetClient:
     """The administrator, who may do more than anybody else."""
 
     def __init__(self, url: str, password: str) -> None:
@@ -62,7 +62,7 @@ class SupersetPerson:
         return answer.json()
 
 
-def ask_about(person: SupersetPerson, name: str) -> list[Asked]:
+def send_text_everywhere(person: SupersetClient, name: str) -> list[Attempt]:
     """Carry the name into Superset by every way."""
     equal = [{"col": "genre", "op": "==", "val": name}]
     wrong = {"expressionType": "SQL", "label": name, "sqlExpression": f"sum({name})"}
@@ -124,4 +124,4 @@ def ask_about(person: SupersetPerson, name: str) -> list[Asked]:
         with socket.create_connection((host, int(port)), timeout=_TIMEOUT_S) as raw:
             raw.sendall(line.encode() + b"\r\nHost: x\r\n\r\n")
             raw.recv(4096)
-    return [Asked(what, answer.status_code) for what, answer in answers.items()]
+    return [Attempt(what, answer.status_code) for what, answer in answers.items()]

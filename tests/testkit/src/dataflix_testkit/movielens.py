@@ -19,7 +19,9 @@ RATINGS = (
     (2, 7, 2.0, 1_100_000_100),
     (40, 3, 4.5, 1_200_000_000),
 )
-WHOLE_RATINGS = tuple((user, movie, round(stars + 0.1), seconds) for user, movie, stars, seconds in RATINGS)
+WHOLE_STAR_RATINGS = tuple(
+    (user, movie, round(stars + 0.1), seconds) for user, movie, stars, seconds in RATINGS
+)
 
 
 def write_csv(folder: Path, ratings: str | None = None) -> Path:
@@ -47,7 +49,9 @@ def write_dat(folder: Path) -> Path:
     (folder / "users.dat").write_text(
         "1::F::1::10::48067\n2::M::56::16::70072\n40::M::25::15::55117\n41::F::45::7::02460\n"
     )
-    (folder / "ratings.dat").write_text("".join("::".join(map(str, row)) + "\n" for row in WHOLE_RATINGS))
+    (folder / "ratings.dat").write_text(
+        "".join("::".join(map(str, row)) + "\n" for row in WHOLE_STAR_RATINGS)
+    )
     return folder
 
 
@@ -79,7 +83,7 @@ def write_udata(folder: Path) -> Path:
     )
     (folder / "u.item").write_bytes(items.encode("latin-1"))
     (folder / "u.user").write_text("1|24|M|technician|85711\n2|53|F|other|94043\n40|7|M|student|T8H1N\n")
-    lines = ["\t".join(map(str, row)) + "\n" for row in WHOLE_RATINGS]
+    lines = ["\t".join(map(str, row)) + "\n" for row in WHOLE_STAR_RATINGS]
     (folder / "u.data").write_text("".join(lines))
     (folder / "u1.base").write_text("".join(lines[:4]))
     (folder / "u1.test").write_text("".join(lines[4:]))

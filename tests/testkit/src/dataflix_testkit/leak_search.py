@@ -14,24 +14,24 @@ import psycopg2
 import zstandard
 
 # No word, hash or id contains it, and every canary does.
-STEM = "zqxcanary"
+MARKER = "zqxcanary"
 DOMAIN = "zqxcanary.example.org"
 
 _BLOCK = struct.Struct("<16xBII")
 _NONE, _LZ4, _ZSTD = 0x02, 0x82, 0x90
 
 
-def person(number: int) -> dict[str, str]:
+def marked_user(number: int) -> dict[str, str]:
     """Return one of them, as the API takes users."""
     return {
-        "username": f"{STEM}{number}",
-        "email": f"{STEM}.{number}@{DOMAIN}",
-        "first_name": f"{STEM.title()}first{number}",
-        "last_name": f"{STEM.title()}last{number}",
+        "username": f"{MARKER}{number}",
+        "email": f"{MARKER}.{number}@{DOMAIN}",
+        "first_name": f"{MARKER.title()}first{number}",
+        "last_name": f"{MARKER.title()}last{number}",
     }
 
 
-def forms(text: str = STEM) -> list[bytes]:
+def encodings(text: str = MARKER) -> list[bytes]:
     """Return the text as it may stand in a file, in lower case where case does not matter."""
     plain = text.encode()
     packed = []
@@ -51,19 +51,19 @@ def forms(text: str = STEM) -> list[bytes]:
     ]
 
 
-def found_in(folder: Path, *, leave_out: frozenset[str]) -> list[str]:
+def find_in_files(folder: Path, *, exclude: frozenset[str]) -> list[str]:
     """Search every file under `folder`, packed or not; returns the paths and what was found there.
 
     Args:
-        leave_out: names of folders directly under it.
+        exclude: names of folders directly under it.
     """
-    wanted = forms()
+    wanted = encodings()
     found = []
     for path in sorted(folder.rglob("*")):
         inside = path.relative_to(folder)
-        if inside.parts[0] in leave_out or path.is_symlink() or not path.is_file():
+        if inside.parts[0] in exclude or path.is_symlink() or not path.is_file():
             continue
-        if STEM in str(inside).lower():
+        if MARKER in str(inside).lower():
             found.append(f"{inside}: in the name")
         for content in _contents(path):
             data = content.lower()
@@ -71,9 +71,9 @@ def found_in(folder: Path, *, leave_out: frozenset[str]) -> list[str]:
     return found
 
 
-def found_in_database(dsn: str) -> list[str]:
+def find_in_database(dsn: str) -> list[str]:
     """Search every row of every table of a Postgres database; returns the tables, bytes as text or not."""
-    wanted = f"{STEM}|{STEM.encode().hex()}"
+    wanted = f"{MARKER}|{MARKER.encode().hex()}"
     found = []
     connection = psycopg2.connect(dsn)
     with closing(connection), connection.cursor() as cursor:

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.error import URLError
 from urllib.request import urlopen
 
-from dataflix_testkit.process import CORE_BIN, ROOT, clean_environ, free_port, running, secret
+from dataflix_testkit.process import CORE_BIN, ROOT, clean_environ, free_port, random_password, server_process
 
 _PASSWORD_VARIABLES = {
     "dataflix_admin": "DATAFLIX_CLICKHOUSE_ADMIN_PASSWORD",
@@ -44,7 +44,7 @@ def clickhouse(data: Path | None = None) -> Iterator[ClickHouseServer]:
     """Run the server on `data` (a temporary folder by default); `clickhouse/init/*.sql` has been applied."""
     with tempfile.TemporaryDirectory(prefix="dataflix-ch-", ignore_cleanup_errors=True) as folder:
         port = free_port()
-        environ = {variable: secret() for variable in _PASSWORD_VARIABLES.values()}
+        environ = {variable: random_password() for variable in _PASSWORD_VARIABLES.values()}
         environ |= {"DATAFLIX_CLICKHOUSE_HOST": "127.0.0.1", "DATAFLIX_CLICKHOUSE_PORT": str(port)}
 
         def ready() -> bool:
@@ -58,7 +58,7 @@ def clickhouse(data: Path | None = None) -> Iterator[ClickHouseServer]:
             *(str(CORE_BIN / "dataflix-clickhouse"), "serve", "--path", str(data or Path(folder) / "data")),
             *("--host", "127.0.0.1", "--port", str(port), "--init", str(ROOT / "clickhouse" / "init")),
         ]
-        with running(
+        with server_process(
             command, ready=ready, log=Path(folder) / "clickhouse.log", environ=clean_environ(environ)
         ) as process:
             yield ClickHouseServer("127.0.0.1", port, environ, process.pid)

@@ -8,7 +8,7 @@ from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
 
-from dataflix_testkit.process import CORE_BIN, clean_environ, free_port, running
+from dataflix_testkit.process import CORE_BIN, clean_environ, free_port, server_process
 from dataflix_testkit.s3 import S3Server
 
 
@@ -60,7 +60,7 @@ def mlflow(storage: S3Server) -> Iterator[MlflowServer]:
                 "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
             }
         )
-        with running(command, ready=ready, log=Path(folder) / "mlflow.log", environ=environ):
+        with server_process(command, ready=ready, log=Path(folder) / "mlflow.log", environ=environ):
             yield MlflowServer(
                 f"http://127.0.0.1:{port}",
                 {

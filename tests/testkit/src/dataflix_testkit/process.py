@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[4]
 CORE_BIN = ROOT / ".venv" / "bin"
 
 # MLflow is the slowest to come up (about 10 s alone on two cores); the rest is for a busy machine.
@@ -32,7 +32,7 @@ def free_ports(count: int) -> list[int]:
         return [int(probe.getsockname()[1]) for probe in probes]
 
 
-def secret() -> str:
+def random_password() -> str:
     """Return a random password."""
     return secrets.token_hex(16)
 
@@ -51,7 +51,7 @@ def port_is_open(port: int) -> bool:
 
 
 @contextmanager
-def running(
+def server_process(
     command: list[str],
     *,
     ready: Callable[[], bool],

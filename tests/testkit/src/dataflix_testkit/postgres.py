@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import psycopg2
 
-from dataflix_testkit.process import clean_environ, free_port, running, secret
+from dataflix_testkit.process import clean_environ, free_port, random_password, server_process
 from stack import postgres as cluster
 
 _PASSWORD_VARIABLES = {
@@ -45,29 +45,29 @@ class PostgresServer:
         return f"postgresql://{role}:{password}@{self.host}:{self.port}/{dbname or self.dbname}"
 
 
-def settings_for(port: int) -> dict[str, str]:
+def cluster_settings(port: int) -> dict[str, str]:
     """Return the settings of a new cluster, with secrets of its own."""
-    environ = {variable: secret() for variable in _PASSWORD_VARIABLES.values()}
+    environ = {variable: random_password() for variable in _PASSWORD_VARIABLES.values()}
     return environ | {
         "DATAFLIX_POSTGRES_HOST": "127.0.0.1",
         "DATAFLIX_POSTGRES_PORT": str(port),
         "DATAFLIX_POSTGRES_DB": "dataflix",
-        "DATAFLIX_PII_KEY": secret() + secret(),
+        "DATAFLIX_PII_KEY": random_password() + random_password(),
     }
 
 
 @contextmanager
 def postgres(
-    *, initialise: bool = True, more: Mapping[str, str] = MappingProxyType({})
+    *, initialise: bool = True, extra_environ: Mapping[str, str] = MappingProxyType({})
 ) -> Iterator[PostgresServer]:
     """Run a fresh cluster; with `initialise`, `postgres/init/*.sql` has been applied.
 
     Args:
-        more: goes into the server's environment.
+        extra_environ: variables to add to the environment of the server process.
     """
     with tempfile.TemporaryDirectory(prefix="dataflix-pg-", ignore_cleanup_errors=True) as folder:
         data, port = Path(folder) / "data", free_port()
-        environ = settings_for(port)
+        environ = cluster_settings(port)
         server = PostgresServer("127.0.0.1", port, "dataflix", environ, data)
         admin_password = environ["DATAFLIX_POSTGRES_ADMIN_PASSWORD"]
         cluster.create_cluster(data, admin_password)
@@ -79,11 +79,11 @@ def postgres(
                 return False
             return True
 
-        with running(
+        with server_process(
             cluster.server_command(data, "127.0.0.1", port, _FAST_SETTINGS),
             ready=ready,
             log=Path(folder) / "postgres.log",
-            environ=clean_environ(more),
+            environ=clean_environ(extra_environ),
             stop_signal=signal.SIGINT,
         ):
             if initialise:
