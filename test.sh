@@ -27,7 +27,7 @@ lint() {
 # One run a room: each is a program of its own, and some have modules of the same name.
 types() {
   local room
-  for room in recommender trainer backend cli clickhouse/embedded airflow; do
+  for room in common recommender trainer backend cli clickhouse/embedded airflow; do
     echo "mypy: $room"
     MYPYPATH="$room/src:scripts" "$BIN/mypy" "$room/src" "$room/tests" || return 1
   done
@@ -39,7 +39,7 @@ types() {
 }
 
 core() {
-  "$BIN/pytest" recommender trainer backend cli clickhouse/embedded postgres scripts benchmarks
+  "$BIN/pytest" common recommender trainer backend cli clickhouse/embedded postgres scripts benchmarks
 }
 
 airflow() {

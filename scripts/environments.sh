@@ -84,7 +84,7 @@ build() { # NAME VENV "LOCKS" "PACKAGES"
   echo "$now" >"$mark"
 }
 
-CORE_PACKAGES="recommender trainer backend cli clickhouse/embedded"
+CORE_PACKAGES="common recommender trainer backend cli clickhouse/embedded"
 TEST_PACKAGES="tests/testkit"
 
 [ $# -gt 0 ] || die "use: scripts/environments.sh core|core-dev|airflow|airflow-dev|superset ..."
@@ -92,9 +92,9 @@ for environment in "$@"; do
   case $environment in
     core) build core .venv "requirements.lock" "$CORE_PACKAGES" ;;
     core-dev) build core-dev .venv "requirements.lock requirements-dev.lock" "$CORE_PACKAGES $TEST_PACKAGES" ;;
-    airflow) build airflow airflow/.venv "airflow/requirements.lock" "airflow" ;;
-    airflow-dev) build airflow-dev airflow/.venv "airflow/requirements.lock airflow/requirements-dev.lock" "airflow $TEST_PACKAGES" ;;
-    superset) build superset superset/.venv "superset/requirements.lock" "" ;;
+    airflow) build airflow airflow/.venv "airflow/requirements.lock" "common airflow" ;;
+    airflow-dev) build airflow-dev airflow/.venv "airflow/requirements.lock airflow/requirements-dev.lock" "common airflow $TEST_PACKAGES" ;;
+    superset) build superset superset/.venv "superset/requirements.lock" "common" ;;
     *) die "no environment is called '$environment'; there are core, core-dev, airflow, airflow-dev, superset." ;;
   esac
 done

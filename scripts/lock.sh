@@ -8,9 +8,10 @@ compile() {
   uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --quiet "$@"
 }
 
-compile "$@" requirements.in {recommender,trainer,backend,cli,clickhouse/embedded}/pyproject.toml \
-  --no-emit-package dataflix-recommender --output-file requirements.lock
+compile "$@" requirements.in {common,recommender,trainer,backend,cli,clickhouse/embedded}/pyproject.toml \
+  --no-emit-package dataflix-common --no-emit-package dataflix-recommender --output-file requirements.lock
 compile "$@" requirements-dev.in --output-file requirements-dev.lock
-compile "$@" airflow/requirements.in airflow/pyproject.toml --output-file airflow/requirements.lock
+compile "$@" airflow/requirements.in {common,airflow}/pyproject.toml \
+  --no-emit-package dataflix-common --output-file airflow/requirements.lock
 compile "$@" airflow/requirements-dev.in --output-file airflow/requirements-dev.lock
-compile "$@" superset/requirements.in --output-file superset/requirements.lock
+compile "$@" superset/requirements.in common/pyproject.toml --output-file superset/requirements.lock

@@ -1,0 +1,42 @@
+"""The file ``.env``: where it is, and what it says."""
+
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from dotenv import dotenv_values
+
+ENV_FILE_VARIABLE = "DATAFLIX_ENV_FILE"
+HOME_VARIABLE = "DATAFLIX_HOME"
+
+
+def env_file_path(environ: Mapping[str, str] = os.environ, folder: Path | None = None) -> Path:
+    """Return the path of ``.env``, whether the file exists or not.
+
+    Args:
+        environ: ``DATAFLIX_ENV_FILE`` in it names the file.
+        folder: the project's folder; by default the one that holds the virtual environment.
+    """
+    return Path(environ.get(ENV_FILE_VARIABLE) or (folder or Path(sys.prefix).parent) / ".env").absolute()
+
+
+def read_env_file(path: Path) -> dict[str, str]:
+    """Return the variables of a ``.env`` that have a value; none when there is no such file.
+
+    Raises:
+        OSError: the file exists and cannot be read.
+        UnicodeDecodeError: the file is not UTF-8.
+    """
+    if not path.is_file():
+        return {}
+    return {name: value for name, value in dotenv_values(path).items() if value}
+
+
+def with_env_file(environ: Mapping[str, str] = os.environ, folder: Path | None = None) -> dict[str, str]:
+    """Return ``environ`` on top of ``.env``, so that a person's shell needs no exports.
+
+    ``DATAFLIX_HOME`` is always set: by default it is the folder ``.dataflix`` next to ``.env``.
+    """
+    path = env_file_path(environ, folder)
+    return {HOME_VARIABLE: str(path.parent / ".dataflix")} | read_env_file(path) | dict(environ)

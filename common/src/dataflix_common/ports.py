@@ -1,0 +1,14 @@
+"""Where each service listens unless ``.env`` moves it."""
+
+DEFAULT_HOST = "127.0.0.1"
+MAX_PORT = 65535
+
+POSTGRES = 5432
+CLICKHOUSE = 8123
+S3 = 9000
+S3_CONSOLE = 9003
+MLFLOW = 5003
+AIRFLOW = 8080
+TRAINER = 5001
+BACKEND = 5002
+SUPERSET = 8088
