@@ -27,19 +27,19 @@ lint() {
 # One run a room: each is a program of its own, and some have modules of the same name.
 types() {
   local room
-  for room in common recommender trainer backend cli clickhouse/embedded airflow; do
+  for room in common recommender trainer backend cli clickhouse/embedded airflow stack tools; do
     echo "mypy: $room"
-    MYPYPATH="$room/src:scripts" "$BIN/mypy" "$room/src" "$room/tests" || return 1
+    MYPYPATH="$room/src:stack/src:scripts" "$BIN/mypy" "$room/src" "$room/tests" || return 1
   done
   echo "mypy: scripts, postgres, dbt, superset, tests"
-  MYPYPATH="scripts:tests/testkit/src:tests" "$BIN/mypy" scripts postgres/tests dbt/tests \
+  MYPYPATH="stack/src:tools/src:scripts:tests/testkit/src:tests" "$BIN/mypy" scripts postgres/tests dbt/tests \
     superset/tests superset/superset_config.py superset/superset_privacy.py tests || return 1
   echo "mypy: benchmarks"
-  MYPYPATH="benchmarks:scripts:airflow/src" "$BIN/mypy" benchmarks
+  MYPYPATH="benchmarks:stack/src:scripts:airflow/src" "$BIN/mypy" benchmarks
 }
 
 core() {
-  "$BIN/pytest" common recommender trainer backend cli clickhouse/embedded postgres scripts benchmarks
+  "$BIN/pytest" common recommender trainer backend cli clickhouse/embedded postgres stack tools scripts benchmarks
 }
 
 airflow() {
@@ -64,7 +64,7 @@ e2e() {
 # Exit code 77: not run, with the reason.
 images() {
   # Docker Compose, which the first brings along, then reads what the second holds against the local way.
-  nice scripts/prove_images.sh && "$BIN/pytest" tests/test_compose.py -k compose_accepts
+  nice scripts/test_images.sh && "$BIN/pytest" tests/test_compose.py -k compose_accepts
 }
 
 # What a lane names runs one after the other, the lanes side by side: most tests wait for services more than they work.

@@ -19,9 +19,9 @@ from benchkit.oltp import fill
 from benchkit.processes import worker
 from benchkit.program import main, say
 from benchkit.timing import in_turn, rates
+from dataflix_stack.services.postgres import binaries
 from dataflix_testkit import ClickHouseServer, PostgresServer, clickhouse, postgres
 from dataflix_testkit.process import clean_environ
-from stack.postgres import binaries
 
 SIZES = {
     "rows": (5_000_000, 500_000, 3_000),

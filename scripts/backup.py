@@ -20,8 +20,8 @@ from backups.errors import BackupError
 from backups.expiry import remove_older
 from backups.local import places
 from backups.taking import take
-from stack import settings as stack_settings
-from stack.errors import StackError
+from dataflix_stack.config import settings as stack_settings
+from dataflix_stack.errors import StackError
 
 
 def main() -> None:

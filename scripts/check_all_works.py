@@ -10,8 +10,8 @@ import sys
 from all_works import api, databases, models, services
 from all_works.check import run
 from all_works.report import as_json, print_table
-from stack import settings as stack_settings
-from stack.errors import StackError
+from dataflix_stack.config import settings as stack_settings
+from dataflix_stack.errors import StackError
 
 
 def main() -> None:

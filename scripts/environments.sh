@@ -84,14 +84,15 @@ build() { # NAME VENV "LOCKS" "PACKAGES"
   echo "$now" >"$mark"
 }
 
-CORE_PACKAGES="common recommender trainer backend cli clickhouse/embedded"
+CORE_PACKAGES="common recommender trainer backend cli clickhouse/embedded stack"
 TEST_PACKAGES="tests/testkit"
+DEV_PACKAGES="$CORE_PACKAGES $TEST_PACKAGES tools"
 
 [ $# -gt 0 ] || die "use: scripts/environments.sh core|core-dev|airflow|airflow-dev|superset ..."
 for environment in "$@"; do
   case $environment in
     core) build core .venv "requirements.lock" "$CORE_PACKAGES" ;;
-    core-dev) build core-dev .venv "requirements.lock requirements-dev.lock" "$CORE_PACKAGES $TEST_PACKAGES" ;;
+    core-dev) build core-dev .venv "requirements.lock requirements-dev.lock" "$DEV_PACKAGES" ;;
     airflow) build airflow airflow/.venv "airflow/requirements.lock" "common airflow" ;;
     airflow-dev) build airflow-dev airflow/.venv "airflow/requirements.lock airflow/requirements-dev.lock" "common airflow $TEST_PACKAGES" ;;
     superset) build superset superset/.venv "superset/requirements.lock" "common" ;;

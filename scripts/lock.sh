@@ -8,9 +8,11 @@ compile() {
   uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --quiet "$@"
 }
 
-compile "$@" requirements.in {common,recommender,trainer,backend,cli,clickhouse/embedded}/pyproject.toml \
+# Our own packages come from this folder, never from an index.
+compile "$@" requirements.in {common,recommender,trainer,backend,cli,clickhouse/embedded,stack}/pyproject.toml \
   --no-emit-package dataflix-common --no-emit-package dataflix-recommender --output-file requirements.lock
-compile "$@" requirements-dev.in --output-file requirements-dev.lock
+compile "$@" requirements-dev.in tools/pyproject.toml \
+  --no-emit-package dataflix-common --no-emit-package dataflix-stack --output-file requirements-dev.lock
 compile "$@" airflow/requirements.in {common,airflow}/pyproject.toml \
   --no-emit-package dataflix-common --output-file airflow/requirements.lock
 compile "$@" airflow/requirements-dev.in --output-file airflow/requirements-dev.lock

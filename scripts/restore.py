@@ -16,8 +16,8 @@ from pathlib import Path
 from backups.errors import BackupError
 from backups.local import only_the_stores, places
 from backups.taking import put_back
-from stack import settings as stack_settings
-from stack.errors import StackError
+from dataflix_stack.config import settings as stack_settings
+from dataflix_stack.errors import StackError
 
 
 def main() -> None:

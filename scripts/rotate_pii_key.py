@@ -12,11 +12,12 @@ import argparse
 import subprocess
 import sys
 
+from dataflix_stack.config import settings as stack_settings
+from dataflix_stack.errors import StackError
+from dataflix_stack.paths import ROOT
 from key_rotation import postgres, warehouse
 from key_rotation.errors import RotationError
 from key_rotation.rotating import finish, rotate
-from stack import settings as stack_settings
-from stack.errors import StackError
 
 
 def main() -> None:
@@ -49,9 +50,7 @@ def _run(*, only_finish: bool) -> None:
 
 
 def _reload() -> None:
-    result = subprocess.run(
-        [str(stack_settings.ROOT / "run.sh"), "pipeline", "--full"], stdout=sys.stderr, check=False
-    )
+    result = subprocess.run([str(ROOT / "run.sh"), "pipeline", "--full"], stdout=sys.stderr, check=False)
     if result.returncode != 0:
         raise RotationError(
             "The key is changed, but the pipeline failed, so the warehouse holds old pseudonyms. "

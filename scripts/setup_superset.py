@@ -20,7 +20,7 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
-from stack.progress import say, step
+from dataflix_stack.progress import say, step
 
 ROOT = Path(__file__).resolve().parents[1]
 # Superset finds its configuration there, and so do we.

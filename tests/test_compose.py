@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 import yaml
 
+from dataflix_stack.airflow.environment import airflow_environment
+from dataflix_stack.config.settings import Settings
+from dataflix_stack.config.variables import VARIABLES
+from dataflix_stack.services import postgres
+from dataflix_stack.services.registry import BY_NAME
 from dataflix_testkit.process import ROOT, clean_environ
-from stack import postgres
-from stack.airflow_env import airflow_environment
-from stack.services import BY_NAME
-from stack.settings import Settings
-from stack.variables import VARIABLES
 
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 OVERRIDE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.s3.yml").read_text())
@@ -183,7 +183,7 @@ def test_the_other_s3_server_is_the_release_of_the_local_one() -> None:
 def test_the_same_init_files_are_run(engine: str) -> None:
     job = CONTAINERS[f"{engine}-init"]
     assert f"./{engine}/init:/init:ro" in job["volumes"]
-    assert f"./scripts/docker/{engine}/init.sh:/init.sh:ro" in job["volumes"]
+    assert f"./stack/docker/{engine}/init.sh:/init.sh:ro" in job["volumes"]
     assert job["entrypoint"] == ["bash", "/init.sh", "/init"]
 
 

@@ -9,6 +9,6 @@ ELT_PYTHON = ROOT / "airflow" / ".venv" / "bin" / "python"
 WORKERS = ROOT / "benchmarks" / "workers"
 
 # The services of the tests, and the start of a Postgres cluster that they use.
-for folder in ("tests/testkit/src", "scripts"):
+for folder in ("tests/testkit/src", "stack/src", "scripts"):
     if str(ROOT / folder) not in sys.path:
         sys.path.append(str(ROOT / folder))

@@ -9,9 +9,9 @@ from pathlib import Path
 import click
 import pytest
 
-import generate_cli_reference
 from dataflix_cli.errors import Exit
 from dataflix_cli.main import cli
+from dataflix_tools import cli_reference
 
 from .conftest import Invoke, Server
 from .support.terminal import COMMAND
@@ -46,7 +46,7 @@ def test_every_command_but_completion_speaks_json(path: str, command: click.Comm
 
 
 def test_reference_is_current() -> None:
-    assert generate_cli_reference.DOCUMENT.read_text() == generate_cli_reference.reference()
+    assert cli_reference.DOCUMENT.read_text() == cli_reference.reference()
 
 
 def test_exit_codes_are_documented(lonely: Invoke) -> None:

@@ -6,9 +6,9 @@ import psycopg2
 import pytest
 from psycopg2.extensions import connection as Connection  # noqa: N812
 
+from dataflix_stack.errors import StackError
+from dataflix_stack.services import postgres as cluster
 from dataflix_testkit import PostgresServer
-from stack import postgres as cluster
-from stack.errors import StackError
 
 INIT = Path(__file__).resolve().parents[1] / "init"
 SECRETS = {

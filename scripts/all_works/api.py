@@ -9,7 +9,7 @@ from jsonschema import Draft202012Validator, ValidationError
 
 from all_works.check import Check, CheckError
 from all_works.web import answer, ask, session
-from stack.settings import Settings
+from dataflix_stack.config.settings import Settings
 
 _JSON = "application/json"
 # Where to learn an id that is there.

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from stack.settings import Settings
+from dataflix_stack.config.settings import Settings
 
 # A check that takes longer has found something wrong, even if it would end well some day.
 TIMEOUT_S = 60.0

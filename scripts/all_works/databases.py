@@ -9,7 +9,7 @@ import psycopg2
 from psycopg2.errors import InsufficientPrivilege
 
 from all_works.check import Check, CheckError
-from stack.settings import Settings
+from dataflix_stack.config.settings import Settings
 
 _CONNECT_TIMEOUT_S = 10
 _READ_TIMEOUT_S = 30

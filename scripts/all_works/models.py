@@ -12,7 +12,7 @@ from botocore.config import Config
 from all_works.check import Check, CheckError
 from all_works.web import ask, session
 from dataflix_recommender import History, Model
-from stack.settings import Settings
+from dataflix_stack.config.settings import Settings
 
 # Below this key lies nothing of the stack's own.
 _SCRATCH = "check-all-works/"

@@ -9,8 +9,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from all_works.check import Outcome
-from stack.settings import Settings
-from stack.state import State
+from dataflix_stack.config.settings import Settings
+from dataflix_stack.config.state import State
 
 # A log has no window whose width could be asked for.
 _FILE_WIDTH = 140
@@ -56,7 +56,7 @@ def print_table(outcomes: Sequence[Outcome], settings: Settings) -> None:
 def way_out(outcome: Outcome, settings: Settings) -> str:
     """Return what to run and which log to read, for the way the stack was started."""
     service = outcome.check.service
-    match State.read(settings).way:
+    match State.read(settings).runtime:
         case "docker":
             return f"{service}: ./run.sh status; docker compose logs {service}"
         case "local":

@@ -7,9 +7,9 @@ import requests
 
 from all_works.check import Check, CheckError
 from all_works.web import answer, ask, session
-from stack.airflow_env import USER
-from stack.pipeline import DAG_ID
-from stack.settings import Settings
+from dataflix_stack.airflow.environment import USER
+from dataflix_stack.airflow.pipeline import DAG_ID
+from dataflix_stack.config.settings import Settings
 
 _SUPERSET_USER = "admin"
 # More than there are charts; Superset allows no more in a page.

@@ -11,10 +11,10 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 from backups.errors import BackupError
 from backups.postgres import Server
 from backups.taking import Places
-from stack import preparing
-from stack.settings import Settings, prepare_home
-from stack.starting import start
-from stack.supervisor import Supervisor
+from dataflix_stack.config.settings import Settings, prepare_home
+from dataflix_stack.services import preparation
+from dataflix_stack.services.startup import start
+from dataflix_stack.services.supervisor import Supervisor
 
 
 def places(settings: Settings) -> Places:
@@ -67,7 +67,7 @@ def only_the_stores(settings: Settings) -> Iterator[None]:
     prepare_home(settings.home)
     supervisor.start()
     try:
-        preparing.create_postgres_cluster(settings)
+        preparation.create_postgres_cluster(settings)
         for name in ("postgres", "clickhouse", "s3"):
             start(name, settings, supervisor)
         yield

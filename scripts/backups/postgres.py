@@ -10,7 +10,7 @@ import psycopg2
 
 from backups.errors import BackupError
 from backups.manifest import writing
-from stack import postgres
+from dataflix_stack.services import postgres
 
 # The application's comes by its own name.
 SERVICE_DATABASES = ("airflow", "mlflow", "superset")

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from stack.airflow_env import airflow_environment
+from dataflix_stack.airflow.environment import airflow_environment
 
 ROOT = Path(__file__).resolve().parents[3]
 SNAPSHOT = Path(__file__).with_name("elt_pipeline.json")

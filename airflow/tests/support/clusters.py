@@ -9,9 +9,9 @@ from pathlib import Path
 import psycopg2
 
 from dataflix_elt.settings import SourceSettings
+from dataflix_stack.services import postgres as cluster
 from dataflix_testkit import PostgresServer, free_port
 from dataflix_testkit.process import clean_environ, server_process
-from stack import postgres as cluster
 
 
 @contextmanager

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import psycopg2
 
+from dataflix_stack.services import postgres as cluster
 from dataflix_testkit import PostgresServer, free_port
 from dataflix_testkit.postgres import cluster_settings
 from dataflix_testkit.process import START_TIMEOUT_S, clean_environ
-from stack import postgres as cluster
 
 
 class KillablePostgres:

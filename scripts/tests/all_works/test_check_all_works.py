@@ -11,10 +11,10 @@ import pytest
 
 from all_works.check import Check, CheckError, run
 from all_works.report import way_out
+from dataflix_stack.config import settings as stack_settings
+from dataflix_stack.config.settings import Settings
+from dataflix_stack.config.state import State
 from dataflix_testkit import free_port
-from stack import settings as stack_settings
-from stack.settings import Settings
-from stack.state import State
 
 SCRIPT = Path(__file__).resolve().parents[2] / "check_all_works.py"
 SERVICES = {
@@ -95,13 +95,13 @@ def test_one_that_fails_or_hangs_stops_no_other(settings: Settings) -> None:
 
 
 @pytest.mark.parametrize(
-    ("way", "wanted"),
+    ("runtime", "wanted"),
     [("local", "logs/s3.log"), ("docker", "docker compose logs s3"), (None, "./run.sh starts it")],
 )
 def test_the_way_out_is_that_of_the_way_the_stack_runs(
-    settings: Settings, way: str | None, wanted: str
+    settings: Settings, runtime: str | None, wanted: str
 ) -> None:
     settings.home.mkdir()
-    State(way=way).write(settings)
+    State(runtime=runtime).write(settings)
     (outcome,) = run([Check("s3", "fails", lambda _: str(1 / 0))], settings)
     assert wanted in way_out(outcome, settings)

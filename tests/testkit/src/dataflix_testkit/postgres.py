@@ -11,8 +11,8 @@ from urllib.parse import quote
 
 import psycopg2
 
+from dataflix_stack.services import postgres as cluster
 from dataflix_testkit.process import clean_environ, free_port, random_password, server_process
-from stack import postgres as cluster
 
 _PASSWORD_VARIABLES = {
     "postgres": "DATAFLIX_POSTGRES_ADMIN_PASSWORD",

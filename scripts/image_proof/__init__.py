@@ -1,1 +1,0 @@
-"""Builds and starts our images on a machine without a container engine; see `scripts/prove_images.sh`."""

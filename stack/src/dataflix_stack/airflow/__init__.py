@@ -1,0 +1,1 @@
+"""The environment of Airflow's processes, its REST API, and runs of the pipeline."""

@@ -1,0 +1,1 @@
+"""The settings of `.env` and what is known of the state folder."""

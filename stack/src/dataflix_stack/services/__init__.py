@@ -1,0 +1,1 @@
+"""The services: what they are, how they start, and whether they are healthy."""

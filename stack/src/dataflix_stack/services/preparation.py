@@ -1,0 +1,139 @@
+"""One-time and start-up work between the services: databases, bucket, Airflow's tables, data."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import boto3
+from botocore.exceptions import ClientError
+
+from dataflix_stack.airflow.environment import write_password_file
+from dataflix_stack.config.settings import Settings
+from dataflix_stack.config.state import State
+from dataflix_stack.errors import StackError
+from dataflix_stack.paths import ROOT
+from dataflix_stack.progress import say, step
+from dataflix_stack.services import postgres
+from dataflix_stack.services.registry import airflow_service_environ, base_environ
+from dataload.errors import LoadError
+from movielens.layouts import find_layout
+from movielens.sources import open_source
+
+
+def build_airflow_environment() -> None:
+    """Build `airflow/.venv` from its lock; quick when it is up to date.
+
+    Raises:
+        StackError: it could not be built.
+    """
+    with step("Airflow's environment"):
+        result = subprocess.run(
+            [str(ROOT / "scripts" / "environments.sh"), "airflow"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    if result.returncode != 0:
+        raise StackError(f"Airflow's environment could not be built:\n{result.stderr.strip()[-2000:]}")
+
+
+def create_postgres_cluster(settings: Settings) -> None:
+    """Run initdb on the first start.
+
+    Raises:
+        StackError: initdb failed.
+    """
+    data = settings.home / "postgres"
+    if not data.exists():
+        postgres.create_cluster(data, settings["POSTGRES_ADMIN_PASSWORD"])
+
+
+def apply_postgres_init(settings: Settings) -> None:
+    """Bring schema, roles and the services' databases to what `postgres/init` says.
+
+    Raises:
+        StackError: a file failed.
+    """
+    postgres.apply_init(
+        host=settings["POSTGRES_HOST"],
+        port=settings.port("POSTGRES"),
+        dbname=settings["POSTGRES_DB"],
+        password=settings["POSTGRES_ADMIN_PASSWORD"],
+        environ=settings.values,
+    )
+
+
+def create_bucket(settings: Settings) -> None:
+    """Create the artifacts' bucket unless it is there.
+
+    Raises:
+        StackError: S3 refused.
+    """
+    bucket = settings["S3_BUCKET"]
+    client = boto3.client(
+        "s3",
+        endpoint_url=settings.url("S3"),
+        aws_access_key_id=settings["S3_ACCESS_KEY"],
+        aws_secret_access_key=settings["S3_SECRET_KEY"],
+        region_name="us-east-1",
+    )
+    try:
+        if bucket not in [entry["Name"] for entry in client.list_buckets()["Buckets"]]:
+            client.create_bucket(Bucket=bucket)
+    except ClientError as error:
+        raise StackError(f"S3 at {settings.url('S3')} refused the bucket {bucket}: {error}") from error
+
+
+def prepare_airflow(settings: Settings) -> None:
+    """Migrate Airflow's database and write the administrator's password where Airflow looks for it.
+
+    Raises:
+        StackError: the migration failed; the end of its output is in the message.
+    """
+    environ = airflow_service_environ(settings)
+    write_password_file(environ, settings["AIRFLOW_ADMIN_PASSWORD"])
+    command = [str(ROOT / "airflow" / ".venv" / "bin" / "airflow"), "db", "migrate"]
+    with step("Airflow's database"):
+        result = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
+    if result.returncode != 0:
+        raise StackError(f"airflow db migrate failed:\n{(result.stderr or result.stdout).strip()[-2000:]}")
+
+
+def require_movielens(path: Path) -> None:
+    """Look at a data set before anything is started for it.
+
+    Raises:
+        StackError: there is nothing at `path`, or it is not MovieLens.
+    """
+    try:
+        with open_source(path) as files:
+            find_layout(str(path), files)
+    except LoadError as error:
+        raise StackError(f"--data: {error}") from error
+
+
+def load_data(settings: Settings, path: Path | None) -> None:
+    """Load the sample, or the MovieLens data at `path`, once for each state folder.
+
+    Raises:
+        StackError: other data were loaded before, or the loader refused what it found.
+    """
+    state = State.read(settings)
+    wanted = "sample" if path is None else str(path)
+    if state.data is not None:
+        if path is not None and state.data != wanted:
+            raise StackError(
+                f"This state folder already holds data ({state.data}); --purge makes room for others."
+            )
+        return
+    script = "load_sample_data.py" if path is None else "import_movielens.py"
+    command = [sys.executable, str(ROOT / "scripts" / script), *([] if path is None else [str(path)])]
+    with step("data: " + ("the sample" if path is None else path.name)):
+        result = subprocess.run(
+            command, env=base_environ(settings, "POSTGRES_"), capture_output=True, text=True, check=False
+        )
+    if result.returncode != 0:
+        raise StackError(f"The data were not loaded, nothing was changed:\n{result.stderr.strip()[-2000:]}")
+    state.data = wanted
+    state.write(settings)
+    say("  " + (result.stdout.strip().splitlines() or ["data loaded"])[-1])

@@ -1,0 +1,228 @@
+"""The services of the local stack: command, environment, port and health check of each."""
+
+import os
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from dataflix_stack.airflow.environment import airflow_environment
+from dataflix_stack.config.settings import Settings
+from dataflix_stack.paths import ROOT
+from dataflix_stack.services import health, postgres
+
+_CORE_BIN = ROOT / ".venv" / "bin"
+_AIRFLOW_BIN = ROOT / "airflow" / ".venv" / "bin"
+
+# No part of a stack that guards personal data reports its use to anybody.
+_NO_TELEMETRY = {"DO_NOT_TRACK": "1", "MLFLOW_DISABLE_TELEMETRY": "true"}
+
+
+@dataclass(frozen=True)
+class Service:
+    """One supervised program.
+
+    Attributes:
+        port_of: the word between DATAFLIX_ and _PORT of the port it listens on; None for one without a port.
+        healthy: answers whether it does its work now; it may raise OSError for 'not reachable'.
+        start_timeout_s: how long its first start may take.
+        leads_group: whether the stop signal goes to its whole process group.
+        in_background: whether nobody waits for it: it may still be starting when all else runs.
+    """
+
+    name: str
+    command: Callable[[Settings], list[str]]
+    environ: Callable[[Settings], dict[str, str]]
+    healthy: Callable[[Settings], bool]
+    port_of: str | None = None
+    start_timeout_s: int = 180
+    stop_signal: str = "TERM"
+    leads_group: bool = True
+    in_background: bool = False
+
+
+def base_environ(settings: Settings, *prefixes: str) -> dict[str, str]:
+    """Return what every program gets, plus the DATAFLIX_ variables that begin with one of `prefixes`."""
+    chosen = {
+        name: value
+        for name, value in settings.values.items()
+        if name.removeprefix("DATAFLIX_").startswith(prefixes)
+    }
+    return {
+        "PATH": f"{_CORE_BIN}:{os.environ.get('PATH', os.defpath)}",
+        "HOME": os.environ.get("HOME", str(settings.home)),
+        "LANG": "C.UTF-8",
+        "TMPDIR": str(settings.home / "tmp"),
+        "DATAFLIX_HOME": str(settings.home),
+        **_NO_TELEMETRY,
+        **chosen,
+    }
+
+
+def mlflow_environ(settings: Settings) -> dict[str, str]:
+    """Return the MLflow server's environment; passwords travel here and not in its arguments."""
+    user, password = "mlflow", quote(settings["POSTGRES_MLFLOW_PASSWORD"], safe="")
+    address = f"{settings['POSTGRES_HOST']}:{settings['POSTGRES_PORT']}"
+    return base_environ(settings) | {
+        "MLFLOW_BACKEND_STORE_URI": f"postgresql+psycopg2://{user}:{password}@{address}/mlflow",
+        "MLFLOW_S3_ENDPOINT_URL": settings.url("S3"),
+        "AWS_ACCESS_KEY_ID": settings["S3_ACCESS_KEY"],
+        "AWS_SECRET_ACCESS_KEY": settings["S3_SECRET_KEY"],
+        "AWS_DEFAULT_REGION": "us-east-1",
+        # Its job queue (for evaluations of language models) would be three more processes without work.
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+    }
+
+
+def superset_environ(settings: Settings) -> dict[str, str]:
+    """Return the environment of Superset's set-up and server."""
+    # What people set for Python and for their package index: it builds its environment itself.
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("DATAFLIX_")}
+    chosen = base_environ(
+        settings,
+        *("SUPERSET_", "POSTGRES_HOST", "POSTGRES_PORT", "POSTGRES_SUPERSET_"),
+        *("CLICKHOUSE_HOST", "CLICKHOUSE_PORT", "CLICKHOUSE_READER_"),
+    )
+    return inherited | chosen | {"PYTHONPATH": f"{ROOT / 'stack' / 'src'}:{ROOT / 'scripts'}"}
+
+
+def _mlflow_command(settings: Settings) -> list[str]:
+    host, port = settings["MLFLOW_HOST"], settings["MLFLOW_PORT"]
+    destination = f"s3://{settings['S3_BUCKET']}/mlflow"
+    return [
+        *(str(_CORE_BIN / "mlflow"), "server", "--host", host, "--port", port, "--workers", "1"),
+        *("--artifacts-destination", destination),
+    ]
+
+
+def _s3_command(settings: Settings) -> list[str]:
+    address = f"{settings['S3_HOST']}:{settings['S3_PORT']}"
+    config = ("--config", str(settings.home / "run" / "rclone.conf"))
+    return [str(_CORE_BIN / "rclone"), "serve", "s3", str(settings.home / "s3"), "--addr", address, *config]
+
+
+def _s3_environ(settings: Settings) -> dict[str, str]:
+    # A list option, read as CSV: the quotes keep the pair together.
+    pair = f'"{settings["S3_ACCESS_KEY"]},{settings["S3_SECRET_KEY"]}"'
+    return base_environ(settings) | {"RCLONE_AUTH_KEY": pair}
+
+
+def _clickhouse_command(settings: Settings) -> list[str]:
+    return [
+        *(str(_CORE_BIN / "dataflix-clickhouse"), "serve", "--path", str(settings.home / "clickhouse")),
+        *("--init", str(ROOT / "clickhouse" / "init")),
+    ]
+
+
+def _core(*command: str) -> Callable[[Settings], list[str]]:
+    return lambda _: [str(_CORE_BIN / command[0]), *command[1:]]
+
+
+def _airflow(*command: str) -> Callable[[Settings], list[str]]:
+    return lambda _: [str(_AIRFLOW_BIN / "airflow"), *command]
+
+
+def _with(*prefixes: str) -> Callable[[Settings], dict[str, str]]:
+    return lambda settings: base_environ(settings, *prefixes)
+
+
+def airflow_service_environ(settings: Settings) -> dict[str, str]:
+    """Return the environment of Airflow's programs and of its command line."""
+    environ: Mapping[str, str] = base_environ(settings) | settings.values
+    return airflow_environment(environ, ROOT)
+
+
+SERVICES: tuple[Service, ...] = (
+    Service(
+        name="postgres",
+        command=lambda s: postgres.server_command(
+            s.home / "postgres", s["POSTGRES_HOST"], s.port("POSTGRES")
+        ),
+        environ=_with(),
+        healthy=health.postgres,
+        port_of="POSTGRES",
+        # SIGINT is Postgres' fast shutdown, which ends sessions; it tells its children itself.
+        stop_signal="INT",
+        leads_group=False,
+    ),
+    Service(
+        name="clickhouse",
+        command=_clickhouse_command,
+        environ=_with("CLICKHOUSE_"),
+        healthy=lambda s: health.http_ok(s.url("CLICKHOUSE") + "/ping"),
+        port_of="CLICKHOUSE",
+    ),
+    Service(
+        name="s3",
+        command=_s3_command,
+        environ=_s3_environ,
+        healthy=lambda s: health.refuses_anonymous(s.url("S3") + "/"),
+        port_of="S3",
+    ),
+    Service(
+        name="mlflow",
+        command=_mlflow_command,
+        environ=mlflow_environ,
+        healthy=lambda s: health.http_ok(s.url("MLFLOW") + "/health"),
+        port_of="MLFLOW",
+        start_timeout_s=300,
+    ),
+    Service(
+        name="trainer",
+        command=_core("trainer", "serve"),
+        environ=_with(
+            *("TRAINER_", "MODEL_", "MLFLOW_", "S3_", "RETENTION_"),
+            *("CLICKHOUSE_HOST", "CLICKHOUSE_PORT", "CLICKHOUSE_TRAINER_"),
+        ),
+        healthy=lambda s: health.http_ok(s.url("TRAINER") + "/healthz"),
+        port_of="TRAINER",
+    ),
+    Service(
+        name="backend",
+        command=_core("dataflix-backend", "serve"),
+        environ=_with(
+            *("BACKEND_", "API_KEY", "POSTGRES_HOST", "POSTGRES_PORT", "POSTGRES_DB", "POSTGRES_BACKEND_"),
+        ),
+        healthy=lambda s: health.http_ok(s.url("BACKEND") + "/readyz"),
+        port_of="BACKEND",
+    ),
+    Service(
+        name="model-sync",
+        command=_core("dataflix-backend", "sync-model"),
+        environ=_with("MODEL_", "MLFLOW_"),
+        healthy=lambda _: True,
+    ),
+    Service(
+        name="airflow-api-server",
+        command=lambda s: _airflow("api-server", "--host", s["AIRFLOW_HOST"], "--port", s["AIRFLOW_PORT"])(s),
+        environ=airflow_service_environ,
+        healthy=lambda s: health.http_ok(s.url("AIRFLOW") + "/api/v2/monitor/health"),
+        port_of="AIRFLOW",
+        start_timeout_s=300,
+    ),
+    Service(
+        name="airflow-scheduler",
+        # Its log server would listen on every address; the API server reads the logs from their folder.
+        command=_airflow("scheduler", "--skip-serve-logs"),
+        environ=airflow_service_environ,
+        healthy=lambda s: health.airflow_part(s, "scheduler"),
+        start_timeout_s=300,
+    ),
+    Service(
+        name="airflow-dag-processor",
+        command=_airflow("dag-processor"),
+        environ=airflow_service_environ,
+        healthy=lambda s: health.airflow_part(s, "dag_processor"),
+        start_timeout_s=300,
+    ),
+    Service(
+        name="superset",
+        command=lambda _: [sys.executable, "-m", "dataflix_stack.services.superset"],
+        environ=superset_environ,
+        healthy=lambda s: health.http_ok(s.url("SUPERSET") + "/health"),
+        port_of="SUPERSET",
+        in_background=True,
+    ),
+)
+
+BY_NAME = {service.name: service for service in SERVICES}

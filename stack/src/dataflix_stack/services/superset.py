@@ -1,0 +1,52 @@
+"""Builds Superset's environment, sets Superset up, then becomes its server.
+
+The supervisor runs this as one program, `python -m dataflix_stack.services.superset`, and so shows and stops
+whichever of the three steps is running.
+"""
+
+import os
+import subprocess
+import sys
+import time
+
+from dataflix_stack.errors import StackError
+from dataflix_stack.paths import ROOT
+
+_BIN = ROOT / "superset" / ".venv" / "bin"
+
+# The first start comes beside the first pipeline run, which people wait for: it takes what is left over.
+_IDLE = ("nice", "-n", "19")
+# The server answers people too, but after the API.
+_NICENESS = 5
+
+# The supervisor starts a program that ended at once; without a pause it would spin while Postgres is away.
+_PAUSE_S = 10
+
+# Only the set-up needs these.
+_SET_UP_ONLY = ("DATAFLIX_SUPERSET_ADMIN_PASSWORD", "DATAFLIX_CLICKHOUSE_READER_PASSWORD")
+
+
+def main() -> None:
+    """Replace this process by Superset's server."""
+    try:
+        _run("environment", str(ROOT / "scripts" / "environments.sh"), "superset")
+        _run("set-up", str(_BIN / "python"), str(ROOT / "scripts" / "setup_superset.py"))
+    except StackError as error:
+        time.sleep(_PAUSE_S)
+        sys.exit(str(error))
+    os.nice(_NICENESS)
+    environ = {name: value for name, value in os.environ.items() if name not in _SET_UP_ONLY}
+    environ["PYTHONPATH"] = str(ROOT / "superset")
+    gunicorn = str(_BIN / "gunicorn")
+    configuration = str(ROOT / "superset" / "gunicorn.conf.py")
+    os.execve(gunicorn, [gunicorn, "--config", configuration, "superset.app:create_app()"], environ)  # noqa: S606
+
+
+def _run(what: str, *command: str) -> None:
+    result = subprocess.run([*_IDLE, *command], check=False)
+    if result.returncode != 0:
+        raise StackError(f"Superset's {what} failed; see above. The next try comes in {_PAUSE_S} s.")
+
+
+if __name__ == "__main__":
+    main()

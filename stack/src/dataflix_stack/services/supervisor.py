@@ -1,0 +1,199 @@
+"""Drives supervisord: writes its configuration, starts and ends it, asks it for the state of programs."""
+
+import hashlib
+import http.client
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import xmlrpc.client
+from pathlib import Path
+from typing import Any, cast
+
+import psutil
+
+from dataflix_stack.config.settings import Settings
+from dataflix_stack.errors import StackError
+from dataflix_stack.paths import ROOT
+from dataflix_stack.services.registry import SERVICES, Service
+
+# A Unix socket's path may have 107 bytes on Linux, and supervisord appends a process id while it makes one.
+_MAX_SOCKET_PATH = 90
+
+_START_TIMEOUT_S = 20
+# Above the longest stop of a single service (stopwaitsecs).
+_STOP_TIMEOUT_S = 90
+
+
+# What supervisord answers about a program it does not have.
+_UNKNOWN_NAME = 10
+
+
+class _SocketTransport(xmlrpc.client.Transport):
+    def __init__(self, path: str) -> None:
+        super().__init__()
+        self._path = path
+
+    def make_connection(self, host: Any) -> http.client.HTTPConnection:
+        path = self._path
+
+        class Connection(http.client.HTTPConnection):
+            def connect(self) -> None:
+                self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+                self.sock.connect(path)
+
+        return Connection(cast("str", host))
+
+
+class Supervisor:
+    """The supervisor of one state folder."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._run = settings.home / "run"
+        self._pid_file = self._run / "supervisord.pid"
+        self._configuration_file = self._run / "supervisord.conf"
+
+    @property
+    def socket_path(self) -> str:
+        """Path of the control socket; beside the temporary files when the state folder lies too deep."""
+        path = str(self._run / "supervisor.sock")
+        if len(os.fsencode(path)) <= _MAX_SOCKET_PATH:
+            return path
+        digest = hashlib.sha256(os.fsencode(path)).hexdigest()[:12]
+        return str(Path(tempfile.gettempdir()) / f"dataflix-{os.geteuid()}-{digest}.sock")
+
+    def process(self) -> psutil.Process | None:
+        """Return the running supervisord, or None."""
+        try:
+            process = psutil.Process(int(self._pid_file.read_text()))
+            # A stale file may name a number that now belongs to another program.
+            ours = "supervisord" in " ".join(process.cmdline()) and process.is_running()
+        except (FileNotFoundError, ValueError, psutil.NoSuchProcess):
+            return None
+        return process if ours and process.status() != psutil.STATUS_ZOMBIE else None
+
+    def is_outdated(self) -> bool:
+        """Return whether another version wrote the configuration that supervisord was started with."""
+        try:
+            return self._configuration_file.read_text() != self._configuration()
+        except FileNotFoundError:
+            return True
+
+    def start(self) -> None:
+        """Start supervisord, without any program, unless it runs.
+
+        Raises:
+            StackError: it did not come up; its own words are in the message.
+        """
+        if self.process() is not None:
+            return
+        self._configuration_file.write_text(self._configuration())
+        command = [sys.executable, "-m", "supervisor.supervisord", "-c", str(self._configuration_file)]
+        environ = {name: value for name, value in os.environ.items() if not name.startswith("DATAFLIX_")}
+        environ |= {
+            "DATAFLIX_HOME": str(self._settings.home),
+            "DATAFLIX_ENV_FILE": str(self._settings.env_file),
+        }
+        result = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
+        deadline = time.monotonic() + _START_TIMEOUT_S
+        while result.returncode == 0 and time.monotonic() < deadline:
+            if Path(self.socket_path).exists() and self.process() is not None:
+                return
+            time.sleep(0.05)
+        raise StackError(
+            f"The process supervisor did not start: {result.stderr.strip() or result.stdout.strip()}"
+        )
+
+    def start_program(self, service: Service) -> None:
+        """Start one program unless it runs; its health is the caller's to wait for."""
+        if self.state(service) not in ("RUNNING", "STARTING"):
+            self._rpc().startProcess(service.name, False)
+
+    def state(self, service: Service) -> str:
+        """Return supervisord's word for a program: RUNNING, STARTING, BACKOFF, STOPPED, FATAL, ..."""
+        return str(self._info(service)["statename"])
+
+    def pid(self, service: Service) -> int | None:
+        """Return a program's process id, or None when it does not run."""
+        return int(cast("int", self._info(service)["pid"])) or None
+
+    def stop(self) -> None:
+        """End all programs and supervisord itself, waiting until they are gone.
+
+        Raises:
+            StackError: something would not end.
+        """
+        process = self.process()
+        if process is None:
+            return
+        self._stop_programs()
+        self._rpc().shutdown()
+        try:
+            process.wait(_STOP_TIMEOUT_S)
+        except psutil.TimeoutExpired:
+            raise StackError(
+                f"The process supervisor (pid {process.pid}) did not end within {_STOP_TIMEOUT_S} s; "
+                f"see {self._settings.logs / 'supervisord.log'}."
+            ) from None
+
+    def _stop_programs(self) -> None:
+        # All but Postgres, where the others still write when they end. It ends with supervisord.
+        for name in self._running():
+            self._rpc().stopProcess(name, False)
+        deadline = time.monotonic() + _STOP_TIMEOUT_S
+        while names := self._running():
+            if time.monotonic() > deadline:
+                raise StackError(
+                    f"{', '.join(names)} did not end within {_STOP_TIMEOUT_S} s; see {self._settings.logs}."
+                )
+            time.sleep(0.1)
+
+    def _running(self) -> list[str]:
+        # Asked of supervisord: an older version may have started services that this one does not know.
+        programs = cast("list[dict[str, Any]]", self._rpc().getAllProcessInfo())
+        running = [str(entry["name"]) for entry in programs if entry["pid"]]
+        return [name for name in running if name != SERVICES[0].name]
+
+    def log_tail(self, service: Service, size: int = 1500) -> str:
+        """Return the end of a program's log."""
+        path = self._settings.logs / f"{service.name}.log"
+        return path.read_text(errors="replace")[-size:].strip() if path.exists() else ""
+
+    def _info(self, service: Service) -> dict[str, Any]:
+        try:
+            return cast("dict[str, Any]", self._rpc().getProcessInfo(service.name))
+        except xmlrpc.client.Fault as fault:
+            if fault.faultCode != _UNKNOWN_NAME:
+                raise
+            raise StackError(
+                f"What runs is an older version, without {service.name}: ./stop.sh, then ./run.sh."
+            ) from fault
+
+    def _rpc(self) -> Any:
+        # The host in the address is never looked up: the transport goes to the socket.
+        proxy = xmlrpc.client.ServerProxy("http://supervisor", transport=_SocketTransport(self.socket_path))
+        return proxy.supervisor
+
+    def _configuration(self) -> str:
+        logs = self._settings.logs
+        sections = [
+            f"[unix_http_server]\nfile={self.socket_path}\nchmod=0700\n",
+            f"[supervisord]\nlogfile={logs / 'supervisord.log'}\npidfile={self._pid_file}\n"
+            f"childlogdir={logs}\nloglevel=info\nminfds=512\n",
+            "[rpcinterface:supervisor]\n"
+            "supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface\n",
+        ]
+        for service in SERVICES:
+            group = str(service.leads_group).lower()
+            sections.append(
+                f"[program:{service.name}]\n"
+                f'command="{sys.executable}" -m dataflix_stack.services.launch {service.name}\n'
+                f"directory={ROOT}\nautostart=false\nautorestart=true\nstartsecs=1\nstartretries=5\n"
+                f"stopsignal={service.stop_signal}\nstopwaitsecs=25\nstopasgroup={group}\nkillasgroup={group}\n"
+                f"redirect_stderr=true\nstdout_logfile={logs / service.name}.log\n"
+                "stdout_logfile_maxbytes=10MB\nstdout_logfile_backups=2\n"
+            )
+        return "\n".join(sections)

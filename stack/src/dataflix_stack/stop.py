@@ -1,0 +1,62 @@
+"""`./stop.sh`: end every service; on request delete the data."""
+
+import shutil
+import sys
+
+from dataflix_stack.config import settings as stack_settings
+from dataflix_stack.config.settings import Settings
+from dataflix_stack.config.state import State
+from dataflix_stack.docker import down as docker_down
+from dataflix_stack.errors import StackError
+from dataflix_stack.progress import say, step
+from dataflix_stack.services.supervisor import Supervisor
+
+
+def stop(*, purge: bool, assume_yes: bool) -> None:
+    """Stop all services; with `purge`, delete the state folder.
+
+    Raises:
+        StackError: a service would not end, nobody confirmed the purge, or the folder is not ours to delete.
+    """
+    if not stack_settings.env_file_path().exists():
+        say("Nothing was started from here.")
+        return
+    settings = stack_settings.load(create=False)
+    if purge and not assume_yes:
+        _confirm(settings)
+    ended = docker_down.down(settings, purge=purge)
+    supervisor = Supervisor(settings)
+    if supervisor.process() is not None:
+        with step("all services stopped"):
+            supervisor.stop()
+        ended = True
+    if not ended:
+        say("No service is running.")
+    _forget_runtime(settings)
+    if purge:
+        _delete(settings)
+
+
+def _forget_runtime(settings: Settings) -> None:
+    state = State.read(settings)
+    if state.runtime is not None:
+        state.runtime = None
+        state.write(settings)
+
+
+def _confirm(settings: Settings) -> None:
+    if not sys.stdin.isatty():
+        raise StackError("--purge deletes all data and there is nobody to ask: add --yes.")
+    answer = input(f"Delete all data and logs in {settings.home}? Type 'yes': ")
+    if answer.strip().lower() != "yes":
+        raise StackError("Nothing was deleted and nothing was stopped.")
+
+
+def _delete(settings: Settings) -> None:
+    if not settings.home.exists():
+        say("There are no data.")
+        return
+    if not stack_settings.is_ours(settings.home):
+        raise StackError(f"{settings.home} was not made by Dataflix; it is not deleted.")
+    with step("data and logs deleted"):
+        shutil.rmtree(settings.home)

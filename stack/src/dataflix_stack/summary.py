@@ -1,0 +1,78 @@
+"""What `./run.sh` prints at its end: where everything is, and the recommendations of one user."""
+
+from typing import Any
+
+import requests
+from rich.console import Console
+from rich.markup import escape
+
+from dataflix_stack.config.settings import Settings
+from dataflix_stack.errors import StackError
+from dataflix_stack.services.registry import BY_NAME
+from dataflix_stack.services.startup import is_healthy
+
+_TIMEOUT_S = 10
+
+
+def print_page(settings: Settings, *, logs: str | None = None) -> None:
+    """Print addresses, where the credentials are, and one user's top recommendations, to stdout.
+
+    Args:
+        logs: where state and logs are, if not in the state folder.
+
+    Raises:
+        StackError: the API did not answer.
+    """
+    # Piped output has no width of its own, and an address that is cut is no use to anybody.
+    console = Console(highlight=False, soft_wrap=True)
+    console.print("\n[bold]Dataflix is running[/]")
+    for name, address, user in _addresses(settings):
+        console.print(f"  {name:<14} {address:<34} {user}")
+    where = escape(logs or str(settings.home))
+    console.print(f"  Credentials: {escape(str(settings.env_file))}   State and logs: {where}")
+    user_id = _a_user(settings)
+    answer = _get(settings, f"/recommendations/{user_id}", {"n": "5"})
+    console.print(f"\n[bold]Top recommendations for user {user_id}[/]")
+    for entry in answer["data"]:
+        title, reason = escape(entry["title"]), escape(entry["reason"]["text"])
+        console.print(f"  {entry['rank']}. {title}  [dim]{entry['score']:.2f}[/]\n     {reason}")
+    if not is_healthy(BY_NAME["superset"], settings):
+        console.print("\nSuperset is still coming up in the background; see ./run.sh status.")
+    console.print("\nNext: .venv/bin/dataflix   ./run.sh status   ./run.sh pipeline   ./stop.sh")
+
+
+def _addresses(settings: Settings) -> list[tuple[str, str, str]]:
+    postgres = f"{settings['POSTGRES_HOST']}:{settings['POSTGRES_PORT']}"
+    return [
+        ("API", settings.url("BACKEND") + "/docs", "key: DATAFLIX_API_KEY"),
+        ("Airflow", settings.url("AIRFLOW"), "admin, DATAFLIX_AIRFLOW_ADMIN_PASSWORD"),
+        ("MLflow", settings.url("MLFLOW"), ""),
+        ("Superset", settings.url("SUPERSET"), "admin, DATAFLIX_SUPERSET_ADMIN_PASSWORD"),
+        ("Trainer jobs", settings.url("TRAINER"), "token: DATAFLIX_TRAINER_TOKEN"),
+        ("ClickHouse", settings.url("CLICKHOUSE"), "reader, DATAFLIX_CLICKHOUSE_READER_PASSWORD"),
+        ("S3", settings.url("S3"), "DATAFLIX_S3_ACCESS_KEY, DATAFLIX_S3_SECRET_KEY"),
+        ("Postgres", postgres, "postgres, DATAFLIX_POSTGRES_ADMIN_PASSWORD"),
+    ]
+
+
+def _a_user(settings: Settings) -> int:
+    users = _get(settings, "/users", {"limit": "1"})["data"]
+    if not users:
+        raise StackError(
+            "The database has no users, so there is nobody to recommend to; see the data load above."
+        )
+    return int(users[0]["user_id"])
+
+
+def _get(settings: Settings, path: str, parameters: dict[str, str]) -> Any:
+    headers = {"X-API-Key": settings["API_KEY"]}
+    try:
+        answer = requests.get(
+            settings.url("BACKEND") + path, params=parameters, headers=headers, timeout=_TIMEOUT_S
+        )
+        answer.raise_for_status()
+    except requests.RequestException as error:
+        raise StackError(
+            f"The API did not answer {path}: {error}. See {settings.logs / 'backend.log'}."
+        ) from error
+    return answer.json()

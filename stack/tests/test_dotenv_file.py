@@ -1,0 +1,172 @@
+"""`.env` is made once, private and complete, and every way to break it is told by name."""
+
+import stat
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dataflix_stack.config import dotenv_file
+from dataflix_stack.config.variables import ADDED_LATER, VARIABLES
+from dataflix_stack.errors import StackError
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def env_file(tmp_path: Path) -> Path:
+    path = tmp_path / ".env"
+    dotenv_file.write_first(path, {})
+    return path
+
+
+def change(path: Path, name: str, value: str) -> None:
+    lines = [
+        f"{name}={value}" if line.startswith(f"{name}=") else line for line in path.read_text().splitlines()
+    ]
+    path.write_text("\n".join(lines) + "\n")
+
+
+def test_the_first_file_is_private_complete_and_readable(env_file: Path) -> None:
+    assert stat.S_IMODE(env_file.stat().st_mode) == 0o600
+    values = dotenv_file.read(env_file, {})
+    assert {variable.name for variable in VARIABLES} <= values.keys()
+
+
+def test_no_two_files_share_a_secret(tmp_path: Path) -> None:
+    files = [tmp_path / "a", tmp_path / "b"]
+    for file in files:
+        dotenv_file.write_first(file, {})
+    first, second = (dotenv_file.read(file, {}) for file in files)
+    secrets = [variable.name for variable in VARIABLES if not variable.example]
+    assert len(secrets) > 10
+    assert all(first[name] != second[name] for name in secrets)
+    assert len({first[name] for name in secrets}) == len(secrets)
+
+
+def test_the_environment_of_the_first_run_decides(tmp_path: Path) -> None:
+    path = tmp_path / ".env"
+    dotenv_file.write_first(path, {"DATAFLIX_BACKEND_PORT": "6002", "DATAFLIX_HOME": "/somewhere/else"})
+    values = dotenv_file.read(path, {})
+    assert values["DATAFLIX_BACKEND_PORT"] == "6002"
+    assert values["DATAFLIX_HOME"] == "/somewhere/else"
+
+
+def test_a_bad_value_in_the_environment_leaves_no_file(tmp_path: Path) -> None:
+    path = tmp_path / ".env"
+    with pytest.raises(StackError, match=r"DATAFLIX_BACKEND_PORT.*whole number.*'many'"):
+        dotenv_file.write_first(path, {"DATAFLIX_BACKEND_PORT": "many"})
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("value", ["", "0", "65536", "-1", "5e3", "eighty"])
+def test_a_port_that_is_none_is_named(env_file: Path, value: str) -> None:
+    change(env_file, "DATAFLIX_MLFLOW_PORT", value)
+    with pytest.raises(StackError, match="DATAFLIX_MLFLOW_PORT must be a port"):
+        dotenv_file.read(env_file, {})
+
+
+def test_a_broken_secret_is_named_but_not_shown(env_file: Path) -> None:
+    change(env_file, "DATAFLIX_PII_KEY", "hunter2")
+    with pytest.raises(StackError, match="DATAFLIX_PII_KEY must be 64 hex") as caught:
+        dotenv_file.read(env_file, {})
+    assert "hunter2" not in str(caught.value)
+
+
+def test_two_services_on_one_port_are_both_named(env_file: Path) -> None:
+    change(env_file, "DATAFLIX_TRAINER_PORT", "5003")
+    with pytest.raises(StackError, match=r"DATAFLIX_MLFLOW_PORT and DATAFLIX_TRAINER_PORT are both 5003"):
+        dotenv_file.read(env_file, {})
+
+
+def test_a_line_that_is_no_setting_is_named_by_number(env_file: Path) -> None:
+    lines = env_file.read_text().splitlines()
+    env_file.write_text("\n".join([*lines[:3], "what is this", *lines[3:]]) + "\n")
+    with pytest.raises(StackError, match=r"line 4: not a setting .*'what is this'"):
+        dotenv_file.read(env_file, {})
+
+
+def test_a_missing_variable_is_named(env_file: Path) -> None:
+    kept = [line for line in env_file.read_text().splitlines() if "DATAFLIX_API_KEY" not in line]
+    env_file.write_text("\n".join(kept) + "\n")
+    with pytest.raises(StackError, match="DATAFLIX_API_KEY is missing"):
+        dotenv_file.read(env_file, {})
+
+
+def test_an_environment_that_disagrees_is_refused(env_file: Path) -> None:
+    with pytest.raises(StackError, match="DATAFLIX_BACKEND_PORT is set in the environment to something else"):
+        dotenv_file.read(env_file, {"DATAFLIX_BACKEND_PORT": "7777"})
+
+
+@settings(max_examples=200)
+@given(st.text(st.characters(exclude_characters="\r\n\x00", codec="utf-8"), max_size=40))
+def test_any_value_is_taken_as_written_or_refused(
+    tmp_path_factory: pytest.TempPathFactory, value: str
+) -> None:
+    path = tmp_path_factory.mktemp("env") / ".env"
+    dotenv_file.write_first(path, {})
+    change(path, "DATAFLIX_API_KEY", value)
+    try:
+        read = dotenv_file.read(path, {})["DATAFLIX_API_KEY"]
+    except StackError:
+        return
+    assert read.isascii()
+    assert len(read) >= 16
+    assert not set(read) & set(" '\"\\$#")
+
+
+def test_the_example_in_the_tree_is_current() -> None:
+    assert (ROOT / ".env.example").read_text() == dotenv_file.example(), (
+        "write it again: .venv/bin/python -m dataflix_stack.config.dotenv_file > .env.example"
+    )
+
+
+def older(path: Path) -> str:
+    """Take from the file what came later, as an older version would have written it; return what is left."""
+    lines = [line for line in path.read_text().splitlines() if line.partition("=")[0] not in ADDED_LATER]
+    path.write_text("\n".join(lines) + "\n")
+    return path.read_text()
+
+
+def test_an_older_file_gets_what_came_later_and_keeps_the_rest(env_file: Path) -> None:
+    before = older(env_file)
+    assert set(dotenv_file.add_missing(env_file, {})) == ADDED_LATER
+    assert env_file.read_text().startswith(before)
+    assert stat.S_IMODE(env_file.stat().st_mode) == 0o600
+    values = dotenv_file.read(env_file, {})
+    assert dotenv_file.add_missing(env_file, {}) == []
+    assert dotenv_file.read(env_file, {}) == values
+
+
+def test_the_last_line_of_an_older_file_may_be_unfinished(env_file: Path) -> None:
+    env_file.write_text(older(env_file).rstrip("\n"))
+    dotenv_file.add_missing(env_file, {})
+    assert dotenv_file.read(env_file, {}).keys() >= ADDED_LATER
+
+
+def test_the_environment_decides_what_an_older_file_gets(env_file: Path) -> None:
+    before = older(env_file)
+    with pytest.raises(StackError, match=r"DATAFLIX_SUPERSET_PORT in the environment.*'many'"):
+        dotenv_file.add_missing(env_file, {"DATAFLIX_SUPERSET_PORT": "many"})
+    assert env_file.read_text() == before
+    dotenv_file.add_missing(env_file, {"DATAFLIX_SUPERSET_PORT": "9088"})
+    assert dotenv_file.read(env_file, {})["DATAFLIX_SUPERSET_PORT"] == "9088"
+
+
+def test_a_lost_secret_is_never_made_anew(env_file: Path) -> None:
+    lines = [line for line in env_file.read_text().splitlines() if not line.startswith("DATAFLIX_PII_KEY=")]
+    env_file.write_text("\n".join(lines) + "\n")
+    assert dotenv_file.add_missing(env_file, {}) == []
+    with pytest.raises(StackError, match="DATAFLIX_PII_KEY is missing"):
+        dotenv_file.read(env_file, {})
+
+
+def test_many_at_once_add_each_variable_once(env_file: Path) -> None:
+    older(env_file)
+    with ThreadPoolExecutor(8) as pool:
+        added = list(pool.map(lambda _: dotenv_file.add_missing(env_file, {}), range(8)))
+    assert sorted(name for names in added for name in names) == sorted(ADDED_LATER)
+    text = env_file.read_text()
+    assert all(text.count(f"\n{name}=") == 1 for name in ADDED_LATER)

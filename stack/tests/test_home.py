@@ -1,0 +1,97 @@
+"""The state folder: made with care, never somebody else's, never deleted by mistake."""
+
+import shutil
+import socket
+from collections import namedtuple
+from pathlib import Path
+
+import pytest
+
+from dataflix_stack import stop
+from dataflix_stack.config import dotenv_file
+from dataflix_stack.config import settings as stack_settings
+from dataflix_stack.config.settings import Settings
+from dataflix_stack.errors import StackError
+from dataflix_stack.services import startup
+
+Usage = namedtuple("Usage", "total used free")
+
+
+@pytest.fixture
+def stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    monkeypatch.setenv("DATAFLIX_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("DATAFLIX_ENV_FILE", str(tmp_path / "env"))
+    return stack_settings.load(create=True)
+
+
+def test_a_new_folder_is_private_and_marked(stack: Settings) -> None:
+    stack_settings.prepare_home(stack.home)
+    assert stack_settings.is_ours(stack.home)
+    assert stack.home.stat().st_mode & 0o077 == 0
+
+
+def test_a_folder_with_other_files_is_refused_untouched(stack: Settings) -> None:
+    stack.home.mkdir()
+    (stack.home / "thesis.tex").write_text("years of work")
+    with pytest.raises(StackError, match="holds files that are not Dataflix's"):
+        stack_settings.prepare_home(stack.home)
+    assert [path.name for path in stack.home.iterdir()] == ["thesis.tex"]
+
+
+def test_a_home_that_is_a_file_is_refused(stack: Settings) -> None:
+    stack.home.write_text("")
+    with pytest.raises(StackError, match=r"can't be written.*DATAFLIX_HOME"):
+        stack_settings.prepare_home(stack.home)
+
+
+def test_a_full_disk_is_told_before_anything_starts(stack: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(10**12, 10**12, 5 << 20))
+    with pytest.raises(StackError, match="5 MiB free"):
+        stack_settings.prepare_home(stack.home)
+
+
+def test_purge_deletes_our_folder_and_leaves_the_settings(stack: Settings) -> None:
+    stack_settings.prepare_home(stack.home)
+    stop.stop(purge=True, assume_yes=True)
+    assert not stack.home.exists()
+    assert stack.env_file.exists()
+    stop.stop(purge=True, assume_yes=True)
+
+
+def test_purge_never_deletes_a_folder_we_did_not_make(stack: Settings) -> None:
+    stack.home.mkdir()
+    (stack.home / "thesis.tex").write_text("years of work")
+    with pytest.raises(StackError, match="was not made by Dataflix"):
+        stop.stop(purge=True, assume_yes=True)
+    assert (stack.home / "thesis.tex").exists()
+
+
+def test_purge_without_a_person_to_ask_needs_yes(stack: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    stack_settings.prepare_home(stack.home)
+    monkeypatch.setattr("sys.stdin", (stack.home / "tmp" / "no-terminal").open("w+"))
+    with pytest.raises(StackError, match="--yes"):
+        stop.stop(purge=True, assume_yes=False)
+    assert stack.home.exists()
+
+
+def test_a_taken_port_is_told_with_the_variable_that_moves_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        dotenv_file.write_first(tmp_path / "env", {"DATAFLIX_POSTGRES_PORT": str(port)})
+        monkeypatch.setenv("DATAFLIX_ENV_FILE", str(tmp_path / "env"))
+        with pytest.raises(StackError, match=rf"Port {port} .*postgres.*DATAFLIX_POSTGRES_PORT"):
+            startup.refuse_taken_ports(stack_settings.load(create=False))
+
+
+def test_a_folder_the_supervisor_could_not_spell_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("DATAFLIX_HOME", str(tmp_path / "100%"))
+    monkeypatch.setenv("DATAFLIX_ENV_FILE", str(tmp_path / "env"))
+    with pytest.raises(StackError, match="100%"):
+        stack_settings.load(create=True)
+    assert not (tmp_path / "env").exists()

@@ -1,0 +1,32 @@
+"""A stand-in for the base image: Debian with its own Python, of the same minor version."""
+
+import subprocess
+
+from dataflix_tools.image_smoke_tests.buildah import Buildah
+from dataflix_tools.image_smoke_tests.errors import NotRunError
+
+NAME = "localhost/dataflix-stand-in"
+
+# Debian 12 has Python 3.11, as the base image our Dockerfiles name.
+_RELEASE = "bookworm"
+_PACKAGES = "python3,python3-venv,python3-pip,ca-certificates"
+
+
+def make(buildah: Buildah) -> None:
+    """Make it unless the storage has it.
+
+    Raises:
+        NotRunError: Debian's packages can't be had.
+    """
+    if NAME in buildah.output("images", "--format", "{{.Name}}").split():
+        return
+    tree = buildah.folder / "base"
+    command = ["debootstrap", "--variant=minbase", f"--include={_PACKAGES}", _RELEASE, str(tree)]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    if result.returncode != 0:
+        raise NotRunError(f"debootstrap failed: {result.stdout.strip()[-500:]}")
+    container = buildah.output("from", "scratch")
+    buildah.output("add", "--quiet", container, str(tree), "/")
+    buildah.output("config", "--cmd", "python3", container)
+    buildah.output("commit", "--quiet", "--rm", "--format", "docker", container, NAME)
+    subprocess.run(["rm", "-rf", str(tree)], check=True)

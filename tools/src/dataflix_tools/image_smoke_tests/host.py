@@ -1,0 +1,69 @@
+"""The programs that proofs need, and the way to this machine's package index."""
+
+import ast
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+from dataflix_tools.image_smoke_tests.errors import NotRunError
+
+PROGRAMS = ("buildah", "debootstrap", "docker-compose")
+
+# Settings of pip that say where packages come from; the rest (timeouts, colours) is no business of a build.
+_PIP_SETTINGS = ("index-url", "extra-index-url", "find-links", "trusted-host", "proxy", "no-index")
+
+
+def ensure() -> None:
+    """Install what is missing with apt-get.
+
+    Raises:
+        NotRunError: not root, or a program is missing and can't be installed.
+    """
+    if os.geteuid() != 0:
+        raise NotRunError("a base image can only be made by root (debootstrap)")
+    missing = [program for program in PROGRAMS if shutil.which(program) is None]
+    if not missing:
+        return
+    if shutil.which("apt-get") is None:
+        raise NotRunError(f"{' and '.join(missing)} missing, and there is no apt-get to install with")
+    for words in (["update"], ["install", "--yes", "--no-install-recommends", *missing]):
+        result = subprocess.run(["apt-get", "-qq", *words], capture_output=True, text=True, check=False)
+        if result.returncode != 0:
+            raise NotRunError(f"apt-get {words[0]} failed: {result.stderr.strip()[-500:]}")
+
+
+def write_pip_settings(path: Path) -> list[Path]:
+    """Write this machine's pip settings into a file a build can mount as a secret (mode 600).
+
+    Returns:
+        Files and folders those settings name, which a build must see at the same place.
+
+    Raises:
+        NotRunError: there is no pip to ask.
+    """
+    listed = subprocess.run(
+        ["python3", "-m", "pip", "config", "list"], capture_output=True, text=True, check=False
+    )
+    if listed.returncode != 0:
+        raise NotRunError("python3 has no pip that could tell which package index to use")
+    settings: dict[str, str] = {}
+    certificates = [os.environ[name] for name in ("PIP_CERT", "SSL_CERT_FILE") if os.environ.get(name)]
+    for line in listed.stdout.splitlines():
+        key, _, value = line.partition("=")
+        # "global.index-url", "user.index-url", ":env:.index-url"; later files win over earlier ones.
+        name, text = key.rpartition(".")[2], str(ast.literal_eval(value))
+        if name == "cert":
+            certificates.append(text)
+        elif name in _PIP_SETTINGS:
+            settings[name] = text
+    if certificates:
+        settings["cert"] = certificates[0]
+    path.touch(mode=0o600)
+    indented = {name: "\n    ".join(value.split()) for name, value in settings.items()}
+    path.write_text("[global]\n" + "".join(f"{name} = {value}\n" for name, value in indented.items()))
+    words = [word for value in settings.values() for word in value.split()]
+    # The pages of an index in a folder lead to files beside that folder.
+    indexes = [Path(word.removeprefix("file://").rstrip("/")).parent for word in words if "file://" in word]
+    named = [Path(word) for word in words if word.startswith("/")] + indexes
+    return [place for place in dict.fromkeys(named) if place.exists() and place != Path("/")]

@@ -1,0 +1,105 @@
+"""What no file says in a form that could be followed: classes of personal data, and what code computes.
+
+Each declaration is checked: a name that does not exist any more is a finding.
+"""
+
+from collections.abc import Mapping
+
+# Where this file is, for findings about it.
+FILE = "tools/src/dataflix_tools/lineage/declared.py"
+
+# Every column of these tables must be in one class.
+CLASSIFIED: Mapping[str, Mapping[str, str]] = {
+    "users": {
+        "user_id": "plain",
+        "username": "personal",
+        "email": "personal",
+        "first_name": "personal",
+        "last_name": "personal",
+        "city": "plain",
+        "state": "plain",
+        "country": "plain",
+        "birth_year": "plain",
+        "created_at": "plain",
+        "updated_at": "plain",
+        "changed_in": "plain",
+    },
+}
+
+# What the trainer's fitted model makes of its inputs, and what it answers.
+SIGNATURE: Mapping[str, tuple[str, ...]] = {
+    "inputs.movie_ids": ("artifact Item.movie_id",),
+    "inputs.ratings": ("artifact ConfidenceWeights.rating",),
+    "outputs.movie_ids": ("artifact Item.movie_id",),
+    "outputs.scores": (
+        "training MATRIX_QUERY.user_id",
+        "training MATRIX_QUERY.movie_id",
+        "training MATRIX_QUERY.weight",
+        "artifact ConfidenceWeights.weight",
+    ),
+}
+
+# Where the fields of each schema of the API come from: the first of these tables that has the name.
+API_TABLES: Mapping[str, tuple[str, ...]] = {
+    "AppliedRule": ("postgres ranking_rules",),
+    "Because": ("artifact Item", "postgres ratings"),
+    "Block": ("postgres user_blocks", "postgres movies"),
+    "Erasure": ("postgres erasures",),
+    "ExportedBlock": ("postgres user_blocks", "postgres movies"),
+    "ExportedFeedback": ("postgres feedback", "postgres movies"),
+    "ExportedRating": ("postgres ratings", "postgres movies"),
+    "ExportedWatch": ("postgres watched_movies", "postgres movies"),
+    "Genre": (),
+    "Movie": ("postgres movies",),
+    "MovieSummary": ("postgres movies",),
+    "RankedMovie": ("postgres movies",),
+    "RatedMovie": ("postgres movies", "postgres ratings"),
+    "Recommendation": ("artifact Item", "postgres movies"),
+    "Rule": ("postgres ranking_rules", "postgres movies"),
+    "SessionRating": ("postgres ratings",),
+    "StoredFeedback": ("postgres feedback",),
+    "StoredRating": ("postgres ratings", "postgres movies"),
+    "StoredWatch": ("postgres watched_movies", "postgres movies"),
+    "User": ("postgres users",),
+    "UserSummary": ("postgres users",),
+    "WatchedMovie": ("postgres movies", "postgres watched_movies"),
+    "NewBlock": ("postgres user_blocks",),
+    "NewFeedback": ("postgres feedback",),
+    "NewRating": ("postgres ratings",),
+    "NewRule": ("postgres ranking_rules",),
+    "NewUser": ("postgres users",),
+    "NewWatch": ("postgres watched_movies",),
+}
+
+_SCORE = ("signature outputs.scores",)
+_RANKING = ("artifact Item.bayesian_mean", "artifact Item.trending_score")
+
+# Fields that code computes from columns of other names.
+API_COMPUTED: Mapping[str, tuple[str, ...]] = {
+    "Because.contribution": _SCORE,
+    "Genre.genre": ("postgres movies.genres",),
+    "Genre.movies_count": ("postgres movies.movie_id",),
+    "Movie.mean_rating": ("postgres ratings.rating",),
+    "Movie.ratings_count": ("postgres ratings.rating",),
+    "RankedMovie.rank": _RANKING,
+    "RankedMovie.score": _RANKING,
+    "Reason.other": _SCORE,
+    "Recommendation.rank": _SCORE,
+    "Recommendation.score": _SCORE,
+    "Rule.is_active": ("postgres ranking_rules.starts_at", "postgres ranking_rules.ends_at"),
+    "User.ratings_count": ("postgres ratings.rating",),
+    "User.watched_count": ("postgres watched_movies.movie_id",),
+    "UserSummary.ratings_count": ("postgres ratings.rating",),
+    "UserSummary.watched_count": ("postgres watched_movies.movie_id",),
+}
+
+# Schemas that carry no data of the application: errors, health, pages, what is asked for, and what a model
+# says of itself.
+API_ENVELOPES = frozenset(
+    {"Checks", "FieldError", "GenreMeta", "Health", "ModelMeta", "PageMeta", "Problem", "Readiness"}
+    | {"ExportedKey", "PersonalExport"}
+    | {"FeedbackBatch", "FeedbackCount", "RecommendationMeta", "ServedModel", "SessionRequest"}
+)
+
+# Fields that hold other schemas, or words the code chooses.
+API_PARTS = frozenset({"data", "meta", "reason", "because", "kind", "text", "rule"})

@@ -1,0 +1,115 @@
+"""The border of personal data: what each column of a masked view shows of the application's columns."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from sqlglot import exp
+
+from dataflix_tools.lineage.application import Application
+from dataflix_tools.lineage.graph import Column, Graph, Name
+from dataflix_tools.lineage.sql import Query, Source, UnreadableSqlError
+
+# The two ways to show a personal column: hashed with the key, or cut to its first letter.
+_HASH = "hmac_sha256"
+_SHOWN_LETTERS = "1"
+
+
+@dataclass(frozen=True)
+class Pseudonym:
+    """A column of a table of pseudonyms: what it is made from, and whether all of that is hashed."""
+
+    origins: frozenset[Name]
+    hashed: bool
+
+
+def add_views(graph: Graph, application: Application) -> None:
+    """Add the views of `masked`; a personal column that shows is a finding."""
+    pseudonyms = _pseudonyms(graph, application)
+    for view, (file, sql) in application.views.items():
+        try:
+            query = Query.parse(sql, application.tables, "postgres")
+        except UnreadableSqlError as error:
+            graph.find(file, view, str(error))
+            continue
+        for column in query.columns:
+            origins, marking = _shown(graph, query, column, pseudonyms)
+            name = Name("masked", view, column)
+            if marking == "personal":
+                personal = ", ".join(sorted(f"{origin.table}.{origin.column}" for origin in origins))
+                graph.find(file, name, f"shows the personal {personal} unmasked")
+            if not origins:
+                graph.find(file, name, "comes from no column of the application")
+            about = application.comments.get(("masked", view, column), "") or _inherited(graph, origins)
+            if not about:
+                graph.find(file, name, "is not documented, nor is what it comes from")
+            graph.add(Column(name, file, about, marking), origins)
+
+
+def _shown(
+    graph: Graph, query: Query, column: str, pseudonyms: dict[Source, Pseudonym]
+) -> tuple[set[Name], str]:
+    """Return where a view's column comes from, and its marking."""
+    origins: set[Name] = set()
+    markings = {"plain"}
+    expression = query.expression(column)
+    for source in query.sources(column):
+        if source[0] == "public":
+            name = Name("postgres", *source[1:])
+            origins.add(name)
+            if name in graph.columns and graph.columns[name].marking == "personal":
+                markings.add("masked" if _is_cut(expression, name.column) else "personal")
+        elif source in pseudonyms:
+            origins |= pseudonyms[source].origins
+            markings.add("pseudonymised" if pseudonyms[source].hashed else "personal")
+    # The worst one counts.
+    worst_first = ("personal", "masked", "pseudonymised", "plain")
+    return origins, next(marking for marking in worst_first if marking in markings)
+
+
+def _pseudonyms(graph: Graph, application: Application) -> dict[Source, Pseudonym]:
+    """Return what the triggers make: columns of the tables in `pii`."""
+    found: dict[Source, Pseudonym] = {}
+    for file, table, columns, sql in application.pseudonyms:
+        # The name that the trigger gives to the rows a statement has changed.
+        changed = {
+            alias: application.tables[schema][name] for alias, (schema, name) in application.triggers.items()
+        }
+        text = sql
+        for alias in changed:
+            text = text.replace(f"FROM {alias}", f"FROM changed_rows.{alias}")
+        try:
+            query = Query.parse(text, {**application.tables, "changed_rows": changed}, "postgres")
+        except UnreadableSqlError as error:
+            graph.find(file, f"pii.{table}", str(error))
+            continue
+        for column, expression in zip(columns, query.expressions, strict=True):
+            read = [item for item in expression.find_all(exp.Column) if item.table in changed]
+            origins = frozenset(
+                Name("postgres", application.triggers[item.table][1], item.name) for item in read
+            )
+            found["pii", table, column] = Pseudonym(origins, all(_is_hashed(item) for item in read))
+    return found
+
+
+def _is_hashed(column: exp.Expr) -> bool:
+    return any(isinstance(part, exp.Anonymous) and part.name == _HASH for part in _around(column))
+
+
+def _is_cut(expression: exp.Expr, column: str) -> bool:
+    """Say whether a column stands inside left(..., 1) wherever it stands, and stands there at all."""
+    read = [item for item in expression.find_all(exp.Column) if item.name == column]
+    return bool(read) and all(
+        any(isinstance(part, exp.Left) and part.expression.name == _SHOWN_LETTERS for part in _around(item))
+        for item in read
+    )
+
+
+def _around(expression: exp.Expr) -> Iterator[exp.Expr]:
+    while expression.parent is not None:
+        expression = expression.parent
+        yield expression
+
+
+def _inherited(graph: Graph, origins: set[Name]) -> str:
+    known = [graph.columns[name].about for name in origins if name in graph.columns]
+    return known[0] if len(known) == 1 else ""
