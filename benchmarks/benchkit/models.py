@@ -1,5 +1,7 @@
-"""Models of any size: made without training, for what costs the same whether the factors are good or not, or
-fitted, for what does not: lists by factors that fall with a film's popularity need few of the films.
+"""Models of any size, with random factors or fitted ones.
+
+Random factors do where a cost does not depend on them. Lists by factors that fall with an item's popularity
+need few of the items, so their cost is measured with fitted ones.
 """
 
 import os
