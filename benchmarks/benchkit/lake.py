@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 
 from benchkit.data import START_S, Ratings
 from benchkit.oltp import GENRES
+from dataflix_recommender import DEFAULT_WEIGHT_ROWS, ConfidenceWeights
 from dataflix_testkit import ClickHouseServer
 
 ROWS_AT_A_TIME = 1_000_000
@@ -67,7 +68,9 @@ def fill_marts(server: ClickHouseServer, ratings: Ratings) -> None:
     )
     for start in range(0, len(matrix), ROWS_AT_A_TIME):
         admin.insert_arrow("analytics.user_item_matrix", matrix.slice(start, ROWS_AT_A_TIME))
-    admin.insert("analytics.confidence_weights", verdicts(), column_names=["rating", "liked", "weight"])
+    admin.insert(
+        "analytics.confidence_weights", DEFAULT_WEIGHT_ROWS, column_names=["rating", "liked", "weight"]
+    )
     films = _films(np.arange(1, ratings.n_films + 1)).select(["movie_id", "title", "genres", "release_year"])
     admin.insert_arrow("analytics.dim_movies", films)
     admin.insert_arrow("analytics.dim_users", pa.table({"user_id": np.arange(1, ratings.n_users + 1)}))
@@ -84,28 +87,10 @@ def fill_marts(server: ClickHouseServer, ratings: Ratings) -> None:
 
 
 def weights_of(ratings: Ratings) -> Any:
-    """Return float32[n], the confidence weight of each rating as dbt's variables have it."""
-    table = np.array([_weight(step / 2) for step in range(11)], dtype=np.float32)
-    return table[(ratings.stars * 2).astype(np.int64)]
-
-
-def verdicts() -> list[tuple[float, str, float]]:
-    """Return (stars, thumb, weight) of all that a person can say of a film, as dbt's variables have it."""
-    rows = [(0.0, "unknown", 0.5)]
-    for stars in (step / 2 for step in range(1, 11)):
-        weight = _weight(stars)
-        rows += [
-            (stars, "unknown", weight),
-            (stars, "liked", max(weight, 0) + 1),
-            (stars, "disliked", min(weight, 0) - 0.5),
-        ]
-    return rows
-
-
-def _weight(stars: float) -> float:
-    if stars == 2.5:
-        return 0.25
-    return stars - 2 if stars > 2.5 else stars - 2.5
+    """Return float32[n], the confidence weight of each rating."""
+    steps = np.arange(1, 11)
+    table = ConfidenceWeights.default().weigh(steps / 2, np.zeros_like(steps))
+    return table[(ratings.stars * 2).astype(np.int64) - 1]
 
 
 def _people(users: Any) -> pa.Table:

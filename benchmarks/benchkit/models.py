@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from benchkit.data import Ratings
-from benchkit.lake import verdicts, weights_of
+from benchkit.lake import weights_of
 from benchkit.oltp import GENRES
 from dataflix_recommender import ConfidenceWeights, Item, ItemCatalogue, ItemLinks, Model, ModelInfo
 from dataflix_trainer.data.interactions import Interactions
@@ -62,7 +62,7 @@ def make_model(films: int, factors: int, *, seed: int, links: bool = True) -> Mo
         np.arange(1, films + 1, dtype=np.int64),
         rng.normal(0, factors**-0.5, (films, factors)).astype(np.float32),
         ItemCatalogue.from_items(catalogue),
-        ConfidenceWeights.from_rows(verdicts()),
+        ConfidenceWeights.default(),
         links=_links(films, rng, info.link_slope) if links else None,
     )
 

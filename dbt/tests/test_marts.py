@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from dataflix_recommender import DEFAULT_WEIGHT_ROWS
+
 from .support import expected, raw, small
 from .support.expected import Key, Rating
 from .support.warehouse import RAW_TABLES, Built, Warehouse
@@ -66,6 +68,13 @@ def test_confidence_weights_are_the_definition(built: Built) -> None:
     for (stars, opinion), row in rows.items():
         rating = Rating(stars, liked[opinion], datetime.now(UTC)) if stars else None
         assert row["weight"] == expected.weight(rating) != 0
+
+
+def test_code_without_a_warehouse_has_the_same_weights(built: Built) -> None:
+    rows = built.warehouse.table("confidence_weights", "rating", "liked")
+    assert {key: row["weight"] for key, row in rows.items()} == {
+        (rating, liked): weight for rating, liked, weight in DEFAULT_WEIGHT_ROWS
+    }
 
 
 def test_ratings_are_aggregated_for_every_film(built: Built) -> None:

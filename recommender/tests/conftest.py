@@ -44,20 +44,9 @@ def build_model(
         dataset={"sha256": "ab"},
     )
     ids = np.array([item.movie_id for item in items], dtype=np.int64)
-    return Model(info, ids, factors.astype(np.float32), ItemCatalogue.from_items(items), contract_weights())
-
-
-def contract_weights() -> ConfidenceWeights:
-    rows = [(0.0, "unknown", 0.5)]
-    for step in range(1, 11):
-        rating = step / 2
-        weight = 1 + (rating - 3) if rating >= 3 else 0.25 if rating == 2.5 else rating - 2.5
-        rows += [
-            (rating, "unknown", weight),
-            (rating, "liked", max(weight, 0) + 1),
-            (rating, "disliked", min(weight, 0) - 0.5),
-        ]
-    return ConfidenceWeights.from_rows(rows)
+    return Model(
+        info, ids, factors.astype(np.float32), ItemCatalogue.from_items(items), ConfidenceWeights.default()
+    )
 
 
 @pytest.fixture(scope="session")
@@ -75,4 +64,4 @@ def model() -> Model:
 @pytest.fixture(scope="session")
 def weights() -> ConfidenceWeights:
     """The weights as the warehouse defines them."""
-    return contract_weights()
+    return ConfidenceWeights.default()

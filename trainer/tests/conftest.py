@@ -15,7 +15,7 @@ import pyarrow as pa
 import pytest
 from click.testing import CliRunner, Result
 
-from dataflix_recommender import ConfidenceWeights
+from dataflix_recommender import DEFAULT_WEIGHT_ROWS, ConfidenceWeights
 from dataflix_testkit import ClickHouseServer, MlflowServer, S3Server, clickhouse, mlflow, s3
 from dataflix_trainer import cli
 
@@ -43,23 +43,10 @@ CREATE TABLE analytics.dim_users (user_id Int64) ENGINE = MergeTree ORDER BY use
 """
 
 
-def weight_rows() -> list[tuple[float, str, float]]:
-    rows = [(0.0, "unknown", 0.5)]
-    for step in range(1, 11):
-        rating = step / 2
-        weight = 1 + (rating - 3) if rating >= 3 else 0.25 if rating == 2.5 else rating - 2.5
-        rows += [
-            (rating, "unknown", weight),
-            (rating, "liked", max(weight, 0) + 1),
-            (rating, "disliked", min(weight, 0) - 0.5),
-        ]
-    return rows
-
-
 @pytest.fixture(scope="session")
 def weights() -> ConfidenceWeights:
     """The weights as the warehouse defines them."""
-    return ConfidenceWeights.from_rows(weight_rows())
+    return ConfidenceWeights.default()
 
 
 def invented_events() -> pa.Table:
@@ -205,7 +192,9 @@ def fill(server: ClickHouseServer) -> None:
     make_tables(server)
     client = server.client("dataflix_admin")
     client.insert_arrow("analytics.user_item_matrix", invented_events())
-    client.insert("analytics.confidence_weights", weight_rows(), column_names=["rating", "liked", "weight"])
+    client.insert(
+        "analytics.confidence_weights", DEFAULT_WEIGHT_ROWS, column_names=["rating", "liked", "weight"]
+    )
     films = [
         (100 + i, f"Film {i}", [GENRES[i % len(GENRES)]], 1990 + i % 30 if i % 7 else None, 80 + i)
         for i in range(FILMS)

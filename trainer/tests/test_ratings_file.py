@@ -7,11 +7,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataflix_trainer.data.ratings import default_weights, numbered
+from dataflix_trainer.data.ratings import numbered
 from dataflix_trainer.data.ratings_file import read_ratings
 from dataflix_trainer.errors import DataError
 
@@ -154,21 +153,6 @@ def test_what_is_not_there_or_not_clear_is_refused(tmp_path: Path) -> None:
         (tmp_path / name / "ratings.csv").write_bytes(CSV)
     with pytest.raises(DataError, match=r"several files of ratings \(one/ratings.csv, two/ratings.csv\)"):
         read_ratings(tmp_path)
-
-
-def test_weights_are_those_that_dbt_defines() -> None:
-    project = Path(__file__).parents[2] / "dbt" / "dbt_project.yml"
-    defined = yaml.safe_load(project.read_text())["vars"]
-    weights = default_weights()
-    assert weights.weight(None, None) == defined["confidence_watched_weight"]
-    neutral, step = defined["confidence_neutral_rating"], defined["rating_step"]
-    for rating in np.arange(defined["rating_min"], defined["rating_max"] + step, step).tolist():
-        expected = defined["confidence_per_star"] * (rating - neutral)
-        if rating > neutral:
-            expected += defined["confidence_positive_base"] - defined["confidence_per_star"] * step
-        if rating == neutral:
-            expected = defined["confidence_neutral_weight"]
-        assert weights.weight(rating, None) == pytest.approx(expected)
 
 
 def test_the_real_edition_is_read(movielens: Path) -> None:

@@ -12,20 +12,6 @@ from dataflix_recommender import ConfidenceWeights, Item, ItemCatalogue, Model, 
 TRAINED_AT = datetime(2026, 5, 17, 12, 0, tzinfo=UTC)
 
 
-def weights() -> ConfidenceWeights:
-    """Weigh likes above views above dislikes."""
-    rows = [(0.0, "unknown", 0.5)]
-    for step in range(1, 11):
-        rating = step / 2
-        weight = rating - 2 if rating >= 2.5 else rating - 2.75
-        rows += [
-            (rating, "unknown", weight),
-            (rating, "liked", max(weight, 0) + 1),
-            (rating, "disliked", min(weight, 0) - 0.5),
-        ]
-    return ConfidenceWeights.from_rows(rows)
-
-
 def taste_model(
     genres_by_movie: Mapping[int, list[str]],
     titles: Mapping[int, str],
@@ -71,7 +57,11 @@ def taste_model(
         dataset={"sha256": "0" * 64},
     )
     return Model(
-        info, np.array(movie_ids, dtype=np.int64), factors, ItemCatalogue.from_items(items), weights()
+        info,
+        np.array(movie_ids, dtype=np.int64),
+        factors,
+        ItemCatalogue.from_items(items),
+        ConfidenceWeights.default(),
     )
 
 

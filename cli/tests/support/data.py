@@ -79,14 +79,6 @@ def _model(films: dict[tuple[str, int], int]) -> Model:
         )
         for movie_id, title, genre, year in rows
     ]
-    weights = ConfidenceWeights.from_rows(
-        [(0.0, "unknown", 0.5)]
-        + [
-            (step / 2, liked, step / 2 - 2.25)
-            for step in range(1, 11)
-            for liked in ("unknown", "liked", "disliked")
-        ]
-    )
     info = ModelInfo(
         trained_at=datetime(2026, 5, 17, tzinfo=UTC),
         factors=len(genres),
@@ -100,4 +92,4 @@ def _model(films: dict[tuple[str, int], int]) -> Model:
         metrics={"ndcg@10": 0.42},
     )
     movie_ids = np.array([row[0] for row in rows], dtype=np.int64)
-    return Model(info, movie_ids, factors, ItemCatalogue.from_items(items), weights)
+    return Model(info, movie_ids, factors, ItemCatalogue.from_items(items), ConfidenceWeights.default())

@@ -7,7 +7,7 @@ from datetime import datetime
 
 import numpy as np
 
-# The project's vars, on purpose a second time: a changed constant must be changed here as well.
+# Vars and the formula of a weight stand here a second time on purpose: the tests compare the SQL with them.
 PRIOR_STRENGTH = 10
 HALF_LIFE_SECONDS = 30 * 86400
 MIDDLE_OF_SCALE = 2.75

@@ -19,9 +19,10 @@ from dataflix_recommender.links import ItemLinks
 from dataflix_recommender.model import Model
 from dataflix_recommender.rerank import Knobs, RuleKind, Rules, chooser
 from dataflix_recommender.taste import Recommendation, Taste
-from dataflix_recommender.weights import ConfidenceWeights
+from dataflix_recommender.weights import DEFAULT_WEIGHT_ROWS, ConfidenceWeights
 
 __all__ = [
+    "DEFAULT_WEIGHT_ROWS",
     "EMPTY_HISTORY",
     "ArtifactError",
     "Because",

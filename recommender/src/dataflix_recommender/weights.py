@@ -18,6 +18,30 @@ LIKED_CODES = {"unknown": 0, "liked": 1, "disliked": 2}
 # The same by what an event says: thumb up, thumb down, or neither.
 LIKED_CODE_OF = {None: LIKED_CODES["unknown"], True: LIKED_CODES["liked"], False: LIKED_CODES["disliked"]}
 
+# (rating, thumb unknown, liked, disliked): what dbt's ``confidence_weights`` holds with its default vars, for
+# callers without a warehouse. A test of the dbt project compares these numbers with that table.
+_DEFAULTS = (
+    (0.5, -2.0, 1.0, -2.5),
+    (1.0, -1.5, 1.0, -2.0),
+    (1.5, -1.0, 1.0, -1.5),
+    (2.0, -0.5, 1.0, -1.0),
+    (2.5, 0.25, 1.25, -0.5),
+    (3.0, 1.0, 2.0, -0.5),
+    (3.5, 1.5, 2.5, -0.5),
+    (4.0, 2.0, 3.0, -0.5),
+    (4.5, 2.5, 3.5, -0.5),
+    (5.0, 3.0, 4.0, -0.5),
+)
+# The same as (rating, liked, weight) rows; rating 0 means only watched.
+DEFAULT_WEIGHT_ROWS: tuple[tuple[float, str, float], ...] = (
+    (0.0, "unknown", 0.5),
+    *(
+        (rating, liked, weight)
+        for rating, *weights in _DEFAULTS
+        for liked, weight in zip(LIKED_CODES, weights, strict=True)
+    ),
+)
+
 
 class ConfidenceWeights:
     """Lookup table from (rating step, liked) to weight.
@@ -52,6 +76,11 @@ class ConfidenceWeights:
         except KeyError as error:
             raise InvalidModelError(f"liked must be one of {sorted(LIKED_CODES)}, got {error}") from error
         return cls(np.array(coded, dtype=np.float32).reshape(-1, 3))
+
+    @classmethod
+    def default(cls) -> Self:
+        """Return the weights as dbt defines them by default."""
+        return cls.from_rows(DEFAULT_WEIGHT_ROWS)
 
     def weight(self, rating: float | None, liked: bool | None) -> float:
         """Return the weight of one event; ``rating`` None means only watched.

@@ -9,24 +9,8 @@ from numpy.typing import NDArray
 from dataflix_recommender import ConfidenceWeights, InvalidHistoryError
 from dataflix_trainer.errors import DataError
 
-# As dbt's vars have it: a benchmark has no warehouse to read them from. A test holds them equal.
-_NEUTRAL, _NEUTRAL_WEIGHT, _WATCHED_WEIGHT = 2.5, 0.25, 0.5
-_STEP, _HIGHEST = 0.5, 5.0
 # Ids up to this many times their number are counted in a table of that size.
 DENSE = 10
-
-
-def default_weights() -> ConfidenceWeights:
-    """Return the weights of ratings and views that dbt defines; thumbs, which no file of ratings has, not."""
-    stars = np.arange(_STEP, _HIGHEST + _STEP, _STEP).tolist()
-    rows = [(star, "unknown", _weight(star)) for star in stars]
-    return ConfidenceWeights.from_rows([(0.0, "unknown", _WATCHED_WEIGHT), *rows])
-
-
-def _weight(star: float) -> float:
-    if star == _NEUTRAL:
-        return _NEUTRAL_WEIGHT
-    return star - _NEUTRAL + (1 - _STEP if star > _NEUTRAL else 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +43,7 @@ class Ratings:
         if len(users) == 0:
             raise DataError(f"{facts.get('source')} holds no rating")
         try:
-            default_weights().weigh(stars, np.zeros(len(stars), dtype=np.int64))
+            ConfidenceWeights.default().weigh(stars, np.zeros(len(stars), dtype=np.int64))
         except InvalidHistoryError as error:
             raise DataError(f"{facts.get('source')}: {error}") from error
         order = np.lexsort((times, items, users))

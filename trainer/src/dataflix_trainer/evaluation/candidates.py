@@ -14,10 +14,9 @@ from numpy.typing import NDArray
 from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
 from scipy.sparse import csr_matrix
 
-from dataflix_recommender import Item, ItemCatalogue, Model, ModelInfo
+from dataflix_recommender import ConfidenceWeights, Item, ItemCatalogue, Model, ModelInfo
 from dataflix_recommender.baselines import Ease, ItemKNN, Scorer, popular, recent
 from dataflix_recommender.batch import score_rows
-from dataflix_trainer.data.ratings import default_weights
 from dataflix_trainer.evaluation.protocols import Part
 from dataflix_trainer.model.als import Hyperparameters
 from dataflix_trainer.model.fit import fit
@@ -116,7 +115,7 @@ def served(train: csr_matrix, parameters: Hyperparameters, conditions: Condition
             np.arange(items, dtype=np.int64),
             fitted.factors.items,
             catalogue,
-            default_weights(),
+            ConfidenceWeights.default(),
             links=fitted.links,
         )
     )

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-from dataflix_trainer.data.ratings import Ratings, default_weights
+from dataflix_recommender import ConfidenceWeights
+from dataflix_trainer.data.ratings import Ratings
 from dataflix_trainer.errors import DataError
 
 # Strong generalisation and the temporal cut: a rating of 4 or more is liking (Liang et al. 2018).
@@ -86,7 +87,7 @@ class _Events:
     @classmethod
     def of(cls, ratings: Ratings) -> "_Events":
         stars = ratings.stars
-        return cls(ratings, default_weights().weigh(stars, np.zeros(len(stars), dtype=np.int64)))
+        return cls(ratings, ConfidenceWeights.default().weigh(stars, np.zeros(len(stars), dtype=np.int64)))
 
     def matrix(self, chosen: NDArray[np.bool_]) -> csr_matrix:
         rows = self.ratings.users[chosen]
