@@ -1,13 +1,13 @@
 -- Example: the masked views over a database that is not Dataflix's, here a video shop's.
 --
--- It takes the place of 02_tables.sql and 04_masked_views.sql. The shop's tables, in schema shop:
+-- It takes the place of 03_tables.sql and 05_masked_views.sql. The shop's tables, in schema shop:
 --     customer(customer_no bigint, login text, mail text, full_name text, town text, country text, born date,
 --              registered timestamptz, changed timestamptz)
 --     film(id integer, name text, year integer, director text, minutes integer, category text)
 --     rental(customer_no bigint, film_id integer, rented_on timestamptz)
 --     review(customer_no bigint, film_id integer, points integer, written_on timestamptz)
 --
--- Run by psql as a superuser after 01_roles.sql, 02_change_capture.sql and 03_pseudonyms.sql. Safe to run again.
+-- Run by psql as a superuser after 01_roles.sql, 02_change_capture.sql and 04_pseudonyms.sql. Safe to run again.
 \set ON_ERROR_STOP on
 
 BEGIN;
@@ -51,7 +51,7 @@ SELECT
 
 CREATE SCHEMA IF NOT EXISTS masked AUTHORIZATION dataflix_masking;
 GRANT USAGE ON SCHEMA shop TO dataflix_masking;
-GRANT SELECT (customer_no, full_name, town, country, born, registered, changed, changed_in)
+GRANT SELECT (customer_no, full_name, town, country, born, registered, changed, last_xid)
 ON shop.customer TO dataflix_masking;
 GRANT SELECT ON shop.film, shop.rental, shop.review TO dataflix_masking;
 
@@ -70,7 +70,7 @@ SELECT
     extract(YEAR FROM c.born)::smallint AS birth_year,
     c.registered AS created_at,
     c.changed AS updated_at,
-    c.changed_in AS _changed_in
+    c.last_xid AS _changed_in
 FROM shop.customer AS c
 LEFT JOIN pii.user_pseudonyms AS p ON c.customer_no = p.user_id;
 
@@ -107,7 +107,7 @@ SELECT
     NULL::boolean AS liked,
     written_on AS rated_at,
     written_on AS updated_at,
-    changed_in AS _changed_in
+    last_xid AS _changed_in
 FROM shop.review;
 
 -- The shop shows no recommendations of ours yet, so there is no feedback on them: a view of that form, without rows.

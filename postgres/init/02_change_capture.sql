@@ -1,6 +1,6 @@
 -- What changed since a run of the ELT, in Postgres' own order: schema capture.
 --
--- A tracked table has a column changed_in, the transaction that last wrote the row, kept by trigger. Keys that
+-- A tracked table has a column last_xid, the transaction that last wrote the row, kept by trigger. Keys that
 -- went away are written down, and for each statement how it moved the number of rows and a checksum. Clocks
 -- play no part. Two views in masked show it to the ELT; docs/adr/0006-change-capture.md says why it is so.
 --
@@ -11,6 +11,49 @@ BEGIN;
 
 CREATE SCHEMA IF NOT EXISTS capture AUTHORIZATION dataflix_owner;
 COMMENT ON SCHEMA capture IS 'What changed in the application''s tables: keys and counts, no other values.';
+
+-- Installations of 2026 have last_xid under the name changed_in, and other names for the trigger functions. Renaming
+-- keeps stamps, ledger and triggers, so the next run of the ELT goes on with the changes alone.
+DO $$
+DECLARE
+    old record;
+BEGIN
+    IF to_regclass('capture.deletions') IS NULL THEN
+        RETURN;
+    END IF;
+    FOR old IN
+        SELECT
+            c.oid::regclass AS relation,
+            c.relname,
+            n.nspname
+        FROM pg_class AS c
+        INNER JOIN pg_namespace AS n ON c.relnamespace = n.oid
+        INNER JOIN pg_attribute AS a ON c.oid = a.attrelid
+        WHERE
+            a.attname = 'changed_in' AND a.atttypid = 'xid8'::regtype AND NOT a.attisdropped
+            AND (
+                c.oid IN (to_regclass('capture.deletions'), to_regclass('masked._deletions'))
+                OR c.oid IN (SELECT t.relation FROM capture.tracked AS t)
+            )
+            AND NOT EXISTS (SELECT FROM pg_attribute AS l WHERE l.attrelid = c.oid AND l.attname = 'last_xid')
+    LOOP
+        EXECUTE format('ALTER TABLE %s RENAME COLUMN changed_in TO last_xid', old.relation);
+        EXECUTE format(
+            'ALTER INDEX IF EXISTS %I.%I RENAME TO %I',
+            old.nspname, old.relname || '_changed_in_idx', old.relname || '_last_xid_idx'
+        );
+    END LOOP;
+    IF to_regprocedure('capture.write_down()') IS NOT NULL THEN
+        ALTER FUNCTION capture.write_down() RENAME TO record_changes;
+    END IF;
+    IF to_regprocedure('capture.write_down_old_key()') IS NOT NULL THEN
+        ALTER FUNCTION capture.write_down_old_key() RENAME TO record_old_key;
+    END IF;
+    IF to_regprocedure('capture.stamp()') IS NOT NULL THEN
+        ALTER FUNCTION capture.stamp() RENAME TO set_last_xid;
+    END IF;
+END
+$$;
 
 SET LOCAL ROLE dataflix_owner;
 SET LOCAL search_path = capture;
@@ -32,16 +75,16 @@ CREATE TABLE IF NOT EXISTS deletions (
     deletion_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     table_name text NOT NULL,
     row_key text [],
-    changed_in xid8 NOT NULL DEFAULT pg_current_xact_id(),
+    last_xid xid8 NOT NULL DEFAULT pg_current_xact_id(),
     deleted_at timestamptz NOT NULL DEFAULT now()
 );
-CREATE INDEX IF NOT EXISTS deletions_changed_in_idx ON deletions (table_name, changed_in);
+CREATE INDEX IF NOT EXISTS deletions_last_xid_idx ON deletions (table_name, last_xid);
 
 COMMENT ON TABLE deletions IS 'Keys that went away: by a DELETE, or because an UPDATE changed the key.';
 COMMENT ON COLUMN deletions.deletion_id IS 'Key.';
 COMMENT ON COLUMN deletions.table_name IS 'As in tracked.';
 COMMENT ON COLUMN deletions.row_key IS 'Values of the key''s columns; NULL for a TRUNCATE, which takes all.';
-COMMENT ON COLUMN deletions.changed_in IS 'Transaction that deleted.';
+COMMENT ON COLUMN deletions.last_xid IS 'Transaction that deleted.';
 COMMENT ON COLUMN deletions.deleted_at IS 'When it began, for prune(); nothing is ordered by it.';
 
 CREATE TABLE IF NOT EXISTS ledger (
@@ -57,7 +100,7 @@ COMMENT ON TABLE ledger IS
 COMMENT ON COLUMN ledger.entry_id IS 'Key.';
 COMMENT ON COLUMN ledger.table_name IS 'As in tracked.';
 COMMENT ON COLUMN ledger.row_count IS 'Rows added, less rows taken away.';
-COMMENT ON COLUMN ledger.checksum IS 'Sum of row_hash(key and changed_in) of rows added, less that of rows taken away.';
+COMMENT ON COLUMN ledger.checksum IS 'Sum of row_hash(key and last_xid) of rows added, less that of rows taken away.';
 
 CREATE OR REPLACE FUNCTION row_hash(parts text) RETURNS bigint
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
@@ -65,17 +108,17 @@ RETURN ('x' || substr(md5(parts), 1, 16))::bit(64)::bigint;
 
 COMMENT ON FUNCTION row_hash(text) IS 'First 8 bytes of the MD5, as the warehouse computes it, too.';
 
-CREATE OR REPLACE FUNCTION stamp() RETURNS trigger
+CREATE OR REPLACE FUNCTION set_last_xid() RETURNS trigger
 LANGUAGE plpgsql
 SET search_path = ''
 AS $$
 BEGIN
-    NEW.changed_in := pg_current_xact_id();
+    NEW.last_xid := pg_current_xact_id();
     RETURN NEW;
 END
 $$;
 
-COMMENT ON FUNCTION stamp() IS 'Trigger: whatever a writer says, changed_in is the transaction that wrote.';
+COMMENT ON FUNCTION set_last_xid() IS 'Trigger: whatever a writer says, last_xid is the transaction that wrote.';
 
 -- Folds ledger entries into one for each table. It waits for nobody, and readers see either the old ones or the new.
 CREATE OR REPLACE FUNCTION compact() RETURNS void
@@ -102,14 +145,14 @@ END;
 COMMENT ON FUNCTION compact() IS 'Folds ledger entries into one for each table; sums stay.';
 
 -- Arguments of the triggers: the table's name in the warehouse, and the list of its key's columns, quoted for SQL.
-CREATE OR REPLACE FUNCTION write_down() RETURNS trigger
+CREATE OR REPLACE FUNCTION record_changes() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     entry CONSTANT text := 'INSERT INTO capture.ledger (table_name, row_count, checksum) '
         'SELECT $1, sum(sign), sum(sign * capture.row_hash(parts)) FROM (%s) AS moved HAVING count(*) > 0';
-    rows CONSTANT text := 'SELECT %s AS sign, concat_ws('','', %s, changed_in) AS parts FROM %s';
+    rows CONSTANT text := 'SELECT %s AS sign, concat_ws('','', %s, last_xid) AS parts FROM %s';
     added CONSTANT text := format(rows, '1', TG_ARGV[1], 'added');
     taken CONSTANT text := format(rows, '-1', TG_ARGV[1], 'taken');
 BEGIN
@@ -134,9 +177,9 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION write_down() IS 'Trigger: ledger and deletions of one statement.';
+COMMENT ON FUNCTION record_changes() IS 'Trigger: ledger and deletions of one statement.';
 
-CREATE OR REPLACE FUNCTION write_down_old_key() RETURNS trigger
+CREATE OR REPLACE FUNCTION record_old_key() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -147,7 +190,7 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION write_down_old_key() IS 'Trigger: the key that a row had before an UPDATE gave it another.';
+COMMENT ON FUNCTION record_old_key() IS 'Trigger: the key that a row had before an UPDATE gave it another.';
 
 -- Begins to track a table, or sees to it that tracking is whole.
 CREATE OR REPLACE FUNCTION track(relation regclass, table_name text, VARIADIC key_columns text []) RETURNS void
@@ -172,13 +215,13 @@ BEGIN
         string_agg('new.' || quote_ident(k.name), ', ' ORDER BY k.place)
     INTO keys, old_keys, new_keys
     FROM unnest(key_columns) WITH ORDINALITY AS k (name, place);
-    call := format('EXECUTE FUNCTION capture.write_down(%L, %L)', table_name, keys);
-    IF NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = relation AND attname = 'changed_in' AND NOT attisdropped) THEN
-        EXECUTE format('ALTER TABLE %s ADD COLUMN changed_in xid8 NOT NULL DEFAULT pg_current_xact_id()', relation);
+    call := format('EXECUTE FUNCTION capture.record_changes(%L, %L)', table_name, keys);
+    IF NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = relation AND attname = 'last_xid' AND NOT attisdropped) THEN
+        EXECUTE format('ALTER TABLE %s ADD COLUMN last_xid xid8 NOT NULL DEFAULT pg_current_xact_id()', relation);
     END IF;
     EXECUTE format(
-        'CREATE INDEX IF NOT EXISTS %I ON %s (changed_in)',
-        (SELECT relname FROM pg_class WHERE oid = relation) || '_changed_in_idx', relation
+        'CREATE INDEX IF NOT EXISTS %I ON %s (last_xid)',
+        (SELECT relname FROM pg_class WHERE oid = relation) || '_last_xid_idx', relation
     );
     IF (
         SELECT count(*) FROM pg_trigger WHERE tgrelid = relation AND tgname = ANY (names) AND tgenabled = 'A'
@@ -192,7 +235,7 @@ BEGIN
     END IF;
     -- A new row has the right stamp by default, and calling the function for each takes longer than writing it.
     EXECUTE format('CREATE OR REPLACE TRIGGER zz_capture_stamp BEFORE INSERT OR UPDATE ON %s '
-        'FOR EACH ROW WHEN (new.changed_in IS DISTINCT FROM pg_current_xact_id()) EXECUTE FUNCTION capture.stamp()',
+        'FOR EACH ROW WHEN (new.last_xid IS DISTINCT FROM pg_current_xact_id()) EXECUTE FUNCTION capture.set_last_xid()',
         relation);
     EXECUTE format('CREATE OR REPLACE TRIGGER zz_capture_insert AFTER INSERT ON %s '
         'REFERENCING NEW TABLE AS added FOR EACH STATEMENT %s', relation, call);
@@ -203,15 +246,15 @@ BEGIN
     EXECUTE format('CREATE OR REPLACE TRIGGER zz_capture_truncate AFTER TRUNCATE ON %s '
         'FOR EACH STATEMENT %s', relation, call);
     EXECUTE format('CREATE OR REPLACE TRIGGER zz_capture_old_key AFTER UPDATE ON %s '
-        'FOR EACH ROW WHEN (ROW(%s) IS DISTINCT FROM ROW(%s)) EXECUTE FUNCTION capture.write_down_old_key(%L, %L)',
+        'FOR EACH ROW WHEN (ROW(%s) IS DISTINCT FROM ROW(%s)) EXECUTE FUNCTION capture.record_old_key(%L, %L)',
         relation, old_keys, new_keys, table_name, keys);
     FOREACH trigger_name IN ARRAY names LOOP
         -- Also in sessions that replicate (session_replication_role).
         EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', relation, trigger_name);
     END LOOP;
     -- Brought along by a dump from a cluster that had come further: stamped anew, or every run would read them.
-    EXECUTE format('UPDATE %s SET changed_in = changed_in WHERE changed_in > pg_current_xact_id()', relation);
-    DELETE FROM capture.deletions AS d WHERE d.table_name = track.table_name AND d.changed_in > pg_current_xact_id();
+    EXECUTE format('UPDATE %s SET last_xid = last_xid WHERE last_xid > pg_current_xact_id()', relation);
+    DELETE FROM capture.deletions AS d WHERE d.table_name = track.table_name AND d.last_xid > pg_current_xact_id();
 END
 $$;
 
@@ -224,12 +267,12 @@ SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
     WITH pruned AS (
         DELETE FROM capture.deletions WHERE deleted_at < now() - kept
-        RETURNING table_name, changed_in
+        RETURNING table_name, last_xid
     )
     UPDATE capture.tracked SET complete_from = greatest(
         tracked.complete_from, (ends.last_one + 1)::text::xid8
     )
-    FROM (SELECT table_name, max(changed_in::text::numeric) AS last_one FROM pruned GROUP BY table_name) AS ends
+    FROM (SELECT table_name, max(last_xid::text::numeric) AS last_one FROM pruned GROUP BY table_name) AS ends
     WHERE tracked.table_name = ends.table_name;
 END;
 
@@ -242,7 +285,7 @@ GRANT SELECT ON tracked, deletions, ledger TO dataflix_masking;
 -- The API keeps films in memory and asks with each list whether any has changed since; keys stay hidden from it.
 GRANT USAGE ON SCHEMA capture TO dataflix_backend;
 GRANT SELECT (table_name, relation, complete_from) ON tracked TO dataflix_backend;
-GRANT SELECT (table_name, changed_in) ON deletions TO dataflix_backend;
+GRANT SELECT (table_name, last_xid) ON deletions TO dataflix_backend;
 
 -- 30 days: a pipeline that has not run for that long may load whole.
 SELECT
@@ -271,7 +314,7 @@ CREATE OR REPLACE VIEW _deletions WITH (security_barrier = true) AS
 SELECT
     table_name,
     row_key,
-    changed_in
+    last_xid
 FROM capture.deletions;
 
 COMMENT ON VIEW _tracked IS 'Tables whose changes are captured, and what their ledgers add up to.';

@@ -13,8 +13,8 @@ from dataflix_testkit import PostgresServer
 INIT = Path(__file__).resolve().parents[1] / "init"
 SECRETS = {
     "01_roles.sql": ["DATAFLIX_POSTGRES_BACKEND_PASSWORD", "DATAFLIX_POSTGRES_ELT_PASSWORD"],
-    "03_pseudonyms.sql": ["DATAFLIX_PII_KEY"],
-    "05_service_databases.sql": [
+    "04_pseudonyms.sql": ["DATAFLIX_PII_KEY"],
+    "06_service_databases.sql": [
         "DATAFLIX_POSTGRES_AIRFLOW_PASSWORD",
         "DATAFLIX_POSTGRES_MLFLOW_PASSWORD",
         "DATAFLIX_POSTGRES_SUPERSET_PASSWORD",
@@ -74,7 +74,7 @@ def test_a_missing_secret_is_named(server: PostgresServer, file: str, variable: 
 )
 def test_a_wrong_key_is_refused(server: PostgresServer, key: str, complaint: str) -> None:
     with pytest.raises(StackError, match=complaint) as refused:
-        run(server, "03_pseudonyms.sql", server.environ | {"DATAFLIX_PII_KEY": key})
+        run(server, "04_pseudonyms.sql", server.environ | {"DATAFLIX_PII_KEY": key})
     assert key not in str(refused.value)
 
 

@@ -51,7 +51,7 @@ def shop(server: PostgresServer, admin: Connection) -> Iterator[Connection]:
     connection.autocommit = True
     with connection.cursor() as cursor:
         cursor.execute(SHOP)
-    for name in ("01_roles.sql", "02_change_capture.sql", "03_pseudonyms.sql"):
+    for name in ("01_roles.sql", "02_change_capture.sql", "04_pseudonyms.sql"):
         run_file(server, FOLDER / "init" / name)
     for _ in range(2):
         run_file(server, FOLDER / "examples" / "own_database.sql")

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from dataflix_elt.errors import CursorVoidError
+from dataflix_elt.errors import CursorVoidError, SchemaDriftError
 from dataflix_elt.source import Snapshot
 from dataflix_elt.tables import SOURCE_SCHEMA, Table
 
@@ -51,7 +51,7 @@ class Tracking:
 
 def position(source: Snapshot) -> Position:
     """Ask the source where it stands."""
-    # A walrus' name begins with the timeline; the control file would tell an old one right after a promotion.
+    # A WAL file's name begins with the timeline. Right after a promotion the control file has the old one.
     timeline = "('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::bigint"
     identifier, walked, xmin, oid, standby = source.session.row(
         "SELECT (SELECT system_identifier::text FROM pg_control_system()),"  # noqa: S608
@@ -63,9 +63,23 @@ def position(source: Snapshot) -> Position:
 
 
 def tracking(source: Snapshot, table: Table) -> Tracking | None:
-    """Return how a table's changes are captured; None when they are not."""
-    if source.session.row("SELECT to_regclass(%s) IS NULL", (_TRACKED,))[0]:
+    """Return how a table's changes are captured; None when they are not.
+
+    Raises:
+        SchemaDriftError: the views of the change capture are those of an older version.
+    """
+    is_captured, is_current = source.session.row(
+        "SELECT to_regclass(%s) IS NOT NULL, EXISTS (SELECT FROM pg_attribute"
+        " WHERE attrelid = to_regclass(%s) AND attname = 'last_xid' AND NOT attisdropped)",
+        (_TRACKED, _DELETIONS),
+    )
+    if not is_captured:
         return None
+    if not is_current:
+        raise SchemaDriftError(
+            f"{_DELETIONS} in {source.session.address} has no column last_xid: an older version made it. "
+            "Run postgres/init/02_change_capture.sql again; no row needs to be loaded again."
+        )
     rows = source.session.rows(
         "SELECT tracking_id::text, complete_from::text, ledger_rows, ledger_checksum"  # noqa: S608
         f" FROM {_TRACKED} WHERE table_name = %s",
@@ -81,7 +95,7 @@ def was_truncated(source: Snapshot, table: Table, since: int) -> bool:
     """Say whether all rows were taken away at once."""
     query = (
         f"SELECT EXISTS (SELECT FROM {_DELETIONS}"  # noqa: S608
-        f" WHERE table_name = %s AND changed_in >= '{since}'::xid8 AND row_key IS NULL)"
+        f" WHERE table_name = %s AND last_xid >= '{since}'::xid8 AND row_key IS NULL)"
     )
     return bool(source.session.row(query, (table.name,))[0])
 
@@ -106,7 +120,7 @@ def _deleted(table: Table, since: int) -> str:
     # which a view with a security barrier is read whole.
     return (
         f"SELECT gone.* FROM (SELECT DISTINCT {keys} FROM {_DELETIONS}"  # noqa: S608
-        f" WHERE table_name = '{table.name}' AND changed_in >= '{since}'::xid8 AND row_key IS NOT NULL)"
+        f" WHERE table_name = '{table.name}' AND last_xid >= '{since}'::xid8 AND row_key IS NOT NULL)"
         f" AS gone WHERE (SELECT true FROM {table.source} AS there WHERE {same}) IS NULL"
     )
 

@@ -184,7 +184,7 @@ def test_writers_that_replicate_are_captured_too(engines: Engines, filled: Captu
 
 def test_nobody_can_say_which_transaction_wrote_a_row(engines: Engines, filled: Captured) -> None:
     table, base = filled
-    engines.sql(f"insert into {base} values (800, 'x', 1, '1'); update {base} set changed_in = '1'")
+    engines.sql(f"insert into {base} values (800, 'x', 1, '1'); update {base} set last_xid = '1'")
 
     assert engines.load(table).rows_written == 101
     assert_equal(engines, filled)

@@ -224,7 +224,7 @@ def test_a_value_that_does_not_fit_stops_a_load_of_changes_before_anything_is_to
 ) -> None:
     table, base = captured
     engines.load(table)
-    view = f"select nullif(id, 13) as id, part, value, changed_in as _changed_in from {base}"
+    view = f"select nullif(id, 13) as id, part, value, last_xid as _changed_in from {base}"
     engines.replace_view(table, view)
     engines.sql(f"insert into {base} values (13, 'x', 1), (14, 'x', 1)")
     before = engines.query("show tables from raw"), engines.audits(table)
@@ -242,7 +242,7 @@ def test_a_new_column_is_carried_over_with_all_its_rows_and_one_that_vanished_is
     table, base = filled
     # A default stamps no row, so the changes alone would leave the column empty.
     engines.sql(f"alter table {base} add column mood text default 'calm'")
-    engines.replace_view(table, f"select id, part, value, mood, changed_in as _changed_in from {base}")
+    engines.replace_view(table, f"select id, part, value, mood, last_xid as _changed_in from {base}")
 
     first = engines.load(table)
     engines.sql(f"update {base} set mood = 'merry' where id = 1")
@@ -253,7 +253,7 @@ def test_a_new_column_is_carried_over_with_all_its_rows_and_one_that_vanished_is
     assert engines.query(f"select mood, count() from raw.{table.name} final group by mood order by mood") == [
         *(("calm", 29999), ("merry", 1))
     ]
-    engines.replace_view(table, f"select id, part, value, changed_in as _changed_in from {base}")
+    engines.replace_view(table, f"select id, part, value, last_xid as _changed_in from {base}")
     with pytest.raises(SchemaDriftError, match=r"mood is Nullable\(String\), expected no such column"):
         engines.load(table)
 

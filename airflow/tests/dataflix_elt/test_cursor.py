@@ -140,7 +140,7 @@ def test_a_dump_restored_elsewhere_is_refused_and_its_stamps_are_made_anew(
     assert theirs.load(carried_over, full=True).rows == 1
 
     # Stamps of another cluster may lie ahead of this one's: each run would read those rows again.
-    theirs.sql(f"alter table {base} disable trigger user; update {base} set changed_in = '1000000000'")
+    theirs.sql(f"alter table {base} disable trigger user; update {base} set last_xid = '1000000000'")
     theirs.sql(f"alter table {base} enable trigger user")
     theirs.sql(f"select capture.track('{base}', '{carried_over.name}', 'id', 'part')")
     assert theirs.load(carried_over).why == "the source began anew to capture its changes"

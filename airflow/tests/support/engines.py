@@ -107,12 +107,12 @@ class Engines:
             f"create table {base} (id bigint, part text, value bigint, primary key (id, part));"
             f" select capture.track('{base}', '{table.name}', 'id', 'part')"
         )
-        self.replace_view(table, f"select id, part, value, changed_in as _changed_in from {base}")
+        self.replace_view(table, f"select id, part, value, last_xid as _changed_in from {base}")
         return table, base
 
     def both(self, table: Table, base: str) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
         """Return the rows of a captured table and those of its copy, both in order."""
-        source = self.sql(f"select id, part, value, changed_in::text::bigint from {base}")
+        source = self.sql(f"select id, part, value, last_xid::text::bigint from {base}")
         copy = f"select id, part, value, _changed_in from raw.{table.name} final"
         return sorted(source, key=str), sorted(self.query(copy), key=str)
 

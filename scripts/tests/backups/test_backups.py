@@ -75,7 +75,7 @@ class World:
             with connection.cursor() as cursor:
                 cursor.execute(TABLES)
                 for (table,) in cursor.fetchall():
-                    row = "(to_jsonb(t) - 'changed_in')::text"
+                    row = "(to_jsonb(t) - 'last_xid')::text"
                     rows = f"SELECT count(*), md5(string_agg({row}, '|' ORDER BY {row})) FROM {table} AS t"
                     cursor.execute(rows)
                     found[f"{dbname}.{table}"] = cursor.fetchone()

@@ -73,17 +73,17 @@ def test_the_project_is_whole() -> None:
 
 
 def test_a_finding_names_file_and_column(copy: Path, plant: Plant) -> None:
-    plant("postgres/init/04_masked_views.sql", "    p.email_hash,\n", "    u.email AS email_hash,\n")
+    plant("postgres/init/05_masked_views.sql", "    p.email_hash,\n", "    u.email AS email_hash,\n")
     result = run("--root", str(copy))
     assert result.returncode == 1
     assert (
-        "postgres/init/04_masked_views.sql: masked users.email_hash: shows the personal users.email unmasked"
+        "postgres/init/05_masked_views.sql: masked users.email_hash: shows the personal users.email unmasked"
         in result.stderr
     )
 
 
 def test_a_renamed_view_column(findings: Findings, plant: Plant) -> None:
-    plant("postgres/init/04_masked_views.sql", "    rated_at,\n", "    rated_at AS moment,\n")
+    plant("postgres/init/05_masked_views.sql", "    rated_at,\n", "    rated_at AS moment,\n")
     found = findings()
     assert ("clickhouse/init/20_raw_tables.sql", "clickhouse raw.ratings.rated_at") in found
     assert ("clickhouse/init/20_raw_tables.sql", "raw.ratings.moment") in found
@@ -101,12 +101,12 @@ def test_a_renamed_view_column(findings: Findings, plant: Plant) -> None:
     ],
 )
 def test_an_address_passed_through(findings: Findings, plant: Plant, shown: str) -> None:
-    plant("postgres/init/04_masked_views.sql", "    u.city,\n", f"    {shown},\n    u.city,\n")
-    assert ("postgres/init/04_masked_views.sql", "masked users.email") in findings()
+    plant("postgres/init/05_masked_views.sql", "    u.city,\n", f"    {shown},\n    u.city,\n")
+    assert ("postgres/init/05_masked_views.sql", "masked users.email") in findings()
 
 
 def test_a_pseudonym_that_is_not_hashed(findings: Findings, plant: Plant) -> None:
-    file = "postgres/init/04_masked_views.sql"
+    file = "postgres/init/05_masked_views.sql"
     hashed = (
         "pii.hmac_sha256(hmac_key.inner_block, hmac_key.outer_block, "
         "'email:' || lower(changed.email COLLATE \"C\"))"
@@ -116,12 +116,12 @@ def test_a_pseudonym_that_is_not_hashed(findings: Findings, plant: Plant) -> Non
 
 
 def test_a_new_column_of_people_that_nobody_classified(findings: Findings, plant: Plant) -> None:
-    file = "postgres/init/02_tables.sql"
+    file = "postgres/init/03_tables.sql"
     plant(file, "    city text,\n", "    city text,\n    phone text,\n")
-    plant("postgres/init/04_masked_views.sql", "    u.city,\n", "    u.city,\n    u.phone,\n")
+    plant("postgres/init/05_masked_views.sql", "    u.city,\n", "    u.city,\n    u.phone,\n")
     found = findings()
     assert (file, "users.phone") in found
-    assert ("postgres/init/04_masked_views.sql", "masked users.phone") in found
+    assert ("postgres/init/05_masked_views.sql", "masked users.phone") in found
 
 
 def test_masked_data_in_a_mart(findings: Findings, plant: Plant) -> None:

@@ -27,12 +27,12 @@ SELECT
         SELECT
             greatest(
                 t.complete_from,
-                (SELECT m.changed_in FROM movies AS m ORDER BY m.changed_in DESC LIMIT 1),
+                (SELECT m.last_xid FROM movies AS m ORDER BY m.last_xid DESC LIMIT 1),
                 (
-                    SELECT d.changed_in
+                    SELECT d.last_xid
                     FROM capture.deletions AS d
                     WHERE d.table_name = 'movies'
-                    ORDER BY d.changed_in DESC
+                    ORDER BY d.last_xid DESC
                     LIMIT 1
                 )
             )::text

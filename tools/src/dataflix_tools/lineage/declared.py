@@ -22,7 +22,7 @@ CLASSIFIED: Mapping[str, Mapping[str, str]] = {
         "birth_year": "plain",
         "created_at": "plain",
         "updated_at": "plain",
-        "changed_in": "plain",
+        "last_xid": "plain",
     },
 }
 

@@ -3,7 +3,7 @@
 -- Read by the API at each recommendation, so what has ended has no effect from that moment on. The warehouse
 -- does not need them: they are no behaviour.
 --
--- Run by psql as a superuser after 02_tables.sql. Safe to run again.
+-- Run by psql as a superuser after 03_tables.sql. Safe to run again.
 \set ON_ERROR_STOP on
 
 BEGIN;

@@ -2,7 +2,7 @@
 --
 -- This file alone ties the warehouse to these tables; README.md tells how to write one for other tables.
 --
--- Run by psql as a superuser after 02_tables.sql and 03_pseudonyms.sql. Safe to run again.
+-- Run by psql as a superuser after 03_tables.sql and 04_pseudonyms.sql. Safe to run again.
 \set ON_ERROR_STOP on
 
 BEGIN;
@@ -60,7 +60,7 @@ CREATE SCHEMA IF NOT EXISTS masked AUTHORIZATION dataflix_masking;
 COMMENT ON SCHEMA masked IS 'What leaves this database for the warehouse: one view per table, personal data masked.';
 
 -- Not even the views' owner can read usernames, addresses or the key.
-GRANT SELECT (user_id, first_name, last_name, city, state, country, birth_year, created_at, updated_at, changed_in)
+GRANT SELECT (user_id, first_name, last_name, city, state, country, birth_year, created_at, updated_at, last_xid)
 ON public.users TO dataflix_masking;
 GRANT SELECT ON public.movies, public.watched_movies, public.ratings TO dataflix_masking;
 
@@ -81,7 +81,7 @@ SELECT
     u.birth_year,
     u.created_at,
     u.updated_at,
-    u.changed_in AS _changed_in
+    u.last_xid AS _changed_in
 FROM public.users AS u
 LEFT JOIN pii.user_pseudonyms AS p ON u.user_id = p.user_id;
 
@@ -98,7 +98,7 @@ SELECT
     tmdb_id,
     created_at,
     updated_at,
-    changed_in AS _changed_in
+    last_xid AS _changed_in
 FROM public.movies;
 
 CREATE OR REPLACE VIEW watched_movies WITH (security_barrier = true) AS
@@ -107,7 +107,7 @@ SELECT
     movie_id,
     watched_at,
     updated_at,
-    changed_in AS _changed_in
+    last_xid AS _changed_in
 FROM public.watched_movies;
 
 CREATE OR REPLACE VIEW ratings WITH (security_barrier = true) AS
@@ -118,7 +118,7 @@ SELECT
     liked,
     rated_at,
     updated_at,
-    changed_in AS _changed_in
+    last_xid AS _changed_in
 FROM public.ratings;
 
 COMMENT ON VIEW users IS 'Users: pseudonyms for username and e-mail, names cut to their first letter.';

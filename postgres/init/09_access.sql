@@ -3,7 +3,7 @@
 -- Of a key only the SHA-256 is here: it is made of random bits, so nothing slower is needed to keep it secret.
 -- Schema access is closed to the ELT; none of it goes to the warehouse.
 --
--- Run by psql as a superuser after 02_tables.sql. Safe to run again.
+-- Run by psql as a superuser after 03_tables.sql. Safe to run again.
 \set ON_ERROR_STOP on
 
 BEGIN;

@@ -3,7 +3,7 @@
 -- No list is stored when it is served. Its recommendation_id is signed and says which model made it and when;
 -- what is stored here is what it said, so a row needs no other table to be understood.
 --
--- Run by psql as a superuser after 04_masked_views.sql. Safe to run again.
+-- Run by psql as a superuser after 05_masked_views.sql. Safe to run again.
 \set ON_ERROR_STOP on
 
 BEGIN;
@@ -20,7 +20,7 @@ CREATE TABLE IF NOT EXISTS feedback (
     model_version text NOT NULL,
     listed_at timestamptz NOT NULL,
     received_at timestamptz NOT NULL DEFAULT now(),
-    changed_in xid8 NOT NULL DEFAULT pg_current_xact_id(),
+    last_xid xid8 NOT NULL DEFAULT pg_current_xact_id(),
     -- Told twice, it is stored once: a client may send again what it is not sure of.
     PRIMARY KEY (recommendation_id, movie_id, event),
     CONSTRAINT feedback_recommendation_id_length CHECK (char_length(recommendation_id) BETWEEN 1 AND 200),
@@ -42,7 +42,7 @@ COMMENT ON COLUMN feedback.position IS 'The film''s rank in the list, from 1.';
 COMMENT ON COLUMN feedback.model_version IS 'The model that made the list, as its id says; empty when there was none and popularity stood in.';
 COMMENT ON COLUMN feedback.listed_at IS 'When the list was made, as its id says.';
 COMMENT ON COLUMN feedback.received_at IS 'When we were told.';
-COMMENT ON COLUMN feedback.changed_in IS 'Transaction that last wrote the row; kept by trigger.';
+COMMENT ON COLUMN feedback.last_xid IS 'Transaction that last wrote the row; kept by trigger.';
 
 -- Rows never change, so there is no UPDATE; deleting a user or a film deletes theirs.
 GRANT SELECT, INSERT, DELETE ON feedback TO dataflix_backend;
@@ -62,7 +62,7 @@ SELECT
     model_version,
     listed_at,
     received_at,
-    changed_in AS _changed_in
+    last_xid AS _changed_in
 FROM public.feedback;
 
 COMMENT ON VIEW feedback IS 'Feedback on recommendations, as it is.';

@@ -3,7 +3,7 @@
 -- A deleted user is an erasure, however the row was deleted: the ELT reads what is still to be removed from the
 -- warehouse, removes it, looks whether it is gone, and says so. From then on a record names nobody.
 --
--- Run by psql as a superuser after 07_feedback.sql. Safe to run again.
+-- Run by psql as a superuser after 08_feedback.sql. Safe to run again.
 \set ON_ERROR_STOP on
 
 BEGIN;

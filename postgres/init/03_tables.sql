@@ -23,7 +23,7 @@ CREATE TABLE IF NOT EXISTS users (
     birth_year smallint,
     created_at timestamptz NOT NULL DEFAULT now(),
     updated_at timestamptz NOT NULL DEFAULT now(),
-    changed_in xid8 NOT NULL DEFAULT pg_current_xact_id(),
+    last_xid xid8 NOT NULL DEFAULT pg_current_xact_id(),
     CONSTRAINT users_user_id_positive CHECK (user_id > 0),
     CONSTRAINT users_username_form CHECK (username ~ '^\S+$' AND char_length(username) <= 64),
     -- 254: the longest address that SMTP can carry (RFC 5321, 4.5.3.1.3).
@@ -65,7 +65,7 @@ CREATE TABLE IF NOT EXISTS movies (
     tmdb_id bigint,
     created_at timestamptz NOT NULL DEFAULT now(),
     updated_at timestamptz NOT NULL DEFAULT now(),
-    changed_in xid8 NOT NULL DEFAULT pg_current_xact_id(),
+    last_xid xid8 NOT NULL DEFAULT pg_current_xact_id(),
     CONSTRAINT movies_movie_id_positive CHECK (movie_id > 0),
     CONSTRAINT movies_title_form CHECK (btrim(title) <> '' AND char_length(title) <= 500),
     CONSTRAINT movies_genres_form CHECK (
@@ -103,7 +103,7 @@ CREATE TABLE IF NOT EXISTS watched_movies (
     movie_id bigint NOT NULL REFERENCES movies (movie_id) ON DELETE CASCADE,
     watched_at timestamptz NOT NULL DEFAULT now(),
     updated_at timestamptz NOT NULL DEFAULT now(),
-    changed_in xid8 NOT NULL DEFAULT pg_current_xact_id(),
+    last_xid xid8 NOT NULL DEFAULT pg_current_xact_id(),
     PRIMARY KEY (user_id, movie_id)
 );
 
@@ -122,7 +122,7 @@ CREATE TABLE IF NOT EXISTS ratings (
     liked boolean,
     rated_at timestamptz NOT NULL DEFAULT now(),
     updated_at timestamptz NOT NULL DEFAULT now(),
-    changed_in xid8 NOT NULL DEFAULT pg_current_xact_id(),
+    last_xid xid8 NOT NULL DEFAULT pg_current_xact_id(),
     PRIMARY KEY (user_id, movie_id),
     CONSTRAINT ratings_rating_half_steps CHECK (rating BETWEEN 0.5 AND 5 AND rating * 2 = floor(rating * 2))
 );
@@ -158,17 +158,17 @@ FOR EACH ROW WHEN (old.* IS DISTINCT FROM new.*) EXECUTE FUNCTION set_updated_at
 CREATE OR REPLACE TRIGGER ratings_set_updated_at BEFORE UPDATE ON ratings
 FOR EACH ROW WHEN (old.* IS DISTINCT FROM new.*) EXECUTE FUNCTION set_updated_at();
 
--- What a run of the ELT needs to carry over changes alone. A database from before has no changed_in; this adds it.
+-- What a run of the ELT needs to carry over changes alone. A database from before has no last_xid; this adds it.
 SELECT
     capture.track('users', 'users', 'user_id'),
     capture.track('movies', 'movies', 'movie_id'),
     capture.track('watched_movies', 'watched_movies', 'user_id', 'movie_id'),
     capture.track('ratings', 'ratings', 'user_id', 'movie_id');
 
-COMMENT ON COLUMN users.changed_in IS 'Transaction that last wrote the row; kept by trigger.';
-COMMENT ON COLUMN movies.changed_in IS 'Transaction that last wrote the row; kept by trigger.';
-COMMENT ON COLUMN watched_movies.changed_in IS 'Transaction that last wrote the row; kept by trigger.';
-COMMENT ON COLUMN ratings.changed_in IS 'Transaction that last wrote the row; kept by trigger.';
+COMMENT ON COLUMN users.last_xid IS 'Transaction that last wrote the row; kept by trigger.';
+COMMENT ON COLUMN movies.last_xid IS 'Transaction that last wrote the row; kept by trigger.';
+COMMENT ON COLUMN watched_movies.last_xid IS 'Transaction that last wrote the row; kept by trigger.';
+COMMENT ON COLUMN ratings.last_xid IS 'Transaction that last wrote the row; kept by trigger.';
 
 GRANT SELECT, INSERT, UPDATE, DELETE ON users, movies, watched_movies, ratings TO dataflix_backend;
 GRANT USAGE ON SEQUENCE users_user_id_seq, movies_movie_id_seq TO dataflix_backend;
