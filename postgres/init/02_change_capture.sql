@@ -12,7 +12,7 @@ BEGIN;
 CREATE SCHEMA IF NOT EXISTS capture AUTHORIZATION dataflix_owner;
 COMMENT ON SCHEMA capture IS 'What changed in the application''s tables: keys and counts, no other values.';
 
--- Installations of 2026 have last_xid under the name changed_in, and other names for the trigger functions. Renaming
+-- Installations from before December 2026 call last_xid changed_in, and the trigger functions otherwise. Renaming
 -- keeps stamps, ledger and triggers, so the next run of the ELT goes on with the changes alone.
 DO $$
 DECLARE

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from stack import postgres as cluster
 
 from dataflix_elt.errors import SchemaDriftError
 from dataflix_elt.tables import TABLES, table_named
+from dataflix_stack.services import postgres as cluster
 from dataflix_testkit import PostgresServer, postgres
 from dataflix_testkit.process import ROOT
 
