@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Checks everything: style, types, every room's tests on real services, and the whole stack end to end.
+# Checks everything: style, types, the tests of every room on real services, and the whole stack end to end.
 # Use: ./test.sh [--long] [lint] [types] [core] [airflow] [dbt] [superset] [e2e] [images]
-# None named: all but images, in two lanes side by side; those that are named run one after the other.
-# --long tries what is random, or a matter of chance, thousands of times instead of dozens: hours.
-# With MOVIELENS_DIR set to a MovieLens folder, tests on real data run too; DATAFLIX_BROWSER=required fails where no
-# browser can be had instead of skipping its tests; DATAFLIX_PROVE_IMAGES=yes adds images, ten minutes and 5 GB.
+# Without a stage: all but images, in two lanes at the same time. Stages that you name run one after the other.
+# --long tries random input and faults thousands of times instead of dozens, which takes hours.
+# MOVIELENS_DIR=FOLDER adds the tests on real data. DATAFLIX_BROWSER=required fails where no browser is found instead
+# of skipping its tests. DATAFLIX_PROVE_IMAGES=yes adds the stage images, which needs 5 GB of disk.
 # shellcheck disable=SC2329  # Stages are called by their names.
 set -euo pipefail
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -20,6 +20,7 @@ lint() {
   "$BIN/ruff" check . &&
     "$BIN/ruff" format --check . &&
     git ls-files -z '*.sh' .ci/run | xargs -0 "$BIN/shellcheck" &&
+    PYTHONPATH=airflow/src:superset/src "$BIN/lint-imports" --no-logo &&
     "$BIN/python" scripts/check_lineage.py &&
     "$BIN/sqlfluff" lint --nocolor --disable-progress-bar dbt
 }
@@ -39,26 +40,26 @@ types() {
 }
 
 core() {
-  "$BIN/pytest" common recommender trainer backend cli clickhouse/embedded postgres stack tools scripts benchmarks
+  "$BIN/pytest" --junitxml "$notes/core.xml" common recommender trainer backend cli clickhouse/embedded postgres stack tools scripts benchmarks
 }
 
 airflow() {
-  airflow/.venv/bin/pytest airflow/tests
+  airflow/.venv/bin/pytest --junitxml "$notes/airflow.xml" airflow/tests
 }
 
 dbt() {
-  "$BIN/pytest" dbt
+  "$BIN/pytest" --junitxml "$notes/dbt.xml" dbt
 }
 
 superset() {
-  "$BIN/pytest" superset
+  "$BIN/pytest" --junitxml "$notes/superset.xml" superset
 }
 
 e2e() {
   local chromium
   # Where there is none, the browser's tests are the ones to say what that means.
   if chromium=$(scripts/chromium.sh --install); then export CHROMIUM=$chromium; fi
-  "$BIN/pytest" --timeout 1800 tests
+  "$BIN/pytest" --junitxml "$notes/e2e.xml" --timeout 1800 tests
 }
 
 # Exit code 77: not run, with the reason.
@@ -67,7 +68,7 @@ images() {
   nice scripts/test_images.sh && "$BIN/pytest" tests/test_compose.py -k compose_accepts
 }
 
-# What a lane names runs one after the other, the lanes side by side: most tests wait for services more than they work.
+# The stages of a lane run one after the other, and the lanes at the same time: most tests wait for services.
 lanes=("lint types core dbt superset" "airflow e2e")
 [ "${DATAFLIX_PROVE_IMAGES:-}" != yes ] || lanes[0]+=" images"
 
@@ -80,7 +81,7 @@ fi
 notes=$(mktemp -d)
 trap 'rm -rf "$notes"' EXIT
 
-# With several lanes each line says whose it is.
+# With several lanes each line starts with its stage.
 run() {
   if [ ${#lanes[@]} -eq 1 ]; then "$1"; else "$1" 2>&1 | tee "$notes/$1.log" | sed -u "s/^/$1: /"; fi
 }
@@ -118,8 +119,13 @@ else
   wait
 fi
 
-for failed in "$notes"/*.failed; do
-  [ -e "$failed" ] || exit 0
+shopt -s nullglob
+reports=("$notes"/*.xml)
+[ ${#reports[@]} -eq 0 ] || "$BIN/python" -m dataflix_tools.slowest_tests "${reports[@]}"
+
+failures=("$notes"/*.failed)
+[ ${#failures[@]} -gt 0 ] || exit 0
+for failed in "${failures[@]}"; do
   stage=$(basename "$failed" .failed)
   echo "test.sh: failed: $stage" >&2
   [ ! -e "$notes/$stage.log" ] || grep -E '^(FAILED|ERROR) ' "$notes/$stage.log" >&2 || [ $? -eq 1 ]
