@@ -11,8 +11,8 @@ import pytest
 import requests
 import zstandard
 
-from dataflix_clickhouse.bodies import Body
 from dataflix_clickhouse.errors import QueryError
+from dataflix_clickhouse.http.body import Body
 from dataflix_testkit import ClickHouseServer
 
 BLOCKS = [b"one" * 5000, b"two" * 5000, b"three" * 5000]
@@ -34,7 +34,7 @@ def read(sent: bytes, encoding: str, piece: int) -> bytes:
         return {"type": "http.request", "body": body, "more_body": bool(body)}
 
     async def whole() -> bytes:
-        return b"".join([data async for data in Body(receive, encoding).plain()])
+        return b"".join([data async for data in Body(receive, encoding).decompressed()])
 
     return asyncio.run(whole())
 

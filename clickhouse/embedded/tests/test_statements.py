@@ -6,11 +6,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dataflix_clickhouse import gate, statements
-from dataflix_clickhouse.engine import Handle, scratch
+from dataflix_clickhouse.access import statement_policy
+from dataflix_clickhouse.access.accounts import ACCOUNTS
+from dataflix_clickhouse.engine.chdb_engine import Connection, open_in_memory
 from dataflix_clickhouse.errors import QueryError
-from dataflix_clickhouse.statements import Shape
-from dataflix_clickhouse.users import ACCOUNTS
+from dataflix_clickhouse.sql import statements
+from dataflix_clickhouse.sql.statements import StatementKind
 
 READER = next(account for account in ACCOUNTS if account.name == "reader")
 PIPE = "/dev/fd/9"
@@ -58,8 +59,8 @@ GAPS = st.lists(st.lists(GAP, min_size=1, max_size=3).map("".join), min_size=12,
 
 
 @pytest.fixture(scope="module")
-def engine() -> Iterator[Handle]:
-    with scratch() as handle:
+def engine() -> Iterator[Connection]:
+    with open_in_memory() as handle:
         yield handle
 
 
@@ -71,7 +72,7 @@ def engine() -> Iterator[Handle]:
     endings=st.tuples(st.booleans(), st.sampled_from(["", ";", " ; ;"])),
 )
 def test_a_select_gets_its_destination_whatever_it_holds(
-    engine: Handle, items: list[str], gaps: list[str], format_name: str, endings: tuple[bool, str]
+    engine: Connection, items: list[str], gaps: list[str], format_name: str, endings: tuple[bool, str]
 ) -> None:
     has_settings, ending = endings
     words = ["SELECT", *(f"{item}," for item in items[:-1]), items[-1]]
@@ -81,15 +82,15 @@ def test_a_select_gets_its_destination_whatever_it_holds(
         words += ["SETTINGS", "max_threads = 1"]
     text = "".join(word + gap for word, gap in zip(words, gaps, strict=False)) + ending
     statement = statements.parse(text)
-    assert statement.shape is Shape.OUTPUT
-    sent = engine.canonical(statement.writing_to(PIPE, "TSV", "none", "tag"))
+    assert statement.kind is StatementKind.OUTPUT
+    sent = engine.canonical(statement.with_output_file(PIPE, "TSV", "none", "tag"))
     expected = engine.canonical(f"SELECT {', '.join(items)}")
     if format_name:
         expected += f" {CLAUSE} FORMAT {format_name.strip('`')}" + " SETTINGS max_threads = 1" * has_settings
     else:
         expected += " SETTINGS max_threads = 1" * has_settings + f" {CLAUSE} FORMAT TSV"
     assert sent == expected
-    assert gate.check(sent, READER, PIPE, {}) is None
+    assert statement_policy.check(sent, READER, PIPE, {}) is None
 
 
 @pytest.mark.parametrize(
@@ -114,14 +115,18 @@ def test_a_select_gets_its_destination_whatever_it_holds(
         ("INSERT INTO FUNCTION null('a Int8') VALUES (1)", "Values", "(1)"),
     ],
 )
-def test_an_insert_gets_its_source(engine: Handle, text: str, name: str, data: str) -> None:
+def test_an_insert_gets_its_source(engine: Connection, text: str, name: str, data: str) -> None:
     statement = statements.parse_insert(text)
     assert statement is not None
-    assert (statement.shape, statement.format, statement.inline_data) == (Shape.INSERT_DATA, name, data)
-    sent = engine.canonical(statement.reading_from(PIPE, "zstd", "tag"))
+    assert (statement.kind, statement.format, statement.inline_data) == (
+        StatementKind.INSERT_DATA,
+        name,
+        data,
+    )
+    sent = engine.canonical(statement.with_input_file(PIPE, "zstd", "tag"))
     assert f" FROM INFILE '{PIPE}' COMPRESSION 'zstd' " in sent
     assert sent.endswith(f" FORMAT {name}")
-    assert gate.check(sent, ACCOUNTS[0], PIPE, {}) is None
+    assert statement_policy.check(sent, ACCOUNTS[0], PIPE, {}) is None
 
 
 @pytest.mark.parametrize(
@@ -149,26 +154,28 @@ def test_no_statement_or_too_many_are_syntax_errors(text: str) -> None:
 
 
 @pytest.mark.parametrize("own", [None, "/dev/fd/8"])
-def test_no_file_but_the_servers_own_pipe_passes(engine: Handle, own: str | None) -> None:
+def test_no_file_but_the_servers_own_pipe_passes(engine: Connection, own: str | None) -> None:
     for sql in (f"SELECT 1 {CLAUSE} FORMAT CSV", f"INSERT INTO t FROM INFILE '{PIPE}' FORMAT CSV"):
         for account in ACCOUNTS:
             with pytest.raises(QueryError, match="names a file"):
-                gate.check(engine.canonical(sql), account, own, {})
+                statement_policy.check(engine.canonical(sql), account, own, {})
 
 
 @pytest.mark.parametrize(
     ("sql", "expected"),
     [
-        ("KILL QUERY WHERE query_id = 'a'", gate.Kill("a", "ASYNC")),
-        ("kill query where query_id='it\\'s \\\\' sync", gate.Kill("it's \\", "SYNC")),
-        ("KILL QUERY WHERE (query_id = 'a') TEST", gate.Kill("a", "TEST")),
+        ("KILL QUERY WHERE query_id = 'a'", statement_policy.KillRequest("a", "ASYNC")),
+        ("kill query where query_id='it\\'s \\\\' sync", statement_policy.KillRequest("it's \\", "SYNC")),
+        ("KILL QUERY WHERE (query_id = 'a') TEST", statement_policy.KillRequest("a", "TEST")),
     ],
 )
-def test_kill_by_id_is_understood(engine: Handle, sql: str, expected: gate.Kill) -> None:
-    assert gate.check(engine.canonical(sql), READER, None, {}) == expected
+def test_kill_by_id_is_understood(
+    engine: Connection, sql: str, expected: statement_policy.KillRequest
+) -> None:
+    assert statement_policy.check(engine.canonical(sql), READER, None, {}) == expected
 
 
 @pytest.mark.parametrize("sql", ["KILL QUERY WHERE query_id = 'a' OR 1", "KILL QUERY WHERE user = 'default'"])
-def test_kill_by_anything_else_is_the_administrators(engine: Handle, sql: str) -> None:
+def test_kill_by_anything_else_is_the_administrators(engine: Connection, sql: str) -> None:
     with pytest.raises(QueryError, match="Not enough privileges"):
-        gate.check(engine.canonical(sql), READER, None, {})
+        statement_policy.check(engine.canonical(sql), READER, None, {})

@@ -11,7 +11,7 @@ import pytest
 import requests
 from requests.exceptions import ChunkedEncodingError
 
-from dataflix_clickhouse.threads import MAX_STATEMENTS
+from dataflix_clickhouse.engine.thread_pools import MAX_STATEMENTS
 from dataflix_testkit import ClickHouseServer, clickhouse
 
 from .support.api import Api, pieces, rows_of_csv

@@ -10,7 +10,7 @@ import chdb
 import psycopg2
 import pytest
 
-from dataflix_clickhouse.users import ACCOUNTS, ADMIN
+from dataflix_clickhouse.access.accounts import ACCOUNTS, ADMIN
 from dataflix_stack.services import postgres as cluster
 from dataflix_testkit import postgres
 from dataflix_testkit.process import ROOT, clean_environ

@@ -1,4 +1,4 @@
-"""The command line of the server."""
+"""The command `dataflix-clickhouse`."""
 
 import logging
 import sys
@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 
 from dataflix_clickhouse import settings as settings_module
-from dataflix_clickhouse.errors import DataDirError, SettingsError
+from dataflix_clickhouse.errors import StartupError
+from dataflix_common.settings import SettingsError
 
 _LOG_FORMAT = 'time=%(asctime)s level=%(levelname)s logger=%(name)s message="%(message)s"'
 
@@ -21,15 +22,15 @@ def main() -> None:
 @click.option("--path", type=click.Path(path_type=Path), help="Data folder [DATAFLIX_HOME/clickhouse].")
 @click.option("--host", help="Address to listen on [DATAFLIX_CLICKHOUSE_HOST or 127.0.0.1].")
 @click.option("--port", type=click.IntRange(1, 65535), help="Port [DATAFLIX_CLICKHOUSE_PORT or 8123].")
-@click.option("--init", type=click.Path(path_type=Path), help="Folder of SQL files to apply at the start.")
+@click.option("--init", type=click.Path(path_type=Path), help="Folder of SQL files to run at the start.")
 def serve(path: Path | None, host: str | None, port: int | None, init: Path | None) -> None:
     """Serve a data folder until SIGTERM or SIGINT."""
     logging.basicConfig(level=logging.INFO, format=_LOG_FORMAT, stream=sys.stderr)
     try:
         settings = settings_module.load(data_dir=path, init_dir=init, host=host, port=port)
-        # Loading the engine takes a second: not for --help, nor for a wrong setting.
+        # Importing the engine takes a second, which --help and a wrong setting do not need.
         from dataflix_clickhouse import server  # noqa: PLC0415
 
         server.serve(settings)
-    except (SettingsError, DataDirError) as error:
+    except (SettingsError, StartupError) as error:
         raise click.ClickException(str(error)) from error

@@ -1,11 +1,11 @@
-"""The engine's error codes that the server raises itself, or answers with a status of their own."""
+"""ClickHouse's error codes: those that this server raises, and those with an HTTP status of their own."""
 
 from enum import IntEnum
 from http import HTTPStatus
 
 
 class ErrorCode(IntEnum):
-    """Codes by ClickHouse's names for them."""
+    """Error codes under ClickHouse's names."""
 
     CANNOT_PARSE_TEXT = 6
     THERE_IS_NO_COLUMN = 8
@@ -68,7 +68,7 @@ class ErrorCode(IntEnum):
     UNKNOWN_EXCEPTION = 1002
 
 
-# ClickHouse's own choice (exceptionCodeToHTTPStatus); what is not in it is a 500.
+# The same table as ClickHouse's exceptionCodeToHTTPStatus; all other codes give status 500.
 _STATUS = {
     ErrorCode.CANNOT_PARSE_TEXT: HTTPStatus.BAD_REQUEST,
     ErrorCode.THERE_IS_NO_COLUMN: HTTPStatus.BAD_REQUEST,
@@ -124,7 +124,7 @@ _STATUS = {
 
 
 def http_status(code: int) -> HTTPStatus:
-    """Return the status a ClickHouse server answers with when a query ends in this code."""
+    """Return the HTTP status that a ClickHouse server sends for an error code."""
     try:
         return _STATUS.get(ErrorCode(code), HTTPStatus.INTERNAL_SERVER_ERROR)
     except ValueError:

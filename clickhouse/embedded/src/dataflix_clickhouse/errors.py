@@ -1,4 +1,4 @@
-"""What can go wrong, with ClickHouse's own codes and texts."""
+"""Exceptions, with ClickHouse's error codes and message format."""
 
 import re
 from http import HTTPStatus
@@ -6,23 +6,24 @@ from http import HTTPStatus
 from dataflix_clickhouse.error_codes import ErrorCode, http_status
 
 
-class SettingsError(Exception):
-    """A setting, or a file it names, is missing or cannot be used."""
-
-
-class DataDirError(Exception):
-    """The data folder cannot be used."""
+class StartupError(Exception):
+    """The server cannot start: a setting, an SQL file or the data folder cannot be used."""
 
 
 class ClientGoneError(Exception):
-    """The client closed its connection before it was answered."""
+    """The client closed its connection before the answer was complete."""
 
 
 _ENGINE_ERROR = re.compile(r"Code: (\d+)\. (?:DB::Exception: )?")
 
 
 class QueryError(Exception):
-    """A request that ends in an error, whether the server refused it or the engine did."""
+    """A query failed: the engine returned an error, or this server refused the query.
+
+    Attributes:
+        code: ClickHouse's numeric error code.
+        message: the text after `DB::Exception: `.
+    """
 
     def __init__(self, code: int, message: str) -> None:
         super().__init__(message)
@@ -31,7 +32,7 @@ class QueryError(Exception):
 
     @classmethod
     def from_engine(cls, text: str) -> "QueryError":
-        """Return what the engine's error text says, with its code (1002 when it gives none)."""
+        """Parse the engine's error text; without a code in it, the code is UNKNOWN_EXCEPTION (1002)."""
         found = _ENGINE_ERROR.search(text)
         if found is None:
             return cls(ErrorCode.UNKNOWN_EXCEPTION, text.strip())
@@ -39,15 +40,15 @@ class QueryError(Exception):
 
     @property
     def status(self) -> HTTPStatus:
-        """The HTTP status a ClickHouse server would answer with."""
+        """The HTTP status that a ClickHouse server sends for this code."""
         return http_status(self.code)
 
     @property
     def text(self) -> str:
-        """The body of the answer: `Code: N. DB::Exception: ...`."""
+        """The response body: `Code: N. DB::Exception: ...`."""
         return f"Code: {self.code}. DB::Exception: {self.message}\n"
 
 
-def refused(code: ErrorCode, message: str) -> QueryError:
-    """Return an error of the server's own; the code's name stands behind the message as in the engine's."""
+def query_error(code: ErrorCode, message: str) -> QueryError:
+    """Return an error raised by this server; like the engine's errors, it ends with the name of the code."""
     return QueryError(code, f"{message} ({code.name})")

@@ -1,76 +1,50 @@
-"""The process: one engine, one HTTP server, a clean end."""
+"""The server process: one engine and one HTTP server, from start to clean stop."""
 
 import asyncio
-import fcntl
 import logging
 import os
 import signal
 import socket
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 
 import uvicorn
 
-from dataflix_clickhouse import initialise, roles
-from dataflix_clickhouse.app import Application
-from dataflix_clickhouse.engine import Engine, scratch
-from dataflix_clickhouse.errors import DataDirError, SettingsError
+from dataflix_clickhouse.access import roles
+from dataflix_clickhouse.access.accounts import ACCOUNTS, ADMIN, Authenticator
+from dataflix_clickhouse.engine.chdb_engine import Engine, open_in_memory
+from dataflix_clickhouse.errors import QueryError, StartupError
+from dataflix_clickhouse.http.app import Application
 from dataflix_clickhouse.settings import Settings
-from dataflix_clickhouse.users import ACCOUNTS, ADMIN, Authenticator
+from dataflix_clickhouse.sql import init_scripts
+from dataflix_common.locks import LockHeldError, exclusive_lock
 
 log = logging.getLogger(__name__)
 
-# ClickHouse's http_max_uri_size: a statement may travel in the URL.
+LOCK_FILE = "dataflix.lock"
+# ClickHouse's http_max_uri_size: a statement can be in the URL.
 MAX_HEADER_BYTES = 1 << 20
-# What a running statement gets to finish when the server is told to stop, then to be cancelled and told so.
+# When the server stops: time for running statements to finish, then time to cancel them and send the error.
 GRACE_S = 5
 CANCEL_S = 5
 # ClickHouse's keep_alive_timeout.
 KEEP_ALIVE_S = 30
 
 
-@contextmanager
-def locked(data_dir: Path) -> Iterator[None]:
-    """Hold the data folder for this process alone.
-
-    Raises:
-        DataDirError: the folder cannot be written, or another process holds it.
-    """
-    try:
-        data_dir.mkdir(parents=True, exist_ok=True)
-        lock = os.open(data_dir / "dataflix.lock", os.O_RDWR | os.O_CREAT, 0o600)
-    except OSError as error:
-        raise DataDirError(f"cannot use the data folder {data_dir}: {error.strerror}") from error
-    try:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = os.read(lock, 32).decode(errors="replace").strip() or "unknown"
-            raise DataDirError(
-                f"another server (process {holder}) works on {data_dir}: stop it, or give another --path"
-            ) from None
-        os.truncate(lock, 0)
-        os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
-        yield
-    finally:
-        os.close(lock)
-
-
 def serve(settings: Settings) -> None:
-    """Serve until told to stop.
+    """Serve until SIGTERM or SIGINT.
 
     Raises:
-        DataDirError: the data folder cannot be used.
-        SettingsError: the address is taken, or the SQL of the init folder cannot be applied.
+        StartupError: the data folder or the address is in use, or the SQL of the init folder fails.
     """
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _stop)
     with (
         locked(settings.data_dir),
         suppress(_StopError),
-        _bound(settings) as listener,
-        _engine(settings) as engine,
+        _bound_socket(settings) as listener,
+        _running_engine(settings) as engine,
         closing(Application(engine, Authenticator(settings.passwords), settings.data_dir)) as application,
     ):
         log.info("listening host=%s port=%d data=%s", settings.host, settings.port, settings.data_dir)
@@ -78,21 +52,44 @@ def serve(settings: Settings) -> None:
     log.info("stopped")
 
 
+@contextmanager
+def locked(data_dir: Path) -> Iterator[None]:
+    """Lock the data folder for this process; the lock file contains its process id.
+
+    Raises:
+        StartupError: the folder is not writable, or another process has locked it.
+    """
+    path = data_dir / LOCK_FILE
+    with ExitStack() as stack:
+        try:
+            data_dir.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(exclusive_lock(path))
+            path.write_text(f"{os.getpid()}\n")
+        except LockHeldError:
+            holder = path.read_text(errors="replace").strip() or "unknown"
+            raise StartupError(
+                f"another server (process {holder}) uses {data_dir}: stop it, or pass another --path"
+            ) from None
+        except OSError as error:
+            raise StartupError(f"cannot use the data folder {data_dir}: {error.strerror}") from error
+        yield
+
+
 class _StopError(Exception):
-    """The process was told to stop."""
+    """The process received a signal to stop."""
 
 
 def _stop(number: int, _frame: object) -> None:
-    # While it runs, the HTTP server has a handler of its own, which ends it and then passes the signal on to
-    # this one. Either way the engine is closed on the way out, and a second signal must not interrupt that.
+    # While the HTTP server runs, it has its own handler, which stops it and then calls this one. In both
+    # cases the engine is closed next, and a second signal must not interrupt that.
     for one in (signal.SIGTERM, signal.SIGINT):
         signal.signal(one, signal.SIG_IGN)
     raise _StopError(signal.Signals(number).name)
 
 
 @contextmanager
-def _bound(settings: Settings) -> Iterator[socket.socket]:
-    """Take the address before the engine starts, but refuse connections until it has."""
+def _bound_socket(settings: Settings) -> Iterator[socket.socket]:
+    """Bind the address before the engine starts; connections are refused until the server listens."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -101,7 +98,7 @@ def _bound(settings: Settings) -> Iterator[socket.socket]:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
     except OSError as error:
-        raise SettingsError(
+        raise StartupError(
             f"cannot listen on {settings.host}:{settings.port}: {error.strerror}; "
             "choose another address with DATAFLIX_CLICKHOUSE_HOST and DATAFLIX_CLICKHOUSE_PORT"
         ) from error
@@ -110,7 +107,7 @@ def _bound(settings: Settings) -> Iterator[socket.socket]:
 
 
 class _Server(uvicorn.Server):
-    """The HTTP server; when it is told to stop, running statements get some time, then they are cancelled."""
+    """The HTTP server; when it stops, running statements get some time, then they are cancelled."""
 
     def __init__(self, application: Application) -> None:
         super().__init__(
@@ -131,7 +128,7 @@ class _Server(uvicorn.Server):
         self._application = application
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Stop accepting, and return when every connection is closed or out of time."""
+        """Stop accepting connections, and wait until all are closed or the time is over."""
         timer = asyncio.get_running_loop().call_later(GRACE_S, self._application.cancel_all)
         try:
             await super().shutdown(sockets)
@@ -140,22 +137,33 @@ class _Server(uvicorn.Server):
 
 
 @contextmanager
-def _engine(settings: Settings) -> Iterator[Engine]:
-    others: list[str] = []
+def _running_engine(settings: Settings) -> Iterator[Engine]:
+    """Start the engine with the roles and tables of the init folder."""
+    table_statements: list[str] = []
     if settings.init_dir is None:
-        config = roles.existing(settings.data_dir)
+        config = roles.existing_config(settings.data_dir)
     else:
-        statements = initialise.statements_of(settings.init_dir)
-        others = [statement for statement in statements if not initialise.is_about_access(statement)]
-        with scratch() as formatter:
-            found = roles.collect(filter(initialise.is_about_access, statements), formatter.canonical)
-        missing = [account.role for account in ACCOUNTS if account.role not in found]
+        statements = init_scripts.read_statements(settings.init_dir)
+        access_statements = [one for one in statements if init_scripts.is_access_statement(one)]
+        table_statements = [one for one in statements if not init_scripts.is_access_statement(one)]
+        with open_in_memory() as formatter:
+            grants = roles.grants_by_role(access_statements, formatter.canonical)
+        missing = [account.role for account in ACCOUNTS if account.role not in grants]
         if missing:
-            raise SettingsError(f"{settings.init_dir} makes no role {', '.join(missing)}")
-        config = roles.write(settings.data_dir, found)
+            raise StartupError(f"{settings.init_dir} does not create the role {', '.join(missing)}")
+        config = roles.write_config(settings.data_dir, grants)
     engine = Engine(settings.data_dir, config, ADMIN.role)
     try:
-        initialise.apply(engine, others)
+        _run_init_statements(engine, table_statements)
         yield engine
     finally:
         engine.close()
+
+
+def _run_init_statements(engine: Engine, statements: list[str]) -> None:
+    for statement in statements:
+        try:
+            engine.run_as_admin(statement)
+        except QueryError as error:
+            raise StartupError(f"{error.text.strip()} in: {statement}") from error
+    log.info("initialised statements=%d", len(statements))

@@ -1,25 +1,42 @@
-"""What the server is told by the environment and the command line, checked before anything starts."""
+"""The settings of the server, from the environment and the command line."""
 
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from dataflix_clickhouse.errors import SettingsError
-from dataflix_clickhouse.users import ACCOUNTS
+from pydantic import Field, create_model
 
-DEFAULT_HOST = "127.0.0.1"
-# ClickHouse's own HTTP port, so that clients need no setting.
-DEFAULT_PORT = 8123
-MAX_PORT = 65535
+from dataflix_clickhouse.access.accounts import ACCOUNTS
+from dataflix_clickhouse.errors import StartupError
+from dataflix_common import ports
+from dataflix_common.env_file import HOME_VARIABLE
+from dataflix_common.settings import EnvironmentSettings, Port, Secret, Text
+
+_HOST_VARIABLE = "DATAFLIX_CLICKHOUSE_HOST"
+_PORT_VARIABLE = "DATAFLIX_CLICKHOUSE_PORT"
+
+
+class _Address(EnvironmentSettings):
+    host: Text = Field(default=ports.DEFAULT_HOST, validation_alias=_HOST_VARIABLE)
+    port: Port = Field(default=ports.CLICKHOUSE, validation_alias=_PORT_VARIABLE)
+
+
+# One password for each account, in the variable that the account names.
+_password_fields: dict[str, Any] = {
+    account.name: (Secret, Field(validation_alias=account.password_variable)) for account in ACCOUNTS
+}
+_Environment = create_model("_Environment", __base__=_Address, **_password_fields)
 
 
 @dataclass(frozen=True)
 class Settings:
-    """The server's settings.
+    """The settings of the server.
 
-    `passwords` maps every account's name to its password; it stays out of the representation, so that no log
-    line can carry one.
+    Attributes:
+        init_dir: the folder of SQL files to run at the start, if there is one.
+        passwords: the password of each account; not in the representation, so that no log can show it.
     """
 
     data_dir: Path
@@ -37,40 +54,26 @@ def load(
     host: str | None = None,
     port: int | None = None,
 ) -> Settings:
-    """Read the settings from the environment; arguments that are given win.
+    """Read the settings from the environment; arguments override it.
 
     Raises:
-        SettingsError: a variable is missing or has a value that cannot be used; the message names it.
+        SettingsError: environment variables are missing or invalid; the message names them.
+        StartupError: there is no data folder, or the init folder does not exist.
     """
-    home = environ.get("DATAFLIX_HOME")
     if data_dir is None:
-        if not home:
-            raise SettingsError("no data folder: give --path, or set DATAFLIX_HOME")
-        data_dir = Path(home) / "clickhouse"
+        if not environ.get(HOME_VARIABLE):
+            raise StartupError(f"no data folder: pass --path, or set {HOME_VARIABLE}")
+        data_dir = Path(environ[HOME_VARIABLE]) / "clickhouse"
+    if init_dir is not None and not init_dir.is_dir():
+        raise StartupError(f"--init {init_dir} is not a folder")
+    arguments = {_HOST_VARIABLE: host, _PORT_VARIABLE: None if port is None else str(port)}
+    values = _Environment.from_environ(
+        {**environ, **{name: value for name, value in arguments.items() if value is not None}}
+    )
     return Settings(
         data_dir=data_dir.expanduser().resolve(),
-        init_dir=None if init_dir is None else _folder(init_dir),
-        host=host or environ.get("DATAFLIX_CLICKHOUSE_HOST") or DEFAULT_HOST,
-        port=_port(environ) if port is None else port,
-        passwords={account.name: _password(environ, account.password_variable) for account in ACCOUNTS},
+        init_dir=None if init_dir is None else init_dir.resolve(),
+        host=values.host,
+        port=values.port,
+        passwords={account.name: getattr(values, account.name) for account in ACCOUNTS},
     )
-
-
-def _folder(path: Path) -> Path:
-    if not path.is_dir():
-        raise SettingsError(f"--init {path} is not a folder")
-    return path.resolve()
-
-
-def _port(environ: Mapping[str, str]) -> int:
-    text = environ.get("DATAFLIX_CLICKHOUSE_PORT") or str(DEFAULT_PORT)
-    if not text.isascii() or not text.isdigit() or not 0 < int(text) <= MAX_PORT:
-        raise SettingsError(f"DATAFLIX_CLICKHOUSE_PORT must be a port from 1 to {MAX_PORT}, not {text!r}")
-    return int(text)
-
-
-def _password(environ: Mapping[str, str], variable: str) -> str:
-    password = environ.get(variable, "")
-    if not password:
-        raise SettingsError(f"{variable} is not set: every account needs a password, and none has a default")
-    return password

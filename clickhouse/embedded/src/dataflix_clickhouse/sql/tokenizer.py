@@ -1,7 +1,8 @@
-"""ClickHouse's tokens, far enough to find where a statement's clauses begin.
+"""A tokenizer for ClickHouse's SQL, just enough to find where the clauses of a statement begin.
 
-The engine alone judges whether SQL is valid and what it means; this module only tells words from strings,
-comments and brackets, so that a clause can be found without being fooled by a quoted one.
+Only the engine decides whether SQL is valid and what it means. This module separates words from strings,
+comments and brackets, so that a FORMAT inside a string is not taken for a clause. Why this is not a library:
+docs/adr/0010-clickhouse-tokenizer.md.
 """
 
 import re
@@ -10,11 +11,11 @@ from dataclasses import dataclass
 from enum import Enum
 
 from dataflix_clickhouse.error_codes import ErrorCode
-from dataflix_clickhouse.errors import QueryError, refused
+from dataflix_clickhouse.errors import QueryError, query_error
 
 
-class Kind(Enum):
-    """What a token is."""
+class TokenKind(Enum):
+    """The kind of a token."""
 
     WORD = "word"
     NUMBER = "number"
@@ -25,9 +26,15 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """One token with its place in the text and how many brackets are open around it."""
+    """One token.
 
-    kind: Kind
+    Attributes:
+        start: index of its first character in the text.
+        end: index after its last character.
+        depth: number of brackets that are open around it.
+    """
+
+    kind: TokenKind
     text: str
     start: int
     end: int
@@ -35,37 +42,41 @@ class Token:
 
     @property
     def keyword(self) -> str:
-        """The word in capitals; empty for everything that is not a bare word."""
-        return self.text.upper() if self.kind is Kind.WORD else ""
+        """The word in upper case; empty for any other kind of token."""
+        return self.text.upper() if self.kind is TokenKind.WORD else ""
 
     @property
     def name(self) -> str:
-        """The word, or the name between the quotes; empty for everything else."""
-        if self.kind is Kind.QUOTED_NAME:
+        """The word, or the name inside the quotes without escapes; empty for any other kind of token."""
+        if self.kind is TokenKind.QUOTED_NAME:
             return re.sub(r"\\(.)|([`\"])\2", r"\1\2", self.text[1:-1])
-        return self.text if self.kind is Kind.WORD else ""
+        return self.text if self.kind is TokenKind.WORD else ""
 
 
 _SKIPPED = re.compile(r"\s+|--[^\n]*|//[^\n]*|#[ !][^\n]*")
 _COMMENT_EDGE = re.compile(r"/\*|\*/")
 _PATTERNS = (
-    (Kind.WORD, re.compile(r"[^\W\d]\w*")),
-    (Kind.NUMBER, re.compile(r"\d\w*(?:\.\w*)?")),
-    (Kind.STRING, re.compile(r"'(?:[^'\\]|\\.|'')*'|\$(\w*)\$.*?\$\1\$|\u2018[^\u2019]*\u2019", re.DOTALL)),
+    (TokenKind.WORD, re.compile(r"[^\W\d]\w*")),
+    (TokenKind.NUMBER, re.compile(r"\d\w*(?:\.\w*)?")),
     (
-        Kind.QUOTED_NAME,
+        TokenKind.STRING,
+        re.compile(r"'(?:[^'\\]|\\.|'')*'|\$(\w*)\$.*?\$\1\$|\u2018[^\u2019]*\u2019", re.DOTALL),
+    ),
+    (
+        TokenKind.QUOTED_NAME,
         re.compile(r'"(?:[^"\\]|\\.|"")*"|`(?:[^`\\]|\\.|``)*`|\u201c[^\u201d]*\u201d', re.DOTALL),
     ),
 )
 
 
 def tokenize(text: str) -> Iterator[Token]:
-    """Yield the tokens of `text`, without blanks and comments.
+    """Yield the tokens of `text`, without white space and comments.
 
-    It is lazy on purpose: what follows `FORMAT x` in an INSERT is data, and must not be looked at as SQL.
+    This is a generator on purpose: the text after `FORMAT x` in an INSERT is data and must not be read as
+    SQL.
 
     Raises:
-        QueryError: a string, quoted name or comment does not end.
+        QueryError: a string, quoted name or comment is not closed.
     """
     position, depth, size = 0, 0, len(text)
     while position < size:
@@ -74,7 +85,7 @@ def tokenize(text: str) -> Iterator[Token]:
             position = after
             continue
         kind, end = _next(text, position)
-        symbol = text[position:end] if kind is Kind.SYMBOL else ""
+        symbol = text[position:end] if kind is TokenKind.SYMBOL else ""
         if symbol in (")", "]", "}"):
             depth -= 1
         yield Token(kind, text[position:end], position, end, depth)
@@ -84,7 +95,7 @@ def tokenize(text: str) -> Iterator[Token]:
 
 
 def _skip(text: str, position: int) -> int:
-    """Return where the blank or comment that begins here ends; comments in /* */ nest."""
+    """Return the end of the white space or comment that starts at `position`; /* */ comments nest."""
     skipped = _SKIPPED.match(text, position)
     if skipped is not None:
         return skipped.end()
@@ -98,19 +109,19 @@ def _skip(text: str, position: int) -> int:
     raise _unfinished(text, position)
 
 
-def _next(text: str, position: int) -> tuple[Kind, int]:
+def _next(text: str, position: int) -> tuple[TokenKind, int]:
     for kind, pattern in _PATTERNS:
         found = pattern.match(text, position)
         if found is not None:
             return kind, found.end()
     if text[position] in "'\"`\u2018\u201c":
         raise _unfinished(text, position)
-    return Kind.SYMBOL, position + 1
+    return TokenKind.SYMBOL, position + 1
 
 
 def _unfinished(text: str, position: int) -> QueryError:
     beginning = text[position : position + 20]
-    return refused(
+    return query_error(
         ErrorCode.SYNTAX_ERROR,
         f"Syntax error: what begins with {beginning!r} at position {position + 1} does not end.",
     )

@@ -1,4 +1,4 @@
-"""What an HTTP request asks for, before any of it is run."""
+"""Parses the parameters and headers of a request."""
 
 import base64
 import binascii
@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from typing import Any, Self
 from urllib.parse import parse_qsl
 
+from dataflix_clickhouse.access.accounts import Account
 from dataflix_clickhouse.error_codes import ErrorCode
-from dataflix_clickhouse.errors import refused
-from dataflix_clickhouse.users import Account
+from dataflix_clickhouse.errors import query_error
+from dataflix_clickhouse.queries.sessions import SessionRequest
 
-# Parameters of the interface itself; every other one is a setting of the engine.
+# Parameters of the HTTP interface; all others are settings of the engine.
 _ARGUMENTS = frozenset(
     [
         "buffer_size",
@@ -35,7 +36,7 @@ _ARGUMENTS = frozenset(
         "wait_end_of_query",
     ]
 )
-# Settings of a server's HTTP side: this server's own behaviour, of no meaning to the engine.
+# Settings for the HTTP side of a server; the engine does not use them.
 _HTTP_SETTINGS = frozenset(
     [
         "add_http_cors_header",
@@ -49,14 +50,20 @@ _HTTP_SETTINGS = frozenset(
 )
 _SETTING_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _FORMAT_NAME = re.compile(r"[A-Za-z][A-Za-z0-9]*")
-# ClickHouse's max_query_size: a statement's own text, an insert's data not counted.
+# ClickHouse's max_query_size: the length of a statement, without insert data.
 DEFAULT_MAX_QUERY_BYTES = 262_144
-LARGEST_MAX_QUERY_BYTES = 16 << 20
+MAX_QUERY_BYTES_LIMIT = 16 << 20
 
 
 @dataclass(frozen=True)
 class Request:
-    """One request to the query interface, its parameters taken apart."""
+    """One query request.
+
+    Attributes:
+        arguments: parameters of the HTTP interface, such as query and session_id.
+        settings: settings of the engine or of the HTTP side.
+        params: query parameters (`param_name` in the URL), without the prefix.
+    """
 
     method: str
     headers: dict[str, str]
@@ -66,13 +73,18 @@ class Request:
     query_id: str
 
     @classmethod
-    def of(cls, scope: dict[str, Any], form: Iterable[tuple[str, str]] = (), query_id: str = "") -> Self:
-        """Take an ASGI scope apart, and the fields of its form if it has one.
+    def from_scope(
+        cls, scope: dict[str, Any], form: Iterable[tuple[str, str]] = (), query_id: str = ""
+    ) -> Self:
+        """Parse an ASGI scope, and the fields of a form if there is one.
 
-        The query's id is made up when neither the request nor `query_id` has one.
+        Args:
+            scope: the ASGI scope.
+            form: the (name, value) fields of the form.
+            query_id: used when the request has none; without both, the id is a new UUID.
 
         Raises:
-            QueryError: a parameter's name cannot be a setting's.
+            QueryError: a parameter has a name that cannot be a setting.
         """
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         query_string = scope["query_string"].decode("latin-1")
@@ -88,7 +100,7 @@ class Request:
             elif name.startswith("param_"):
                 params[name.removeprefix("param_")] = value
             elif _SETTING_NAME.fullmatch(name) is None:
-                raise refused(ErrorCode.UNKNOWN_SETTING, f"Unknown setting {name!r}.")
+                raise query_error(ErrorCode.UNKNOWN_SETTING, f"Unknown setting {name!r}.")
             else:
                 settings[name] = value
         query_id = arguments.get("query_id") or query_id or str(uuid.uuid4())
@@ -96,94 +108,105 @@ class Request:
 
     @property
     def engine_settings(self) -> dict[str, str]:
-        """The settings that are the engine's."""
+        """The settings that go to the engine."""
         return {name: value for name, value in self.settings.items() if name not in _HTTP_SETTINGS}
 
     @property
+    def session(self) -> SessionRequest:
+        """The session of the request."""
+        return SessionRequest(
+            session_id=self.arguments.get("session_id", ""),
+            timeout=self.arguments.get("session_timeout"),
+            must_exist=self.arguments.get("session_check") == "1",
+        )
+
+    @property
     def database(self) -> str | None:
-        """The database to work in, when one is named."""
+        """The database of the request, if it names one."""
         return self.arguments.get("database") or self.headers.get("x-clickhouse-database")
 
     @property
     def default_format(self) -> str:
-        """The format of the answer when the statement names none.
+        """The format of the result when the statement names none.
 
         Raises:
-            QueryError: it is not a format's name.
+            QueryError: it cannot be the name of a format.
         """
         header = self.headers.get("x-clickhouse-format")
         name = self.arguments.get("default_format") or header or "TabSeparated"
         if _FORMAT_NAME.fullmatch(name) is None:
-            raise refused(ErrorCode.UNKNOWN_FORMAT, f"Unknown format {name!r}.")
+            raise query_error(ErrorCode.UNKNOWN_FORMAT, f"Unknown format {name!r}.")
         return name
 
     @property
     def max_query_bytes(self) -> int:
-        """How long the statement may be, without an insert's data.
+        """The maximum length of the statement, without insert data.
 
         Raises:
             QueryError: the setting max_query_size is not a number.
         """
         text = self.settings.get("max_query_size", str(DEFAULT_MAX_QUERY_BYTES))
         if not text.isascii() or not text.isdigit():
-            raise refused(ErrorCode.BAD_ARGUMENTS, f"max_query_size must be a number of bytes, not {text!r}.")
-        return min(int(text), LARGEST_MAX_QUERY_BYTES) or LARGEST_MAX_QUERY_BYTES
+            raise query_error(
+                ErrorCode.BAD_ARGUMENTS, f"max_query_size must be a number of bytes, not {text!r}."
+            )
+        return min(int(text), MAX_QUERY_BYTES_LIMIT) or MAX_QUERY_BYTES_LIMIT
 
     @property
-    def is_reading(self) -> bool:
-        """Whether the method allows nothing but reading."""
+    def is_readonly_method(self) -> bool:
+        """Whether the HTTP method allows only queries that read."""
         return self.method in ("GET", "HEAD")
 
     @property
     def waits_for_end(self) -> bool:
-        """Whether the answer may only start when the query has ended."""
+        """Whether the response may only start after the end of the query."""
         return _is_true(self.arguments.get("wait_end_of_query")) or _is_true(
             self.settings.get("http_wait_end_of_query")
         )
 
     @property
     def allows_compression(self) -> bool:
-        """Whether the answer may be compressed."""
+        """Whether the response may be compressed."""
         return _is_true(self.settings.get("enable_http_compression"))
 
     @property
     def credentials(self) -> tuple[str, str] | None:
-        """The name and password; None when there are none.
+        """The name and password, or None.
 
         Raises:
-            QueryError: they were given in two ways, or Authorization is not a well-formed Basic one.
+            QueryError: the request gives them in two ways, or its Authorization is not valid Basic.
         """
-        found = []
+        credentials = []
         if "x-clickhouse-user" in self.headers or "x-clickhouse-key" in self.headers:
-            found.append(
+            credentials.append(
                 (self.headers.get("x-clickhouse-user", ""), self.headers.get("x-clickhouse-key", ""))
             )
         if "authorization" in self.headers:
-            found.append(_basic(self.headers["authorization"]))
+            credentials.append(_basic(self.headers["authorization"]))
         if "user" in self.arguments or "password" in self.arguments:
-            found.append((self.arguments.get("user", ""), self.arguments.get("password", "")))
-        if len(found) > 1:
-            raise refused(
+            credentials.append((self.arguments.get("user", ""), self.arguments.get("password", "")))
+        if len(credentials) > 1:
+            raise query_error(
                 ErrorCode.AUTHENTICATION_FAILED,
                 "Invalid authentication: give the user and password in one way only (Authorization, "
                 "X-ClickHouse-User and -Key, or the URL).",
             )
-        return found[0] if found else None
+        return credentials[0] if credentials else None
 
     def check_supported(self, account: Account) -> None:
-        """Refuse what this server does not do.
+        """Refuse features that this server does not have.
 
         Raises:
-            QueryError: the request asks for it.
+            QueryError: the request needs such a feature.
         """
         if _is_true(self.arguments.get("compress")) or _is_true(self.arguments.get("decompress")):
-            raise refused(
+            raise query_error(
                 ErrorCode.NOT_IMPLEMENTED,
                 "compress and decompress (ClickHouse's own block compression) are not supported; "
                 "use Content-Encoding, or enable_http_compression with Accept-Encoding.",
             )
         if self.arguments.get("role", account.role) != account.role:
-            raise refused(
+            raise query_error(
                 ErrorCode.NOT_IMPLEMENTED, f"{account.name} works under the role {account.role} only."
             )
 
@@ -199,7 +222,7 @@ def _basic(authorization: str) -> tuple[str, str]:
     except (binascii.Error, UnicodeDecodeError):
         colon = ""
     if scheme.lower() != "basic" or not colon:
-        raise refused(
+        raise query_error(
             ErrorCode.AUTHENTICATION_FAILED,
             "Invalid authentication: Authorization must be Basic, with base64 of user:password.",
         )

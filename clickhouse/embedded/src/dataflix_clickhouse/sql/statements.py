@@ -1,38 +1,45 @@
-"""One request's statement: which way its data flow, and where its clauses are."""
+"""Parses the statement of a request: its kind, and the positions of its clauses."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 
 from dataflix_clickhouse.error_codes import ErrorCode
-from dataflix_clickhouse.errors import refused
-from dataflix_clickhouse.tokens import Kind, Token, tokenize
+from dataflix_clickhouse.errors import query_error
+from dataflix_clickhouse.sql.tokenizer import Token, TokenKind, tokenize
 
 
-class Shape(Enum):
-    """How a statement's data flow: a result out, an insert's data in, or neither in any amount."""
+class StatementKind(Enum):
+    """Where the data of a statement go: a result out, insert data in, or neither (DDL, SET, KILL)."""
 
     OUTPUT = "output"
     INSERT_DATA = "insert data"
     OTHER = "other"
 
 
-_SELECTING = frozenset({"SELECT", "WITH", "FROM"})
-_SHOWING = frozenset({"SHOW", "DESCRIBE", "DESC", "EXISTS"})
-# Words after which FORMAT is a table's or column's name.
-_BEFORE_NAME = frozenset({"FROM", "JOIN", "AS", "TABLE", "BY", "AND", "OR", "NOT", "IN", "WHERE", "SELECT"})
+_SELECT_WORDS = frozenset({"SELECT", "WITH", "FROM"})
+_SHOW_WORDS = frozenset({"SHOW", "DESCRIBE", "DESC", "EXISTS"})
+# After one of these words, FORMAT is the name of a table or column.
+_WORDS_BEFORE_NAME = frozenset(
+    {"FROM", "JOIN", "AS", "TABLE", "BY", "AND", "OR", "NOT", "IN", "WHERE", "SELECT"}
+)
 
 
 @dataclass(frozen=True)
 class Statement:
-    """A statement's text, ready to be given its source or its destination.
+    """A parsed statement; methods add an input or output file to its text.
 
-    `clause_start` is where INTO OUTFILE (of an output) or FROM INFILE (of an insert) belongs. `format` is the
-    format the text itself asks for, and `format_start` where it does. `end` is where the statement ends, and
-    an insert's own data begin. `is_select` says whether DESCRIBE can tell the result's columns.
+    Attributes:
+        kind: where its data go.
+        text: the whole text of the request.
+        format: the format that the text names, if it does.
+        clause_start: index where INTO OUTFILE (of a query) or FROM INFILE (of an insert) belongs.
+        format_start: index of the FORMAT clause.
+        end: index after the statement; the inline data of an insert start here.
+        is_select: whether DESCRIBE can list the columns of the result.
     """
 
-    shape: Shape
+    kind: StatementKind
     text: str
     format: str | None
     clause_start: int
@@ -42,31 +49,31 @@ class Statement:
 
     @property
     def first_word(self) -> str:
-        """The statement's first word, in capitals."""
+        """The first word of the statement in upper case."""
         return next((token.keyword for token in tokenize(self.text)), "")
 
     @property
     def body(self) -> str:
-        """The statement without its FORMAT clause and what follows it."""
+        """The text before the FORMAT clause."""
         return self.text[: self.clause_start]
 
     @property
     def inline_data(self) -> str:
-        """An insert's data in the statement's own text: what follows the format's name and one line end."""
+        """Insert data in the statement's own text: everything after the format name and one line break."""
         return self.text[self.end :].lstrip(" \t\f").removeprefix("\r").removeprefix("\n")
 
-    def plain(self, tag: str) -> str:
-        """Return the statement to be run as it is, with a comment by which it can be found."""
+    def with_tag(self, tag: str) -> str:
+        """Return the statement unchanged, plus a comment that identifies it in system.processes."""
         return f"{self.text[: self.end]}\n/*{tag}*/"
 
-    def reading_from(self, path: str, compression: str, tag: str) -> str:
-        """Return the insert with its data taken from the file (or pipe) of this path."""
+    def with_input_file(self, path: str, compression: str, tag: str) -> str:
+        """Return the insert with a FROM INFILE clause, so that it reads its data from a file or pipe."""
         settings = self.text[self.clause_start : self.format_start]
         source = f"FROM INFILE '{path}' COMPRESSION '{compression}' /*{tag}*/"
         return f"{self.body} {source} {settings} FORMAT {self.format}"
 
-    def writing_to(self, path: str, default_format: str, compression: str, tag: str) -> str:
-        """Return the statement with its result sent to the file (or pipe) of this path."""
+    def with_output_file(self, path: str, default_format: str, compression: str, tag: str) -> str:
+        """Return the query with an INTO OUTFILE clause, so that it writes its result to a file or pipe."""
         tail = self.text[self.clause_start : self.end]
         if self.format is None:
             tail = f"FORMAT {default_format} {tail}"
@@ -74,33 +81,38 @@ class Statement:
 
 
 def parse(text: str) -> Statement:
-    """Find the shape and the clauses of the one statement in `text`, which is not an insert of data.
+    """Parse a text with one statement that is not an insert with data.
 
     Raises:
-        QueryError: the text is empty or holds more than one statement.
+        QueryError: the text is empty or has more than one statement.
     """
     tokens = _one_statement(list(tokenize(text)))
     first, end = tokens[0], tokens[-1].end
-    is_select = first.keyword in _SELECTING or first.text == "("
-    inserts = any(token.keyword == "INSERT" and not token.depth for token in tokens)
-    found = _trailing_format(tokens)
-    if inserts or not (is_select or first.keyword in _SHOWING):
-        # EXPLAIN is here, too: it would take INTO OUTFILE for a part of what it explains.
-        return Statement(Shape.OTHER, text, found[1] if found else None, end, end, end)
-    if found is not None:
-        return Statement(Shape.OUTPUT, text, found[1], found[0], found[0], end, is_select)
-    place = end if is_select else _settings_start(tokens)
-    return Statement(Shape.OUTPUT, text, None, place, end, end, is_select)
+    is_select = first.keyword in _SELECT_WORDS or first.text == "("
+    is_insert = any(token.keyword == "INSERT" and not token.depth for token in tokens)
+    trailing_format = _trailing_format(tokens)
+    if is_insert or not (is_select or first.keyword in _SHOW_WORDS):
+        # EXPLAIN belongs here too: it would treat INTO OUTFILE as a part of the explained query.
+        return Statement(
+            StatementKind.OTHER, text, trailing_format[1] if trailing_format else None, end, end, end
+        )
+    if trailing_format is not None:
+        start, name = trailing_format
+        return Statement(StatementKind.OUTPUT, text, name, start, start, end, is_select)
+    clause_start = end if is_select else _settings_start(tokens)
+    return Statement(StatementKind.OUTPUT, text, None, clause_start, end, end, is_select)
 
 
 def _one_statement(tokens: list[Token]) -> list[Token]:
     while tokens and tokens[-1].text == ";":
         tokens.pop()
     if not tokens:
-        raise refused(ErrorCode.SYNTAX_ERROR, "Syntax error: Empty query.")
-    separator = next((token for token in tokens if token.text == ";" and token.kind is Kind.SYMBOL), None)
+        raise query_error(ErrorCode.SYNTAX_ERROR, "Syntax error: Empty query.")
+    separator = next(
+        (token for token in tokens if token.text == ";" and token.kind is TokenKind.SYMBOL), None
+    )
     if separator is not None:
-        raise refused(
+        raise query_error(
             ErrorCode.SYNTAX_ERROR,
             f"Syntax error (Multi-statements are not allowed): failed at position {separator.start + 1} (;).",
         )
@@ -108,12 +120,12 @@ def _one_statement(tokens: list[Token]) -> list[Token]:
 
 
 def _trailing_format(tokens: list[Token]) -> tuple[int, str] | None:
-    """Return the place and name of the last `FORMAT name`, when only SETTINGS may follow it."""
+    """Return the index and name of the trailing `FORMAT name`; only SETTINGS may follow it."""
     for index in range(len(tokens) - 2, 0, -1):
         token, name, before = tokens[index], tokens[index + 1], tokens[index - 1]
         if token.keyword != "FORMAT" or token.depth or not name.name:
             continue
-        is_name = before.keyword in _BEFORE_NAME or before.text in (".", ",")
+        is_name = before.keyword in _WORDS_BEFORE_NAME or before.text in (".", ",")
         ends = index + 2 == len(tokens) or tokens[index + 2].keyword == "SETTINGS"
         if ends and not is_name:
             return token.start, name.name
@@ -121,16 +133,16 @@ def _trailing_format(tokens: list[Token]) -> tuple[int, str] | None:
 
 
 def _settings_start(tokens: list[Token]) -> int:
-    """Return where the SETTINGS of a statement without a SELECT's own begin, or its end."""
+    """Return the index of the trailing SETTINGS clause of a SHOW or DESCRIBE, or the end of the statement."""
     settings = (token.start for token in tokens if token.keyword == "SETTINGS" and not token.depth)
     return next(settings, tokens[-1].end)
 
 
 def parse_insert(text: str) -> Statement | None:
-    """Return the statement when it is an insert whose data come with the request, else None.
+    """Parse an insert whose data come with the request; return None for any other statement.
 
     Raises:
-        QueryError: the insert names a file of the server, or is cut off.
+        QueryError: the insert names a file of the server, or FORMAT has no name.
     """
     tokens = tokenize(text)
     first = next(tokens, None)
@@ -146,10 +158,10 @@ def parse_insert(text: str) -> Statement | None:
             case "FORMAT":
                 name = next(tokens, None)
                 if name is None or not name.name:
-                    raise refused(ErrorCode.SYNTAX_ERROR, "Syntax error: FORMAT without a name.")
+                    raise query_error(ErrorCode.SYNTAX_ERROR, "Syntax error: FORMAT without a name.")
                 return _insert(text, name.name, settings_start, token, name.end)
             case "INFILE":
-                raise refused(
+                raise query_error(
                     ErrorCode.UNKNOWN_TYPE_OF_QUERY, "Query has infile and was send directly to server."
                 )
             case "SELECT" | "WITH":
@@ -159,13 +171,13 @@ def parse_insert(text: str) -> Statement | None:
 
 def _insert(text: str, name: str, settings_start: int | None, token: Token, end: int) -> Statement:
     clause_start = token.start if settings_start is None else settings_start
-    return Statement(Shape.INSERT_DATA, text, name, clause_start, token.start, end)
+    return Statement(StatementKind.INSERT_DATA, text, name, clause_start, token.start, end)
 
 
 def _after_target(tokens: Iterator[Token]) -> Iterator[Token]:
-    """Skip `[INTO] [TABLE] [FUNCTION] name[.name]` and yield the tokens behind it.
+    """Skip `[INTO] [TABLE] [FUNCTION] name[.name]` and yield the tokens after it.
 
-    The target is skipped because a table may be called `values` or `format`.
+    The target is skipped because a table may have the name `values` or `format`.
     """
     token = next(tokens, None)
     while token is not None and token.keyword in ("INTO", "TABLE", "FUNCTION"):

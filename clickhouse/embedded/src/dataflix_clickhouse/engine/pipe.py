@@ -1,7 +1,7 @@
 """Pipes between the event loop and the engine's threads.
 
-The engine opens its end by path (`/dev/fd/N`), as if it were a file; ours is driven by the event loop and
-never blocks it. So a body or a result of any size takes one pipe's buffer of memory, and no disk.
+The engine opens its end by path (`/dev/fd/N`) like a file. The event loop drives the other end and never
+blocks. So a body or result of any size needs the memory of one pipe buffer, and no disk.
 """
 
 import asyncio
@@ -11,8 +11,7 @@ import os
 from collections.abc import AsyncIterator, Callable
 from typing import Self
 
-# Linux lets every process have pipes of 1 MiB (fs.pipe-max-size): fewer turns between the engine's thread and
-# the event loop than with the default 64 KiB.
+# The largest pipe that Linux allows by default (fs.pipe-max-size): fewer thread switches than with 64 KiB.
 PIPE_BYTES = 1 << 20
 
 
@@ -21,26 +20,26 @@ class Pipe:
 
     def __init__(self) -> None:
         self._read_fd, self._write_fd = os.pipe()
-        # Refused when the user's share of large pipes is used up: the default size is slower, not wrong.
+        # Linux refuses it when the user has too many large pipes; the default size is slower, but works.
         with contextlib.suppress(PermissionError):
             fcntl.fcntl(self._write_fd, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
-        # Holds for our ends only: the engine opens the path anew, and its end blocks.
+        # Only for our ends: the engine opens the path again, so its end blocks.
         os.set_blocking(self._read_fd, False)
         os.set_blocking(self._write_fd, False)
         self._loop = asyncio.get_running_loop()
 
     @property
     def read_path(self) -> str:
-        """Path under which the engine can read."""
+        """The path that the engine reads from."""
         return f"/dev/fd/{self._read_fd}"
 
     @property
     def write_path(self) -> str:
-        """Path under which the engine can write."""
+        """The path that the engine writes to."""
         return f"/dev/fd/{self._write_fd}"
 
     async def read(self) -> bytes:
-        """Return what there is, at most `PIPE_BYTES`; nothing when every writer has closed its end."""
+        """Return the next data, at most `PIPE_BYTES`; empty when all writers have closed their ends."""
         while True:
             try:
                 return os.read(self._read_fd, PIPE_BYTES)
@@ -48,7 +47,7 @@ class Pipe:
                 await _ready(self._loop.add_reader, self._loop.remove_reader, self._read_fd)
 
     async def feed(self, body: AsyncIterator[bytes]) -> None:
-        """Write everything the body yields, waiting for the engine to take it."""
+        """Write everything that the body yields; wait while the pipe is full."""
         async for data in body:
             rest = memoryview(data)
             while rest:
@@ -58,13 +57,13 @@ class Pipe:
                     await _ready(self._loop.add_writer, self._loop.remove_writer, self._write_fd)
 
     def close_read(self) -> None:
-        """Close our hold on the reading end."""
+        """Close our reading end."""
         if self._read_fd >= 0:
             os.close(self._read_fd)
             self._read_fd = -1
 
     def close_write(self) -> None:
-        """Close our hold on the writing end: the reader sees the end once the engine has closed its own."""
+        """Close our writing end; the reader sees the end when the engine has closed its own, too."""
         if self._write_fd >= 0:
             os.close(self._write_fd)
             self._write_fd = -1

@@ -1,4 +1,4 @@
-"""The accounts the server knows, and the check of a name and password."""
+"""The accounts of the server, and authentication by name and password."""
 
 import hashlib
 import hmac
@@ -7,12 +7,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from dataflix_clickhouse.error_codes import ErrorCode
-from dataflix_clickhouse.errors import QueryError, refused
+from dataflix_clickhouse.errors import QueryError, query_error
 
 
 @dataclass(frozen=True)
 class Account:
-    """One user: the role whose grants it works under, and the variable that holds its password."""
+    """One user.
+
+    Attributes:
+        role: the role whose grants apply to the account.
+        password_variable: the environment variable with its password.
+        is_admin: whether the statement policy lets it run everything.
+        is_readonly: whether its connections get `readonly = 2`.
+    """
 
     name: str
     role: str
@@ -32,23 +39,23 @@ ADMIN = ACCOUNTS[0]
 
 
 class Authenticator:
-    """Checks names and passwords, in a time that tells nothing of either."""
+    """Checks names and passwords in constant time, so that the response time reveals neither."""
 
     def __init__(self, passwords: Mapping[str, str]) -> None:
         self._accounts = {account.name: account for account in ACCOUNTS}
         self._digests = {name: _digest(password) for name, password in passwords.items()}
-        # Compared with when the name is unknown, so that this takes as long as a wrong password.
+        # An unknown name is compared with this, so that it takes as long as a wrong password.
         self._nobody = secrets.token_bytes(32)
 
-    def check(self, credentials: tuple[str, str] | None) -> Account:
-        """Return the account of a (name, password).
+    def authenticate(self, credentials: tuple[str, str] | None) -> Account:
+        """Return the account for a (name, password) pair.
 
         Raises:
-            QueryError: none were given, the name is unknown or the password is wrong; the message does not
-                tell the last two apart.
+            QueryError: there are no credentials, the name is unknown, or the password is wrong. The message
+                is the same for the last two.
         """
         if credentials is None:
-            raise refused(
+            raise query_error(
                 ErrorCode.REQUIRED_PASSWORD,
                 "Authentication failed: give a user and password (Basic, or X-ClickHouse-User and -Key).",
             )

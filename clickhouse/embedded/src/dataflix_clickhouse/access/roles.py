@@ -1,7 +1,7 @@
-"""The engine's access configuration, made from the roles and grants of the init SQL.
+"""Writes the engine's access configuration from the roles and grants of the init SQL.
 
-chDB has no store for roles made by SQL, and knows one user. Its configuration can define roles, though, and
-it enforces them: every connection is put under its account's role before it runs anything.
+chDB cannot store roles that SQL creates, and it has only one user. But its configuration files can define
+roles, and it enforces them: each connection runs SET ROLE for its account before anything else.
 """
 
 import re
@@ -9,13 +9,14 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from xml.etree import ElementTree
 
-from dataflix_clickhouse.errors import QueryError, SettingsError
+from dataflix_clickhouse.errors import QueryError, StartupError
+from dataflix_common.files import replace_file
 
 CONFIG_FOLDER = "config"
 _CREATE = re.compile(r"CREATE ROLE (?:IF NOT EXISTS )?(\w+)")
 _GRANT = re.compile(r"(GRANT .+) TO (\w+)( WITH GRANT OPTION)?")
 
-# Settings that nobody can change: they would make the engine read other SQL than the one that was checked ...
+# Settings that no account can change, because they make the engine run SQL that was not checked ...
 _FIXED_SQL = (
     "additional_result_filter",
     "additional_table_filters",
@@ -29,7 +30,7 @@ _FIXED_SQL = (
     "select",
     "sort",
 )
-# ... or read, write or rename files of the machine, or call another server, outside of all grants.
+# ... or because they read, write or rename files, or call another server, which no grant controls.
 _FIXED_FILES = (
     "allow_introspection_functions",
     "format_avro_schema_registry_url",
@@ -41,51 +42,55 @@ _FIXED_FILES = (
     "output_format_schema",
     "rename_files_after_processing",
 )
-# clickhouse-local switches these on; a server has them off.
+# clickhouse-local turns these on; a server has them off.
 _SERVER_DEFAULTS = {"implicit_select": "0", "allow_introspection_functions": "0"}
-# A dropped table's files stay for eight minutes by default, so that UNDROP can bring it back. Here a table
-# may hold somebody who is to be forgotten, and who should not have to wait as long.
-_DROPPED_TABLES_STAY_S = 10
-# For the same reason, old parts are looked for every few seconds; a server's half minute may become five.
-_OLD_PARTS = {
+# The default keeps the files of a dropped table for 8 minutes (for UNDROP); erasing a user must not wait for
+# that.
+_DROP_TABLE_DELAY_S = 10
+# Also for erasure: look for old parts every few seconds. A server looks every 30 s, and up to 5 minutes
+# later.
+_OLD_PARTS_CLEANUP = {
     "cleanup_delay_period": "4",
     "cleanup_delay_period_random_add": "1",
     "max_cleanup_delay_period": "8",
 }
 
 
-def collect(statements: Iterable[str], canonical: Callable[[str], str]) -> dict[str, list[str]]:
-    """Return each role's grants (as `GRANT ... ON ...`), from CREATE ROLE and GRANT statements.
+def grants_by_role(statements: Iterable[str], canonical: Callable[[str], str]) -> dict[str, list[str]]:
+    """Return the grants of each role (as `GRANT ... ON ...`) from CREATE ROLE and GRANT statements.
 
-    `canonical` is the engine's formatting of a statement.
+    Args:
+        statements: the access statements of the init SQL, in order.
+        canonical: formats a statement as the engine does.
 
     Raises:
-        SettingsError: a statement is no CREATE ROLE, nor a GRANT of privileges to one role made before.
+        StartupError: a statement is neither CREATE ROLE nor a GRANT of privileges to a role created before
+            it.
     """
     roles: dict[str, list[str]] = {}
     for statement in statements:
         try:
             text = canonical(statement)
         except QueryError as error:
-            raise SettingsError(f"{error.text.strip()} in: {statement}") from error
+            raise StartupError(f"{error.text.strip()} in: {statement}") from error
         created, granted = _CREATE.fullmatch(text), _GRANT.fullmatch(text)
         if created is not None:
             roles.setdefault(created[1], [])
         elif granted is not None and granted[2] in roles:
             roles[granted[2]].append(granted[1] + (granted[3] or ""))
         else:
-            raise SettingsError(
-                f"cannot take over this statement: {text}; "
+            raise StartupError(
+                f"this access statement is not supported: {text}; "
                 "write CREATE ROLE name, then GRANT privileges TO that role"
             )
     return roles
 
 
-def write(data_dir: Path, roles: dict[str, list[str]]) -> Path:
-    """Write the configuration into the data folder and return its path.
+def write_config(data_dir: Path, roles: dict[str, list[str]]) -> Path:
+    """Write the configuration files into the data folder and return the path of config.xml.
 
     Raises:
-        OSError: the folder cannot be written.
+        OSError: the folder is not writable.
     """
     folder = data_dir / CONFIG_FOLDER
     folder.mkdir(mode=0o700, exist_ok=True)
@@ -94,32 +99,30 @@ def write(data_dir: Path, roles: dict[str, list[str]]) -> Path:
     config = ElementTree.Element("clickhouse")
     ElementTree.SubElement(config, "users_config").text = str(users)
     delay = ElementTree.SubElement(config, "database_atomic_delay_before_drop_table_sec")
-    delay.text = str(_DROPPED_TABLES_STAY_S)
+    delay.text = str(_DROP_TABLE_DELAY_S)
     merge_tree = ElementTree.SubElement(config, "merge_tree")
-    for name, value in _OLD_PARTS.items():
+    for name, value in _OLD_PARTS_CLEANUP.items():
         ElementTree.SubElement(merge_tree, name).text = value
     return _replace(folder / "config.xml", config)
 
 
-def existing(data_dir: Path) -> Path:
-    """Return the configuration an earlier start has written.
+def existing_config(data_dir: Path) -> Path:
+    """Return the path of the configuration that an earlier start wrote.
 
     Raises:
-        SettingsError: there is none.
+        StartupError: there is none.
     """
     path = data_dir / CONFIG_FOLDER / "config.xml"
     if not path.is_file():
-        raise SettingsError(
-            f"{data_dir} has no roles yet: give --init with the folder of the SQL that makes them"
+        raise StartupError(
+            f"{data_dir} has no roles yet: pass --init with the folder of the SQL files that create them"
         )
     return path
 
 
 def _replace(path: Path, root: ElementTree.Element) -> Path:
-    beside = path.with_suffix(".new")
     ElementTree.indent(root)
-    beside.write_bytes(ElementTree.tostring(root, encoding="utf-8"))
-    beside.replace(path)
+    replace_file(path, ElementTree.tostring(root, encoding="utf-8"))
     return path
 
 

@@ -1,0 +1,1 @@
+"""Decides who may log in and what each account may run."""

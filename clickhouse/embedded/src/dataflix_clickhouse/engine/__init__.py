@@ -1,0 +1,1 @@
+"""Runs chDB: connections, thread pools, and the pipes that carry data in and out."""

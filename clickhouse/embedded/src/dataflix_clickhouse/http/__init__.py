@@ -1,0 +1,1 @@
+"""Speaks ClickHouse's HTTP protocol."""

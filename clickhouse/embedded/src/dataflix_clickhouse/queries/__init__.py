@@ -1,0 +1,1 @@
+"""Runs queries on the engine: sessions, execution, cancellation."""
