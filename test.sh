@@ -28,19 +28,19 @@ lint() {
 # One run a room: each is a program of its own, and some have modules of the same name.
 types() {
   local room
-  for room in common recommender trainer backend cli clickhouse/embedded airflow stack tools; do
+  for room in common recommender trainer backend cli clickhouse/embedded airflow loader stack ops tools; do
     echo "mypy: $room"
     MYPYPATH="$room/src:stack/src:scripts" "$BIN/mypy" "$room/src" "$room/tests" || return 1
   done
   echo "mypy: scripts, postgres, dbt, superset, tests"
-  MYPYPATH="stack/src:tools/src:scripts:tests/testkit/src:tests" "$BIN/mypy" scripts postgres/tests dbt/tests \
-    superset/tests superset/superset_config.py superset/superset_privacy.py tests || return 1
+  MYPYPATH="stack/src:tools/src:superset/src:scripts:tests/testkit/src:tests" "$BIN/mypy" scripts postgres/tests dbt/tests \
+    superset/src superset/tests superset/superset_config.py superset/superset_privacy.py tests || return 1
   echo "mypy: benchmarks"
   MYPYPATH="benchmarks:stack/src:scripts:airflow/src" "$BIN/mypy" benchmarks
 }
 
 core() {
-  "$BIN/pytest" --junitxml "$notes/core.xml" common recommender trainer backend cli clickhouse/embedded postgres stack tools scripts benchmarks
+  "$BIN/pytest" --junitxml "$notes/core.xml" common recommender trainer backend cli clickhouse/embedded postgres loader stack ops tools scripts benchmarks
 }
 
 airflow() {

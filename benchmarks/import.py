@@ -23,8 +23,8 @@ from benchkit.oltp import GENRES, administrator
 from benchkit.processes import run
 from benchkit.program import main, say
 from benchkit.timing import in_turn, rates
+from dataflix_loader.database.staging import COPY_CHUNK_BYTES
 from dataflix_testkit import PostgresServer, postgres
-from dataload.staging import COPY_CHUNK_BYTES
 
 SIZES = {"rows": (1_000_000, 200_000, 2_000), "films": (20_000, 5_000, 300)}
 TABLES = ("users", "movies", "ratings", "watched_movies")

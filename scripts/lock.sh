@@ -9,7 +9,7 @@ compile() {
 }
 
 # Our own packages come from this folder, never from an index.
-compile "$@" requirements.in {common,recommender,trainer,backend,cli,clickhouse/embedded,stack}/pyproject.toml \
+compile "$@" requirements.in {common,recommender,trainer,backend,cli,clickhouse/embedded,loader,stack,ops}/pyproject.toml \
   --no-emit-package dataflix-common --no-emit-package dataflix-recommender --output-file requirements.lock
 compile "$@" requirements-dev.in tools/pyproject.toml \
   --no-emit-package dataflix-common --no-emit-package dataflix-stack --output-file requirements-dev.lock

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from superset_setup import bundle
-from superset_setup.errors import SetupError
+from dataflix_superset import bundle
+from dataflix_superset.errors import SetupError
 
 from .bundle_files import (
     ASSETS,

@@ -7,6 +7,9 @@ from pathlib import Path
 import boto3
 from botocore.exceptions import ClientError
 
+from dataflix_loader.errors import LoadError
+from dataflix_loader.movielens.dataset import find_layout
+from dataflix_loader.movielens.sources import open_source
 from dataflix_stack.airflow.environment import write_password_file
 from dataflix_stack.config.settings import Settings
 from dataflix_stack.config.state import State
@@ -15,9 +18,6 @@ from dataflix_stack.paths import ROOT
 from dataflix_stack.progress import say, step
 from dataflix_stack.services import postgres
 from dataflix_stack.services.registry import airflow_service_environ, base_environ
-from dataload.errors import LoadError
-from movielens.layouts import find_layout
-from movielens.sources import open_source
 
 
 def build_airflow_environment() -> None:

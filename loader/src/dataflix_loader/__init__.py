@@ -1,0 +1,1 @@
+"""Loads MovieLens files and sample data into the application's Postgres."""

@@ -1,0 +1,130 @@
+"""Where the files of a data set lie: in a folder or in a zip file, possibly some folders down."""
+
+import os
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+from dataflix_loader.movielens.errors import NotMovieLensError, SourceError
+
+# A data set has some ten files, two folders down at most; whoever names their home folder by mistake should
+# not wait until all of it has been looked at.
+_MAX_FILES = 2000
+_MAX_DEPTH = 3
+
+_READ_ERRORS = (OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """A file of a folder or zip file.
+
+    Attributes:
+        name: path below the source, with slashes.
+        size: bytes, unpacked.
+        opener: opens it for reading bytes.
+    """
+
+    name: str
+    size: int
+    opener: Callable[[], IO[bytes]]
+
+    @property
+    def folder(self) -> PurePosixPath:
+        """The folder it lies in, below the source."""
+        return PurePosixPath(self.name).parent
+
+    @property
+    def base_name(self) -> str:
+        """Its name without folders."""
+        return PurePosixPath(self.name).name
+
+    @contextmanager
+    def open(self) -> Iterator[IO[bytes]]:
+        """Open for reading bytes.
+
+        Raises:
+            SourceError: it can't be opened.
+        """
+        try:
+            stream = self.opener()
+        except _READ_ERRORS as error:
+            raise SourceError(f"{self.name} can't be opened: {error}.") from error
+        with stream:
+            yield stream
+
+
+def read_some(file: SourceFile, stream: IO[bytes], size: int) -> bytes:
+    """Return up to `size` bytes.
+
+    Raises:
+        SourceError: the disk or the zip file is damaged.
+    """
+    try:
+        return stream.read(size)
+    except _READ_ERRORS as error:
+        raise SourceError(f"{file.name} can't be read to its end: {error}.") from error
+
+
+@contextmanager
+def open_source(path: Path) -> Iterator[list[SourceFile]]:
+    """Give the files of a folder or zip file.
+
+    Raises:
+        NotMovieLensError: the path is neither.
+        SourceError: it can't be read.
+    """
+    if path.is_dir():
+        yield sorted(_files_below(path), key=lambda file: file.name)
+    elif zipfile.is_zipfile(path):
+        try:
+            archive = zipfile.ZipFile(path)
+        except _READ_ERRORS as error:
+            raise SourceError(f"{path} is a damaged zip file: {error}.") from error
+        with archive:
+            yield sorted(_members(archive), key=lambda file: file.name)
+    elif path.exists():
+        raise NotMovieLensError(
+            f"{path} is neither a folder nor a whole zip file. Name the folder of a MovieLens data set, "
+            "or the zip file as GroupLens offers it."
+        )
+    else:
+        raise NotMovieLensError(f"{path} does not exist.")
+
+
+def _files_below(root: Path) -> list[SourceFile]:
+    found: list[SourceFile] = []
+
+    def refuse(error: OSError) -> None:
+        raise SourceError(f"{error.filename} can't be read: {error.strerror}.") from error
+
+    for folder, subfolders, names in os.walk(root, onerror=refuse):
+        depth = len(Path(folder).relative_to(root).parts)
+        subfolders[:] = sorted(subfolders) if depth < _MAX_DEPTH else []
+        for name in sorted(names):
+            file = Path(folder, name)
+            if file.is_file() and len(found) < _MAX_FILES:
+                opener = _folder_opener(file)
+                found.append(SourceFile(file.relative_to(root).as_posix(), file.stat().st_size, opener))
+    return found
+
+
+def _folder_opener(file: Path) -> Callable[[], IO[bytes]]:
+    return lambda: file.open("rb")
+
+
+def _members(archive: zipfile.ZipFile) -> list[SourceFile]:
+    return [
+        SourceFile(member.filename, member.file_size, _member_opener(archive, member))
+        for member in archive.infolist()
+        # Macs add a folder of shadows that look like the real files.
+        if not member.is_dir() and not member.filename.startswith("__MACOSX/")
+    ]
+
+
+def _member_opener(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Callable[[], IO[bytes]]:
+    return lambda: archive.open(member)

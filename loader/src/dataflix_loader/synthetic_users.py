@@ -1,0 +1,156 @@
+"""Invented people: names, addresses and places that belong to nobody, the same for the same user id."""
+
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+import numpy.typing as npt
+from faker import Faker
+
+from dataflix_loader.database.staging import Field
+
+COLUMNS = (
+    "user_id",
+    "username",
+    "email",
+    "first_name",
+    "last_name",
+    "city",
+    "state",
+    "country",
+    "birth_year",
+    "created_epoch",
+)
+
+# Country, Faker's locale for its names and places, and its share of the people.
+_COUNTRIES = (
+    ("United States", "en_US", 0.70),
+    ("Canada", "en_CA", 0.06),
+    ("United Kingdom", "en_GB", 0.06),
+    ("Australia", "en_AU", 0.03),
+    ("India", "en_IN", 0.03),
+    ("Germany", "de_DE", 0.03),
+    ("France", "fr_FR", 0.03),
+    ("Spain", "es_ES", 0.02),
+    ("Brazil", "pt_BR", 0.02),
+    ("Netherlands", "nl_NL", 0.01),
+    ("Poland", "pl_PL", 0.01),
+)
+
+# Millions of inhabitants (census of 2020), so that a chart of users by state looks like one.
+_STATE_WEIGHTS = {
+    "AL": 5.0, "AK": 0.7, "AZ": 7.2, "AR": 3.0, "CA": 39.5, "CO": 5.8, "CT": 3.6, "DE": 1.0, "DC": 0.7,
+    "FL": 21.5, "GA": 10.7, "HI": 1.5, "ID": 1.8, "IL": 12.8, "IN": 6.8, "IA": 3.2, "KS": 2.9, "KY": 4.5,
+    "LA": 4.7, "ME": 1.4, "MD": 6.2, "MA": 7.0, "MI": 10.1, "MN": 5.7, "MS": 3.0, "MO": 6.2, "MT": 1.1,
+    "NE": 2.0, "NV": 3.1, "NH": 1.4, "NJ": 9.3, "NM": 2.1, "NY": 20.2, "NC": 10.4, "ND": 0.8, "OH": 11.8,
+    "OK": 4.0, "OR": 4.2, "PA": 13.0, "RI": 1.1, "SC": 5.1, "SD": 0.9, "TN": 6.9, "TX": 29.1, "UT": 3.3,
+    "VT": 0.6, "VA": 8.6, "WA": 7.7, "WV": 1.8, "WI": 5.9, "WY": 0.6,
+}  # fmt: skip
+
+# Draws for each pool: enough that a thousand people rarely share a name, few enough to be made in no time.
+_POOL_SIZE = 300
+
+# Whoever has no birth year was this old, in years, when they joined.
+_YOUNGEST, _OLDEST = 16, 75
+
+# Mean length of a year of the calendar: near enough to tell the year somebody joined.
+_YEAR_SECONDS = 31_556_952
+
+_SEED = 20_200_401
+
+
+@dataclass(frozen=True)
+class _Pool:
+    """Names and places of one country."""
+
+    country: str
+    first_names: list[str]
+    last_names: list[str]
+    cities: list[str]
+
+
+class Personas:
+    """Makes people.
+
+    Args:
+        domain: the e-mail domain, one that nobody can own; it tells the data sets apart.
+    """
+
+    def __init__(self, domain: str) -> None:
+        self._domain = domain
+        self._pools = [_draw_pool(country, locale) for country, locale, _ in _COUNTRIES]
+        self._country_steps = _steps([share for _, _, share in _COUNTRIES])
+        self._states = list(_STATE_WEIGHTS)
+        self._state_steps = _steps(list(_STATE_WEIGHTS.values()))
+
+    def rows(
+        self,
+        user_ids: Sequence[int],
+        created_epochs: Sequence[int],
+        birth_years: Sequence[int | None] | None = None,
+    ) -> Iterator[tuple[Field, ...]]:
+        """Yield one row of COLUMNS for each user id; a missing birth year is invented."""
+        ids = np.asarray(user_ids, dtype=np.uint64)
+        countries = np.searchsorted(self._country_steps, _unit(_hash(ids, 1)), side="right")
+        states = np.searchsorted(self._state_steps, _unit(_hash(ids, 2)), side="right")
+        firsts, lasts, cities = (_hash(ids, field) for field in (3, 4, 5))
+        ages = _YOUNGEST + _hash(ids, 6) % np.uint64(_OLDEST - _YOUNGEST + 1)
+        for position, user_id in enumerate(user_ids):
+            pool = self._pools[int(countries[position])]
+            first = pool.first_names[int(firsts[position]) % len(pool.first_names)]
+            last = pool.last_names[int(lasts[position]) % len(pool.last_names)]
+            known_year = birth_years[position] if birth_years else None
+            login = f"{_plain(first)}.{_plain(last)}{user_id}"
+            yield (
+                user_id,
+                login,
+                f"{login}@{self._domain}",
+                first,
+                last,
+                pool.cities[int(cities[position]) % len(pool.cities)],
+                self._states[int(states[position])] if pool.country == "United States" else None,
+                pool.country,
+                known_year
+                if known_year is not None
+                else 1970 + int(created_epochs[position]) // _YEAR_SECONDS - int(ages[position]),
+                int(created_epochs[position]),
+            )
+
+
+def _draw_pool(country: str, locale: str) -> _Pool:
+    # To look for all kinds of data that there are in a language takes longer than to draw from two.
+    faker = Faker(locale, providers=["faker.providers.person", "faker.providers.address"])
+    faker.seed_instance(_SEED)
+    return _Pool(
+        country,
+        [faker.first_name() for _ in range(_POOL_SIZE)],
+        [faker.last_name() for _ in range(_POOL_SIZE)],
+        [faker.city() for _ in range(_POOL_SIZE)],
+    )
+
+
+def _steps(weights: Sequence[float]) -> npt.NDArray[np.float64]:
+    """Return the upper bounds, below 1, at which a number from [0, 1) moves on to the next choice."""
+    return np.cumsum(np.asarray(weights) / sum(weights))[:-1]
+
+
+def _hash(ids: npt.NDArray[np.uint64], field: int) -> npt.NDArray[np.uint64]:
+    """Return 64 well-mixed bits for each id (splitmix64), other ones for each field."""
+    mixed = ids * np.uint64(0x9E3779B97F4A7C15) + np.uint64(field * 0xD1B54A32D192ED03 % 2**64)
+    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return mixed ^ (mixed >> np.uint64(31))
+
+
+def _unit(bits: npt.NDArray[np.uint64]) -> npt.NDArray[np.float64]:
+    """Return the bits as numbers from [0, 1)."""
+    return (bits >> np.uint64(11)).astype(np.float64) * 2.0**-53
+
+
+@cache
+def _plain(name: str) -> str:
+    """Return a name as it may stand in an address: ASCII letters only, lower case."""
+    decomposed = unicodedata.normalize("NFKD", name.replace("ł", "l").replace("Ł", "L").replace("ß", "ss"))
+    return "".join(letter for letter in decomposed if letter.isascii() and letter.isalpha()).lower()

@@ -1,0 +1,1 @@
+"""Operations on a stack: doctor, backup, restore and key rotation."""

@@ -1,0 +1,70 @@
+"""The command `scripts/backup.py`."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from dataflix_ops.backup.archive import take
+from dataflix_ops.backup.errors import BackupError
+from dataflix_ops.backup.local_stack import places
+from dataflix_ops.backup.retention import remove_older
+from dataflix_stack.config import settings as stack_settings
+from dataflix_stack.errors import StackError
+
+_DESCRIPTION = """\
+Back up Postgres, the model artifacts and the warehouse of the running stack.
+
+FOLDER must not exist; it appears when the backup is complete. Only its owner can read the files. A
+backup holds personal data, as Postgres does. It leaves out .env and the key of the pseudonyms
+unless --with-secrets is given: keep them elsewhere, because nothing can be restored without that
+key.
+
+Afterwards, backups in the same parent folder that are older than N days are deleted, because they
+hold people who were erased since. --prune does only that, for the backups in the given folder.
+"""
+
+
+def main() -> None:
+    """Write a backup and delete old ones; exit 1 with the reason on failure."""
+    parser = argparse.ArgumentParser(
+        description=_DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "folder",
+        type=Path,
+        metavar="FOLDER",
+        help="a new folder; with --prune, the parent of backups",
+    )
+    parser.add_argument("--prune", action="store_true", help="make no backup, only delete old ones")
+    parser.add_argument(
+        "--keep-days",
+        type=_days,
+        metavar="N",
+        help="how many days to keep backups; default: DATAFLIX_RETENTION_DAYS",
+    )
+    parser.add_argument(
+        "--with-secrets", action="store_true", help="include .env and the key of the pseudonyms"
+    )
+    arguments = parser.parse_args()
+    try:
+        settings = stack_settings.load(create=False)
+        folder = arguments.folder.absolute()
+        if not arguments.prune:
+            env_file = settings.env_file if arguments.with_secrets else None
+            written = take(places(settings), folder, _say, env_file=env_file)
+            _say(f"{arguments.folder}: {len(written.files)} files")
+        days = arguments.keep_days or int(settings["RETENTION_DAYS"])
+        for old in remove_older(folder if arguments.prune else folder.parent, days):
+            _say(f"{old}: deleted, older than {days} days")
+    except (BackupError, StackError) as error:
+        sys.exit(f"backup: {error}")
+
+
+def _days(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and int(text) > 0):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of days above 0")
+    return int(text)
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr)

@@ -1,0 +1,75 @@
+"""The local stack as something to back up: where its stores are, and how to run them alone."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import boto3
+import clickhouse_connect
+from botocore.config import Config
+from clickhouse_connect.driver.exceptions import ClickHouseError
+
+from dataflix_ops.backup.archive import Places
+from dataflix_ops.backup.errors import BackupError
+from dataflix_ops.backup.postgres import Server
+from dataflix_stack.config.settings import Settings, prepare_home
+from dataflix_stack.services import preparation
+from dataflix_stack.services.startup import start
+from dataflix_stack.services.supervisor import Supervisor
+
+
+def places(settings: Settings) -> Places:
+    """Return the stores of a running stack.
+
+    Raises:
+        BackupError: ClickHouse cannot be used.
+    """
+    try:
+        client = clickhouse_connect.get_client(
+            host=settings["CLICKHOUSE_HOST"],
+            port=settings.port("CLICKHOUSE"),
+            username="dataflix_admin",
+            password=settings["CLICKHOUSE_ADMIN_PASSWORD"],
+            autogenerate_session_id=False,
+            # The rows of a large table may be long in coming.
+            send_receive_timeout=3600,
+        )
+    except ClickHouseError:
+        raise BackupError("ClickHouse can't be used; ./run.sh status shows every service.") from None
+    storage = boto3.client(
+        "s3",
+        endpoint_url=settings.url("S3"),
+        aws_access_key_id=settings["S3_ACCESS_KEY"],
+        aws_secret_access_key=settings["S3_SECRET_KEY"],
+        region_name="us-east-1",
+        config=Config(s3={"addressing_style": "path"}),
+    )
+    server = Server(
+        settings["POSTGRES_HOST"],
+        settings.port("POSTGRES"),
+        settings["POSTGRES_DB"],
+        settings["POSTGRES_ADMIN_PASSWORD"],
+        settings.values,
+    )
+    return Places(server, client, storage, settings["S3_BUCKET"], settings["PII_KEY"])
+
+
+@contextmanager
+def only_the_stores(settings: Settings) -> Iterator[None]:
+    """Run Postgres, ClickHouse and S3, and nothing that writes to them; all stop at the end.
+
+    Raises:
+        BackupError: the stack is running.
+        StackError: one of them did not start.
+    """
+    supervisor = Supervisor(settings)
+    if supervisor.process() is not None:
+        raise BackupError("The stack is running: ./stop.sh first. Nothing was changed.")
+    prepare_home(settings.home)
+    supervisor.start()
+    try:
+        preparation.create_postgres_cluster(settings)
+        for name in ("postgres", "clickhouse", "s3"):
+            start(name, settings, supervisor)
+        yield
+    finally:
+        supervisor.stop()

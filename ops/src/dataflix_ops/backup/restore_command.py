@@ -1,0 +1,52 @@
+"""The command `scripts/restore.py`."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from dataflix_ops.backup.archive import put_back
+from dataflix_ops.backup.errors import BackupError
+from dataflix_ops.backup.local_stack import only_the_stores, places
+from dataflix_stack.config import settings as stack_settings
+from dataflix_stack.errors import StackError
+
+_DESCRIPTION = """\
+Restore a backup. It replaces everything in Postgres, the model artifacts and the warehouse.
+
+Use: ./stop.sh && scripts/restore.py FOLDER --yes && ./run.sh && ./run.sh pipeline --full
+
+The command starts Postgres, ClickHouse and S3 alone, checks the backup, restores it, and stops them
+again. It needs .env as it was; a backup made with --with-secrets holds it as the file env. The full
+pipeline at the end is needed because the load states of the restored database do not fit the
+warehouse. People who were erased after the backup are there again and must be erased again.
+"""
+
+
+def main() -> None:
+    """Restore a backup; exit 1 with the reason on failure."""
+    parser = argparse.ArgumentParser(
+        description=_DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("folder", type=Path, metavar="FOLDER", help="the backup")
+    parser.add_argument("--yes", action="store_true", help="do not ask before everything is replaced")
+    arguments = parser.parse_args()
+    try:
+        settings = stack_settings.load(create=False)
+        if not arguments.yes:
+            _confirm(settings.home)
+        with only_the_stores(settings):
+            read = put_back(places(settings), arguments.folder.absolute(), _say)
+    except (BackupError, StackError) as error:
+        sys.exit(f"restore: {error}")
+    _say(f"everything is as it was at {read.created_at}; next: ./run.sh, then ./run.sh pipeline --full")
+
+
+def _confirm(home: Path) -> None:
+    if not sys.stdin.isatty():
+        raise BackupError("This replaces all data, and there is no terminal to confirm on: add --yes.")
+    if input(f"Replace all data in {home}? Type 'yes': ").strip().lower() != "yes":
+        raise BackupError("Nothing was changed.")
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr)

@@ -1,0 +1,108 @@
+"""The key and the pseudonyms in Postgres, changed in one transaction.
+
+The key never is part of a statement, which others might see or the server might log: it goes in as data.
+"""
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg2
+from psycopg2.extensions import connection as Connection  # noqa: N812  psycopg2's own name is lower case
+
+from dataflix_ops.key_rotation.errors import RotationError
+
+_BLOCK_BYTES = 64
+# RFC 2104.
+_INNER, _OUTER = 0x36, 0x5C
+
+# Writers of users are waited for, and wait: whoever comes after us finds the new key.
+_LOCK = "LOCK TABLE public.users IN SHARE ROW EXCLUSIVE MODE"
+_NEXT = "CREATE TEMPORARY TABLE next_key (inner_block bytea, outer_block bytea) ON COMMIT DROP"
+_REPLACE = """
+UPDATE pii.hmac_key SET inner_block = next_key.inner_block, outer_block = next_key.outer_block
+FROM next_key
+"""
+# The triggers on users make the pseudonyms anew, and tell the ELT that each row has changed.
+_MASK_AGAIN = "UPDATE public.users SET user_id = user_id"
+_COUNT = "SELECT count(*) FROM pii.user_pseudonyms"
+_SAME = """
+SELECT (SELECT count(*) FROM pii.user_pseudonyms AS now INNER JOIN before ON now.user_id = before.user_id
+    WHERE now.username_hash = before.username_hash OR now.email_hash = before.email_hash)
+"""
+_BEFORE = "CREATE TEMPORARY TABLE before ON COMMIT DROP AS SELECT * FROM pii.user_pseudonyms"
+
+
+@contextmanager
+def administrator(*, host: str, port: int, dbname: str, password: str) -> Iterator[Connection]:
+    """Connect as the role postgres.
+
+    Raises:
+        RotationError: Postgres cannot be used.
+    """
+    try:
+        connection = psycopg2.connect(
+            host=host, port=port, dbname=dbname, user="postgres", password=password, connect_timeout=10
+        )
+    except psycopg2.OperationalError:
+        raise RotationError(f"Postgres at {host}:{port} can't be used; ./run.sh status shows it.") from None
+    try:
+        yield connection
+    finally:
+        connection.close()
+
+
+def has_key(connection: Connection, key: str) -> bool:
+    """Say whether the database's pseudonyms are made with a key."""
+    with connection, connection.cursor() as cursor:
+        cursor.execute(_NEXT)
+        _send(connection, key)
+        cursor.execute("SELECT count(*) FROM pii.hmac_key NATURAL INNER JOIN next_key")
+        return cursor.fetchone() == (1,)
+
+
+def change_key(connection: Connection, key: str) -> int:
+    """Put another key in the place of the present one and make all pseudonyms anew; returns how many.
+
+    All of it happens or nothing.
+
+    Raises:
+        RotationError: a pseudonym stayed what it was; nothing was changed.
+    """
+    with connection, connection.cursor() as cursor:
+        cursor.execute(_LOCK)
+        cursor.execute(_BEFORE)
+        cursor.execute(_NEXT)
+        _send(connection, key)
+        cursor.execute(_REPLACE)
+        cursor.execute(_MASK_AGAIN)
+        cursor.execute(_SAME)
+        if cursor.fetchone() != (0,):
+            raise RotationError("Some pseudonyms stayed what they were. Nothing was changed.")
+        cursor.execute(_COUNT)
+        ((count,),) = cursor.fetchall()
+    # What an UPDATE leaves of a row stays in the table's file until it is rewritten.
+    connection.autocommit = True
+    with connection.cursor() as cursor:
+        for table in ("pii.hmac_key", "pii.user_pseudonyms"):
+            cursor.execute(f"VACUUM (FULL) {table}")
+    connection.autocommit = False
+    return int(count)
+
+
+def pseudonyms(connection: Connection) -> set[str]:
+    """Return all pseudonyms there are."""
+    with connection, connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT username_hash FROM pii.user_pseudonyms"
+            " UNION ALL SELECT email_hash FROM pii.user_pseudonyms"
+        )
+        return {str(pseudonym) for (pseudonym,) in cursor}
+
+
+def _send(connection: Connection, key: str) -> None:
+    padded = bytes.fromhex(key).ljust(_BLOCK_BYTES, b"\0")
+    blocks = (bytes(byte ^ mask for byte in padded).hex() for mask in (_INNER, _OUTER))
+    row = "\t".join(rf"\\x{block}" for block in blocks) + "\n"
+    with connection.cursor() as cursor:
+        cursor.copy_expert("COPY next_key FROM STDIN", io.StringIO(row))

@@ -1,0 +1,164 @@
+"""Another key for the pseudonyms: old ones vanish, neither key shows, and no crash loses one."""
+
+import hmac
+import os
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+import pytest
+from psycopg2.extensions import connection as Connection  # noqa: N812
+
+from dataflix_ops.key_rotation import pii_key, rotation
+from dataflix_ops.key_rotation import postgres as key_store
+from dataflix_ops.key_rotation.errors import RotationError
+from dataflix_ops.key_rotation.rotation import finish, rotate
+from dataflix_testkit import ClickHouseServer, PostgresServer, clickhouse, postgres
+from dataflix_testkit.process import ROOT
+
+USERS = 50
+OLD = "SELECT username_hash, email_hash FROM pii.user_pseudonyms ORDER BY user_id"
+
+
+@dataclass
+class World:
+    """Both engines with users in them, and an .env that fits."""
+
+    source: PostgresServer
+    target: ClickHouseServer
+    env_file: Path
+    connection: Connection
+    client: Any
+    said: list[str]
+
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        with self.connection, self.connection.cursor() as cursor:
+            cursor.execute(query)
+            return cursor.fetchall() if cursor.description else []
+
+    def reload(self) -> None:
+        """Load the table whole, and make the one mart that matters of it, as the pipeline would."""
+        command = [str(ROOT / "airflow" / ".venv" / "bin" / "elt"), "load", "--full", "--table", "users"]
+        environ = {**os.environ, **self.source.environ, **self.target.environ}
+        subprocess.run(command, env=environ, check=True, capture_output=True, timeout=120)
+        self.client.command("DROP TABLE IF EXISTS analytics.dim_users")
+        self.client.command(
+            "CREATE TABLE analytics.dim_users ENGINE = MergeTree ORDER BY user_id"
+            " AS SELECT user_id, username_hash, email_hash FROM raw.users"
+        )
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    with postgres() as source, clickhouse() as target:
+        env_file = tmp_path / ".env"
+        env_file.write_text(f"# Secrets\nA=1\nDATAFLIX_PII_KEY={source.environ['DATAFLIX_PII_KEY']}\nB=2\n")
+        connection = psycopg2.connect(source.dsn("postgres"))
+        with connection, connection.cursor() as cursor:
+            cursor.execute(
+                "INSERT INTO users (username, email) SELECT 'u' || i, 'u' || i || '@example.org'"
+                f" FROM generate_series(1, {USERS}) AS i"
+            )
+        client = target.client("dataflix_admin", autogenerate_session_id=False)
+        made = World(source, target, env_file, connection, client, [])
+        made.reload()
+        yield made
+        connection.close()
+
+
+def test_no_old_pseudonym_and_no_key_is_left(world: World) -> None:
+    before, old_key = world.rows(OLD), pii_key.key_in(world.env_file)
+    # An administrator who logs all that can be logged, while it happens.
+    log = world.source.data.parent / "postgres.log"
+    world.rows("ALTER ROLE postgres SET log_statement = 'all'")
+    world.rows("ALTER ROLE postgres SET log_min_duration_statement = 0")
+    world.rows("ALTER ROLE postgres SET log_min_messages = 'debug1'")
+    world.connection.close()
+    world.connection = psycopg2.connect(world.source.dsn("postgres"))
+
+    rotate(world.env_file, world.connection, world.said.append)
+    finish(world.connection, world.client, world.reload, world.said.append)
+
+    after, new_key = world.rows(OLD), pii_key.key_in(world.env_file)
+    assert len(after) == USERS
+    assert not {hash_ for row in before for hash_ in row} & {hash_ for row in after for hash_ in row}
+    held = world.client.query(
+        "SELECT username_hash, email_hash FROM raw.users FINAL ORDER BY user_id"
+    ).result_rows
+    assert [tuple(row) for row in held] == after
+    assert not pii_key.next_path(world.env_file).exists()
+    assert world.env_file.stat().st_mode & 0o777 == 0o600
+    assert world.env_file.read_text().startswith("# Secrets\nA=1\n")
+    logged = log.read_text()
+    assert "COPY next_key FROM STDIN" in logged
+    for key in (old_key, new_key):
+        padded = bytes.fromhex(key).ljust(64, b"\0")
+        shown = [key, *(bytes(byte ^ mask for byte in padded).hex()[:64] for mask in (0x36, 0x5C))]
+        assert not [text for text in shown if text in logged + "".join(world.said)]
+    # The next start finds the key that the database has.
+    assert key_store.has_key(world.connection, new_key)
+    assert not key_store.has_key(world.connection, old_key)
+
+
+@pytest.mark.parametrize("at", ["change_key", "replace"])
+def test_an_interrupted_rotation_is_gone_on_with(
+    world: World, monkeypatch: pytest.MonkeyPatch, at: str
+) -> None:
+    def die(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(*((key_store, at, die) if at == "change_key" else (Path, at, die)))
+        with pytest.raises(KeyboardInterrupt):
+            rotate(world.env_file, world.connection, world.said.append)
+    world.connection.rollback()
+    keys = {pii_key.key_in(path) for path in (world.env_file, pii_key.next_path(world.env_file))}
+    assert len(keys) == 2
+    assert sum(key_store.has_key(world.connection, key) for key in keys) == 1
+
+    rotate(world.env_file, world.connection, world.said.append)
+
+    assert key_store.has_key(world.connection, pii_key.key_in(world.env_file))
+    assert not pii_key.next_path(world.env_file).exists()
+
+
+def test_a_user_who_joins_meanwhile_gets_the_new_key(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = psycopg2.connect(world.source.dsn("dataflix_backend"))
+    # Not yet committed when the rotation begins, so it has to wait.
+    with other.cursor() as cursor:
+        cursor.execute("INSERT INTO users (username, email) VALUES ('late', 'late@example.org')")
+        world.rows("SET lock_timeout = '500ms'")
+        with pytest.raises(psycopg2.errors.LockNotAvailable):
+            rotate(world.env_file, world.connection, world.said.append)
+    world.connection.rollback()
+    other.commit()
+    rotate(world.env_file, world.connection, world.said.append)
+    with other.cursor() as cursor:
+        cursor.execute("INSERT INTO users (username, email) VALUES ('later', 'later@example.org')")
+    other.commit()
+    other.close()
+    key = bytes.fromhex(pii_key.key_in(world.env_file))
+    expected = {
+        hmac.new(key, f"username:{name}".encode(), "sha256").hexdigest() for name in ("late", "later")
+    }
+    assert expected <= key_store.pseudonyms(world.connection)
+
+
+def test_what_is_left_is_told(world: World) -> None:
+    world.client.command(
+        "CREATE TABLE analytics.copy ENGINE = MergeTree ORDER BY user_id AS SELECT * FROM raw.users"
+    )
+    rotate(world.env_file, world.connection, world.said.append)
+    with pytest.raises(RotationError, match=rf"{USERS} in analytics\.copy\.username_hash"):
+        finish(world.connection, world.client, world.reload, world.said.append)
+
+
+def test_an_env_of_another_database_is_refused(world: World) -> None:
+    world.env_file.write_text(f"DATAFLIX_PII_KEY={'ab' * 32}\n")
+    before = world.rows(OLD)
+    with pytest.raises(RotationError, match="is not the one"):
+        rotation.rotate(world.env_file, world.connection, world.said.append)
+    assert world.rows(OLD) == before

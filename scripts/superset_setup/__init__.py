@@ -1,1 +1,0 @@
-"""What `scripts/setup_superset.py` does, one concern a module."""

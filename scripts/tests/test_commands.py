@@ -1,0 +1,40 @@
+"""Every command starts with any `python3`, from any folder, and finds its own environment."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from dataflix_testkit.process import ROOT
+
+COMMANDS = sorted(path.name for path in (ROOT / "scripts").glob("*.py") if "_venv.run(" in path.read_text())
+PYTHON = Path(sys.base_prefix) / "bin" / "python3"
+
+
+def run(script: Path, folder: Path) -> subprocess.CompletedProcess[str]:
+    environ = {
+        name: value for name, value in os.environ.items() if not name.startswith(("VIRTUAL_ENV", "PYTHON"))
+    }
+    command = [str(PYTHON), str(script), "--help"]
+    return subprocess.run(command, env=environ, cwd=folder, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("name", [name for name in COMMANDS if name != "setup_superset.py"])
+def test_a_command_runs_with_a_python_that_has_no_packages(tmp_path: Path, name: str) -> None:
+    result = run(ROOT / "scripts" / name, tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.startswith(f"usage: {name}")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_without_its_environment_a_command_names_what_builds_it(tmp_path: Path, name: str) -> None:
+    (tmp_path / "scripts").mkdir()
+    for file in ("_venv.py", name):
+        shutil.copy(ROOT / "scripts" / file, tmp_path / "scripts")
+    result = run(tmp_path / "scripts" / name, tmp_path)
+    assert result.returncode == 1
+    assert "run scripts/environments.sh" in result.stderr
+    assert "Traceback" not in result.stderr

@@ -1,0 +1,1 @@
+"""Sets Superset up: its tables, roles, administrator, and the dashboards of `superset/assets`."""

@@ -1,0 +1,139 @@
+"""The command `scripts/setup_superset.py`; it runs in Superset's environment."""
+
+# Superset has an environment of its own, which the type checker does not see.
+# mypy: disable-error-code="import-not-found"
+
+import argparse
+import hashlib
+import hmac
+import json
+import logging
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+
+from dataflix_superset import bundle, record
+from dataflix_superset import settings as setup_settings
+from dataflix_superset.errors import SetupError
+
+ROOT = Path(__file__).resolve().parents[3]
+
+_DESCRIPTION = """\
+Set Superset up: tables, roles, administrator, dashboards. Settings are the DATAFLIX_ variables of
+the environment.
+
+A second run changes only what changed. Dashboards, charts and data sets of superset/assets replace
+those with the same UUIDs in Superset when the files, Superset's version or a password changed. What
+is no longer in the files is deleted. Objects that people made themselves stay as they are.
+"""
+
+
+def main() -> None:
+    """Set up; exit 1 with a message when it can't be done."""
+    parser = argparse.ArgumentParser(
+        description=_DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "bundle",
+        nargs="?",
+        type=Path,
+        default=ROOT / "superset" / "assets",
+        metavar="BUNDLE",
+        help="folder of the import bundle (superset/assets)",
+    )
+    try:
+        set_up(parser.parse_args().bundle)
+    except SetupError as error:
+        sys.exit(f"setup_superset: {error}")
+
+
+def set_up(folder: Path) -> None:
+    """Do what has not been done yet, with the import bundle in `folder`.
+
+    Raises:
+        SetupError: a setting, the database or the bundle is not usable.
+    """
+    settings = setup_settings.from_environ(os.environ)
+    import superset_config  # noqa: PLC0415  ends the process with its own message when a setting is missing
+
+    assets = bundle.read(folder).connected_to(settings.warehouse_uri)
+    key_check = _keyed(superset_config.SECRET_KEY, "secret key")
+    wanted = record.Done(_fingerprint(assets, settings, superset_config), key_check, assets.uuids)
+    uri = superset_config.SQLALCHEMY_DATABASE_URI.replace("+psycopg2", "")
+    with record.opened(uri) as kept:
+        last = kept.last()
+        if last is not None and last.key_check != key_check:
+            raise SetupError(
+                "DATAFLIX_SUPERSET_SECRET_KEY is not the one that Superset's passwords are encrypted with. "
+                "Put the old one back into .env, or drop the database superset and start anew."
+            )
+        if last == wanted and _has_password(kept, settings.admin_password):
+            _say("  Superset is set up already")
+            return
+        _work(assets, settings, before=last.uuids if last else {})
+        kept.write(wanted)
+
+
+def _work(assets: bundle.Bundle, settings: setup_settings.Settings, before: dict[str, list[str]]) -> None:
+    # Superset tells hundreds of things that only its developers want to know.
+    logging.disable(logging.INFO)
+    # Warnings of SQLAlchemy about Superset's own models.
+    logging.getLogger("py.warnings").setLevel(logging.ERROR)
+    with _step("Superset's code loaded"):
+        from superset.app import create_app  # noqa: PLC0415  four seconds, not spent when nothing is to do
+
+        app = create_app()
+    # The service logs no values, for people's may be among them. Here they are those of the bundle's files.
+    for handler in logging.getLogger().handlers:
+        handler.setFormatter(logging.Formatter())
+    with app.app_context():
+        with _step("Superset's tables"):
+            from dataflix_superset import steps  # noqa: PLC0415  needs the application's context
+
+            steps.migrate()
+        with _step("Superset's roles"):
+            steps.create_roles()
+        steps.set_admin(settings.admin_password)
+        with _step("Superset's dashboards"):
+            steps.import_bundle(assets, settings.reader_password)
+            deleted = steps.remove_dropped(before, assets)
+    counts = ", ".join(f"{len(uuids)} {kind}" for kind, uuids in assets.uuids.items())
+    _say(f"  {counts} in Superset" + (f"; {deleted} old ones deleted" if deleted else ""))
+
+
+def _fingerprint(assets: bundle.Bundle, settings: setup_settings.Settings, config: object) -> str:
+    parts = [
+        version("apache-superset"),
+        Path(str(config.__file__)).read_text(),  # type: ignore[attr-defined]
+        assets.digest(),
+        settings.reader_password,
+    ]
+    # Keyed, so that the row tells nothing about the password in it.
+    return _keyed(config.SECRET_KEY, json.dumps(parts))  # type: ignore[attr-defined]
+
+
+def _keyed(key: str, text: str) -> str:
+    return hmac.new(key.encode(), text.encode(), hashlib.sha256).hexdigest()
+
+
+def _has_password(kept: record.Record, password: str) -> bool:
+    from werkzeug.security import check_password_hash  # noqa: PLC0415  belongs to Superset's environment
+
+    stored = kept.password_hash("admin")
+    return stored is not None and check_password_hash(stored, password)
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+@contextmanager
+def _step(what: str) -> Iterator[None]:
+    """Print how long the block took. After an error it prints nothing: the error speaks for itself."""
+    began = time.monotonic()
+    yield
+    _say(f"  {what:<44} {time.monotonic() - began:6.1f} s")
