@@ -11,7 +11,6 @@ from dataflix_elt.tables import TABLES, table_named
 from dataflix_stack.services import postgres as cluster
 from dataflix_testkit import PostgresServer, postgres
 from dataflix_testkit.process import ROOT
-from stack import postgres as cluster
 
 from ..support.engines import Engines
 
