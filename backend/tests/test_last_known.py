@@ -23,7 +23,7 @@ from .support.models import publish
 
 
 def ground_of(events: int) -> Ground:
-    return Ground(Events.of((movie, 4.0, None) for movie in range(1, events + 1)), [], [])
+    return Ground(Events.from_rows((movie, 4.0, None) for movie in range(1, events + 1)), [], [])
 
 
 @given(reads=st.lists(st.tuples(st.integers(1, 8), st.integers(0, 120)), max_size=60))

@@ -93,7 +93,7 @@ def test_models_are_swapped_without_a_failed_or_mixed_answer(
     # Every answer is what the model of the version it names makes by itself, film by film and score by score.
     own = {
         version: tuple(
-            (item.movie_id, round(item.score, 4))
+            (item.item_id, round(item.score, 4))
             for item in swapped.recommend(History.from_events(events, swapped.weights), 10)
         )
         for version, swapped in versions.items()

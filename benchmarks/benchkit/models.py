@@ -14,7 +14,7 @@ from scipy.sparse import csr_matrix
 from benchkit.data import Ratings
 from benchkit.lake import weights_of
 from benchkit.oltp import GENRES
-from dataflix_recommender import ConfidenceWeights, Item, ItemCatalogue, ItemLinks, Model, ModelInfo
+from dataflix_recommender import ConfidenceWeights, Item, ItemCatalogue, ItemItemWeights, Model, ModelInfo
 from dataflix_trainer.data.interactions import Interactions
 from dataflix_trainer.model.als import Hyperparameters
 from dataflix_trainer.model.fit import LINKS_PER_ITEM, fit
@@ -31,7 +31,7 @@ def make_model(films: int, factors: int, *, seed: int, links: bool = True) -> Mo
     rng = np.random.default_rng(seed)
     catalogue = [
         Item(
-            movie_id=film,
+            item_id=film,
             title=f"The Film of {film}",
             genres=(GENRES[film % len(GENRES)],),
             release_year=1930 + film % 95,
@@ -55,7 +55,7 @@ def make_model(films: int, factors: int, *, seed: int, links: bool = True) -> Mo
         n_interactions=1,
         activity_exponent=0.5,
         mean_events=144.0,
-        link_slope=0.15,
+        item_item_slope=0.15,
     )
     return Model(
         info,
@@ -63,7 +63,7 @@ def make_model(films: int, factors: int, *, seed: int, links: bool = True) -> Mo
         rng.normal(0, factors**-0.5, (films, factors)).astype(np.float32),
         ItemCatalogue.from_items(catalogue),
         ConfidenceWeights.default(),
-        links=_links(films, rng, info.link_slope) if links else None,
+        item_item_weights=_links(films, rng, info.item_item_slope) if links else None,
     )
 
 
@@ -86,16 +86,19 @@ def by_factors(model: Model) -> Model:
     return _model(model, model.info, model.item_factors, None)
 
 
-def _model(like: Model, info: ModelInfo, factors: NDArray[np.float32], links: ItemLinks | None) -> Model:
-    return Model(info, like.item_ids, factors, like.catalogue, like.weights, links=links)
+def _model(
+    like: Model, info: ModelInfo, factors: NDArray[np.float32], links: ItemItemWeights | None
+) -> Model:
+    return Model(info, like.item_ids, factors, like.catalogue, like.weights, item_item_weights=links)
 
 
-def _links(films: int, rng: np.random.Generator, slope: float) -> ItemLinks:
+def _links(films: int, rng: np.random.Generator, slope: float) -> ItemItemWeights:
     per_item = min(LINKS_PER_ITEM, films - 1)
     targets = np.repeat(np.arange(films), per_item)
     sources = (films * rng.random(len(targets)) ** 2).astype(np.int64)
     values = rng.normal(0, 0.05, len(targets)).astype(np.float32)
-    return ItemLinks.of(csr_matrix((values, (sources, targets)), shape=(films, films)), slope=slope)
+    matrix = csr_matrix((values, (sources, targets)), shape=(films, films))
+    return ItemItemWeights.from_matrix(matrix, slope=slope)
 
 
 def interactions(ratings: Ratings) -> Interactions:

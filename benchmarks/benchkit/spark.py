@@ -17,8 +17,7 @@ from benchkit.lake import weights_of
 from benchkit.models import fit_model, interactions
 from benchkit.processes import worker
 from benchkit.program import say
-from dataflix_recommender import Model, metrics
-from dataflix_recommender.batch import rank_rows, recommend_many
+from dataflix_recommender import BatchRanker, Model, metrics, top_k_rows
 from dataflix_trainer.model.als import Hyperparameters
 
 HELD_OUT = 0.2
@@ -116,13 +115,13 @@ class Race:
         seen = self._known.matrix[rows]
         if way == "served":
             assert self._model is not None
-            return recommend_many(self._model, seen, K)[0]
+            return BatchRanker(self._model).recommend(seen, K)[0]
         factors = dict(np.load(self._folder / f"{way}.npz"))
         # Ours are in the order of the users that occur, Spark's by id.
         by_id = len(factors["users"]) != len(self._known.user_ids)
         films = np.zeros((self._train.n_films, self._size[0]), dtype=np.float32)
         films[: len(factors["films"])] = factors["films"]
-        return rank_rows(factors["users"][users - 1 if by_id else rows] @ films.T, seen, K)[0]
+        return top_k_rows(factors["users"][users - 1 if by_id else rows] @ films.T, seen, K)[0]
 
     def _ndcg(self, way: str, users: NDArray[np.int64]) -> float:
         """Return the mean over ``users``, which are sorted, on the ratings held out."""

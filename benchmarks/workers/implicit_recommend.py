@@ -16,8 +16,7 @@ from threadpoolctl import threadpool_limits
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchkit.data import Ratings
 from benchkit.models import interactions
-from dataflix_recommender import Model
-from dataflix_recommender.foldin_many import ManyFolded
+from dataflix_recommender import BatchFoldIn, Model
 
 # Its default: more users at a time gain nothing, and take more memory.
 USERS_AT_A_TIME = 1000
@@ -31,7 +30,7 @@ def main(file: str, artifact: str) -> None:
     model = Model.load(Path(artifact))
     als = AlternatingLeastSquares(factors=model.info.factors)
     als.item_factors = np.array(model.item_factors)
-    als.user_factors = ManyFolded(model).factors(data.matrix)
+    als.user_factors = BatchFoldIn(model.item_factors, model.gram, model.info).factors(data.matrix)
     with threadpool_limits(1, "blas"):
         begun, cpu = time.perf_counter(), time.process_time()
         for start in range(0, data.matrix.shape[0], USERS_AT_A_TIME):

@@ -19,7 +19,7 @@ def build_model(
     if items is None:
         items = [
             Item(
-                movie_id=10 * (i + 1),
+                item_id=10 * (i + 1),
                 title=f"Film {i}",
                 genres=("Drama", "Crime")[: 1 + i % 2],
                 release_year=1950 + i if i % 3 else None,
@@ -43,7 +43,7 @@ def build_model(
         metrics={"ndcg@10": 0.25},
         dataset={"sha256": "ab"},
     )
-    ids = np.array([item.movie_id for item in items], dtype=np.int64)
+    ids = np.array([item.item_id for item in items], dtype=np.int64)
     return Model(
         info, ids, factors.astype(np.float32), ItemCatalogue.from_items(items), ConfidenceWeights.default()
     )

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from dataflix_recommender import ArtifactError, History, InvalidModelError, Item, ItemCatalogue, Model
-from dataflix_recommender.artifact import read_manifest, write_artifact
+from dataflix_recommender.data.artifact import read_manifest, write_artifact
 
 ModelFactory = Callable[..., Model]
 

@@ -33,13 +33,13 @@ from threadpoolctl import threadpool_info
 
 from dataflix_recommender import (
     EMPTY_HISTORY,
+    NO_ITEM,
+    BatchRanker,
     History,
     InvalidHistoryError,
     Model,
-    UnknownMovieError,
-    recommend_many,
+    UnknownItemError,
 )
-from dataflix_recommender.metrics import NO_ITEM
 
 
 def all_but(model: Model, left: int) -> History:
@@ -50,7 +50,7 @@ def all_but(model: Model, left: int) -> History:
 
 def test_seen_films_do_not_fill_up_a_list_when_few_are_left(model: Model) -> None:
     found = model.recommend(all_but(model, 3), 10)
-    assert {item.movie_id for item in found} == set(model.item_ids[-3:].tolist())
+    assert {item.item_id for item in found} == set(model.item_ids[-3:].tolist())
     assert min(item.score for item in found) > -1e6
     assert model.recommend(all_but(model, 0), 10) == []
 
@@ -58,14 +58,14 @@ def test_seen_films_do_not_fill_up_a_list_when_few_are_left(model: Model) -> Non
 def test_a_list_longer_than_the_catalogue_is_not_padded(model: Model) -> None:
     found = model.recommend(History([400], [1.0]), 10_000)
     assert len(found) == model.size - 1
-    assert len({item.movie_id for item in found}) == model.size - 1
+    assert len({item.item_id for item in found}) == model.size - 1
 
 
 def test_many_users_get_neither_padding_nor_seen_films(model: Model) -> None:
     rows = np.zeros((3, model.size), dtype=np.float32)
     rows[0, :38] = 1
     rows[1, :] = 1
-    ranked, scores = recommend_many(model, csr_matrix(rows), 5)
+    ranked, scores = BatchRanker(model).recommend(csr_matrix(rows), 5)
     assert set(ranked[0, :2]) == {38, 39}
     assert (ranked[0, 2:] == NO_ITEM).all()
     assert (ranked[1] == NO_ITEM).all()
@@ -78,17 +78,17 @@ def test_both_kinds_of_sparse_rows_are_ranked_as_single_users_are(model: Model, 
     rows = np.where(generator.random((25, model.size)) < 0.2, generator.choice([-1.5, 0.25, 3], (25, 40)), 0)
     rows[7] = 0
     rows[8] = -np.abs(rows[9])
-    ranked, _ = recommend_many(model, kind(rows.astype(np.float32)), 6)
+    ranked, _ = BatchRanker(model).recommend(kind(rows.astype(np.float32)), 6)
     for row, places in zip(rows, ranked, strict=True):
         seen = np.flatnonzero(row)
         alone = model.recommend(History(model.item_ids[seen], row[seen]), 6, explain=False)
-        assert model.item_ids[places].tolist() == [item.movie_id for item in alone]
+        assert model.item_ids[places].tolist() == [item.item_id for item in alone]
 
 
 def test_an_explicit_zero_is_refused_instead_of_counting_as_seen(model: Model) -> None:
     stored_zero = csr_matrix(([1.0, 0.0], [2, 3], [0, 2]), shape=(1, model.size))
     with pytest.raises(InvalidHistoryError, match="explicit zero"):
-        recommend_many(model, stored_zero, 5)
+        BatchRanker(model).recommend(stored_zero, 5)
 
 
 def test_an_empty_user_gets_an_ordered_list_with_scores(model: Model) -> None:
@@ -96,8 +96,8 @@ def test_an_empty_user_gets_an_ordered_list_with_scores(model: Model) -> None:
     scores = [item.score for item in found]
     assert scores == sorted(scores, reverse=True)
     assert scores[0] > 0
-    ranked, _ = recommend_many(model, csr_matrix((1, model.size), dtype=np.float32), 10)
-    assert model.item_ids[ranked[0]].tolist() == [item.movie_id for item in found]
+    ranked, _ = BatchRanker(model).recommend(csr_matrix((1, model.size), dtype=np.float32), 10)
+    assert model.item_ids[ranked[0]].tolist() == [item.item_id for item in found]
 
 
 def test_nothing_eligible_gives_nothing_and_both_kinds_of_filter_go_together(model: Model) -> None:
@@ -105,16 +105,16 @@ def test_nothing_eligible_gives_nothing_and_both_kinds_of_filter_go_together(mod
     assert model.recommend(history, 5, eligible=np.zeros(model.size, dtype=bool)) == []
     some = model.item_ids <= 50
     found = model.recommend(history, 5, eligible=some, exclude=[20, 30])
-    assert {item.movie_id for item in found} == {40, 50}
+    assert {item.item_id for item in found} == {40, 50}
 
 
-@pytest.mark.parametrize("movie_id", [-1, 0, -400, 401, 2**62, -(2**62)])
-def test_ids_are_never_taken_for_places_from_the_end(model: Model, movie_id: int) -> None:
-    history = History([10, movie_id], [1.0, 3.0])
+@pytest.mark.parametrize("item_id", [-1, 0, -400, 401, 2**62, -(2**62)])
+def test_ids_are_never_taken_for_places_from_the_end(model: Model, item_id: int) -> None:
+    history = History([10, item_id], [1.0, 3.0])
     assert model.recommend(history, 5) == model.recommend(History([10], [1.0]), 5)
-    assert model.recommend(history, 5, exclude=[movie_id]) == model.recommend(history, 5)
-    for ask in (lambda: model.similar(movie_id, 3), lambda: model.contributions(history, [movie_id])):
-        with pytest.raises(UnknownMovieError, match=f"movie {movie_id} "):
+    assert model.recommend(history, 5, exclude=[item_id]) == model.recommend(history, 5)
+    for ask in (lambda: model.similar(item_id, 3), lambda: model.contributions(history, [item_id])):
+        with pytest.raises(UnknownItemError, match=f"item {item_id} "):
             ask()
 
 
@@ -123,12 +123,12 @@ def test_a_saved_model_is_loaded_without_the_library(model: Model, tmp_path: Pat
     code = (
         "import sys; from pathlib import Path; from dataflix_recommender import History, Model; "
         "found = Model.load(Path(sys.argv[1])).recommend(History([10], [1.0]), 3); "
-        "print(*(item.movie_id for item in found), 'implicit' in sys.modules)"
+        "print(*(item.item_id for item in found), 'implicit' in sys.modules)"
     )
     told = subprocess.run(
         [sys.executable, "-c", code, tmp_path / "artifact"], capture_output=True, text=True, check=True
     )
-    expected = [str(item.movie_id) for item in model.recommend(History([10], [1.0]), 3)]
+    expected = [str(item.item_id) for item in model.recommend(History([10], [1.0]), 3)]
     assert told.stdout.split() == [*expected, "False"]
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.sparse import csr_matrix
 
-from dataflix_recommender import metrics, rank_rows
+from dataflix_recommender import NO_ITEM, metrics, top_k_rows
 
 ITEMS = 12
 
@@ -17,7 +17,7 @@ ITEMS = 12
 @st.composite
 def rankings(draw: st.DrawFn) -> tuple[np.ndarray, csr_matrix, int]:
     users, places = draw(st.integers(1, 6)), draw(st.integers(1, 8))
-    ranked = np.full((users, places), metrics.NO_ITEM)
+    ranked = np.full((users, places), NO_ITEM)
     targets = np.zeros((users, ITEMS))
     for user in range(users):
         length = draw(st.integers(0, places))
@@ -59,7 +59,7 @@ def test_metrics_are_what_their_definitions_say(case: tuple[np.ndarray, csr_matr
 
 def test_a_perfect_ranking_has_ndcg_one() -> None:
     targets = csr_matrix(np.eye(3)[[0, 1]])
-    ranked, _ = rank_rows(np.array([[9, 1, 2], [1, 9, 2]], dtype=np.float32), csr_matrix((2, 3)), 3)
+    ranked, _ = top_k_rows(np.array([[9, 1, 2], [1, 9, 2]], dtype=np.float32), csr_matrix((2, 3)), 3)
     assert metrics.ndcg_at_k(metrics.hits_in(ranked, targets), metrics.relevant_in(targets), 3).tolist() == [
         1,
         1,
@@ -72,7 +72,7 @@ def test_users_without_targets_are_refused() -> None:
 
 
 def test_coverage_counts_distinct_items_and_no_padding() -> None:
-    ranked = np.array([[1, 2, metrics.NO_ITEM], [2, 3, metrics.NO_ITEM]])
+    ranked = np.array([[1, 2, NO_ITEM], [2, 3, NO_ITEM]])
     assert metrics.coverage_at_k(ranked, 10, 3) == 0.3
     assert metrics.coverage_at_k(ranked, 10, 1) == 0.2
 
@@ -104,7 +104,7 @@ def test_novelty_is_the_mean_surprise(case: tuple[np.ndarray, csr_matrix, int]) 
     users, counts = 20, np.arange(ITEMS)
     found = metrics.novelty_at_k(ranked, counts, users, k)
     for user, row in enumerate(ranked):
-        listed = [item for item in row[:k] if item != metrics.NO_ITEM]
+        listed = [item for item in row[:k] if item != NO_ITEM]
         bits = [-math.log2((counts[item] + 1) / (users + 1)) for item in listed]
         assert found[user] == pytest.approx(sum(bits) / len(bits) if bits else 0)
         assert 0 <= found[user] <= math.log2(users + 1)
@@ -117,7 +117,7 @@ def test_diversity_is_one_minus_the_mean_cosine_of_pairs(case: tuple[np.ndarray,
     vectors[2] = 0  # like no other
     found = metrics.diversity_at_k(ranked, vectors, k)
     for user, row in enumerate(ranked):
-        listed = [item for item in row[:k] if item != metrics.NO_ITEM]
+        listed = [item for item in row[:k] if item != NO_ITEM]
         pairs = list(itertools.combinations(listed, 2))
         cosines = [
             0.0

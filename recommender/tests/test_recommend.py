@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from dataflix_recommender import (
     EMPTY_HISTORY,
     ConfidenceWeights,
+    Contribution,
     History,
     InvalidHistoryError,
     InvalidModelError,
@@ -17,9 +18,9 @@ from dataflix_recommender import (
     Model,
     Reason,
     Recommendation,
-    UnknownMovieError,
+    UnknownItemError,
 )
-from dataflix_recommender.ranking import top_k
+from dataflix_recommender.algorithms.top_k import top_k
 
 ModelFactory = Callable[..., Model]
 Event = tuple[int, float | None, bool | None]
@@ -63,9 +64,9 @@ def test_a_list_is_the_best_of_what_is_left(
     left = {
         int(movie)
         for movie, may in zip(model.item_ids, eligible, strict=True)
-        if may and movie not in exclude and movie not in history.movie_ids
+        if may and movie not in exclude and movie not in history.item_ids
     }
-    movies = [item.movie_id for item in found]
+    movies = [item.item_id for item in found]
     assert len(movies) == len(set(movies)) == min(n, len(left))
     assert set(movies) <= left
     assert [item.rank for item in found] == list(range(1, len(found) + 1))
@@ -79,9 +80,9 @@ def test_a_list_is_the_best_of_what_is_left(
 
 
 def test_a_rating_changes_the_next_answer(model: Model) -> None:
-    before = [item.movie_id for item in model.recommend(History([10, 20], [3.0, 1.0]), 5)]
+    before = [item.item_id for item in model.recommend(History([10, 20], [3.0, 1.0]), 5)]
     liked = before[0]
-    after = [item.movie_id for item in model.recommend(History([10, 20, liked], [3.0, 1.0, 3.0]), 5)]
+    after = [item.item_id for item in model.recommend(History([10, 20, liked], [3.0, 1.0, 3.0]), 5)]
     assert liked not in after
     assert after != before[1:]
 
@@ -92,17 +93,14 @@ def test_reasons_name_the_films_that_count_most(make_model: ModelFactory) -> Non
     model = make_model(factors, items=[Item(i, title) for i, title in enumerate(titles, 1)])
     history = History.from_events([(1, 5.0, None), (2, 4.5, None), (3, 3.0, None)], model.weights)
     first, second = model.recommend(history, 2)
-    assert first.movie_id == 4
+    assert first.item_id == 4
     assert reason_of(first).kind == "because_you_rated"
     assert reason_of(first).text == "Because you rated Alien 5★ and Aliens 4.5★"
-    assert [item.title for item in reason_of(first).because] == ["Alien", "Aliens"]
+    assert [item.title for item in reason_of(first).contributions] == ["Alien", "Aliens"]
     assert reason_of(second).text == "Because you rated Notting Hill 3★"
-    assert reason_of(first).to_dict()["because"][0] == {
-        "movie_id": 1,
-        "title": "Alien",
-        "rating": 5.0,
-        "contribution": reason_of(first).because[0].contribution,
-    }
+    assert reason_of(first).contributions[0] == Contribution(
+        item_id=1, title="Alien", rating=5.0, value=reason_of(first).contributions[0].value
+    )
 
 
 @pytest.mark.parametrize(
@@ -123,7 +121,7 @@ def test_a_film_unlike_everything_is_called_different(make_model: ModelFactory) 
     model = make_model(np.array([[1.0], [-1.0]]), items=items)
     (only,) = model.recommend(History([1], [3.0], [5.0]), 5)
     assert reason_of(only).kind == "different"
-    assert reason_of(only).because == ()
+    assert reason_of(only).contributions == ()
 
 
 def test_reasons_can_be_left_out(model: Model) -> None:
@@ -145,20 +143,20 @@ def popular_model(make_model: ModelFactory) -> Model:
 
 def test_somebody_unknown_gets_popular_and_trending_films_with_the_reason(make_model: ModelFactory) -> None:
     found = popular_model(make_model).recommend(EMPTY_HISTORY, 10)
-    assert {item.movie_id: reason_of(item).text for item in found} == {
+    assert {item.item_id: reason_of(item).text for item in found} == {
         2: "Trending: 3.0 on average from 5 ratings",
         1: "Popular: 4.3 on average from 329 ratings",
         3: "Popular: 3.0 on average from 1 rating",
         5: "Trending: watched lately",
         4: "Not rated yet",
     }
-    assert found[-1].movie_id == 4
+    assert found[-1].item_id == 4
 
 
 def test_somebody_with_dislikes_only_gets_popular_films_without_them(make_model: ModelFactory) -> None:
     found = popular_model(make_model).recommend(History([1], [-2.0], [0.5]), 10)
-    assert found[0].movie_id == 2
-    assert 1 not in {item.movie_id for item in found}
+    assert found[0].item_id == 2
+    assert 1 not in {item.item_id for item in found}
     assert reason_of(found[0]).kind == "trending"
 
 
@@ -179,7 +177,7 @@ def test_a_film_that_nobody_knows_has_no_neighbours(make_model: ModelFactory) ->
     model = make_model(np.array([[1.0], [0.0]]))
     assert model.similar(20, 5) == []
     assert model.similar(10, 5) == []
-    with pytest.raises(UnknownMovieError, match="movie 11 "):
+    with pytest.raises(UnknownItemError, match="item 11 "):
         model.similar(11, 5)
 
 
@@ -201,12 +199,12 @@ def test_a_mask_of_another_shape_or_type_is_refused(model: Model, mask: np.ndarr
 
 
 def test_histories_that_cannot_be_are_refused(weights: ConfidenceWeights) -> None:
-    with pytest.raises(InvalidHistoryError, match="movie 3 stands twice"):
+    with pytest.raises(InvalidHistoryError, match="item 3 occurs twice"):
         History([3, 4, 3], [1, 1, 1])
     with pytest.raises(InvalidHistoryError, match="one length"):
         History([3, 4], [1])
     for weight in (0, np.nan, np.inf):
-        with pytest.raises(InvalidHistoryError, match="movie 4 has weight"):
+        with pytest.raises(InvalidHistoryError, match="item 4 has weight"):
             History([3, 4], [1, weight])
     for rating in (0.0, 5.5, 3.3, -1.0, float("inf")):
         for liked in (True, None):

@@ -111,7 +111,7 @@ def test_what_is_measured_is_what_is_served(ratings: Path) -> None:
         for row in range(5):
             known = part.known[row]
             listed = scorer.model.recommend(History(known.indices, known.data), 10)
-            assert [item.movie_id for item in listed] == ranked[row].tolist()
+            assert [item.item_id for item in listed] == ranked[row].tolist()
 
 
 def test_measuring_masks_what_is_seen_and_not_only_what_is_known() -> None:

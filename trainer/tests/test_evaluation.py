@@ -43,7 +43,7 @@ def test_metrics_are_those_of_the_lists_that_serving_gives(
         known = holdout.known[row]
         found = model.recommend(History(ITEMS[known.indices], known.data), 10)
         wanted = set(ITEMS[holdout.targets[row].indices].tolist())
-        gains = [1 / np.log2(item.rank + 1) for item in found if item.movie_id in wanted]
+        gains = [1 / np.log2(item.rank + 1) for item in found if item.item_id in wanted]
         ideal = sum(1 / np.log2(rank + 1) for rank in range(1, len(wanted) + 1))
         assert evaluation.per_user["ndcg@10"][row] == pytest.approx(sum(gains) / ideal)
         assert evaluation.per_user["recall@10"][row] == 1  # ten places for six films

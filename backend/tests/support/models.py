@@ -31,7 +31,7 @@ def taste_model(
             factors[row, names.index(genre)] += 1
     items = [
         Item(
-            movie_id=movie_id,
+            item_id=movie_id,
             title=titles[movie_id],
             genres=tuple(genres_by_movie[movie_id]),
             release_year=1960 + row,

@@ -1,14 +1,19 @@
-"""Errors of the recommender; each message names the input and the way out."""
+"""The errors of this package. Each message names the input and what to do."""
 
 from pathlib import Path
 
 
 class RecommenderError(Exception):
-    """Base class of everything this package raises on purpose."""
+    """Base class of every error that this package raises on purpose."""
 
 
 class ArtifactError(RecommenderError):
-    """A model artifact on disk is missing, damaged or of a format this code does not know."""
+    """A model artifact on disk is missing, damaged or of a format that this code cannot read.
+
+    Attributes:
+        file: The file or directory that is at fault.
+        reason: What is wrong with it.
+    """
 
     def __init__(self, file: Path, reason: str) -> None:
         super().__init__(f"model artifact {file}: {reason}")
@@ -17,16 +22,20 @@ class ArtifactError(RecommenderError):
 
 
 class InvalidModelError(RecommenderError):
-    """Arrays handed to a model do not fit together or hold values nobody could score with."""
+    """Arrays of a model do not fit together, or hold values that give no scores."""
 
 
 class InvalidHistoryError(RecommenderError):
-    """A user's history holds a duplicate film, an impossible rating or a weight that is not a number."""
+    """A history holds an item twice, an impossible rating, or a weight that is not a finite number."""
 
 
-class UnknownMovieError(RecommenderError):
-    """A film that the model was not trained on."""
+class UnknownItemError(RecommenderError):
+    """The model was not trained on this item.
 
-    def __init__(self, movie_id: int) -> None:
-        super().__init__(f"movie {movie_id} is not known to this model")
-        self.movie_id = movie_id
+    Attributes:
+        item_id: The id that was asked for.
+    """
+
+    def __init__(self, item_id: int) -> None:
+        super().__init__(f"item {item_id} is not known to this model")
+        self.item_id = item_id

@@ -14,11 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
+from dataflix_recommender.algorithms.top_k import NO_ITEM
+
 Hits = NDArray[np.bool_]
 PerUser = NDArray[np.float64]
 Counts = NDArray[np.int64]
 
-NO_ITEM = -1  # fills a ranked list that has fewer than K items
 OVERALL_SAMPLES = 200  # a standard error settles far sooner than quantiles do
 NORMAL_95 = 1.96  # standard errors to each side of a 95 % interval
 

@@ -169,7 +169,7 @@ def _model(data: TrainingData, fitted: Fitted, parameters: Hyperparameters, info
         fitted.factors.items,
         data.catalogue,
         data.weights,
-        links=fitted.links,
+        item_item_weights=fitted.links,
     )
 
 

@@ -16,7 +16,7 @@ from dataflix_backend.schemas.common import page_meta
 from dataflix_backend.schemas.movies import GenreList, Movie, MovieList, MovieQuery, RankedList, SimilarQuery
 from dataflix_backend.services import services
 from dataflix_backend.serving.recommending import present, ranked_movies
-from dataflix_recommender import UnknownMovieError
+from dataflix_recommender import UnknownItemError
 
 blueprint = Blueprint("movies", __name__)
 
@@ -64,7 +64,7 @@ def similar(movie_id: int, query: SimilarQuery) -> Response:
             raise NotFoundProblem("movie", movie_id)
         try:
             data = present(knowledge, model, lambda n: model.similar(movie_id, n), query.n)
-        except UnknownMovieError:
+        except UnknownItemError:
             data = []
         if data:
             return answer({"data": data, "meta": model_meta(served, knowledge, len(data), query.n)})

@@ -10,7 +10,7 @@ from dataflix_backend.schemas.common import STRICT
 from dataflix_backend.schemas.fields import Id, Rating
 from dataflix_backend.schemas.models import ModelMeta
 from dataflix_backend.schemas.wishes import Genres, Ids, Wishes
-from dataflix_recommender.history import Event
+from dataflix_recommender import Event
 
 # Few people have rated more; the body of as many ratings fits the limit of every body.
 MAX_SESSION_FILMS = 1000

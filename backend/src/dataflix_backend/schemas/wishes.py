@@ -11,7 +11,7 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 from dataflix_backend.schemas.common import MAX_LIMIT, STRICT
 from dataflix_backend.schemas.fields import MAX_ID, Number, Whole, is_json, no_nul, refuse, whole_number
 from dataflix_backend.schemas.movies import EARLIEST_YEAR, LATEST_YEAR, MAX_SEARCH_LENGTH
-from dataflix_recommender import Filter, Knobs
+from dataflix_recommender import Filter, RerankOptions
 
 DEFAULT_N = 10
 # MovieLens knows 19 genres; a longer list is a mistake.
@@ -151,6 +151,6 @@ class Wishes(BaseModel):
         )
 
     @property
-    def knobs(self) -> Knobs:
+    def knobs(self) -> RerankOptions:
         """The knobs in the recommender's form."""
-        return Knobs(self.diversity, self.freshness, self.popularity)
+        return RerankOptions(self.diversity, self.freshness, self.popularity)

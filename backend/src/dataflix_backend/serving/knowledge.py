@@ -53,7 +53,7 @@ class Knowledge:
                 self._read_at_s = kept.read_at_s
                 return kept.ground
             nobody = self._last_known.find(None)
-            return Ground(Events.of([]), [], nobody.ground.rules if nobody else [])
+            return Ground(Events.from_rows([]), [], nobody.ground.rules if nobody else [])
         self._read_at_s = time.monotonic()
         self._last_known.keep(user_id, found)
         self._films_read = self._known_films.at(found.films) if found.films else None

@@ -80,7 +80,7 @@ def _model(rows: list[Row]) -> Model:
 def _item(row: Row, overall: float) -> Item:
     count, total = row["ratings_count"], row["ratings_sum"]
     return Item(
-        movie_id=row["movie_id"],
+        item_id=row["movie_id"],
         title=row["title"],
         genres=tuple(row["genres"]),
         release_year=row["release_year"],

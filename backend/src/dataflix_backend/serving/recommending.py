@@ -12,8 +12,7 @@ from dataflix_backend.schemas.wishes import Wishes
 from dataflix_backend.serving.film_rules import FilmRules
 from dataflix_backend.serving.knowledge import Knowledge
 from dataflix_backend.serving.store import Served
-from dataflix_recommender import Events, History, Model, Recommendation, chooser
-from dataflix_recommender.history import Event
+from dataflix_recommender import Event, Events, History, Model, Recommendation, Reranker
 
 # When ranked films turn out to be gone from Postgres, how much further each next look reaches.
 REACH_GROWTH = 4
@@ -44,32 +43,32 @@ def recommend_to_session(
 ) -> Listed:
     """Return the best films for somebody who told ``events``; see ``recommend``. Nothing is stored."""
     known = knowledge.ground(None)
-    return recommend(knowledge, served, Ground(Events.of(events), [], known.rules), wishes)
+    return recommend(knowledge, served, Ground(Events.from_rows(events), [], known.rules), wishes)
 
 
 def recommend(knowledge: Knowledge, served: Served, known: Ground, wishes: Wishes) -> Listed:
     """Return the best ``wishes.n`` films under wishes and rules, fewer only if fewer exist."""
     model = served.model
-    taste = model.taste(History.of(known.events, model.weights))
+    profile = model.user_profile(History.from_events(known.events, model.weights))
     rules = FilmRules.of(known.rules, model)
-    choose = chooser(model.traits, wishes.knobs, rules.places)
+    reranker = Reranker(model.item_features, wishes.knobs, rules.places)
     left_out = {*known.blocked, *wishes.exclude}
-    eligible = taste.eligible(left_out, wishes.filter.mask(model.catalogue))
+    eligible = profile.eligible(left_out, wishes.filter.mask(model.catalogue))
     reach = wishes.n
     while True:
-        ranked = taste.recommend(wishes.n, eligible, choose=choose)
-        films = knowledge.films([item.movie_id for item in ranked], model)
+        ranked = profile.recommend(wishes.n, eligible, reranker=reranker)
+        films = knowledge.films([item.item_id for item in ranked], model)
         if len(films) == len(ranked):
             break
         reach = min(reach * REACH_GROWTH, model.size)
-        further = taste.recommend(reach, eligible, choose=choose, explain=False)
-        wanted = {item.movie_id for item in further}
+        further = profile.recommend(reach, eligible, reranker=reranker, explain=False)
+        wanted = {item.item_id for item in further}
         gone = wanted - knowledge.films(list(wanted), model).keys()
         eligible[model.positions(list(gone))] = False
     return Listed(
-        [_recommendation(item, films[item.movie_id], rules.applied.get(item.movie_id)) for item in ranked],
+        [_recommendation(item, films[item.item_id], rules.applied.get(item.item_id)) for item in ranked],
         int(np.count_nonzero(eligible)),
-        taste.ignored.tolist(),
+        profile.unknown_item_ids.tolist(),
     )
 
 
@@ -107,9 +106,9 @@ def _recommendation(
 ) -> recommendations.Recommendation:
     reason = item.reason
     if reason is None:
-        raise ValueError(f"movie {item.movie_id} was recommended without a reason")
+        raise ValueError(f"movie {item.item_id} was recommended without a reason")
     return {
-        "movie_id": item.movie_id,
+        "movie_id": item.item_id,
         "title": film["title"],
         "genres": film["genres"],
         "release_year": film["release_year"],
@@ -120,14 +119,14 @@ def _recommendation(
             "text": reason.text,
             "because": [
                 {
-                    "movie_id": part.movie_id,
+                    "movie_id": part.item_id,
                     "title": part.title,
                     "rating": part.rating,
-                    "contribution": part.contribution,
+                    "contribution": part.value,
                 }
-                for part in reason.because
+                for part in reason.contributions
             ],
-            "other": reason.other,
+            "other": reason.remainder,
         },
         "rule": {"rule_id": rule.rule_id, "kind": rule.kind} if rule else None,
     }

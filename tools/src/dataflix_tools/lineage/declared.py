@@ -28,9 +28,9 @@ CLASSIFIED: Mapping[str, Mapping[str, str]] = {
 
 # What the trainer's fitted model makes of its inputs, and what it answers.
 SIGNATURE: Mapping[str, tuple[str, ...]] = {
-    "inputs.movie_ids": ("artifact Item.movie_id",),
+    "inputs.movie_ids": ("artifact Item.item_id",),
     "inputs.ratings": ("artifact ConfidenceWeights.rating",),
-    "outputs.movie_ids": ("artifact Item.movie_id",),
+    "outputs.movie_ids": ("artifact Item.item_id",),
     "outputs.scores": (
         "training MATRIX_QUERY.user_id",
         "training MATRIX_QUERY.movie_id",

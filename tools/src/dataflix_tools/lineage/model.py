@@ -12,7 +12,7 @@ from dataflix_tools.lineage.statements import UnreadableFileError
 
 _READER = Path("trainer/src/dataflix_trainer/data/warehouse.py")
 _WRITER = Path("trainer/src/dataflix_trainer/registry/training_run.py")
-_CATALOGUE = Path("recommender/src/dataflix_recommender/catalogue.py")
+_CATALOGUE = Path("recommender/src/dataflix_recommender/data/catalogue.py")
 
 # What the reader's code calls a row of each query, and a table of its columns.
 _ROW = "row"

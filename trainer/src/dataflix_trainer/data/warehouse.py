@@ -108,7 +108,7 @@ class Warehouse:
             )
         items = [
             Item(
-                movie_id=row["movie_id"],
+                item_id=row["movie_id"],
                 title=row["title"],
                 genres=tuple(row["genres"]),
                 release_year=row["release_year"],
@@ -120,7 +120,7 @@ class Warehouse:
             )
             for row in rows
         ]
-        return np.array([item.movie_id for item in items], dtype=np.int64), ItemCatalogue.from_items(items)
+        return np.array([item.item_id for item in items], dtype=np.int64), ItemCatalogue.from_items(items)
 
     def confidence_weights(self) -> ConfidenceWeights:
         """Return the definition of weights; raises DataError when it is unusable, ServiceUnavailableError."""

@@ -14,9 +14,8 @@ from numpy.typing import NDArray
 from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
 from scipy.sparse import csr_matrix
 
-from dataflix_recommender import ConfidenceWeights, Item, ItemCatalogue, Model, ModelInfo
+from dataflix_recommender import BatchRanker, ConfidenceWeights, Item, ItemCatalogue, Model, ModelInfo
 from dataflix_recommender.baselines import Ease, ItemKNN, Scorer, popular, recent
-from dataflix_recommender.batch import score_rows
 from dataflix_trainer.evaluation.protocols import Part
 from dataflix_trainer.model.als import Hyperparameters
 from dataflix_trainer.model.fit import fit
@@ -60,7 +59,7 @@ class Served:
 
     def scores(self, known: csr_matrix) -> NDArray[np.float32]:
         """Return float32[U, I] for the rows of ``known`` [U, I]."""
-        return score_rows(self.model, known)
+        return BatchRanker(self.model).scores(known)
 
 
 def _popular(part: Part, params: Params, conditions: Conditions) -> Scorer:
@@ -116,7 +115,7 @@ def served(train: csr_matrix, parameters: Hyperparameters, conditions: Condition
             fitted.factors.items,
             catalogue,
             ConfidenceWeights.default(),
-            links=fitted.links,
+            item_item_weights=fitted.links,
         )
     )
 

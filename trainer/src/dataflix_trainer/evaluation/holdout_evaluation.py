@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dataflix_recommender import Model, metrics, rank_rows, recommend_many
+from dataflix_recommender import NO_ITEM, BatchRanker, Model, metrics, top_k_rows
 from dataflix_trainer.data.holdout import Holdout
 from dataflix_trainer.data.interactions import move_columns
 
@@ -52,12 +52,12 @@ def evaluate_model(model: Model, holdout: Holdout) -> Evaluation:
     """
     to_model = model.positions(holdout.item_ids)
     known = move_columns(holdout.known, to_model, model.size)
-    ranked, _ = recommend_many(model, known, max(CUTOFFS))
+    ranked, _ = BatchRanker(model).recommend(known, max(CUTOFFS))
     to_holdout = np.searchsorted(holdout.item_ids, model.item_ids)
     ids = np.minimum(to_holdout, len(holdout.item_ids) - 1)
     # A film that has left the catalogue cannot be a hit.
-    to_holdout = np.where(holdout.item_ids[ids] == model.item_ids, ids, metrics.NO_ITEM)
-    return _evaluate(np.where(ranked == metrics.NO_ITEM, metrics.NO_ITEM, to_holdout[ranked]), holdout)
+    to_holdout = np.where(holdout.item_ids[ids] == model.item_ids, ids, NO_ITEM)
+    return _evaluate(np.where(ranked == NO_ITEM, NO_ITEM, to_holdout[ranked]), holdout)
 
 
 def evaluate_popularity(holdout: Holdout) -> Evaluation:
@@ -69,7 +69,7 @@ def evaluate_popularity(holdout: Holdout) -> Evaluation:
     for start in range(0, users, POPULARITY_ROWS):
         seen = holdout.known[start : start + POPULARITY_ROWS]
         scores = np.broadcast_to(counts, seen.shape)
-        ranked[start : start + seen.shape[0]], _ = rank_rows(scores, seen, max(CUTOFFS))
+        ranked[start : start + seen.shape[0]], _ = top_k_rows(scores, seen, max(CUTOFFS))
     return _evaluate(ranked, holdout)
 
 

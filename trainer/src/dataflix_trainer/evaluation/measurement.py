@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dataflix_recommender import metrics, rank_rows
+from dataflix_recommender import NO_ITEM, metrics, top_k_rows
 from dataflix_recommender.baselines import Scorer
-from dataflix_recommender.batch import SCORES_AT_A_TIME
+from dataflix_recommender.batch_ranker import SCORES_PER_BLOCK
 from dataflix_trainer.evaluation.protocols import Part
 
 Interval = dict[str, float]
@@ -25,11 +25,11 @@ class Measured:
 def rank(scorer: Scorer, part: Part, k: int) -> NDArray[np.int64]:
     """Return int64[E, k]: each evaluated user's best unseen items of the whole catalogue."""
     users, items = part.known.shape
-    ranked = np.full((users, k), metrics.NO_ITEM, dtype=np.int64)
-    block = max(1, SCORES_AT_A_TIME // items)
+    ranked = np.full((users, k), NO_ITEM, dtype=np.int64)
+    block = max(1, SCORES_PER_BLOCK // items)
     for start in range(0, users, block):
         rows = slice(start, start + block)
-        ranked[rows], _ = rank_rows(scorer.scores(part.known[rows]), part.seen[rows], k)
+        ranked[rows], _ = top_k_rows(scorer.scores(part.known[rows]), part.seen[rows], k)
     return ranked
 
 

@@ -7,9 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_matrix, csr_matrix
 
-from dataflix_recommender import ItemLinks, ModelInfo
+from dataflix_recommender import ItemItemWeights, ModelInfo, event_values
 from dataflix_recommender.baselines import Ease
-from dataflix_recommender.links import event_values
 from dataflix_trainer.model.als import Factors, Hyperparameters, fit_factors
 
 # Links kept for each item that is scored; what a list costs grows with them. Fitted again, 50 and 100 are as
@@ -34,7 +33,7 @@ class Fitted:
     """The ``factors``, the ``links``, the ridge taken, and the events of an average user."""
 
     factors: Factors
-    links: ItemLinks
+    links: ItemItemWeights
     regularization: float
     mean_events: float
 
@@ -45,7 +44,7 @@ class Fitted:
             regularization=self.regularization,
             activity_exponent=parameters.activity_exponent,
             mean_events=self.mean_events,
-            link_slope=parameters.link_slope,
+            item_item_slope=parameters.link_slope,
         )
 
 
@@ -69,20 +68,20 @@ def fit(
 
 def _links(
     matrix: csr_matrix, activity: NDArray[np.float64], parameters: Hyperparameters, threads: int
-) -> ItemLinks:
+) -> ItemItemWeights:
     """Fit a weighted EASE on ``matrix`` and keep the strongest of its weights.
 
     ``activity`` float64[U] is each user's number of events over the average.
     """
     if not parameters.link_weight:
-        return ItemLinks.none(matrix.shape[1])
+        return ItemItemWeights.empty(matrix.shape[1])
     values = event_values(matrix.data, parameters.link_slope)
     # A copy: dropping zeros moves the indices, which would be the matrix's own.
     events = csr_matrix((values, matrix.indices, matrix.indptr), matrix.shape, copy=True)
     events.eliminate_zeros()
     linked = int(np.count_nonzero(np.bincount(events.indices, minlength=1) >= MIN_LINKED_EVENTS))
     if linked <= 1:
-        return ItemLinks.none(matrix.shape[1])
+        return ItemItemWeights.empty(matrix.shape[1])
     # A user's share in X'X is the square of their row's scale.
     events = _scaled(events, activity ** (-parameters.link_activity_exponent / 2))
     ease, system = Ease.fit_weighted(
@@ -97,7 +96,7 @@ def _links(
     links = coo_matrix((values, (ease.items[kept.row], ease.items[kept.col])), shape=shape).tocsr()
     links.eliminate_zeros()
     links.sort_indices()
-    return ItemLinks.of(links, slope=parameters.link_slope)
+    return ItemItemWeights.from_matrix(links, slope=parameters.link_slope)
 
 
 def _scaled(matrix: csr_matrix, scales: NDArray[np.float64]) -> csr_matrix:

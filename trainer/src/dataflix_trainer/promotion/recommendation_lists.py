@@ -11,8 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-from dataflix_recommender import ManyRanked, Model
-from dataflix_recommender.metrics import NO_ITEM
+from dataflix_recommender import NO_ITEM, BatchRanker, Model
 from dataflix_trainer.data.interactions import Interactions, move_columns
 from dataflix_trainer.data.table_swap import replace_rows
 from dataflix_trainer.data.warehouse import Warehouse
@@ -45,10 +44,10 @@ def write_recommendations(
     now = datetime.now(UTC)
     slices = (user_ids[start : start + USERS_AT_A_TIME] for start in range(0, len(user_ids), USERS_AT_A_TIME))
 
-    many = ManyRanked(model)
+    ranker = BatchRanker(model)
 
     def rank(part: NDArray[np.int64]) -> pa.Table:
-        ranked, scores = many.recommend(_histories(interactions, part, model), TOP_N)
+        ranked, scores = ranker.recommend(_histories(interactions, part, model), TOP_N)
         rows, places = np.nonzero(ranked != NO_ITEM)
         films = model.item_ids[ranked[rows, places]]
         return _table(version, now, part[rows], places, films, scores[rows, places])

@@ -36,7 +36,7 @@ class DataflixModel(PythonModel):
         ]
         return pd.DataFrame(
             {
-                "movie_ids": [[item.movie_id for item in items] for items in lists],
+                "movie_ids": [[item.item_id for item in items] for items in lists],
                 "scores": [[item.score for item in items] for items in lists],
             }
         )

@@ -1,4 +1,4 @@
-"""Films as the model knows them: title, genres and how they are rated, aligned with its item ids."""
+"""The items as the model knows them: title, genres and ratings, in the order of the model's item ids."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -7,13 +7,13 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from dataflix_recommender.data.packed_strings import PackedStrings, offsets_of
 from dataflix_recommender.errors import InvalidModelError
-from dataflix_recommender.packed import PackedStrings, offsets_of
 
-NO_YEAR = 0  # stored in place of a missing release year: no film was made in year 0
-NO_DURATION = 0  # stored in place of a missing running time: no film takes no time
+NO_YEAR = 0  # stands for a missing release year
+NO_DURATION = 0  # stands for a missing running time
 
-# The columns with one number per film.
+# The columns with one number per item; also the names of their files in the artifact.
 NUMBERS = (
     "release_years",
     "ratings_counts",
@@ -26,9 +26,9 @@ NUMBERS = (
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One film. ``mean_rating`` is None while nobody has rated it."""
+    """One item. ``mean_rating`` is None while nobody has rated it."""
 
-    movie_id: int
+    item_id: int
     title: str
     genres: tuple[str, ...] = ()
     release_year: int | None = None
@@ -41,12 +41,22 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class ItemCatalogue:
-    """Columns over the items of a model, all of one length I and in the order of its item ids.
+    """Columns over the I items of a model, in the order of its item ids.
 
-    ``genre_codes`` holds, for item ``i``, positions in ``genre_names`` at
-    ``genre_offsets[i]:genre_offsets[i + 1]``. ``release_years``, ``durations`` (minutes) and
-    ``mean_ratings`` are 0 where unknown.
-    Raises InvalidModelError when the columns do not fit together.
+    Attributes:
+        titles: The titles.
+        genre_names: The names that ``genre_codes`` stand for.
+        genre_codes: Item ``i`` has the codes at ``genre_offsets[i]:genre_offsets[i + 1]``.
+        genre_offsets: int64[I + 1].
+        release_years: 0 where the year is not known.
+        ratings_counts: How many users rated the item.
+        mean_ratings: 0 where nobody rated the item.
+        bayesian_means: The mean rating, drawn to the overall mean where ratings are few.
+        trending_scores: Recent events, of which older ones count less.
+        durations: In minutes, 0 where the running time is not known.
+
+    Raises:
+        InvalidModelError: The columns do not fit together.
     """
 
     titles: PackedStrings
@@ -81,7 +91,7 @@ class ItemCatalogue:
 
     @classmethod
     def from_items(cls, items: Iterable[Item]) -> Self:
-        """Build from films in the order of the model's item ids."""
+        """Build from items in the order of the model's item ids."""
         rows: Sequence[Item] = list(items)
         names = sorted({genre for row in rows for genre in row.genres})
         code_of = {name: code for code, name in enumerate(names)}
@@ -106,12 +116,12 @@ class ItemCatalogue:
         return self.titles[index]
 
     def genres(self, index: int) -> tuple[str, ...]:
-        """Return the genres of the item at ``index``, in the order they were given."""
+        """Return the genres of the item at ``index``, in their original order."""
         codes = self.genre_codes[self.genre_offsets[index] : self.genre_offsets[index + 1]]
         return tuple(self.genre_names[code] for code in codes)
 
     def release_year(self, index: int) -> int | None:
-        """Return the release year of the item at ``index``, None where unknown."""
+        """Return the release year of the item at ``index``, None where it is not known."""
         year = int(self.release_years[index])
         return None if year == NO_YEAR else year
 

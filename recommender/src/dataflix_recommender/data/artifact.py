@@ -1,7 +1,7 @@
 """The artifact format: one directory of .npy arrays, which processes share by memory-mapping, and a manifest.
 
-``manifest.json`` carries the format version, the model's info, the genre names, and for every array file its
-SHA-256, dtype and shape; ``checksum`` is the SHA-256 of the rest of the manifest. Nothing is pickled.
+``manifest.json`` holds the format version, the model's info, the genre names, and for every array file its
+SHA-256, dtype and shape. Its key ``checksum`` is the SHA-256 of the rest of the manifest. Nothing is pickled.
 """
 
 import hashlib
@@ -19,16 +19,24 @@ from dataflix_recommender.errors import ArtifactError
 
 FORMAT_VERSION = 3
 MANIFEST = "manifest.json"
-HASH_CHUNK = 1 << 20  # bytes read at a time, so that hashing a large model does not hold it twice
+HASH_CHUNK = 1 << 20  # bytes read at a time, so that hashing a large model does not hold it in memory
 
 Array = NDArray[Any]
 
 
 def write_artifact(path: Path, arrays: dict[str, Array], header: dict[str, Any]) -> None:
-    """Write ``arrays`` (by file name without .npy) and ``header`` into the new directory ``path``.
+    """Write an artifact into the new directory ``path``.
 
-    Everything is written and synced beside ``path`` and moved there at once: a reader sees a whole artifact
-    or none. Raises ArtifactError when ``path`` is already taken: an artifact never changes once written.
+    Everything is written and synced in a directory next to ``path``, which is then renamed: a reader sees a
+    complete artifact or none.
+
+    Args:
+        path: The directory to create. An artifact never changes once it is written.
+        arrays: The arrays by file name without ``.npy``.
+        header: What the manifest holds besides the format version, the files and the checksum.
+
+    Raises:
+        ArtifactError: ``path`` exists already.
     """
     if path.exists():
         raise ArtifactError(path, "already exists; write each model to a new directory")
@@ -59,7 +67,8 @@ def write_artifact(path: Path, arrays: dict[str, Array], header: dict[str, Any])
 def read_manifest(path: Path) -> dict[str, Any]:
     """Return the manifest of the artifact at ``path``.
 
-    Raises ArtifactError when it is missing, not whole, altered, or of another format version.
+    Raises:
+        ArtifactError: The manifest is missing, incomplete, altered, or of another format version.
     """
     file = path / MANIFEST
     try:
@@ -82,8 +91,9 @@ def read_manifest(path: Path) -> dict[str, Any]:
 def read_array(path: Path, name: str, manifest: dict[str, Any]) -> Array:
     """Return the array ``name`` of the artifact at ``path``, memory-mapped and read-only.
 
-    Raises ArtifactError when the file is missing, differs from its SHA-256, has another dtype or shape than
-    the manifest says, or holds NaN or infinity.
+    Raises:
+        ArtifactError: The file is missing, its SHA-256, dtype or shape is not the manifest's, or it holds NaN
+            or infinity.
     """
     file = path / f"{name}.npy"
     try:
@@ -99,7 +109,7 @@ def read_array(path: Path, name: str, manifest: dict[str, Any]) -> Array:
     if digest != entry["sha256"]:
         raise ArtifactError(file, "is damaged or truncated: its SHA-256 differs from the manifest's")
     try:
-        # An array without values cannot be mapped.
+        # An empty array cannot be memory-mapped.
         mappable = 0 not in entry["shape"]
         array: Array = np.load(file, mmap_mode="r" if mappable else None, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:

@@ -44,7 +44,7 @@ def films() -> Model:
 )
 def test_films_pass_that_are_as_asked(films: Model, asked: Filter, passing: set[int]) -> None:
     listed = films.recommend(EMPTY_HISTORY, 10, eligible=asked.mask(films.catalogue))
-    assert {item.movie_id for item in listed} == passing
+    assert {item.item_id for item in listed} == passing
 
 
 def test_running_times_travel_with_the_artifact(
@@ -65,8 +65,8 @@ def test_somebody_unknown_gets_several_genres() -> None:
     ]
     model = build_model(np.eye(24), items=items)
     listed = model.recommend(EMPTY_HISTORY, 10)
-    shown = [model.catalogue.genres(int(model.positions([item.movie_id])[0]))[0] for item in listed]
-    assert listed[0].movie_id == 1
+    shown = [model.catalogue.genres(int(model.positions([item.item_id])[0]))[0] for item in listed]
+    assert listed[0].item_id == 1
     assert len(set(shown)) == 4
     assert shown.count("Drama") <= 5
     assert [item.score for item in listed] == sorted((item.score for item in listed), reverse=True)

@@ -10,9 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse import csr_matrix, random_array
 
-from dataflix_recommender import History, InvalidModelError, ItemLinks, Model, recommend_many
-from dataflix_recommender.batch import score_rows
-from dataflix_recommender.links import event_values
+from dataflix_recommender import BatchRanker, History, InvalidModelError, ItemItemWeights, Model, event_values
 
 ITEMS = 40
 
@@ -21,14 +19,14 @@ def linked(model: Model, *, slope: float = 0.2, exponent: float = 0.5) -> Model:
     generator = np.random.default_rng(8)
     links = csr_matrix(random_array((ITEMS, ITEMS), density=0.3, rng=generator, dtype=np.float32))
     links.data -= 0.3
-    info = replace(model.info, activity_exponent=exponent, mean_events=4.0, link_slope=slope)
+    info = replace(model.info, activity_exponent=exponent, mean_events=4.0, item_item_slope=slope)
     return Model(
         info,
         model.item_ids,
         model.item_factors,
         model.catalogue,
         model.weights,
-        links=ItemLinks.of(links, slope=slope),
+        item_item_weights=ItemItemWeights.from_matrix(links, slope=slope),
     )
 
 
@@ -51,7 +49,7 @@ def test_the_score_is_the_factors_and_the_links(model: Model, events: dict[int, 
     system += (y.T * (np.abs(confidences) - 1)) @ y
     user = np.linalg.solve(system, y.T @ np.maximum(confidences, 0))
     values = np.where(weights > 0, np.maximum(0.1, 1 + 0.2 * (weights - 1.5)), 0)
-    expected = wide @ user + values @ ours.links.matrix.toarray()[positions]
+    expected = wide @ user + values @ ours.item_item_weights.matrix.toarray()[positions]
     np.testing.assert_allclose(ours.scores(history), expected, rtol=1e-3, atol=1e-4)
 
 
@@ -65,16 +63,16 @@ def test_contributions_sum_to_the_score_and_lists_are_the_same_one_by_one(
     weights = np.array([events[int(position)] for position in positions])
     history = History(ours.item_ids[positions], weights)
     found = ours.recommend(history, 10)
-    shares = ours.contributions(history, [item.movie_id for item in found])
+    shares = ours.contributions(history, [item.item_id for item in found])
     np.testing.assert_allclose(shares.sum(axis=1), [item.score for item in found], rtol=1e-3, atol=1e-4)
     for item in found:
         assert item.reason is not None
-        told = sum(because.contribution for because in item.reason.because) + item.reason.other
+        told = sum(because.value for because in item.reason.contributions) + item.reason.remainder
         assert told == pytest.approx(item.score, rel=1e-3, abs=1e-4)
     rows = csr_matrix((weights.astype(np.float32), positions, [0, len(positions)]), shape=(1, ITEMS))
-    np.testing.assert_allclose(score_rows(ours, rows)[0], ours.scores(history), rtol=1e-4, atol=1e-5)
-    ranked, _ = recommend_many(ours, rows, 10)
-    assert ours.item_ids[ranked[0]].tolist() == [item.movie_id for item in found]
+    np.testing.assert_allclose(BatchRanker(ours).scores(rows)[0], ours.scores(history), rtol=1e-4, atol=1e-5)
+    ranked, _ = BatchRanker(ours).recommend(rows, 10)
+    assert ours.item_ids[ranked[0]].tolist() == [item.item_id for item in found]
 
 
 def test_links_change_who_is_recommended_and_not_who_is_similar(model: Model) -> None:
@@ -101,8 +99,8 @@ def test_links_come_back_from_disk_mapped(model: Model, tmp_path: Path) -> None:
     again = Model.load(tmp_path / "model")
     history = History([10, 30, 50], [3.0, 1.0, -1.0])
     np.testing.assert_array_equal(again.scores(history), ours.scores(history))
-    for name, array in again.links.arrays.items():
-        assert array.tobytes() == ours.links.arrays[name].tobytes()
+    for name, array in again.item_item_weights.arrays.items():
+        assert array.tobytes() == ours.item_item_weights.arrays[name].tobytes()
         # Processes share the pages of the file: nothing was copied.
         assert not array.flags.owndata
 
@@ -123,7 +121,7 @@ def test_links_that_do_not_fit_are_refused(
     offsets: list[int], items: list[int], values: list[float], message: str
 ) -> None:
     with pytest.raises(InvalidModelError, match=message):
-        ItemLinks(
+        ItemItemWeights(
             np.array(offsets, dtype=np.int32),
             np.array(items, dtype=np.int32),
             np.array(values, dtype=np.float32),
@@ -132,19 +130,19 @@ def test_links_that_do_not_fit_are_refused(
 
 
 def test_links_of_another_size_are_refused(model: Model) -> None:
-    with pytest.raises(InvalidModelError, match="links are between 3"):
+    with pytest.raises(InvalidModelError, match="item-item weights of 3"):
         Model(
             model.info,
             model.item_ids,
             model.item_factors,
             model.catalogue,
             model.weights,
-            links=ItemLinks.none(3),
+            item_item_weights=ItemItemWeights.empty(3),
         )
 
 
 @pytest.mark.parametrize(
-    "changes", [{"activity_exponent": -1.0}, {"mean_events": 0.0}, {"link_slope": float("nan")}]
+    "changes", [{"activity_exponent": -1.0}, {"mean_events": 0.0}, {"item_item_slope": float("nan")}]
 )
 def test_what_serving_cannot_weigh_by_is_refused(model: Model, changes: dict[str, Any]) -> None:
     with pytest.raises(InvalidModelError, match=next(iter(changes))):

@@ -1,20 +1,28 @@
-"""Which films may be recommended at all, told by what the model's catalogue knows of them."""
+"""Which items may be recommended at all, by what the model's catalogue knows of them."""
 
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dataflix_recommender.catalogue import NO_DURATION, NO_YEAR, ItemCatalogue
+from dataflix_recommender.data.catalogue import NO_DURATION, NO_YEAR, ItemCatalogue
 
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """What a film must be like; None and empty ask for nothing.
+    """What an item must be like. None and empty values ask for nothing.
 
-    Bounds are inclusive. A film whose year, running time or mean rating is not known does not pass a filter
-    that asks for it. Genres are compared ignoring case; ``all_genres`` asks for every one of them instead of
-    any one.
+    Bounds are inclusive. An item whose year, running time or mean rating is not known does not pass a filter
+    on it. Genres are compared ignoring case.
+
+    Attributes:
+        genres: An item needs one of these genres.
+        all_genres: An item needs all of ``genres``.
+        year_from: The earliest release year.
+        year_to: The latest release year.
+        minutes_from: The shortest running time.
+        minutes_to: The longest running time.
+        min_rating: The lowest mean rating.
     """
 
     genres: tuple[str, ...] = ()
@@ -26,7 +34,7 @@ class Filter:
     min_rating: float | None = None
 
     def mask(self, catalogue: ItemCatalogue) -> NDArray[np.bool_] | None:
-        """Return bool[I], True for the films that pass; None when nothing is asked, so all pass."""
+        """Return bool[I], True for the items that pass; None when the filter asks for nothing."""
         if self == Filter():
             return None
         passing = np.ones(len(catalogue), dtype=np.bool_)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from implicit.cpu.als import AlternatingLeastSquares
 from scipy.sparse import csr_matrix
 
-from dataflix_recommender import EMPTY_HISTORY, History, Model, UnknownMovieError
+from dataflix_recommender import EMPTY_HISTORY, History, Model, UnknownItemError
 
 ModelFactory = Callable[..., Model]
 WEIGHTS = (-2.5, -2.0, -0.5, 0.25, 0.5, 1.0, 2.5, 4.0)
@@ -19,8 +19,8 @@ histories = st.lists(
 
 
 def as_row(model: Model, history: History) -> csr_matrix:
-    order = np.argsort(model.positions(history.movie_ids))
-    columns = model.positions(history.movie_ids)[order]
+    order = np.argsort(model.positions(history.item_ids))
+    columns = model.positions(history.item_ids)[order]
     return csr_matrix((history.weights[order], columns, [0, len(history)]), shape=(1, model.size))
 
 
@@ -53,7 +53,7 @@ def test_reasons_sum_to_the_score_they_explain(model: Model, history: History, n
         return
     for item in model.recommend(history, n):
         assert item.reason is not None
-        total = sum(because.contribution for because in item.reason.because) + item.reason.other
+        total = sum(because.value for because in item.reason.contributions) + item.reason.remainder
         assert total == pytest.approx(item.score, abs=1e-4)
 
 
@@ -62,8 +62,8 @@ def test_contributions_are_those_that_implicit_explains(model: Model) -> None:
     total, parts, _ = reference(model).explain(0, as_row(model, history), 20)
     ours = model.contributions(history, [model.item_ids[20]])[0]
     expected = dict(parts)
-    for movie_id, contribution in zip(history.movie_ids, ours, strict=True):
-        position = int(model.positions([movie_id])[0])
+    for item_id, contribution in zip(history.item_ids, ours, strict=True):
+        position = int(model.positions([item_id])[0])
         assert contribution == pytest.approx(expected.get(position, 0.0), abs=1e-5)
     assert ours.sum() == pytest.approx(total, abs=1e-5)
 
@@ -80,7 +80,7 @@ def test_an_empty_history_folds_to_zero(model: Model) -> None:
 
 
 def test_contributions_to_an_unknown_film_are_refused(model: Model) -> None:
-    with pytest.raises(UnknownMovieError, match="movie 7 "):
+    with pytest.raises(UnknownItemError, match="item 7 "):
         model.contributions(History([10], [1.0]), [20, 7])
 
 

@@ -1,7 +1,7 @@
-"""The confidence weight of an event, as the warehouse defines it.
+"""The confidence weight of an event, as a table that travels in the artifact.
 
-The definition lives in ``analytics.confidence_weights`` and travels inside the artifact, so that the serving
-side weighs a rating exactly as the training matrix did.
+The warehouse defines the weights (``analytics.confidence_weights``). The trainer reads them from there and
+stores them with the model, so serving weighs a rating exactly as the training matrix did.
 """
 
 from collections.abc import Iterable
@@ -15,11 +15,11 @@ from dataflix_recommender.errors import InvalidHistoryError, InvalidModelError
 COLUMNS = ("rating", "liked_code", "weight")
 RATING_STEPS = 11  # 0 stands for "only watched", 1 to 10 for half a star to five stars
 LIKED_CODES = {"unknown": 0, "liked": 1, "disliked": 2}
-# The same by what an event says: thumb up, thumb down, or neither.
+# The same codes by the value of an event: no thumb, thumb up, thumb down.
 LIKED_CODE_OF = {None: LIKED_CODES["unknown"], True: LIKED_CODES["liked"], False: LIKED_CODES["disliked"]}
 
-# (rating, thumb unknown, liked, disliked): what dbt's ``confidence_weights`` holds with its default vars, for
-# callers without a warehouse. A test of the dbt project compares these numbers with that table.
+# (rating, thumb unknown, liked, disliked): the table with dbt's default vars, for code without a warehouse. A
+# test of the dbt project compares these numbers with the table that dbt builds.
 _DEFAULTS = (
     (0.5, -2.0, 1.0, -2.5),
     (1.0, -1.5, 1.0, -2.0),
@@ -32,7 +32,7 @@ _DEFAULTS = (
     (4.5, 2.5, 3.5, -0.5),
     (5.0, 3.0, 4.0, -0.5),
 )
-# The same as (rating, liked, weight) rows; rating 0 means only watched.
+# The same as rows (rating, liked, weight). Rating 0 means that the item was only watched.
 DEFAULT_WEIGHT_ROWS: tuple[tuple[float, str, float], ...] = (
     (0.0, "unknown", 0.5),
     *(
@@ -44,11 +44,15 @@ DEFAULT_WEIGHT_ROWS: tuple[tuple[float, str, float], ...] = (
 
 
 class ConfidenceWeights:
-    """Lookup table from (rating step, liked) to weight.
+    """A lookup table from rating and thumb to weight.
 
-    ``rows`` is float32[n, 3] with columns rating (0 = only watched), liked code and weight; combinations that
-    are absent cannot be weighed. Raises InvalidModelError for ratings off the half-star grid, unknown codes,
-    duplicates, and weights that are zero or not finite (a zero would count as seen and yet as nothing).
+    Attributes:
+        rows: float32[n, 3] with the columns rating (0 = only watched), liked code and weight. An event whose
+            combination is absent cannot be weighed.
+
+    Raises:
+        InvalidModelError: A rating is no half star, a code is unknown, a combination occurs twice, or a
+            weight is 0 or not finite. An event of weight 0 would count as seen and say nothing.
     """
 
     def __init__(self, rows: NDArray[np.float32]) -> None:
@@ -70,7 +74,7 @@ class ConfidenceWeights:
 
     @classmethod
     def from_rows(cls, rows: Iterable[tuple[float, str, float]]) -> Self:
-        """Build from ``(rating, liked, weight)`` rows as ``analytics.confidence_weights`` holds them."""
+        """Build from the rows ``(rating, liked, weight)`` of ``analytics.confidence_weights``."""
         try:
             coded = [(rating, LIKED_CODES[liked], weight) for rating, liked, weight in rows]
         except KeyError as error:
@@ -79,27 +83,33 @@ class ConfidenceWeights:
 
     @classmethod
     def default(cls) -> Self:
-        """Return the weights as dbt defines them by default."""
+        """Return the weights that dbt defines by default."""
         return cls.from_rows(DEFAULT_WEIGHT_ROWS)
 
     def weight(self, rating: float | None, liked: bool | None) -> float:
-        """Return the weight of one event; ``rating`` None means only watched.
+        """Return the weight of one event; ``rating`` None means that the item was only watched.
 
-        Raises InvalidHistoryError when the table has no such combination.
+        Raises:
+            InvalidHistoryError: The table has no such combination.
         """
         ratings = [np.nan if rating is None else rating]
         return float(self.weigh(ratings, [LIKED_CODE_OF[liked]])[0])
 
     def weigh(self, ratings: ArrayLike, liked_codes: ArrayLike) -> NDArray[np.float32]:
-        """Return float32[n] weights for ratings float[n] (NaN = only watched) and liked codes int[n].
+        """Return the weights float32[n] of n events.
 
-        Raises InvalidHistoryError when the table has no such combination.
+        Args:
+            ratings: float[n], NaN for an item that was only watched.
+            liked_codes: int[n], see ``LIKED_CODES``.
+
+        Raises:
+            InvalidHistoryError: The table has no such combination.
         """
         values = np.asarray(ratings, dtype=np.float64) * 2
         codes = np.asarray(liked_codes, dtype=np.int64)
         only_watched = np.isnan(values)
         steps = np.clip(np.where(only_watched, 0, values), 0, RATING_STEPS - 1).astype(np.int64)
-        # Step 0 means "only watched": nobody can give zero stars.
+        # Step 0 means "only watched": a rating of zero stars does not exist.
         possible = only_watched | ((steps == values) & (steps > 0))
         weights = np.where(possible, self._table[steps, codes], np.float32(np.nan))
         wrong = np.flatnonzero(np.isnan(weights))

@@ -1,26 +1,27 @@
-"""Rankings that need no taste: what is rated best and what people turn to lately, mixed by genre."""
+"""The ranking for a user whose preferences are not known: well rated and current items, mixed by genre."""
 
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dataflix_recommender.catalogue import ItemCatalogue
+from dataflix_recommender.data.catalogue import ItemCatalogue
 
-# Someone new sees well-loved and current films in equal parts; neither side is known to be worth more.
+# Well rated and current items count alike; nothing shows that one side is worth more.
 TRENDING_SHARE = 0.5
-# What a film keeps of its score for each better one of its genre: the eighth drama counts about half as much
-# as the first. So a list of ten has several genres, and yet the best of each.
+# The part of its score that an item keeps for each better item of its genre: the eighth drama counts about
+# half as much as the first. So a list of ten has several genres, and still the best of each.
 KEPT_PER_RANK = 0.9
 
 
 @dataclass(frozen=True, slots=True)
 class Popularity:
-    """The ranking for somebody unknown.
+    """How popular each item is.
 
-    ``blend`` float32[I] in 0..1 is how much a film is liked and current; ``mixed`` float32[I] is what ranks:
-    the blend, less for each better film of the same genres. ``is_trending`` bool[I] says which of the blend's
-    two parts leads.
+    Attributes:
+        blend: float32[I] in 0..1, half Bayesian mean and half trending score.
+        mixed: float32[I], what the ranking is by: the blend, reduced for each better item of the same genres.
+        is_trending: bool[I], whether the trending score is the larger part of the blend.
     """
 
     blend: NDArray[np.float32]
@@ -28,9 +29,9 @@ class Popularity:
     is_trending: NDArray[np.bool_]
 
     @classmethod
-    def of(cls, catalogue: ItemCatalogue) -> "Popularity":
+    def from_catalogue(cls, catalogue: ItemCatalogue) -> "Popularity":
         """Blend the catalogue's Bayesian means and trending scores, each scaled to 0..1."""
-        # A film without ratings has only the prior as its mean: that is no sign of being liked.
+        # Without ratings the Bayesian mean is the prior alone: nobody is known to like the item.
         rated = np.where(catalogue.ratings_counts > 0, catalogue.bayesian_means, 0)
         liked = (1 - TRENDING_SHARE) * _scaled(rated)
         trending = TRENDING_SHARE * _scaled(catalogue.trending_scores)
@@ -39,13 +40,13 @@ class Popularity:
 
 
 def _kept(blend: NDArray[np.float32], catalogue: ItemCatalogue) -> NDArray[np.float32]:
-    """Return float32[I], the part of its blend that each film keeps, averaged over its genres."""
+    """Return float32[I], the part of its blend that each item keeps, averaged over its genres."""
     lengths = np.diff(catalogue.genre_offsets)
-    films = np.arange(len(blend))
-    # Films without a genre are a genre of their own.
-    bare = films[lengths == 0]
-    owners = np.concatenate([np.repeat(films, lengths), bare])
-    codes = np.concatenate([catalogue.genre_codes, np.full(len(bare), len(catalogue.genre_names))])
+    items = np.arange(len(blend))
+    # Items without a genre count as one more genre.
+    without_genre = items[lengths == 0]
+    owners = np.concatenate([np.repeat(items, lengths), without_genre])
+    codes = np.concatenate([catalogue.genre_codes, np.full(len(without_genre), len(catalogue.genre_names))])
     best_first = np.lexsort((owners, -blend[owners], codes))
     sorted_codes = codes[best_first]
     begins = np.searchsorted(sorted_codes, sorted_codes)

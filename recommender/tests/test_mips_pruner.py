@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, random_array
 
-from dataflix_recommender import History, ItemLinks, Model, Taste
-from dataflix_recommender.ranking import top_k
+from dataflix_recommender import History, ItemItemWeights, Model, Reranker, RerankOptions, Rules, UserProfile
+from dataflix_recommender.algorithms.top_k import top_k
 
 ModelFactory = Callable[..., Model]
 
@@ -38,23 +38,31 @@ def catalogue(
     if not linked:
         return model
     links = csr_matrix(random_array((ITEMS, ITEMS), density=0.02, rng=rng, dtype=np.float32))
-    info = replace(model.info, link_slope=0.2)
+    info = replace(model.info, item_item_slope=0.2)
     return Model(
-        info, model.item_ids, factors, model.catalogue, model.weights, links=ItemLinks.of(links, slope=0.2)
+        info,
+        model.item_ids,
+        factors,
+        model.catalogue,
+        model.weights,
+        item_item_weights=ItemItemWeights.from_matrix(links, slope=0.2),
     )
 
 
 def with_all_scores(
     model: Model, history: History, n: int, eligible: NDArray[np.bool_]
 ) -> list[tuple[int, float]]:
-    scores = model.taste(history).scores
+    scores = model.user_profile(history).scores
     best = top_k(scores, n, eligible)
     return list(zip(model.item_ids[best].tolist(), scores[best].tolist(), strict=True))
 
 
-def of_all(scores: NDArray[np.float32], n: int, allowed: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Choose as usual, by a function that is not recognised as the usual one."""
-    return top_k(scores, n, allowed)
+class ScoresAll(Reranker):
+    """Reranks by nothing, but does not say so: it needs the scores of all items."""
+
+    @property
+    def is_neutral(self) -> bool:
+        return False
 
 
 @given(
@@ -87,38 +95,39 @@ def test_a_list_is_that_of_all_scores(
     films = rng.permutation(ITEMS)[:events]
     history = History(model.item_ids[films], rng.choice([-1.5, 0.5, 1.0, 3.0], events))
     passing = rng.random(ITEMS) < share
-    taste = model.taste(history)
-    found = taste.recommend(n, taste.eligible((), passing))
-    if taste.folded.factor.any():
-        wanted = with_all_scores(model, history, n, taste.eligible((), passing))
-        assert [(item.movie_id, item.score) for item in found] == wanted
+    profile = model.user_profile(history)
+    found = profile.recommend(n, profile.eligible((), passing))
+    if profile.folded.factors.any():
+        wanted = with_all_scores(model, history, n, profile.eligible((), passing))
+        assert [(item.item_id, item.score) for item in found] == wanted
     # However a list is chosen, a film's score is the same.
-    again = model.taste(history)
-    assert again.recommend(n, again.eligible((), passing), choose=of_all) == found
+    again = model.user_profile(history)
+    reranker = ScoresAll(model.item_features, RerankOptions(), Rules())
+    assert again.recommend(n, again.eligible((), passing), reranker=reranker) == found
 
 
 @pytest.mark.parametrize("linked", [False, True])
-def test_few_films_are_scored_where_few_dimensions_lead(
+def test_few_films_are_score_where_few_dimensions_lead(
     make_model: ModelFactory, monkeypatch: pytest.MonkeyPatch, *, linked: bool
 ) -> None:
     # Without a ridge, fold-in would make up in the user's factors for what the films' lesser dimensions lack.
     model = catalogue(make_model, 3, decay=0.5, linked=linked, regularization=300.0)
     history = History(model.item_ids[[5, 50, 500]], [3.0, 1.0, 2.0])
     asked: list[int] = []
-    scored = Taste._scored
+    scored = UserProfile._score
 
-    def counted(self: Taste, films: slice | NDArray[np.int64]) -> NDArray[np.float32]:
+    def counted(self: UserProfile, films: slice | NDArray[np.int64]) -> NDArray[np.float32]:
         scores = scored(self, films)
         asked.append(len(scores))
         return scores
 
-    monkeypatch.setattr(Taste, "_scored", counted)
+    monkeypatch.setattr(UserProfile, "_score", counted)
     assert len(model.recommend(history, 10)) == 10
     assert sum(asked) < ITEMS / 4
 
 
 def test_scores_of_some_films_are_those_of_all(make_model: ModelFactory) -> None:
     model = catalogue(make_model, 4, decay=0.8, linked=True)
-    taste = model.taste(History(model.item_ids[[1, 2, 3]], [3.0, 1.0, 2.0]))
+    profile = model.user_profile(History(model.item_ids[[1, 2, 3]], [3.0, 1.0, 2.0]))
     for films in (np.array([7]), np.arange(11, 400, 3), np.random.default_rng(1).permutation(ITEMS)):
-        assert taste._scored(films).tobytes() == taste.scores[films].tobytes()
+        assert profile._score(films).tobytes() == profile.scores[films].tobytes()

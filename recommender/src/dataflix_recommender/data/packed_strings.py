@@ -1,4 +1,4 @@
-"""Variable-length columns as flat arrays, so that they can be memory-mapped and shared by processes."""
+"""A column of strings as flat arrays, which processes can memory-map and share."""
 
 from collections.abc import Iterable, Sequence
 from typing import Self
@@ -8,17 +8,17 @@ from numpy.typing import NDArray
 
 
 def offsets_of(lengths: Iterable[int]) -> NDArray[np.int64]:
-    """Return int64[n + 1] where entry ``i`` starts at ``[i]`` and ends at ``[i + 1]``."""
+    """Return int64[n + 1]: entry ``i`` starts at ``[i]`` and ends at ``[i + 1]``."""
     return np.concatenate(([0], np.cumsum(np.fromiter(lengths, dtype=np.int64)))).astype(np.int64)
 
 
 class PackedStrings:
-    """A read-only column of strings: one UTF-8 byte array and int64 offsets; decoded on access."""
+    """A read-only column of strings: one array of UTF-8 bytes and int64 offsets, decoded on access."""
 
     def __init__(self, data: NDArray[np.uint8], offsets: NDArray[np.int64]) -> None:
         self.data = data
         self.offsets = offsets
-        # A list of recommendations quotes forty titles, and single items are read faster from these.
+        # One list of recommendations reads forty titles; memoryviews return single items faster than arrays.
         self._text = data.data
         self._places = offsets.data
 

@@ -1,13 +1,13 @@
-"""Knobs and rules choose places among what may be shown; at 0 and without rules they do nothing at all."""
+"""Options and rules choose places among eligible items; at 0 and without rules they have no effect."""
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataflix_recommender import History, Item, Knobs, Model, Rules, chooser
-from dataflix_recommender.ranking import top_k
-from dataflix_recommender.rerank import marginal_relevance, mixed, recency, scaled
+from dataflix_recommender import History, Item, Model, Reranker, RerankOptions, Rules
+from dataflix_recommender.algorithms.top_k import top_k
+from dataflix_recommender.lists.reranker import marginal_relevance, mixed, recency, scaled
 
 from .conftest import build_model
 
@@ -15,8 +15,8 @@ Ask = tuple[np.ndarray, int, np.ndarray]
 
 SIZE = 40
 ids = st.integers(0, SIZE - 1)
-knob = st.sampled_from([0.0, 0.0, 0.2, 0.5, 1.0])
-knobs = st.builds(Knobs, diversity=knob, freshness=knob, popularity=knob)
+option = st.sampled_from([0.0, 0.0, 0.2, 0.5, 1.0])
+options = st.builds(RerankOptions, diversity=option, freshness=option, popularity=option)
 masks = st.lists(st.booleans(), min_size=SIZE, max_size=SIZE).map(np.array)
 # Few distinct values, so that ties are common.
 score_lists = st.lists(st.sampled_from([-2.0, -0.5, 0.0, 0.25, 1.0, 7.0]), min_size=SIZE, max_size=SIZE).map(
@@ -40,53 +40,58 @@ def places(movies: list[int]) -> dict[int, int]:
     return {movie: place for place, movie in enumerate(movies, start=1)}
 
 
-@given(asked=asks, knobs=knobs, rules=rules())
+@given(asked=asks, options=options, rules=rules())
 def test_a_list_is_n_different_films_of_those_allowed(
-    model: Model, asked: Ask, knobs: Knobs, rules: Rules
+    model: Model, asked: Ask, options: RerankOptions, rules: Rules
 ) -> None:
     _, n, allowed = asked
-    chosen = chooser(model.traits, knobs, rules)(*asked).tolist()
+    chosen = Reranker(model.item_features, options, rules).select(*asked).tolist()
     assert len(chosen) == len(set(chosen)) == min(n, np.count_nonzero(allowed))
     assert all(allowed[position] for position in chosen)
 
 
 @given(scores=score_lists, allowed=masks, n=st.integers(1, 50), rules=rules())
-def test_knobs_at_zero_and_rules_for_films_not_allowed_leave_pure_score(
+def test_options_at_zero_and_rules_for_items_not_allowed_leave_pure_score(
     model: Model, scores: np.ndarray, allowed: np.ndarray, n: int, rules: Rules
 ) -> None:
     touched = [at for _, at in rules.pins] + list(rules.boosts) + list(rules.buried)
     allowed[touched] = False
     expected = top_k(scores, n, allowed).tolist()
-    assert chooser(model.traits, Knobs(), Rules())(scores, n, allowed).tolist() == expected
-    assert chooser(model.traits, Knobs(), rules)(scores, n, allowed).tolist() == expected
+    assert (
+        Reranker(model.item_features, RerankOptions(), Rules()).select(scores, n, allowed).tolist()
+        == expected
+    )
+    assert (
+        Reranker(model.item_features, RerankOptions(), rules).select(scores, n, allowed).tolist() == expected
+    )
 
 
-@given(scores=score_lists, allowed=masks, n=st.integers(1, 40), knobs=knobs)
+@given(scores=score_lists, allowed=masks, n=st.integers(1, 40), options=options)
 def test_a_shorter_list_is_the_beginning_of_a_longer_one(
-    model: Model, scores: np.ndarray, allowed: np.ndarray, n: int, knobs: Knobs
+    model: Model, scores: np.ndarray, allowed: np.ndarray, n: int, options: RerankOptions
 ) -> None:
-    choose = chooser(model.traits, knobs, Rules())
-    assert choose(scores, n, allowed).tolist() == choose(scores, SIZE, allowed).tolist()[:n]
+    reranker = Reranker(model.item_features, options, Rules())
+    assert reranker.select(scores, n, allowed).tolist() == reranker.select(scores, SIZE, allowed).tolist()[:n]
 
 
-@given(asked=asks, knobs=knobs, rules=rules())
+@given(asked=asks, options=options, rules=rules())
 def test_buried_films_come_after_all_that_nothing_pins(
-    model: Model, asked: Ask, knobs: Knobs, rules: Rules
+    model: Model, asked: Ask, options: RerankOptions, rules: Rules
 ) -> None:
-    chosen = chooser(model.traits, knobs, rules)(*asked).tolist()
+    chosen = Reranker(model.item_features, options, rules).select(*asked).tolist()
     pinned = {at for _, at in rules.pins}
     is_buried = [at in rules.buried for at in chosen if at not in pinned]
     assert is_buried == sorted(is_buried)
 
 
-@given(asked=asks, knobs=knobs, pin=st.tuples(st.integers(1, 50), ids))
+@given(asked=asks, options=options, pin=st.tuples(st.integers(1, 50), ids))
 def test_a_pinned_film_has_its_place_as_far_as_the_list_goes(
-    model: Model, asked: Ask, knobs: Knobs, pin: tuple[int, int]
+    model: Model, asked: Ask, options: RerankOptions, pin: tuple[int, int]
 ) -> None:
     scores, n, _ = asked
     place, film = pin
     everything = np.ones(SIZE, dtype=np.bool_)
-    chosen = chooser(model.traits, knobs, Rules(pins=[pin]))(scores, n, everything).tolist()
+    chosen = Reranker(model.item_features, options, Rules(pins=[pin])).select(scores, n, everything).tolist()
     if place <= n:
         assert chosen[min(place, SIZE) - 1] == film
     else:
@@ -99,8 +104,8 @@ def test_a_boost_never_lowers_a_film_and_a_whole_one_beats_every_score(
 ) -> None:
     everything = np.ones(SIZE, dtype=np.bool_)
     before = places(top_k(scores, SIZE, everything).tolist())
-    choose = chooser(model.traits, Knobs(), Rules(boosts={film: strength}))
-    after = places(choose(scores, SIZE, everything).tolist())
+    reranker = Reranker(model.item_features, RerankOptions(), Rules(boosts={film: strength}))
+    after = places(reranker.select(scores, SIZE, everything).tolist())
     assert after[film] <= before[film]
     if strength == 1.0 and len(set(scores.tolist())) > 1:
         assert all(scores[other] == scores.max() for other in range(SIZE) if after[other] < after[film])
@@ -109,11 +114,13 @@ def test_a_boost_never_lowers_a_film_and_a_whole_one_beats_every_score(
 def test_popularity_at_one_ranks_by_popularity_and_freshness_at_one_by_year(model: Model) -> None:
     scores = np.linspace(1, 0, SIZE, dtype=np.float32)
     everything = np.ones(SIZE, dtype=np.bool_)
-    popular = chooser(model.traits, Knobs(popularity=1), Rules())(scores, 10, everything)
-    blend = model.traits.popularity[popular]
+    popular = Reranker(model.item_features, RerankOptions(popularity=1), Rules()).select(
+        scores, 10, everything
+    )
+    blend = model.item_features.popularity[popular]
     assert np.all(np.diff(blend) <= 0)
-    assert blend[0] == model.traits.popularity.max()
-    fresh = chooser(model.traits, Knobs(freshness=1), Rules())(scores, 10, everything)
+    assert blend[0] == model.item_features.popularity.max()
+    fresh = Reranker(model.item_features, RerankOptions(freshness=1), Rules()).select(scores, 10, everything)
     years = model.catalogue.release_years[fresh].tolist()
     assert years == sorted(model.catalogue.release_years.tolist(), reverse=True)[:10]
 
@@ -127,8 +134,8 @@ def test_recency_halves_in_ten_years_and_is_nothing_for_an_unknown_year() -> Non
 def test_mixing_weighs_both_sides(model: Model) -> None:
     scores = np.arange(SIZE, dtype=np.float32)
     everything = np.ones(SIZE, dtype=np.bool_)
-    half = mixed(model.traits, Knobs(popularity=0.5), scores, everything)
-    expected = 0.5 * scores / (SIZE - 1) + 0.5 * scaled(model.traits.popularity)
+    half = mixed(model.item_features, RerankOptions(popularity=0.5), scores, everything)
+    expected = 0.5 * scores / (SIZE - 1) + 0.5 * scaled(model.item_features.popularity)
     np.testing.assert_allclose(half, expected, atol=1e-6)
 
 
@@ -159,9 +166,9 @@ def test_diversity_brings_more_genres_the_higher_it_is() -> None:
     history = History([1], [3.0])
     kinds = []
     for diversity in (0.0, 0.5, 1.0):
-        choose = chooser(model.traits, Knobs(diversity=diversity), Rules())
-        listed = model.recommend(history, 10, choose=choose)
-        rows = model.positions([item.movie_id for item in listed])
+        reranker = Reranker(model.item_features, RerankOptions(diversity=diversity), Rules())
+        listed = model.recommend(history, 10, reranker=reranker)
+        rows = model.positions([item.item_id for item in listed])
         kinds.append(len({model.catalogue.genres(int(row)) for row in rows}))
         assert [item.rank for item in listed] == list(range(1, 11))
     assert kinds[0] == 1
@@ -169,22 +176,24 @@ def test_diversity_brings_more_genres_the_higher_it_is() -> None:
     assert kinds[2] == 5
 
 
-@given(knobs=knobs, rules=rules(), n=st.integers(1, 45))
-def test_scores_and_reasons_stay_those_of_the_model(model: Model, knobs: Knobs, rules: Rules, n: int) -> None:
+@given(options=options, rules=rules(), n=st.integers(1, 45))
+def test_scores_and_reasons_stay_those_of_the_model(
+    model: Model, options: RerankOptions, rules: Rules, n: int
+) -> None:
     history = History([10, 30, 50], [3.0, 1.0, -2.0], [5.0, 3.0, 0.5])
-    truth = {item.movie_id: item for item in model.recommend(history, SIZE)}
-    for item in model.recommend(history, n, choose=chooser(model.traits, knobs, rules)):
-        expected = truth[item.movie_id]
+    truth = {item.item_id: item for item in model.recommend(history, SIZE)}
+    for item in model.recommend(history, n, reranker=Reranker(model.item_features, options, rules)):
+        expected = truth[item.item_id]
         assert item.score == expected.score
         assert item.reason is not None
         assert expected.reason is not None
         assert item.reason.text == expected.reason.text
-        total = sum(part.contribution for part in item.reason.because) + item.reason.other
+        total = sum(part.value for part in item.reason.contributions) + item.reason.remainder
         assert total == pytest.approx(item.score, abs=1e-4)
 
 
 @pytest.mark.parametrize("value", [-0.1, 1.1, float("nan")])
 @pytest.mark.parametrize("name", ["diversity", "freshness", "popularity"])
-def test_a_knob_beyond_its_range_is_refused(name: str, value: float) -> None:
+def test_an_option_beyond_its_range_is_refused(name: str, value: float) -> None:
     with pytest.raises(ValueError, match=f"{name} must be from 0 to 1"):
-        Knobs(**{name: value})
+        RerankOptions(**{name: value})

@@ -7,9 +7,17 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_matrix, random_array, vstack
 
-from dataflix_recommender import History, InvalidHistoryError, ItemLinks, ManyRanked, Model, batch
-from dataflix_recommender.foldin_many import ManyFolded
-from dataflix_recommender.metrics import NO_ITEM
+from dataflix_recommender import (
+    NO_ITEM,
+    BatchFoldIn,
+    BatchRanker,
+    History,
+    InvalidHistoryError,
+    ItemItemWeights,
+    Model,
+    ModelInfo,
+    batch_ranker,
+)
 
 ModelFactory = Callable[..., Model]
 ITEMS, N = 400, 10
@@ -19,9 +27,9 @@ WEIGHTS = np.array([-2.5, -0.5, 0.25, 0.5, 1.0, 2.5, 4.0], dtype=np.float32)
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a few hundred films be a head and several blocks, and a few users several blocks, too."""
-    monkeypatch.setattr(batch, "HEAD", 100)
-    monkeypatch.setattr(batch, "TAIL", 32)
-    monkeypatch.setattr(batch, "SCORES_AT_A_TIME", 30 * ITEMS)
+    monkeypatch.setattr(batch_ranker, "MIN_HEAD_ITEMS", 100)
+    monkeypatch.setattr(batch_ranker, "TAIL_BLOCK_ITEMS", 32)
+    monkeypatch.setattr(batch_ranker, "SCORES_PER_BLOCK", 30 * ITEMS)
 
 
 @pytest.fixture(scope="module")
@@ -42,13 +50,23 @@ def linked(plain: Model) -> Model:
     places = np.sort(generator.choice(ITEMS, 80, replace=False))[some.indices]
     values = (some.data - 0.3) * np.float32(0.1)
     links = csr_matrix((values, places, some.indptr), shape=(ITEMS, ITEMS))
-    info = replace(plain.info, activity_exponent=0.5, mean_events=20.0, link_slope=0.2)
-    return with_links(plain, ItemLinks.of(links, slope=0.2), info=info)
+    info = replace(plain.info, activity_exponent=0.5, mean_events=20.0, item_item_slope=0.2)
+    return with_links(plain, ItemItemWeights.from_matrix(links, slope=0.2), info=info)
 
 
-def with_links(model: Model, links: ItemLinks, **changes: object) -> Model:
-    info = changes.get("info", model.info)
-    return Model(info, model.item_ids, model.item_factors, model.catalogue, model.weights, links=links)  # type: ignore[arg-type]
+def with_links(model: Model, links: ItemItemWeights, *, info: ModelInfo | None = None) -> Model:
+    return Model(
+        info or model.info,
+        model.item_ids,
+        model.item_factors,
+        model.catalogue,
+        model.weights,
+        item_item_weights=links,
+    )
+
+
+def fold_in_of(model: Model) -> BatchFoldIn:
+    return BatchFoldIn(model.item_factors, model.gram, model.info)
 
 
 def people(number: int = 150, seed: int = 5) -> csr_matrix:
@@ -73,11 +91,11 @@ def test_each_gets_the_list_and_the_scores_that_they_get_alone(
 ) -> None:
     model: Model = request.getfixturevalue(kind)
     rows = people()
-    ranked, scores = ManyRanked(model).recommend(rows, N)
+    ranked, scores = BatchRanker(model).recommend(rows, N)
     for user in range(rows.shape[0]):
         alone = model.recommend(history(model, rows, user), N, explain=False)
         listed = ranked[user] != NO_ITEM
-        assert model.item_ids[ranked[user, listed]].tolist() == [item.movie_id for item in alone]
+        assert model.item_ids[ranked[user, listed]].tolist() == [item.item_id for item in alone]
         expected = np.array([item.score for item in alone])
         bound = 1e-5 * np.abs(expected).max(initial=0)
         np.testing.assert_allclose(scores[user, listed], expected, rtol=1e-5, atol=bound)
@@ -90,16 +108,16 @@ def test_what_is_left_out_of_the_product_would_not_have_been_listed(
 ) -> None:
     model: Model = request.getfixturevalue(kind)
     rows = people(seed=6)
-    ranked, scores = ManyRanked(model).recommend(rows, N)
-    monkeypatch.setattr(batch, "HEAD", ITEMS)
-    whole, whole_scores = ManyRanked(model).recommend(rows, N)
+    ranked, scores = BatchRanker(model).recommend(rows, N)
+    monkeypatch.setattr(batch_ranker, "MIN_HEAD_ITEMS", ITEMS)
+    whole, whole_scores = BatchRanker(model).recommend(rows, N)
     np.testing.assert_array_equal(ranked, whole)
     np.testing.assert_allclose(scores, whole_scores, rtol=1e-5, atol=1e-6)
 
 
 def test_films_out_of_reach_are_not_multiplied(plain: Model) -> None:
     rows = people()[4:]
-    many = ManyRanked(plain)
+    many = BatchRanker(plain)
     expected, _ = many.recommend(rows, N)
     few = np.flatnonzero(np.diff(rows.indptr) < 50)
     # A product with these would spoil the list.
@@ -112,7 +130,9 @@ def test_a_strong_link_lifts_a_film_of_the_shortest_factors(plain: Model) -> Non
     longest, shortest = int(lengths.argmax()), int(lengths.argmin())
     links = csr_matrix(([np.float32(50)], ([longest], [shortest])), shape=(ITEMS, ITEMS))
     rows = csr_matrix(([np.float32(2)], ([0], [longest])), shape=(1, ITEMS))
-    ranked, _ = ManyRanked(with_links(plain, ItemLinks.of(links, slope=0.0))).recommend(rows, N)
+    ranked, _ = BatchRanker(with_links(plain, ItemItemWeights.from_matrix(links, slope=0.0))).recommend(
+        rows, N
+    )
     assert ranked[0, 0] == shortest
 
 
@@ -120,13 +140,13 @@ def test_equal_scores_are_in_the_order_of_the_catalogue(plain: Model) -> None:
     nobody_has_seen = np.flatnonzero(~plain.item_factors.any(axis=1))
     rest = np.setdiff1d(np.arange(ITEMS), nobody_has_seen)
     rows = csr_matrix((np.ones(len(rest), np.float32), (np.zeros(len(rest), int), rest)), shape=(1, ITEMS))
-    ranked, _ = ManyRanked(plain).recommend(rows, N)
+    ranked, _ = BatchRanker(plain).recommend(rows, N)
     assert ranked[0].tolist() == nobody_has_seen[:N].tolist()
 
 
 def test_factors_are_those_of_each_alone(linked: Model) -> None:
     rows = people()
-    factors = ManyFolded(linked).factors(rows)
+    factors = fold_in_of(linked).factors(rows)
     for user in range(rows.shape[0]):
         expected = linked.fold_in(history(linked, rows, user))
         np.testing.assert_allclose(factors[user], expected, atol=1e-5 * float(np.linalg.norm(expected)))
@@ -136,7 +156,7 @@ def test_strong_confidences_are_solved_directly_as_for_one(plain: Model) -> None
     # So far from the identity that single precision would be left with few digits.
     rows = people()
     rows.data *= 1000
-    factors = ManyFolded(plain).factors(rows)
+    factors = fold_in_of(plain).factors(rows)
     heavy = np.flatnonzero(np.diff(rows.indptr) > 100)
     assert len(heavy)
     for user in heavy:
@@ -148,7 +168,7 @@ def test_nearly_equal_films_lose_no_digits(make_model: ModelFactory) -> None:
     generator = np.random.default_rng(0)
     model = make_model(1 + generator.normal(scale=1e-3, size=(ITEMS, 16)), regularization=0.01)
     rows = people()
-    scores = ManyFolded(model).factors(rows) @ model.item_factors.T
+    scores = fold_in_of(model).factors(rows) @ model.item_factors.T
     wide = model.item_factors.astype(np.float64)
     for user in np.flatnonzero(rows.max(axis=1).toarray().ravel() > 0):
         events = slice(rows.indptr[user], rows.indptr[user + 1])
@@ -163,9 +183,9 @@ def test_confidences_beyond_measure_are_refused_as_for_one(plain: Model) -> None
     with pytest.raises(InvalidHistoryError, match="no solution"):
         plain.fold_in(history(plain, huge, 0))
     with pytest.raises(InvalidHistoryError, match="no solution"):
-        ManyRanked(plain).recommend(csr_matrix(vstack([people(20), huge])), N)
+        BatchRanker(plain).recommend(csr_matrix(vstack([people(20), huge])), N)
 
 
 def test_nobody_gets_nothing(plain: Model) -> None:
-    ranked, scores = ManyRanked(plain).recommend(csr_matrix((0, ITEMS), dtype=np.float32), N)
+    ranked, scores = BatchRanker(plain).recommend(csr_matrix((0, ITEMS), dtype=np.float32), N)
     assert ranked.shape == scores.shape == (0, N)

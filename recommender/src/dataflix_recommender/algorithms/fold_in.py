@@ -1,8 +1,8 @@
-"""Fold-in: a user's factors from present events, by the normal equations that ALS itself solves.
+"""Fold-in: the factors of one user from present events, by the normal equations that ALS solves.
 
 Hu, Koren, Volinsky, "Collaborative Filtering for Implicit Feedback Datasets" (2008), with the convention of
-the ``implicit`` library: confidence c = alpha * weight; an event with c < 0 is a preference of 0 held with
-confidence abs(c). With Y the item factors of all items,
+the ``implicit`` library: confidence c = alpha * weight; an event with c < 0 is a preference of 0 with
+confidence abs(c). With Y the factors of all items,
 
     (Y'Y + regularization I + sum_j (abs(c_j) - 1) y_j y_j') x = sum_{c_j > 0} c_j y_j
 """
@@ -18,14 +18,16 @@ from dataflix_recommender.errors import InvalidHistoryError
 
 @dataclass(frozen=True, slots=True)
 class FoldedUser:
-    """A user's factors and the factorised system they came from.
+    """The factors of one user, and the factorised system that they solve.
 
-    ``factor`` float32[F]; it is zero when the user has no positive event. ``cholesky`` float64[F, F] is the
-    lower triangle of the system's; what stands above it means nothing. ``positive_factors`` float32[P, F]
-    and ``positive_confidences`` float32[P] are those of the events with positive confidence.
+    Attributes:
+        factors: float32[F], zero when the user has no positive event.
+        cholesky: float64[F, F], the lower triangle of the Cholesky factor; the upper one has no meaning.
+        positive_factors: float32[P, F], the factors of the items of positive events.
+        positive_confidences: float32[P], the confidences of these events.
     """
 
-    factor: NDArray[np.float32]
+    factors: NDArray[np.float32]
     cholesky: NDArray[np.float64]
     positive_factors: NDArray[np.float32]
     positive_confidences: NDArray[np.float32]
@@ -46,11 +48,16 @@ def fold_in(
     gram: NDArray[np.float64],
     regularization: float,
 ) -> FoldedUser:
-    """Solve for one user.
+    """Solve the system of one user.
 
-    ``factors`` float32[n, F] are those of the user's items, ``confidences`` float32[n] alpha times weight,
-    ``gram`` float64[F, F] is Y'Y over all items. Raises InvalidHistoryError when the confidences are so large
-    that the system cannot be solved.
+    Args:
+        factors: float32[n, F], the factors of the items of the user's events.
+        confidences: float32[n], alpha times the weight of each event.
+        gram: float64[F, F], Y'Y over all items.
+        regularization: The ridge.
+
+    Raises:
+        InvalidHistoryError: The confidences are so large that the system has no solution.
     """
     system = gram + (factors.T * (np.abs(confidences) - 1)) @ factors
     system.flat[:: len(system) + 1] += regularization
@@ -58,7 +65,7 @@ def fold_in(
     positive_factors = factors[positive]
     positive_confidences = confidences[positive]
     right_side = positive_confidences @ positive_factors
-    # LAPACK itself: for a system this small, scipy's own function around it takes as long as the work.
+    # LAPACK directly: for so small a system, the checks of scipy.linalg.cho_factor take as long as the work.
     cholesky, info = lapack.dpotrf(system.T, lower=1, clean=0, overwrite_a=1)
     if info:
         raise InvalidHistoryError(
@@ -69,7 +76,7 @@ def fold_in(
 
 
 def _solve(cholesky: NDArray[np.float64], right_sides: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return x of A x = b, float64[F] or [F, T] as b is; A is given by its Cholesky's lower triangle."""
+    """Solve A x = b for b float64[F] or [F, T]; ``cholesky`` is the lower triangle of A's factor."""
     solution: NDArray[np.float64]
     solution, _ = lapack.dpotrs(cholesky, right_sides, lower=1)
     return solution

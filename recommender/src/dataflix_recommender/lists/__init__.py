@@ -1,0 +1,1 @@
+"""How a list is made from scores: filters, popularity, reranking and explanations."""

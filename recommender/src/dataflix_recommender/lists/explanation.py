@@ -1,0 +1,77 @@
+"""Why an item is recommended: a sentence, and numbers that add up to the score."""
+
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+ReasonKind = Literal[
+    "because_you_rated", "because_you_watched", "different", "popular", "trending", "unrated"
+]
+
+# Items of the history whose contribution is given. The sentence names the first two, to stay on one line.
+MAX_CONTRIBUTIONS = 3
+MAX_NAMED = 2
+
+
+# NamedTuples: a list needs forty of these, and a frozen dataclass takes several times as long to make.
+class Contribution(NamedTuple):
+    """What one item of the user's history adds to a score.
+
+    Attributes:
+        item_id: The item of the history.
+        title: Its title.
+        rating: The user's rating, None for an item that was only watched.
+        value: The part of the score.
+    """
+
+    item_id: int
+    title: str
+    rating: float | None
+    value: float
+
+
+class Reason(NamedTuple):
+    """Why one item is recommended.
+
+    The values of ``contributions`` and ``remainder`` sum to the score. Both are empty for a reason that does
+    not come from the user's history.
+
+    Attributes:
+        kind: The kind of reason.
+        text: The reason in words.
+        contributions: The items of the history that add most, highest first.
+        remainder: What the other items of the history add together.
+    """
+
+    kind: ReasonKind
+    text: str
+    contributions: tuple[Contribution, ...] = ()
+    remainder: float = 0.0
+
+
+def history_reason(contributions: Sequence[Contribution], remainder: float) -> Reason:
+    """Return the reason for an item that is scored from a history; ``contributions`` are highest first."""
+    if not contributions:
+        return Reason("different", "Something different from what you have rated so far", (), remainder)
+    named = contributions[:MAX_NAMED]
+    rated = [f"{item.title} {item.rating:g}★" for item in named if item.rating is not None]
+    watched = [item.title for item in named if item.rating is None]
+    phrases = []
+    if rated:
+        phrases.append("rated " + " and ".join(rated))
+    if watched:
+        phrases.append("watched " + " and ".join(watched))
+    kind: ReasonKind = "because_you_rated" if rated else "because_you_watched"
+    return Reason(kind, "Because you " + " and ".join(phrases), tuple(contributions), remainder)
+
+
+def popularity_reason(*, trending: bool, ratings_count: int, mean_rating: float | None) -> Reason:
+    """Return the reason for an item that is shown to a user whose preferences are not known yet."""
+    if mean_rating is None:
+        return (
+            Reason("trending", "Trending: watched lately") if trending else Reason("unrated", "Not rated yet")
+        )
+    ratings = f"{ratings_count} rating{'' if ratings_count == 1 else 's'}"
+    measured = f"{mean_rating:.1f} on average from {ratings}"
+    return (
+        Reason("trending", f"Trending: {measured}") if trending else Reason("popular", f"Popular: {measured}")
+    )
