@@ -1,4 +1,9 @@
-"""The running stack that these tests share, once with the sample and once with MovieLens data."""
+"""The running stack that the end-to-end tests share.
+
+One stack with the sample data runs all tests. With MOVIELENS_DIR, a second one with that data set runs the
+tests whose result depends on the data (`@pytest.mark.also_on_movielens`); in the long mode it runs most tests
+again.
+"""
 
 import os
 import time
@@ -6,19 +11,37 @@ from collections.abc import Iterator
 
 import pytest
 
+from dataflix_testkit.long_mode import LONG_MODE
 from dataflix_testkit.stack import Stack, fresh_stack
 
-# For whom the command shows recommendations when it is done.
+# The user whose recommendations `./run.sh` prints at the end.
 FIRST_USER = 1
 
 
-@pytest.fixture(scope="session", params=["sample", "movielens"])
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers", "also_on_movielens(long_only=False): run on the sample and on MOVIELENS_DIR's data"
+    )
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "stack" not in metafunc.fixturenames:
+        return
+    data_sets = ["sample"]
+    marker = metafunc.definition.get_closest_marker("also_on_movielens")
+    if marker is not None and (LONG_MODE or not marker.kwargs.get("long_only", False)):
+        data_sets.append("movielens")
+    # Session scope makes pytest group the tests by data set, so that only one stack runs at a time.
+    metafunc.parametrize("stack", data_sets, indirect=True, scope="session")
+
+
+@pytest.fixture(scope="session")
 def stack(request: pytest.FixtureRequest) -> Iterator[Stack]:
     words = ["run.sh"]
     if request.param == "movielens":
         folder = os.environ.get("MOVIELENS_DIR")
         if not folder:
-            pytest.skip("MOVIELENS_DIR names no MovieLens folder")
+            pytest.skip("MOVIELENS_DIR is not set to a MovieLens folder")
         words += ["--data", folder]
     with fresh_stack() as fresh:
         began = time.monotonic()

@@ -1,4 +1,4 @@
-"""docker-compose.yml against the local way: one stack, two ways to run it; and what it promises of safety."""
+"""docker-compose.yml: it runs the same stack as the local start, and it keeps its security promises."""
 
 import re
 import shutil
@@ -28,7 +28,7 @@ DOCKERFILES = sorted({service["build"]["dockerfile"] for service in OURS.values(
 ENV_NAMES = {variable.name for variable in VARIABLES}
 DEFAULT_PORTS = {variable.name: variable.example for variable in VARIABLES if variable.is_port}
 
-# The one job that has to be root: nobody else may give a new volume away.
+# The only job that must run as root, because only root can change the owner of a new volume.
 ROOT_JOB = "s3-volume"
 
 
@@ -52,7 +52,7 @@ def settings(tmp_path: Path) -> Settings:
     return Settings({**values, "DATAFLIX_HOME": str(tmp_path)}, tmp_path / ".env", tmp_path)
 
 
-# --- The same stack ---
+# --- The same stack as locally ---
 
 
 def test_the_same_services_run() -> None:
@@ -72,21 +72,21 @@ def test_the_same_ports_are_open_moved_by_the_same_variables(name: str) -> None:
     assert CONTAINERS[name].get("ports", []) == wanted
 
 
-def test_every_variable_means_the_same_in_both_ways() -> None:
+def test_docker_uses_every_variable_except_hosts() -> None:
     used = interpolations(CONTAINERS)
     assert used <= ENV_NAMES
-    # Inside, services find each other by name; addresses of this machine are the local way's alone.
+    # In Docker, services find each other by name; host addresses are only for the local start.
     assert ENV_NAMES - used == {name for name in ENV_NAMES if name.endswith("_HOST")}
 
 
 @pytest.mark.parametrize("name", ["trainer", "backend", "model-sync"])
 def test_our_services_get_the_same_variables(name: str, settings: Settings) -> None:
-    # MinIO's console is for people.
+    # The port of MinIO's console is only for its users.
     local = {key for key in BY_NAME[name].environ(settings) if key in ENV_NAMES} - {
         "DATAFLIX_S3_CONSOLE_PORT"
     }
     docker = set(CONTAINERS[name]["environment"]) | set(image_environ(CONTAINERS[name]))
-    # One image serves both; only the API listens.
+    # Both use the same image, but only the API listens on a port.
     spare = {"DATAFLIX_BACKEND_HOST", "DATAFLIX_BACKEND_PORT"} if name == "model-sync" else set()
     assert {key for key in docker if key in ENV_NAMES} - spare == local
 
@@ -109,22 +109,22 @@ def test_superset_and_its_set_up_get_the_same_variables(settings: Settings) -> N
 
 
 class Recorder(dict[str, str]):
-    """Remembers which names were asked for."""
+    """Records which names are read."""
 
     def __init__(self, values: dict[str, str]) -> None:
         super().__init__(values)
-        self.asked: set[str] = set()
+        self.names_read: set[str] = set()
 
     def __getitem__(self, name: str) -> str:
-        self.asked.add(name)
+        self.names_read.add(name)
         return super().__getitem__(name)
 
 
 @pytest.mark.parametrize("name", sorted(name for name in CONTAINERS if name.startswith("airflow-")))
-def test_airflow_gets_what_its_settings_are_made_of(name: str, settings: Settings) -> None:
+def test_airflow_gets_the_variables_that_its_settings_need(name: str, settings: Settings) -> None:
     recorder = Recorder({"PATH": "", **settings.values})
     airflow_environment(recorder, ROOT)
-    wanted = recorder.asked & ENV_NAMES
+    wanted = recorder.names_read & ENV_NAMES
     if name == "airflow-migrate":
         wanted.add("DATAFLIX_AIRFLOW_ADMIN_PASSWORD")
     assert {key for key in CONTAINERS[name]["environment"] if key in ENV_NAMES} == wanted
@@ -142,7 +142,7 @@ def test_airflow_gets_what_its_settings_are_made_of(name: str, settings: Setting
         ("superset", {"POSTGRES_SUPERSET_PASSWORD", "SUPERSET_SECRET_KEY"}),
     ],
 )
-def test_servers_of_others_and_jobs_get_no_more_than_they_need(name: str, secrets: set[str]) -> None:
+def test_third_party_servers_and_jobs_get_only_secrets_they_need(name: str, secrets: set[str]) -> None:
     got = interpolations(CONTAINERS[name].get("environment", {}))
     assert {value.removeprefix("DATAFLIX_") for value in got} == secrets
 
@@ -160,7 +160,7 @@ def test_names_and_ports_inside_are_those_of_the_services() -> None:
 def test_postgres_has_the_same_settings(settings: Settings) -> None:
     local = postgres.server_command(settings.home, "127.0.0.1", 5432)
     wanted = {word for word in local if re.fullmatch(r"[a-z_]+=.*", word)}
-    # Where it listens is the image's own affair.
+    # The image itself sets the address.
     wanted = {word for word in wanted if not word.startswith(("listen_addresses=", "port=", "unix_socket_"))}
     assert {word.removeprefix("-c") for word in CONTAINERS["postgres"]["command"][1:]} == wanted
 
@@ -187,10 +187,10 @@ def test_the_same_init_files_are_run(engine: str) -> None:
     assert job["entrypoint"] == ["bash", "/init.sh", "/init"]
 
 
-# --- What is promised ---
+# --- Security ---
 
 
-def test_nothing_has_a_default_or_a_written_password() -> None:
+def test_no_variable_has_a_default_and_no_password_is_in_the_file() -> None:
     text = (ROOT / "docker-compose.yml").read_text() + (ROOT / "docker-compose.s3.yml").read_text()
     code = re.sub(r"^\s*#.*$", "", text, flags=re.MULTILINE)
     assert [name for name in re.findall(r"\$\{([^}]*)\}", code) if not name.endswith(":?")] == []
@@ -219,7 +219,7 @@ def test_our_images_stand_on_one_pinned_base() -> None:
 
 
 @pytest.mark.parametrize("dockerfile", DOCKERFILES)
-def test_our_images_install_by_hash_and_run_as_nobody_special(dockerfile: str) -> None:
+def test_our_images_install_by_hash_and_run_without_root(dockerfile: str) -> None:
     final = (ROOT / dockerfile).read_text().rpartition("\nFROM ")[2]
     assert "pip" not in final.replace("pipeline", "")
     for line in instructions(dockerfile, "RUN"):
@@ -231,7 +231,7 @@ def test_our_images_install_by_hash_and_run_as_nobody_special(dockerfile: str) -
 
 
 @pytest.mark.parametrize("name", sorted(CONTAINERS))
-def test_containers_are_kept_small(name: str) -> None:
+def test_containers_have_minimal_rights_and_limits(name: str) -> None:
     container = CONTAINERS[name]
     assert container["read_only"] is True
     assert container["cap_drop"] == ["ALL"]
@@ -258,20 +258,20 @@ def test_services_have_a_health_check(name: str) -> None:
         assert check["test"][0] == "CMD"
 
 
-def test_only_what_publishes_a_port_is_on_a_network_that_leads_outside() -> None:
+def test_only_containers_with_a_published_port_are_on_the_outside_network() -> None:
     assert COMPOSE["networks"]["inside"] == {"internal": True}
     for name, container in CONTAINERS.items():
         wanted = ["inside", "outside"] if "ports" in container else ["inside"]
         assert container["networks"] == wanted, name
 
 
-def test_ports_are_published_on_the_loopback_alone() -> None:
+def test_ports_are_published_only_on_the_loopback_address() -> None:
     published = [port for container in CONTAINERS.values() for port in container.get("ports", [])]
     assert all(port.startswith("127.0.0.1:") for port in published)
 
 
-def test_somebody_waits_for_every_job() -> None:
-    # `up --wait` takes a container that ends for one that died, unless another waits for its end.
+def test_a_container_waits_for_every_job() -> None:
+    # `up --wait` treats a container that ends as failed, unless another container waits for its end.
     awaited = {
         dependency
         for container in CONTAINERS.values()
@@ -281,7 +281,7 @@ def test_somebody_waits_for_every_job() -> None:
     assert awaited == {name for name, job in JOBS.items() if "profiles" not in job}
 
 
-def test_whoever_waits_for_health_waits_for_one_that_has_a_check() -> None:
+def test_containers_wait_for_health_only_where_there_is_a_check() -> None:
     for container in CONTAINERS.values():
         for dependency, how in container.get("depends_on", {}).items():
             if how["condition"] == "service_healthy":
@@ -298,7 +298,7 @@ def test_every_volume_is_named_and_used() -> None:
             assert (ROOT / mount.split(":")[0]).exists()
 
 
-# --- What other programs say of it ---
+# --- Checks by other programs ---
 
 
 def compose_programs() -> Iterator[list[str]]:
@@ -311,7 +311,7 @@ def compose_programs() -> Iterator[list[str]]:
 
 
 @pytest.mark.parametrize("files", [["docker-compose.yml"], ["docker-compose.yml", "docker-compose.s3.yml"]])
-def test_compose_accepts_it_and_wants_every_variable(
+def test_compose_accepts_the_file_and_needs_every_variable(
     files: list[str], tmp_path: Path, settings: Settings
 ) -> None:
     programs = list(compose_programs())
@@ -320,17 +320,17 @@ def test_compose_accepts_it_and_wants_every_variable(
     env_file = tmp_path / "full.env"
     lines = [f"{name}={value}\n" for name, value in settings.values.items()]
     env_file.write_text("".join(lines))
-    needless = [line for line in lines if not line.startswith("DATAFLIX_API_KEY=")]
-    (tmp_path / "lacking.env").write_text("".join(needless))
+    incomplete = [line for line in lines if not line.startswith("DATAFLIX_API_KEY=")]
+    (tmp_path / "incomplete.env").write_text("".join(incomplete))
     chosen = [word for file in files for word in ("-f", str(ROOT / file))]
     for program in programs:
-        for name, fine in (("full.env", True), ("lacking.env", False)):
+        for name, is_valid in (("full.env", True), ("incomplete.env", False)):
             command = [*program, "--env-file", str(tmp_path / name), *chosen, "config", "--quiet"]
             result = subprocess.run(
                 command, env=clean_environ({}), cwd=tmp_path, capture_output=True, text=True, check=False
             )
-            assert (result.returncode == 0) is fine, result.stderr
-            assert fine or "DATAFLIX_API_KEY" in result.stderr
+            assert (result.returncode == 0) is is_valid, result.stderr
+            assert is_valid or "DATAFLIX_API_KEY" in result.stderr
 
 
 @pytest.mark.parametrize("dockerfile", DOCKERFILES)

@@ -1,4 +1,4 @@
-"""From nothing to recommendations, as the README tells it, and through a restart."""
+"""From an empty folder to recommendations with the commands of the README, and through a restart."""
 
 import json
 from pathlib import Path
@@ -6,6 +6,7 @@ from typing import Any
 
 import clickhouse_connect
 import psycopg2
+import pytest
 
 from dataflix_testkit import movielens
 from dataflix_testkit.stack import Stack, fresh_stack
@@ -23,6 +24,7 @@ def first_row(stack: Stack, user: str, variable: str, query: str) -> tuple[Any, 
     return tuple(client.query(query).result_rows[0])
 
 
+@pytest.mark.also_on_movielens
 def test_every_service_is_healthy(stack: Stack) -> None:
     result = stack.command("run.sh", "status", "--json")
     assert result.returncode == 0, result.stdout
@@ -31,6 +33,7 @@ def test_every_service_is_healthy(stack: Stack) -> None:
     assert all(row["healthy"] for row in waited_for)
 
 
+@pytest.mark.also_on_movielens
 def test_the_run_is_green_with_a_task_for_each_dbt_model(stack: Stack) -> None:
     runs = stack.airflow("dags/elt_pipeline/dagRuns?limit=10")["dag_runs"]
     assert [run["state"] for run in runs] == ["success"]
@@ -43,10 +46,11 @@ def test_the_run_is_green_with_a_task_for_each_dbt_model(stack: Stack) -> None:
     assert missing == []
 
 
-def test_recommendations_are_unseen_films_with_reasons(stack: Stack) -> None:
+@pytest.mark.also_on_movielens
+def test_recommendations_are_unseen_movies_with_reasons(stack: Stack) -> None:
     answer = stack.api(f"/recommendations/{USER}?n=10")
-    films = [entry["movie_id"] for entry in answer["data"]]
-    assert len(set(films)) == 10
+    movies = [entry["movie_id"] for entry in answer["data"]]
+    assert len(set(movies)) == 10
     assert [entry["rank"] for entry in answer["data"]] == list(range(1, 11))
     assert all(entry["reason"]["text"] and entry["reason"]["because"] for entry in answer["data"])
     assert answer["meta"]["model_version"] == "1"
@@ -67,10 +71,11 @@ def test_recommendations_are_unseen_films_with_reasons(stack: Stack) -> None:
         )
         seen = {row[0] for row in cursor}
     assert seen
-    assert not seen & set(films)
+    assert not seen & set(movies)
 
 
-def test_the_warehouse_holds_no_name_or_address(stack: Stack) -> None:
+@pytest.mark.also_on_movielens
+def test_the_warehouse_has_no_names_or_addresses(stack: Stack) -> None:
     masked = "match(email_hash, '^[0-9a-f]{64}$') and match(username_hash, '^[0-9a-f]{64}$')"
     masked += " and match(first_name, '^.[*]{3}$') and match(last_name, '^.[*]{3}$')"
     query = f"select count(), countIf({masked}) from raw.users"
@@ -79,7 +84,8 @@ def test_the_warehouse_holds_no_name_or_address(stack: Stack) -> None:
     assert fine == total
 
 
-def test_the_batch_list_has_unseen_films_for_everybody(stack: Stack) -> None:
+@pytest.mark.also_on_movielens
+def test_the_batch_lists_have_unseen_movies_for_every_user(stack: Stack) -> None:
     query = """
         select
             uniqExact(user_id),
@@ -92,12 +98,14 @@ def test_the_batch_list_has_unseen_films_for_everybody(stack: Stack) -> None:
     assert (users, list(versions), seen) == (known, ["1"], 0)
 
 
-def test_every_service_does_what_it_is_there_for(stack: Stack) -> None:
+@pytest.mark.also_on_movielens
+def test_every_service_passes_its_functional_check(stack: Stack) -> None:
     stack.wait_for_superset()
     result = stack.script("check_all_works.py", "--json")
     assert result.returncode == 0, result.stdout + result.stderr
 
 
+@pytest.mark.also_on_movielens(long_only=True)
 def test_a_rating_changes_the_next_answer_and_survives_a_restart(stack: Stack) -> None:
     before = stack.cli("recommend", str(USER), "-n", "10")["data"]
     chosen = before[0]["movie_id"]
@@ -120,13 +128,14 @@ def test_a_rating_changes_the_next_answer_and_survives_a_restart(stack: Stack) -
     assert stack.cli("recommend", str(USER), "-n", "10")["data"] == before
 
 
-def test_other_data_on_top_are_refused(stack: Stack, tmp_path: Path) -> None:
+@pytest.mark.also_on_movielens(long_only=True)
+def test_a_second_data_set_is_refused(stack: Stack, tmp_path: Path) -> None:
     result = stack.command("run.sh", "--data", str(movielens.write_csv(tmp_path / "other")))
     assert result.returncode == 1
     assert "already holds data" in result.stderr
 
 
-def test_a_taken_port_is_named_and_nothing_starts(stack: Stack) -> None:
+def test_an_error_names_a_taken_port_and_nothing_starts(stack: Stack) -> None:
     with fresh_stack() as second:
         second.environ["DATAFLIX_MLFLOW_PORT"] = stack.settings["DATAFLIX_BACKEND_PORT"]
         result = second.command("run.sh")
@@ -135,9 +144,9 @@ def test_a_taken_port_is_named_and_nothing_starts(stack: Stack) -> None:
         assert second.command("run.sh", "status").returncode == 1
 
 
-def test_a_folder_that_is_no_data_set_is_refused(tmp_path: Path) -> None:
+def test_a_folder_without_a_data_set_is_refused(tmp_path: Path) -> None:
     with fresh_stack() as fresh:
-        (tmp_path / "notes.txt").write_text("no films here")
+        (tmp_path / "notes.txt").write_text("no movies here")
         for path in (tmp_path, tmp_path / "nowhere"):
             result = fresh.command("run.sh", "--data", str(path))
             assert result.returncode == 1

@@ -1,4 +1,4 @@
-"""Unmistakable people are run through everything; outside of Postgres' own files no byte of them is left."""
+"""Personal data of marked users pass through the whole stack; only Postgres' own files may contain them."""
 
 import base64
 import gzip
@@ -22,28 +22,21 @@ from dataflix_testkit.process import ROOT
 from dataflix_testkit.stack import Stack
 from dataflix_testkit.superset_requests import SupersetClient, send_text_everywhere
 
-PEOPLE = short_or_long(300, 10_000)
+USERS = short_or_long(300, 10_000)
 RATINGS_EACH = 8
-# What other services keep in Postgres must be as free of names as their files.
-OTHERS_DATABASES = ("superset", "airflow", "mlflow")
-# All that Postgres keeps is its own; the key of the pseudonyms lies beside.
-POSTGRES_OWN = frozenset({"postgres"})
+# The databases of other services in Postgres must not contain personal data either.
+SERVICE_DATABASES = ("superset", "airflow", "mlflow")
+# The folders below DATAFLIX_HOME that may contain personal data.
+POSTGRES_FOLDER = frozenset({"postgres"})
 FIRST_ID = 7_313_373_100_000
 
 
-@pytest.fixture
-def sample(stack: Stack) -> Stack:
-    if stack.data != "sample":
-        pytest.skip("once is enough")
-    return stack
-
-
-def ask_superset(stack: Stack) -> None:
-    """Carry a name into Superset by filters, expressions, errors, and what SQL Lab would have kept."""
+def send_name_to_superset(stack: Stack) -> None:
+    """Send a username to Superset: in filters, expressions, errors, and to SQL Lab, which would store it."""
     stack.wait_for_superset()
-    visitor = SupersetClient(stack.url("SUPERSET"), stack.settings["DATAFLIX_SUPERSET_ADMIN_PASSWORD"])
+    client = SupersetClient(stack.url("SUPERSET"), stack.settings["DATAFLIX_SUPERSET_ADMIN_PASSWORD"])
     statuses = {
-        asked.what: asked.status for asked in send_text_everywhere(visitor, marked_user(3)["username"])
+        attempt.what: attempt.status for attempt in send_text_everywhere(client, marked_user(3)["username"])
     }
     assert statuses["a filter"] == statuses["the same from the cache"] == 200
     assert statuses["SQL Lab"] == 403
@@ -66,10 +59,10 @@ def postgres(stack: Stack, role: str = "postgres", password: str = "ADMIN") -> A
     return connection
 
 
-def add_people(stack: Stack) -> None:
-    """Write the people with ratings of the best known films."""
+def add_users(stack: Stack) -> None:
+    """Insert the marked users, with ratings and watches."""
     with postgres(stack) as connection, connection.cursor() as cursor:
-        rows = [(FIRST_ID + number, *marked_user(number).values()) for number in range(PEOPLE)]
+        rows = [(FIRST_ID + number, *marked_user(number).values()) for number in range(USERS)]
         execute_values(
             cursor, "INSERT INTO users (user_id, username, email, first_name, last_name) VALUES %s", rows
         )
@@ -90,9 +83,9 @@ def ask(stack: Stack, method: str, path: str, **options: Any) -> int:
     return answer.status_code
 
 
-def ask_for_trouble(stack: Stack) -> None:
-    """Cause every kind of error with a value of a person in it."""
-    new, old, known = marked_user(PEOPLE + 1), marked_user(1), FIRST_ID + 1
+def cause_errors(stack: Stack) -> None:
+    """Cause every kind of error with personal data in the request."""
+    new, old, known = marked_user(USERS + 1), marked_user(1), FIRST_ID + 1
     assert ask(stack, "POST", "/users", json=new) == 201
     assert ask(stack, "POST", "/users", json=new) == 409
     assert ask(stack, "POST", "/users", json=new | {"username": old["username"].upper()}) == 409
@@ -124,7 +117,7 @@ def ask_for_trouble(stack: Stack) -> None:
     assert ask(stack, "POST", "/feedback", json=feedback) == 422
     assert ask(stack, "GET", f"/users/{known}/export") == 200
     assert ask(stack, "GET", f"/recommendations/{known}?n=5") == 200
-    # No HTTP at all, which the server in front of the application sees.
+    # Invalid HTTP, which reaches only the server in front of the application.
     address = ("127.0.0.1", int(stack.settings["DATAFLIX_BACKEND_PORT"]))
     for line in (f"GET /{MARKER} HTTP/9.9", f"{MARKER} / HTTP/1.1", f"GET / HTTP/1.1\r\n{MARKER} : \0"):
         with socket.create_connection(address, timeout=10) as raw:
@@ -146,14 +139,14 @@ def ask_for_trouble(stack: Stack) -> None:
 
 
 def elt(stack: Stack, *words: str) -> subprocess.CompletedProcess[str]:
-    """Run the ELT by hand."""
+    """Run the command `elt`."""
     command = [str(ROOT / "airflow" / ".venv" / "bin" / "elt"), *words]
     environ = {**os.environ, **stack.settings, "DATAFLIX_HOME": str(stack.home)}
     return subprocess.run(command, env=environ, capture_output=True, text=True, timeout=300, check=False)
 
 
 def fail_a_load(stack: Stack) -> None:
-    """Have rows of people that the warehouse can't take, so that a load stops at them."""
+    """Give a marked user a date that the warehouse cannot store, so that a load fails at that row."""
     connection = postgres(stack)
     with connection.cursor() as cursor:
         cursor.execute(f"UPDATE users SET created_at = '1700-01-01' WHERE user_id = {FIRST_ID}")
@@ -166,7 +159,7 @@ def fail_a_load(stack: Stack) -> None:
 
 
 def text_columns(stack: Stack) -> list[tuple[str, str]]:
-    """Return the columns of ClickHouse that hold a text with the stem, anywhere."""
+    """Return the ClickHouse columns (table, name) that contain the marker."""
     client = clickhouse_connect.get_client(
         host="127.0.0.1",
         port=int(stack.settings["DATAFLIX_CLICKHOUSE_PORT"]),
@@ -188,8 +181,8 @@ def text_columns(stack: Stack) -> list[tuple[str, str]]:
     ]
 
 
-def test_the_search_finds_what_is_there(tmp_path: Path) -> None:
-    """Each way to hide a name is found, or the search below would prove nothing."""
+def test_the_search_finds_every_encoding(tmp_path: Path) -> None:
+    """Without this, the tests below would prove nothing."""
     text = f"x {marked_user(1)['email'].upper()} y"
     hidden = {
         "plain.log": text.encode(),
@@ -202,47 +195,49 @@ def test_the_search_finds_what_is_there(tmp_path: Path) -> None:
         hidden[f"coded{shift}"] = base64.b64encode(b"?" * shift + text.encode())
     for name, content in hidden.items():
         (tmp_path / name).write_bytes(content)
-    (tmp_path / f"{MARKER}.txt").write_text("in the name alone")
+    (tmp_path / f"{MARKER}.txt").write_text("only in the file name")
     (tmp_path / "postgres").mkdir()
     (tmp_path / "postgres" / "own").write_text(text)
-    found = leak_search.find_in_files(tmp_path, exclude=POSTGRES_OWN)
+    found = leak_search.find_in_files(tmp_path, exclude=POSTGRES_FOLDER)
     assert {entry.split(":")[0] for entry in found} == {*hidden, f"{MARKER}.txt"}
 
 
 @pytest.mark.timeout(1800)
-def test_people_leave_no_trace_outside_postgres(sample: Stack) -> None:
-    add_people(sample)
-    ask_for_trouble(sample)
-    fail_a_load(sample)
-    run = sample.command("run.sh", "pipeline")
+def test_personal_data_stay_in_postgres(stack: Stack) -> None:
+    add_users(stack)
+    cause_errors(stack)
+    fail_a_load(stack)
+    run = stack.command("run.sh", "pipeline")
     assert run.returncode == 0, run.stderr
     assert MARKER not in (run.stdout + run.stderr).lower()
-    shown = sample.cli("recommend", marked_user(5)["username"], "-n", "5")
+    shown = stack.cli("recommend", marked_user(5)["username"], "-n", "5")
     assert len(shown["data"]) == 5
-    everything = sample.script("check_all_works.py", "--json")
-    assert MARKER not in (everything.stdout + everything.stderr).lower()
+    checks = stack.script("check_all_works.py", "--json")
+    assert MARKER not in (checks.stdout + checks.stderr).lower()
 
-    ask_superset(sample)
+    send_name_to_superset(stack)
 
-    assert text_columns(sample) == []
-    kept = [found for name in OTHERS_DATABASES for found in leak_search.find_in_database(dsn(sample, name))]
-    assert not kept, "\n".join(kept)
-    found = leak_search.find_in_files(sample.home, exclude=POSTGRES_OWN)
+    assert text_columns(stack) == []
+    in_databases = [
+        found for name in SERVICE_DATABASES for found in leak_search.find_in_database(dsn(stack, name))
+    ]
+    assert not in_databases, "\n".join(in_databases)
+    found = leak_search.find_in_files(stack.home, exclude=POSTGRES_FOLDER)
     assert not found, "\n".join(found)
 
 
-def test_an_erased_person_is_gone_from_the_running_stack(sample: Stack) -> None:
-    erased = sample.cli("user", "erase", marked_user(7)["username"], "--yes")
+def test_an_erased_user_is_removed_from_the_running_stack(stack: Stack) -> None:
+    erased = stack.cli("user", "erase", marked_user(7)["username"], "--yes")
     assert erased["ratings_count"] == RATINGS_EACH
     assert erased["verified_at"] is None
-    done = elt(sample, "erase")
+    done = elt(stack, "erase")
     assert done.returncode == 0, done.stderr
     assert str(FIRST_ID + 7) not in done.stdout + done.stderr
     removed = json.loads(done.stdout)["removed"]
     assert {"raw.users", "raw.ratings", "analytics.user_item_matrix", "analytics.recommendations"} <= set(
         removed
     )
-    record = sample.cli("users", "erasure", str(erased["erasure_id"]))
+    record = stack.cli("users", "erasure", str(erased["erasure_id"]))
     assert record["verified_at"]
     assert record["warehouse_rows_count"] == sum(removed.values())
     assert record["scanned_bytes_count"] > 0

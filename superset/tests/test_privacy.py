@@ -19,7 +19,7 @@ def test_names_in_questions_and_mistakes_are_kept_nowhere(superset: Superset) ->
     statuses = {each.what: each.status for each in asked}
     assert statuses["a filter"] == statuses["the same from the cache"] == 200
     assert statuses["a value of the wrong type"] == 400
-    assert statuses["a choice on a dashboard"] == statuses["a chart that is being made"] == 201
+    assert statuses["the filter state of a dashboard"] == statuses["an unsaved chart"] == 201
     assert statuses["SQL Lab"] == statuses["SQL Lab's tabs"] == statuses["a stored query"] == 403, statuses
     found = leak_search.find_in_database(superset.metadata.dsn("postgres", "superset"))
     folder = Path(superset.environ["DATAFLIX_HOME"]).parent

@@ -1,4 +1,4 @@
-"""This machine's own Chromium, and pages in it that notice what a person at the screen might not."""
+"""A headless Chromium, and pages that record script errors, server errors and requests to other hosts."""
 
 import os
 import subprocess
@@ -14,7 +14,7 @@ from dataflix_testkit.stack import Stack
 
 NO_BROWSER = 77
 
-# Root can't use the sandbox; the rest keeps the browser from asking its maker for anything.
+# Root cannot use the sandbox. The other flags stop requests of the browser itself to the internet.
 FLAGS = (
     "--no-sandbox",
     "--disable-gpu",
@@ -24,15 +24,15 @@ FLAGS = (
     "--disable-sync",
 )
 
-# A page of a machine that is busy with other things; what is there is seen at once.
+# For a busy machine. An element that is there is found at once.
 TIMEOUT_MS = 60_000
 
-Picture = Callable[[Page, str], None]
+Screenshot = Callable[[Page, str], None]
 
 
 @pytest.fixture(scope="session")
 def chromium() -> str:
-    """The program's path. Without one the tests are skipped, unless DATAFLIX_BROWSER or CI says otherwise."""
+    """The path of Chromium. Without it, skip the tests; with DATAFLIX_BROWSER=required or CI, fail."""
     found = subprocess.run(
         [str(ROOT / "scripts" / "chromium.sh")], capture_output=True, text=True, check=False
     )
@@ -55,38 +55,38 @@ def browser(chromium: str) -> Iterator[Browser]:
 
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
-    """A page in a browser without a past: its scripts may not fail, and it may ask this machine alone."""
+    """A page in a new browser context. No script may fail, and it may send requests only to this machine."""
     context = browser.new_context(viewport={"width": 1600, "height": 1000})
     context.set_default_timeout(TIMEOUT_MS)
     failures: list[str] = []
 
-    def keep_inside(route: Route) -> None:
-        if _is_here(route.request):
+    def allow_only_this_machine(route: Route) -> None:
+        if _is_this_machine(route.request):
             route.continue_()
         else:
-            failures.append(f"asked for {route.request.url}")
+            failures.append(f"request to {route.request.url}")
             route.abort()
 
-    def look(response: Response) -> None:
+    def record_server_error(response: Response) -> None:
         if response.status >= 500:
             failures.append(f"{response.status} of {response.url}")
 
-    context.route("**/*", keep_inside)
-    opened = context.new_page()
-    opened.on("response", look)
-    opened.on("pageerror", lambda error: failures.append(f"script: {error}"))
-    yield opened
+    context.route("**/*", allow_only_this_machine)
+    new_page = context.new_page()
+    new_page.on("response", record_server_error)
+    new_page.on("pageerror", lambda error: failures.append(f"script: {error}"))
+    yield new_page
     context.close()
     assert failures == []
 
 
-def _is_here(request: Request) -> bool:
+def _is_this_machine(request: Request) -> bool:
     return urlsplit(request.url).hostname in {"127.0.0.1", None}
 
 
 @pytest.fixture
-def picture(stack: Stack) -> Picture:
-    """Write what a page shows to the folder that DATAFLIX_SCREENSHOTS names, if it does."""
+def screenshot(stack: Stack) -> Screenshot:
+    """Save a screenshot of a page to the folder DATAFLIX_SCREENSHOTS, if that is set."""
     folder = os.environ.get("DATAFLIX_SCREENSHOTS")
 
     def write(page: Page, name: str) -> None:

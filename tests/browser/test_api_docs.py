@@ -1,17 +1,20 @@
-"""The API's page of documentation, on which requests can be tried out."""
+"""The documentation page of the API, where users can try requests."""
 
 import json
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from dataflix_testkit.stack import Stack
 
-from .conftest import Picture
+from .conftest import Screenshot
+
+pytestmark = pytest.mark.also_on_movielens(long_only=True)
 
 USER = 1
 
 
-def test_a_request_is_authorised_and_tried_out(stack: Stack, page: Page, picture: Picture) -> None:
+def test_a_request_can_be_authorised_and_tried(stack: Stack, page: Page, screenshot: Screenshot) -> None:
     page.goto(stack.url("BACKEND") + "/docs")
     operation = page.locator(".opblock").filter(has_text="/recommendations/{user_id}").first
     operation.get_by_role("button").first.click()
@@ -29,6 +32,6 @@ def test_a_request_is_authorised_and_tried_out(stack: Stack, page: Page, picture
     execute.click()
     expect(status).to_have_text("200")
     operation.scroll_into_view_if_needed()
-    picture(page, "api-docs")
+    screenshot(page, "api-docs")
     shown = json.loads(operation.locator(".live-responses-table .highlight-code code").first.inner_text())
     assert shown["data"] == stack.api(f"/recommendations/{USER}?n=10")["data"]

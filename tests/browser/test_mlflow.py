@@ -1,24 +1,27 @@
-"""MLflow's pages of the model that serves."""
+"""MLflow's pages of the champion model."""
 
 import re
 
+import pytest
 import requests
 from playwright.sync_api import Page, expect
 
 from dataflix_testkit.stack import Stack
 
-from .conftest import Picture
-from .signing_in import sign_in_to_airflow
+from .conftest import Screenshot
+from .login import log_in_to_airflow
+
+pytestmark = pytest.mark.also_on_movielens(long_only=True)
 
 
-def test_the_model_says_what_it_is_and_which_version_serves(stack: Stack, page: Page) -> None:
+def test_the_model_page_shows_description_and_champion(stack: Stack, page: Page) -> None:
     page.goto(f"{stack.url('MLFLOW')}/#/models/{stack.settings['DATAFLIX_MODEL_NAME']}")
     expect(page.get_by_text("item factors of implicit ALS")).to_be_visible()
     expect(page.get_by_role("row").filter(has_text="Version 1")).to_contain_text("champion")
 
 
-def test_a_version_has_description_tags_and_signature_and_leads_to_its_run(
-    stack: Stack, page: Page, picture: Picture
+def test_a_version_shows_description_tags_signature_and_links_to_its_run(
+    stack: Stack, page: Page, screenshot: Screenshot
 ) -> None:
     page.set_viewport_size({"width": 1600, "height": 1300})
     open_version(stack, page)
@@ -33,16 +36,16 @@ def test_a_version_has_description_tags_and_signature_and_leads_to_its_run(
     for name in ("movie_ids", "ratings", "scores"):
         expect(page.get_by_role("row").filter(has_text=f"{name} (required)").first).to_contain_text("Array(")
     expect(page.get_by_role("link", name="model", exact=True)).to_be_visible()
-    picture(page, "mlflow-model")
+    screenshot(page, "mlflow-model")
 
     address = page.get_by_role("link", name=run_id).get_attribute("href")
     assert address is not None
     page.goto(address)
-    sign_in_to_airflow(stack, page)
+    log_in_to_airflow(stack, page)
     expect(page.get_by_role("heading", name=run_id)).to_be_visible()
 
 
-def test_the_run_of_a_version_shows_what_was_measured(stack: Stack, page: Page) -> None:
+def test_the_run_of_a_version_shows_its_metrics(stack: Stack, page: Page) -> None:
     name = stack.settings["DATAFLIX_MODEL_NAME"]
     rest = stack.url("MLFLOW") + "/api/2.0/mlflow/"
     version = requests.get(
@@ -60,5 +63,5 @@ def test_the_run_of_a_version_shows_what_was_measured(stack: Stack, page: Page) 
 
 def open_version(stack: Stack, page: Page) -> None:
     page.goto(f"{stack.url('MLFLOW')}/#/models/{stack.settings['DATAFLIX_MODEL_NAME']}/versions/1")
-    # A panel that opens by itself and covers a third of the page.
+    # MLflow opens a panel that covers a third of the page.
     page.get_by_role("button", name="Close", exact=True).click()

@@ -1,4 +1,4 @@
-"""Superset's dashboards, as a person sees them."""
+"""Superset's dashboards in the browser."""
 
 from typing import Any
 
@@ -9,8 +9,11 @@ from playwright.sync_api import Page, expect
 from dataflix_testkit.process import ROOT
 from dataflix_testkit.stack import Stack
 
-from .conftest import Picture
-from .signing_in import sign_in_to_superset
+from .conftest import Screenshot
+from .login import log_in_to_superset
+
+# check_all_works.py requests the data of every chart on both data sets.
+pytestmark = pytest.mark.also_on_movielens(long_only=True)
 
 DASHBOARDS: dict[str, dict[str, Any]] = {
     dashboard["slug"]: dashboard
@@ -19,27 +22,27 @@ DASHBOARDS: dict[str, dict[str, Any]] = {
         for file in sorted((ROOT / "superset" / "assets" / "dashboards").glob("*.yaml"))
     )
 }
-# Charts outside the window are only drawn when it is scrolled to them.
+# Superset draws only the charts inside the window.
 WINDOW = {"width": 1600, "height": 2700}
 
 DRAWN = "canvas, table, .superset-legacy-chart-big-number"
-UNDONE = ".loading, [data-test=loading-indicator]"
+LOADING = ".loading, [data-test=loading-indicator]"
 
 
 def chart_names(dashboard: dict[str, Any]) -> list[str]:
-    """Return the titles of the charts that lie on a dashboard."""
+    """Return the titles of the charts on a dashboard."""
     places = [place for place in dashboard["position"].values() if isinstance(place, dict)]
     return [place["meta"]["sliceName"] for place in places if place["type"] == "CHART"]
 
 
-# The first of them waits for a set-up that gives way to everything else.
+# The first test waits for the set-up of Superset, which runs at the lowest priority.
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("slug", sorted(DASHBOARDS))
-def test_every_chart_is_drawn_and_no_error_shown(
-    stack: Stack, page: Page, slug: str, picture: Picture
+def test_every_chart_is_drawn_without_errors(
+    stack: Stack, page: Page, slug: str, screenshot: Screenshot
 ) -> None:
     stack.wait_for_superset()
-    sign_in_to_superset(stack, page)
+    log_in_to_superset(stack, page)
     page.set_viewport_size(WINDOW)  # type: ignore[arg-type]
     page.goto(f"{stack.url('SUPERSET')}/superset/dashboard/{slug}/")
     names = chart_names(DASHBOARDS[slug])
@@ -48,7 +51,7 @@ def test_every_chart_is_drawn_and_no_error_shown(
     for name in names:
         chart = holders.filter(has=page.get_by_text(name, exact=True))
         expect(chart.locator(DRAWN).first).to_be_visible()
-        expect(chart.locator(UNDONE)).to_have_count(0)
-    picture(page, slug)
+        expect(chart.locator(LOADING)).to_have_count(0)
+    screenshot(page, slug)
     expect(page.get_by_role("alert")).to_have_count(0)
     expect(page.get_by_text("No results were returned")).to_have_count(0)

@@ -1,4 +1,4 @@
-"""Real services for tests: each starts in seconds in a temporary folder, on a free port of 127.0.0.1."""
+"""Real services for tests. Each starts in seconds, in a temporary folder, on a free port of 127.0.0.1."""
 
 from dataflix_testkit.clickhouse import ClickHouseServer, clickhouse
 from dataflix_testkit.disk import fill_disk, small_disk

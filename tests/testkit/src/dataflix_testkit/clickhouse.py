@@ -1,4 +1,4 @@
-"""The embedded ClickHouse with the project's own databases."""
+"""The embedded ClickHouse server with the databases of the project."""
 
 import tempfile
 from collections.abc import Iterator
@@ -30,7 +30,7 @@ class ClickHouseServer:
     pid: int
 
     def client(self, user: str, **options: Any) -> Any:
-        """Return a clickhouse-connect client for one of the project's users."""
+        """Return a clickhouse-connect client for one of the project's accounts."""
         import clickhouse_connect
 
         password = self.environ[_PASSWORD_VARIABLES[user]]
@@ -41,7 +41,7 @@ class ClickHouseServer:
 
 @contextmanager
 def clickhouse(data: Path | None = None) -> Iterator[ClickHouseServer]:
-    """Run the server on `data` (a temporary folder by default); `clickhouse/init/*.sql` has been applied."""
+    """Run the server on the folder `data` (by default a temporary one) with the SQL of `clickhouse/init`."""
     with tempfile.TemporaryDirectory(prefix="dataflix-ch-", ignore_cleanup_errors=True) as folder:
         port = free_port()
         environ = {variable: random_password() for variable in _PASSWORD_VARIABLES.values()}

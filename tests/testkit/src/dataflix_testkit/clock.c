@@ -1,7 +1,7 @@
-/* Moves the day's clock of the process it is loaded into (LD_PRELOAD) by the seconds in a file.
+/* Moves the wall clock of a process that loads this library (LD_PRELOAD) by the number of seconds in a file.
  *
- * The file is named by DATAFLIX_TEST_CLOCK and holds one int64; it is mapped, so that a change counts at once.
- * Clocks that count from the machine's start are left alone: nobody sets those.
+ * DATAFLIX_TEST_CLOCK names the file, which contains one int64. The file is mapped, so a change applies at once.
+ * Monotonic clocks do not change, because nobody can set them.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>

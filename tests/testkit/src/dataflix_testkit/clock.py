@@ -1,4 +1,4 @@
-"""The clock of a process, moved while it runs, by a few lines of C that stand before the library's own."""
+"""Moves the wall clock of a running process, with a preloaded C library that replaces the clock functions."""
 
 import os
 import shutil
@@ -16,7 +16,11 @@ _SECONDS = struct.Struct("=q")
 
 @dataclass
 class Clock:
-    """The day's clock of whoever is started with ``environ``; clocks that count from a start stay right."""
+    """The wall clock of all processes that are started with ``environ``; monotonic clocks do not change.
+
+    Attributes:
+        offset: how far the clock is ahead of the true time.
+    """
 
     library: Path
     file: Path
@@ -24,30 +28,30 @@ class Clock:
 
     @property
     def environ(self) -> dict[str, str]:
-        """What a process needs to have this clock."""
+        """The environment variables that give a process this clock."""
         return {"LD_PRELOAD": str(self.library), "DATAFLIX_TEST_CLOCK": str(self.file)}
 
     def jump(self, offset: timedelta) -> None:
-        """Set the clock so far from the true time, for all who have it, at once."""
-        # In place: the file is mapped.
+        """Set the offset from the true time; it applies at once to all processes with this clock."""
+        # Write in place, because the processes have mapped the file.
         with self.file.open("r+b" if self.file.exists() else "wb") as stream:
             stream.write(_SECONDS.pack(round(offset.total_seconds())))
         self.offset = offset
 
     def now(self) -> datetime:
-        """Return what this clock shows."""
+        """Return the time that this clock shows."""
         return datetime.now(UTC) + self.offset
 
 
 def movable_clock(folder: Path) -> Clock:
-    """Return a clock that shows the true time; skips the test where there is no compiler of C for Linux."""
+    """Return a clock that shows the true time. Without Linux and a C compiler, skip the test."""
     compiler = shutil.which("cc")
     if compiler is None or os.uname().sysname != "Linux":
-        pytest.skip("clocks are moved by a preloaded library, which needs Linux and a C compiler (cc)")
+        pytest.skip("moving a clock needs Linux and a C compiler (cc)")
     library = folder / "clock.so"
     command = [compiler, "-shared", "-fPIC", "-O1", "-Wall", "-Werror", "-o", str(library), str(_SOURCE)]
     subprocess.run(command, check=True)
-    # Postgres has a user of its own.
+    # Postgres runs as another user.
     folder.chmod(0o755)
     library.chmod(0o755)
     clock = Clock(library, folder / "offset")

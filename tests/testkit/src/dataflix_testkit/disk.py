@@ -1,4 +1,4 @@
-"""A disk of its own for a server, small enough to be filled."""
+"""A small disk for a server, so that a test can fill it."""
 
 import os
 import subprocess
@@ -11,20 +11,20 @@ import pytest
 
 @contextmanager
 def small_disk(folder: Path, *, megabytes: int) -> Iterator[Path]:
-    """Mount an empty disk on `folder`, which is made; skips the test where that is not allowed."""
+    """Create `folder` and mount an empty disk on it. Without the right to mount, skip the test."""
     folder.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(folder)]
     if os.geteuid() != 0 or subprocess.run(mount, check=False, capture_output=True).returncode != 0:
-        pytest.skip("a small disk can only be mounted by root")
+        pytest.skip("only root can mount a small disk")
     try:
         yield folder
     finally:
-        # A server that ends late still holds the disk; it goes with the server.
+        # Lazy: a server that has not ended yet still uses the disk.
         subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 def fill_disk(folder: Path, *, left: int) -> Path:
-    """Fill the disk of a folder but for `left` bytes; returns the file that does."""
+    """Fill the disk of a folder so that `left` bytes stay free; return the file that fills it."""
     disk = os.statvfs(folder)
     ballast = folder / "ballast"
     with ballast.open("wb") as file:

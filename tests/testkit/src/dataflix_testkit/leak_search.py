@@ -1,4 +1,4 @@
-"""People with unmistakable names, and a search for them in files of any kind."""
+"""Users with a marker in each personal field, and a search for that marker in files and databases."""
 
 import base64
 import gzip
@@ -13,7 +13,7 @@ import lz4.block
 import psycopg2
 import zstandard
 
-# No word, hash or id contains it, and every canary does.
+# In every field of a marked user, and in no other word, hash or id.
 MARKER = "zqxcanary"
 DOMAIN = "zqxcanary.example.org"
 
@@ -22,7 +22,7 @@ _NONE, _LZ4, _ZSTD = 0x02, 0x82, 0x90
 
 
 def marked_user(number: int) -> dict[str, str]:
-    """Return one of them, as the API takes users."""
+    """Return a marked user, as the body of `POST /users`."""
     return {
         "username": f"{MARKER}{number}",
         "email": f"{MARKER}.{number}@{DOMAIN}",
@@ -32,12 +32,12 @@ def marked_user(number: int) -> dict[str, str]:
 
 
 def encodings(text: str = MARKER) -> list[bytes]:
-    """Return the text as it may stand in a file, in lower case where case does not matter."""
+    """Return the encodings of a text that may be in a file, in lower case."""
     plain = text.encode()
     packed = []
     for word in (plain, plain.title(), plain.upper()):
         for shift in range(3):
-            # The first and last characters depend on what stands around it.
+            # The first and last characters depend on the text around it.
             coded = base64.b64encode(b"\0" * shift + word)
             packed.append(coded[4 if shift else 0 : -4].lower())
     wide = [text.encode("utf-16-le"), text.encode("utf-16-be"), text.encode("utf-32-le")]
@@ -52,10 +52,11 @@ def encodings(text: str = MARKER) -> list[bytes]:
 
 
 def find_in_files(folder: Path, *, exclude: frozenset[str]) -> list[str]:
-    """Search every file under `folder`, packed or not; returns the paths and what was found there.
+    """Search all files under `folder`, compressed or not; return the paths and what was found there.
 
     Args:
-        exclude: names of folders directly under it.
+        folder: the folder to search.
+        exclude: names of folders directly under it that are not searched.
     """
     wanted = encodings()
     found = []
@@ -65,14 +66,14 @@ def find_in_files(folder: Path, *, exclude: frozenset[str]) -> list[str]:
             continue
         if MARKER in str(inside).lower():
             found.append(f"{inside}: in the name")
-        for content in _contents(path):
+        for content in _file_contents(path):
             data = content.lower()
             found += [f"{inside}: {form!r}" for form in wanted if form in data]
     return found
 
 
 def find_in_database(dsn: str) -> list[str]:
-    """Search every row of every table of a Postgres database; returns the tables, bytes as text or not."""
+    """Search every row of every table of a Postgres database, as text and as bytes; return what was found."""
     wanted = f"{MARKER}|{MARKER.encode().hex()}"
     found = []
     connection = psycopg2.connect(dsn)
@@ -91,14 +92,14 @@ def find_in_database(dsn: str) -> list[str]:
     return found
 
 
-def _contents(path: Path) -> Iterator[bytes]:
+def _file_contents(path: Path) -> Iterator[bytes]:
     try:
         data = path.read_bytes()
     except FileNotFoundError:
         return
     yield data
     if path.suffix == ".bin":
-        yield b"".join(_unpacked(data))
+        yield b"".join(_column_blocks(data))
     elif data[:2] == b"\x1f\x8b":
         yield gzip.decompress(data)
     elif data[:4] == b"\x28\xb5\x2f\xfd":
@@ -110,8 +111,8 @@ def _contents(path: Path) -> Iterator[bytes]:
             yield from (archive.read(name) for name in archive.namelist())
 
 
-def _unpacked(data: bytes) -> Iterator[bytes]:
-    """Unpack a column of ClickHouse; what is no such file is left as it is."""
+def _column_blocks(data: bytes) -> Iterator[bytes]:
+    """Decompress the blocks of a ClickHouse column file; stop at data that are not such a block."""
     place = 0
     while place + _BLOCK.size <= len(data):
         method, packed_size, size = _BLOCK.unpack_from(data, place)

@@ -1,4 +1,4 @@
-"""The short form of a test runs always, the long one by `./test.sh --long`, which sets DATAFLIX_LONG=1."""
+"""The short and the long mode of tests. `./test.sh --long` sets DATAFLIX_LONG=1 for the long mode."""
 
 import os
 
@@ -6,5 +6,5 @@ LONG_MODE = os.environ.get("DATAFLIX_LONG") == "1"
 
 
 def short_or_long(short: int, long: int) -> int:
-    """Return how often to try: `long` with --long, else `short`."""
+    """Return `long` in the long mode, else `short`: a number of repetitions, or a timeout."""
     return long if LONG_MODE else short

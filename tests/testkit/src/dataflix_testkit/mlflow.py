@@ -1,4 +1,4 @@
-"""A real MLflow server that keeps its artifacts in S3."""
+"""A real MLflow server that stores its artifacts in S3."""
 
 import tempfile
 from collections.abc import Iterator
@@ -56,7 +56,7 @@ def mlflow(storage: S3Server) -> Iterator[MlflowServer]:
                 "MLFLOW_S3_ENDPOINT_URL": storage.endpoint_url,
                 "MLFLOW_DISABLE_TELEMETRY": "true",
                 "DO_NOT_TRACK": "true",
-                # Its job queue would be eight more processes without work.
+                # Its job queue would start eight more processes that do nothing.
                 "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
             }
         )

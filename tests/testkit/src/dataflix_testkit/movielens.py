@@ -1,4 +1,4 @@
-"""Small data sets of every MovieLens layout; all rows are invented."""
+"""Small data sets in all MovieLens layouts, with invented rows."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -37,7 +37,7 @@ def write_csv(folder: Path, ratings: str | None = None) -> Path:
 
 
 def write_dat(folder: Path) -> Path:
-    """Write a data set like ml-1m: colons, Latin-1, people with age groups."""
+    """Write a data set like ml-1m: colons, Latin-1, users with age groups."""
     folder.mkdir(parents=True, exist_ok=True)
     movies = (
         "1::Glass Harbour, The (1994)::Drama|Mystery\n"
@@ -56,7 +56,7 @@ def write_dat(folder: Path) -> Path:
 
 
 def write_ml10m(folder: Path) -> Path:
-    """Write a data set like ml-10m: colons, UTF-8, half stars, nobody described."""
+    """Write a data set like ml-10m: colons, UTF-8, half stars, no user data."""
     write_dat(folder)
     (folder / "users.dat").unlink()
     movies = (folder / "movies.dat").read_bytes().decode("latin-1")
@@ -68,7 +68,7 @@ def write_ml10m(folder: Path) -> Path:
 
 
 def write_udata(folder: Path) -> Path:
-    """Write a data set like ml-100k: tabs and bars, Latin-1, ages, the ratings also split in parts."""
+    """Write a data set like ml-100k: tabs and bars, Latin-1, ages, and the ratings also in two parts."""
     folder.mkdir(parents=True, exist_ok=True)
 
     def item(number: int, title: str, date: str, *genres: int) -> str:

@@ -1,4 +1,4 @@
-"""Looks into the application's tables."""
+"""Reads the application's tables."""
 
 from typing import Any
 

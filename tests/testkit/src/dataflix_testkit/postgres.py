@@ -1,4 +1,4 @@
-"""A real Postgres with the project's own schema."""
+"""A real Postgres server with the schema of the project."""
 
 import signal
 import tempfile
@@ -23,9 +23,9 @@ _PASSWORD_VARIABLES = {
     "superset": "DATAFLIX_POSTGRES_SUPERSET_PASSWORD",
 }
 
-# A test's cluster need not survive a power cut.
+# The cluster of a test does not have to survive a power failure.
 _FAST_SETTINGS = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
-# Prepared transactions are off by default, yet the ELT has to get on with them.
+# Prepared transactions are off by default, but the ELT must work with them.
 _FAST_SETTINGS |= {"max_prepared_transactions": "10"}
 
 
@@ -46,7 +46,7 @@ class PostgresServer:
 
 
 def cluster_settings(port: int) -> dict[str, str]:
-    """Return the settings of a new cluster, with secrets of its own."""
+    """Return the settings of a new cluster, with new secrets."""
     environ = {variable: random_password() for variable in _PASSWORD_VARIABLES.values()}
     return environ | {
         "DATAFLIX_POSTGRES_HOST": "127.0.0.1",
@@ -60,9 +60,10 @@ def cluster_settings(port: int) -> dict[str, str]:
 def postgres(
     *, initialise: bool = True, extra_environ: Mapping[str, str] = MappingProxyType({})
 ) -> Iterator[PostgresServer]:
-    """Run a fresh cluster; with `initialise`, `postgres/init/*.sql` has been applied.
+    """Run a new cluster.
 
     Args:
+        initialise: whether to run `postgres/init/*.sql`.
         extra_environ: variables to add to the environment of the server process.
     """
     with tempfile.TemporaryDirectory(prefix="dataflix-pg-", ignore_cleanup_errors=True) as folder:

@@ -1,4 +1,4 @@
-"""Start a server process, wait until it answers, end it."""
+"""Starts a server process, waits until it answers, and stops it."""
 
 import os
 import secrets
@@ -13,18 +13,18 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[4]
 CORE_BIN = ROOT / ".venv" / "bin"
 
-# MLflow is the slowest to come up (about 10 s alone on two cores); the rest is for a busy machine.
+# MLflow is the slowest (about 10 s alone on two cores); the rest is for a busy machine.
 START_TIMEOUT_S = 120
 STOP_TIMEOUT_S = 30
 
 
 def free_port() -> int:
-    """Return a TCP port of 127.0.0.1 that nobody listens on."""
+    """Return a free TCP port of 127.0.0.1."""
     return free_ports(1)[0]
 
 
 def free_ports(count: int) -> list[int]:
-    """Return that many TCP ports of 127.0.0.1; asked for one after the other, two might be the same."""
+    """Return different free TCP ports of 127.0.0.1; separate calls could return the same port."""
     with ExitStack() as held:
         probes = [held.enter_context(socket.socket()) for _ in range(count)]
         for probe in probes:
@@ -38,13 +38,13 @@ def random_password() -> str:
 
 
 def clean_environ(extra: Mapping[str, str]) -> dict[str, str]:
-    """Return this process's environment without any Dataflix setting of its own, plus `extra`."""
+    """Return the environment of this process without its Dataflix settings, plus `extra`."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("DATAFLIX_")}
     return {**inherited, **extra}
 
 
 def port_is_open(port: int) -> bool:
-    """Say whether somebody accepts connections on the port."""
+    """Return whether a server accepts connections on the port."""
     with socket.socket() as probe:
         probe.settimeout(1)
         return probe.connect_ex(("127.0.0.1", port)) == 0
@@ -61,8 +61,15 @@ def server_process(
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Run `command` until the block ends.
 
+    Args:
+        command: the program and its arguments.
+        ready: returns whether the server answers.
+        log: the file for its output.
+        environ: its environment.
+        stop_signal: the signal that stops it.
+
     Raises:
-        RuntimeError: it died or was not ready in time; the end of its log is in the message.
+        RuntimeError: it died or was not ready in time; the message has the end of its log.
     """
     with log.open("wb") as out:
         process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, env=dict(environ))

@@ -27,7 +27,7 @@ class S3Server:
 
 @contextmanager
 def s3(data: Path | None = None) -> Iterator[S3Server]:
-    """Run the server on `data` (a temporary folder by default); the bucket `dataflix` exists."""
+    """Run the server on the folder `data` (by default a temporary one) with an empty bucket `dataflix`."""
     with tempfile.TemporaryDirectory(prefix="dataflix-s3-", ignore_cleanup_errors=True) as folder:
         port, access_key, secret_key = free_port(), random_password(), random_password()
         environ = {
@@ -38,14 +38,14 @@ def s3(data: Path | None = None) -> Iterator[S3Server]:
             "DATAFLIX_S3_BUCKET": "dataflix",
         }
         data = data or Path(folder) / "data"
-        # In this server's storage a folder is a bucket.
+        # For this server, a folder is a bucket.
         (data / "dataflix").mkdir(parents=True)
         command = [str(CORE_BIN / "rclone"), "serve", "s3", str(data), "--addr", f"127.0.0.1:{port}"]
         with server_process(
             command,
             ready=lambda: port_is_open(port),
             log=Path(folder) / "s3.log",
-            # A list option, read as CSV: the quotes keep the pair together.
+            # rclone reads this as a CSV list; the quotes make the pair one value.
             environ=clean_environ({"RCLONE_AUTH_KEY": f'"{access_key},{secret_key}"'}),
         ):
             yield S3Server(f"http://127.0.0.1:{port}", "dataflix", environ)
