@@ -48,7 +48,7 @@ def image_environ(service: dict[str, Any]) -> dict[str, str]:
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    values = {variable.name: variable.first_value() for variable in VARIABLES if variable.first_value}
+    values = {variable.name: variable.initial_value() for variable in VARIABLES if variable.initial_value}
     return Settings({**values, "DATAFLIX_HOME": str(tmp_path)}, tmp_path / ".env", tmp_path)
 
 

@@ -1,4 +1,4 @@
-"""A stand-in for `docker`, which records what it is asked and answers what a test wants."""
+"""A fake `docker` that records its calls and answers as a test wants."""
 
 import json
 import os
@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-_STAND_IN = """
+_FAKE_DOCKER = """
 import json, os, sys
 from pathlib import Path
 here = Path(__file__).parent
@@ -35,8 +35,8 @@ _WELL: list[tuple[list[str], int, str, str]] = [
 
 
 @dataclass
-class StandIn:
-    """What `docker` will answer, and what it was asked."""
+class FakeDocker:
+    """The answers of the fake `docker`, and its recorded calls."""
 
     folder: Path
 
@@ -45,7 +45,7 @@ class StandIn:
 
     @property
     def asked(self) -> list[str]:
-        """The words of each call in one string, without the program and the name of the env file."""
+        """The arguments of each call in one string, without the name of the env file."""
         calls = [call["argv"] for call in self.calls]
         return [" ".join(words[3:] if words[1:2] == ["--env-file"] else words) for words in calls]
 
@@ -55,20 +55,20 @@ class StandIn:
         return [json.loads(line) for line in record.read_text().splitlines()] if record.exists() else []
 
     def container(self, service: str, state: str = "running", health: str = "healthy", code: int = 0) -> str:
-        """Return what `docker compose ps` says of one."""
+        """Return the line of `docker compose ps` for one container."""
         return json.dumps(
             {"Service": service, "State": state, "Health": health, "ExitCode": code, "Name": "x"}
         )
 
 
 @pytest.fixture
-def docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StandIn:
+def docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDocker:
     program = tmp_path / "bin" / "docker"
     program.parent.mkdir()
     # Isolated, for its start is most of what it costs.
-    program.write_text(f"#!{sys.executable} -ISE\n{_STAND_IN}")
+    program.write_text(f"#!{sys.executable} -ISE\n{_FAKE_DOCKER}")
     program.chmod(program.stat().st_mode | stat.S_IXUSR)
     monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
-    stand_in = StandIn(program.parent)
-    stand_in.answers()
-    return stand_in
+    fake_docker = FakeDocker(program.parent)
+    fake_docker.answers()
+    return fake_docker

@@ -1,4 +1,4 @@
-"""Compose's commands, against a stand-in for `docker` that records what it is asked.
+"""Compose's commands, with a fake `docker` that records its calls.
 
 No engine is needed, and no more is proven than that we ask for the right things and read the answers right.
 """
@@ -22,7 +22,9 @@ def test_a_working_docker_passes(docker: Any, compose: Compose) -> None:
     compose.check()
 
 
-def test_no_docker_is_told(compose: Compose, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_missing_docker_is_reported(
+    compose: Compose, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(StackError, match="there is no command `docker`"):
         compose.check()
@@ -37,7 +39,7 @@ def test_no_docker_is_told(compose: Compose, monkeypatch: pytest.MonkeyPatch, tm
         ((["info"], 1, "", "Cannot connect to the Docker daemon\n"), "Cannot connect to the Docker daemon"),
     ],
 )
-def test_a_docker_that_can_not_do_it_is_told(
+def test_an_unusable_docker_is_reported(
     docker: Any, compose: Compose, answer: tuple[list[str], int, str, str], told: str
 ) -> None:
     docker.answers(answer)
@@ -59,7 +61,7 @@ def test_up_builds_and_waits_with_the_env_file_alone(
     assert call["dataflix"] == {}
 
 
-def test_a_failed_start_shows_the_log_of_the_first_that_is_ill(docker: Any, compose: Compose) -> None:
+def test_a_failed_start_shows_the_log_of_the_first_unhealthy_container(docker: Any, compose: Compose) -> None:
     listed = "\n".join(
         [
             docker.container("postgres"),
@@ -75,7 +77,7 @@ def test_a_failed_start_shows_the_log_of_the_first_that_is_ill(docker: Any, comp
     )
     with pytest.raises(StackError, match="the last words") as failed:
         compose.up(["backend"])
-    assert "Not well: backend, airflow-migrate." in str(failed.value)
+    assert "Unhealthy: backend, airflow-migrate." in str(failed.value)
     assert docker.calls[-1]["argv"][-1] == "airflow-migrate"
 
 
@@ -115,7 +117,7 @@ def test_volumes_are_those_of_the_project(docker: Any, compose: Compose) -> None
 
 
 @pytest.mark.parametrize("method", ["containers", "volumes"])
-def test_a_refusal_is_told_in_dockers_words(docker: Any, compose: Compose, method: str) -> None:
+def test_a_refusal_is_reported_with_dockers_message(docker: Any, compose: Compose, method: str) -> None:
     docker.answers((["compose"], 1, "", "warning\npermission denied\n"))
     with pytest.raises(StackError, match="permission denied"):
         getattr(compose, method)()

@@ -1,4 +1,4 @@
-"""`.env` is made once, private and complete, and every way to break it is told by name."""
+"""`.env` is written once, private and complete, and every mistake in it is reported by name."""
 
 import stat
 from concurrent.futures import ThreadPoolExecutor
@@ -62,7 +62,7 @@ def test_a_bad_value_in_the_environment_leaves_no_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("value", ["", "0", "65536", "-1", "5e3", "eighty"])
-def test_a_port_that_is_none_is_named(env_file: Path, value: str) -> None:
+def test_an_invalid_port_is_named(env_file: Path, value: str) -> None:
     change(env_file, "DATAFLIX_MLFLOW_PORT", value)
     with pytest.raises(StackError, match="DATAFLIX_MLFLOW_PORT must be a port"):
         dotenv_file.read(env_file, {})
@@ -81,7 +81,7 @@ def test_two_services_on_one_port_are_both_named(env_file: Path) -> None:
         dotenv_file.read(env_file, {})
 
 
-def test_a_line_that_is_no_setting_is_named_by_number(env_file: Path) -> None:
+def test_a_line_that_is_no_setting_is_reported_by_number(env_file: Path) -> None:
     lines = env_file.read_text().splitlines()
     env_file.write_text("\n".join([*lines[:3], "what is this", *lines[3:]]) + "\n")
     with pytest.raises(StackError, match=r"line 4: not a setting .*'what is this'"):
@@ -95,14 +95,14 @@ def test_a_missing_variable_is_named(env_file: Path) -> None:
         dotenv_file.read(env_file, {})
 
 
-def test_an_environment_that_disagrees_is_refused(env_file: Path) -> None:
-    with pytest.raises(StackError, match="DATAFLIX_BACKEND_PORT is set in the environment to something else"):
+def test_an_environment_that_contradicts_the_file_is_refused(env_file: Path) -> None:
+    with pytest.raises(StackError, match="DATAFLIX_BACKEND_PORT has one value in the environment"):
         dotenv_file.read(env_file, {"DATAFLIX_BACKEND_PORT": "7777"})
 
 
 @settings(max_examples=200)
 @given(st.text(st.characters(exclude_characters="\r\n\x00", codec="utf-8"), max_size=40))
-def test_any_value_is_taken_as_written_or_refused(
+def test_any_value_is_read_as_written_or_refused(
     tmp_path_factory: pytest.TempPathFactory, value: str
 ) -> None:
     path = tmp_path_factory.mktemp("env") / ".env"
@@ -124,13 +124,13 @@ def test_the_example_in_the_tree_is_current() -> None:
 
 
 def older(path: Path) -> str:
-    """Take from the file what came later, as an older version would have written it; return what is left."""
+    """Rewrite the file as an older version would have written it, and return its text."""
     lines = [line for line in path.read_text().splitlines() if line.partition("=")[0] not in ADDED_LATER]
     path.write_text("\n".join(lines) + "\n")
     return path.read_text()
 
 
-def test_an_older_file_gets_what_came_later_and_keeps_the_rest(env_file: Path) -> None:
+def test_an_older_file_gets_the_new_variables_and_keeps_the_rest(env_file: Path) -> None:
     before = older(env_file)
     assert set(dotenv_file.add_missing(env_file, {})) == ADDED_LATER
     assert env_file.read_text().startswith(before)
@@ -155,7 +155,7 @@ def test_the_environment_decides_what_an_older_file_gets(env_file: Path) -> None
     assert dotenv_file.read(env_file, {})["DATAFLIX_SUPERSET_PORT"] == "9088"
 
 
-def test_a_lost_secret_is_never_made_anew(env_file: Path) -> None:
+def test_a_lost_secret_is_never_replaced(env_file: Path) -> None:
     lines = [line for line in env_file.read_text().splitlines() if not line.startswith("DATAFLIX_PII_KEY=")]
     env_file.write_text("\n".join(lines) + "\n")
     assert dotenv_file.add_missing(env_file, {}) == []
@@ -163,7 +163,7 @@ def test_a_lost_secret_is_never_made_anew(env_file: Path) -> None:
         dotenv_file.read(env_file, {})
 
 
-def test_many_at_once_add_each_variable_once(env_file: Path) -> None:
+def test_concurrent_calls_add_each_variable_once(env_file: Path) -> None:
     older(env_file)
     with ThreadPoolExecutor(8) as pool:
         added = list(pool.map(lambda _: dotenv_file.add_missing(env_file, {}), range(8)))

@@ -1,4 +1,4 @@
-"""A run of the pipeline is followed step by step, and a failed one tells why."""
+"""run_pipeline prints a line for each task and reports why a run failed."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -80,7 +80,7 @@ def test_each_step_has_one_line_when_it_ends(use: Use) -> None:
     assert airflow.conf == {"full": True}
 
 
-def test_a_failed_test_is_told_in_dbt_s_words(use: Use) -> None:
+def test_a_failed_dbt_test_is_reported_from_the_build_log(use: Use) -> None:
     failed = [
         task(PRODUCER, "failed", "2"),
         task("dbt.dim_movies", "failed", "1"),
@@ -104,7 +104,7 @@ def test_a_failed_test_is_told_in_dbt_s_words(use: Use) -> None:
     assert [line.split()[0] for line in lines] == ["dbt.dim_movies", PRODUCER]
 
 
-def test_a_log_without_errors_is_told_to_its_end(use: Use) -> None:
+def test_a_log_without_errors_is_reported_with_its_last_lines(use: Use) -> None:
     log = [LogLine(f"line {number}", False) for number in range(100)]
     use(FakeAirflow([("failed", [task("train", "failed", "1")])], logs={"train": log}))
 
@@ -114,7 +114,7 @@ def test_a_log_without_errors_is_told_to_its_end(use: Use) -> None:
     assert "line 50" not in str(caught.value)
 
 
-def test_a_dag_that_is_not_read_yet_is_waited_for(use: Use) -> None:
+def test_it_waits_until_airflow_has_read_the_dag(use: Use) -> None:
     fake = use(FakeAirflow([("success", [])], dag_answers=[None, None, {"is_paused": False}]))
 
     run_pipeline({}, timeout=10, out=lambda _: None)

@@ -1,4 +1,4 @@
-"""Postgres does not run as root, yet reaches a cluster that only root may enter."""
+"""Postgres does not run as root, but reaches a cluster in a folder that only root may enter."""
 
 import os
 import subprocess
@@ -23,7 +23,7 @@ def test_it_is_not_root_and_has_one_capability() -> None:
     assert "CapEff:\t0000000000000002" in status
 
 
-def test_a_private_folder_is_reached_by_the_check_that_initdb_makes(tmp_path: Path) -> None:
+def test_access_to_a_private_folder_works_as_initdb_checks_it(tmp_path: Path) -> None:
     private = tmp_path / "private"
     private.mkdir(mode=0o700)
     program = private / "program"

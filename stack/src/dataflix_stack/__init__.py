@@ -1,1 +1,1 @@
-"""The local way of running Dataflix: every service under one process supervisor, no Docker."""
+"""Starts, stops and watches the services of Dataflix: under a process supervisor, or in Docker Compose."""

@@ -12,7 +12,7 @@ from dataflix_stack.up import pipeline, up
 
 
 def main() -> None:
-    """Read the arguments and do the one thing they ask for; exit 1 with a message when it can't be done."""
+    """Run the command that the arguments name; exit with 1 and a message if it fails."""
     arguments = _parser().parse_args()
     try:
         match arguments.command:
@@ -31,7 +31,7 @@ def main() -> None:
     except StackError as error:
         sys.exit(f"dataflix: {error}")
     except KeyboardInterrupt:
-        sys.exit("dataflix: interrupted; ./run.sh goes on from here, ./stop.sh stops what runs.")
+        sys.exit("dataflix: interrupted. ./run.sh continues from here, ./stop.sh stops the services.")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -40,8 +40,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--docker", action="store_true", help="run the services in containers")
     commands = parser.add_subparsers(dest="command")
     commands.add_parser("status").add_argument("--json", action="store_true")
-    again = commands.add_parser("pipeline")
-    again.add_argument("--full", action="store_true", help="load whole tables, not only what has changed")
+    run_again = commands.add_parser("pipeline")
+    run_again.add_argument("--full", action="store_true", help="load whole tables, not only changes")
     stop = commands.add_parser("stop")
     stop.add_argument("--purge", action="store_true")
     stop.add_argument("--yes", action="store_true")

@@ -1,5 +1,5 @@
-"""The one error type of the local stack: its text is for the person at the terminal."""
+"""The error type of the stack."""
 
 
 class StackError(Exception):
-    """Something the person who runs the stack can act on; the message says what was wrong and what to do."""
+    """An error that the person who runs the stack can fix; the message says what is wrong and what to do."""

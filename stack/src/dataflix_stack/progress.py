@@ -1,4 +1,4 @@
-"""Progress lines on stderr: one when a step begins to matter, one when it is done."""
+"""Progress lines on stderr."""
 
 import sys
 import time
@@ -10,14 +10,14 @@ _LOCK = Lock()
 
 
 def say(text: str) -> None:
-    """Print one line; steps run side by side, so lines must not mix."""
+    """Print one line. Steps run in parallel, so a lock keeps their lines apart."""
     with _LOCK:
         print(text, file=sys.stderr, flush=True)
 
 
 @contextmanager
-def step(what: str) -> Iterator[None]:
-    """Print how long the block took; a block that raises says nothing, its error speaks."""
+def step(name: str) -> Iterator[None]:
+    """Print how long the block took; print nothing if it raises, as the error has a message of its own."""
     began = time.monotonic()
     yield
-    say(f"  {what:<44} {time.monotonic() - began:6.1f} s")
+    say(f"  {name:<44} {time.monotonic() - began:6.1f} s")

@@ -16,10 +16,12 @@ from dataflix_stack.services.supervisor import Supervisor
 
 
 def status(*, as_json: bool) -> bool:
-    """Print the state of every service to stdout and say whether all are healthy.
+    """Print the state of every service to stdout and return whether all are healthy.
+
+    A service that starts in the background counts as healthy until it has started.
 
     Raises:
-        StackError: nothing was set up here yet.
+        StackError: nothing was started from this folder yet.
     """
     settings = stack_settings.load(create=False)
     rows = docker_status.rows(settings) if State.read(settings).runtime == "docker" else _rows(settings)
@@ -27,19 +29,21 @@ def status(*, as_json: bool) -> bool:
         print(json.dumps({"services": rows}, indent=2))
     else:
         _print_table(rows)
-    return all(row["healthy"] or _is_coming_up(row) for row in rows)
+    return all(row["healthy"] or _is_starting(row) for row in rows)
 
 
 def _rows(settings: Settings) -> list[dict[str, object]]:
     supervisor = Supervisor(settings)
-    runs = supervisor.process() is not None
+    is_running = supervisor.process() is not None
     with ThreadPoolExecutor(len(SERVICES)) as pool:
-        return list(pool.map(lambda service: _row(service, settings, supervisor if runs else None), SERVICES))
+        return list(
+            pool.map(lambda service: _row(service, settings, supervisor if is_running else None), SERVICES)
+        )
 
 
 def _row(service: Service, settings: Settings, supervisor: Supervisor | None) -> dict[str, object]:
     state = supervisor.state(service).lower() if supervisor else "stopped"
-    # Somebody else's server may answer on the port of a service of ours that is down.
+    # When our service is down, another program may answer on its port.
     healthy = state == "running" and is_healthy(service, settings)
     if state == "running" and not healthy and service.in_background:
         state = "starting"
@@ -53,7 +57,7 @@ def _row(service: Service, settings: Settings, supervisor: Supervisor | None) ->
     }
 
 
-def _is_coming_up(row: dict[str, object]) -> bool:
+def _is_starting(row: dict[str, object]) -> bool:
     return row["state"] == "starting" and BY_NAME[str(row["name"])].in_background
 
 
@@ -61,7 +65,7 @@ def _print_table(rows: list[dict[str, object]]) -> None:
     table = Table("Service", "Port", "State", "Health", "Pid")
     for row in rows:
         health = "[green]healthy[/]" if row["healthy"] else "[red]not healthy[/]"
-        if _is_coming_up(row):
+        if _is_starting(row):
             health = "[yellow]not yet[/]"
         table.add_row(
             str(row["name"]), str(row["port"] or ""), str(row["state"]), health, str(row["pid"] or "")

@@ -1,4 +1,4 @@
-"""`./stop.sh`: end every service; on request delete the data."""
+"""`./stop.sh`: stops every service, and deletes the data if asked to."""
 
 import shutil
 import sys
@@ -13,31 +13,35 @@ from dataflix_stack.services.supervisor import Supervisor
 
 
 def stop(*, purge: bool, assume_yes: bool) -> None:
-    """Stop all services; with `purge`, delete the state folder.
+    """Stop all services.
+
+    Args:
+        purge: delete the state folder too.
+        assume_yes: do not ask before that.
 
     Raises:
-        StackError: a service would not end, nobody confirmed the purge, or the folder is not ours to delete.
+        StackError: a service did not end, the purge was not confirmed, or Dataflix did not make the folder.
     """
     if not stack_settings.env_file_path().exists():
-        say("Nothing was started from here.")
+        say("Nothing was started from this folder.")
         return
     settings = stack_settings.load(create=False)
     if purge and not assume_yes:
         _confirm(settings)
-    ended = docker_down.down(settings, purge=purge)
+    was_running = docker_down.down(settings, purge=purge)
     supervisor = Supervisor(settings)
     if supervisor.process() is not None:
         with step("all services stopped"):
             supervisor.stop()
-        ended = True
-    if not ended:
+        was_running = True
+    if not was_running:
         say("No service is running.")
-    _forget_runtime(settings)
+    _clear_runtime(settings)
     if purge:
         _delete(settings)
 
 
-def _forget_runtime(settings: Settings) -> None:
+def _clear_runtime(settings: Settings) -> None:
     state = State.read(settings)
     if state.runtime is not None:
         state.runtime = None
@@ -46,7 +50,7 @@ def _forget_runtime(settings: Settings) -> None:
 
 def _confirm(settings: Settings) -> None:
     if not sys.stdin.isatty():
-        raise StackError("--purge deletes all data and there is nobody to ask: add --yes.")
+        raise StackError("--purge deletes all data, and nobody can confirm it without a terminal: add --yes.")
     answer = input(f"Delete all data and logs in {settings.home}? Type 'yes': ")
     if answer.strip().lower() != "yes":
         raise StackError("Nothing was deleted and nothing was stopped.")
@@ -54,9 +58,9 @@ def _confirm(settings: Settings) -> None:
 
 def _delete(settings: Settings) -> None:
     if not settings.home.exists():
-        say("There are no data.")
+        say("There is no data to delete.")
         return
-    if not stack_settings.is_ours(settings.home):
+    if not stack_settings.is_dataflix_home(settings.home):
         raise StackError(f"{settings.home} was not made by Dataflix; it is not deleted.")
     with step("data and logs deleted"):
         shutil.rmtree(settings.home)

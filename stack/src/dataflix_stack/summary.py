@@ -1,4 +1,4 @@
-"""What `./run.sh` prints at its end: where everything is, and the recommendations of one user."""
+"""The summary that `./run.sh` prints: addresses, credentials and the recommendations of one user."""
 
 from typing import Any
 
@@ -14,30 +14,31 @@ from dataflix_stack.services.startup import is_healthy
 _TIMEOUT_S = 10
 
 
-def print_page(settings: Settings, *, logs: str | None = None) -> None:
-    """Print addresses, where the credentials are, and one user's top recommendations, to stdout.
+def print_summary(settings: Settings, *, logs: str | None = None) -> None:
+    """Print addresses, the place of credentials and logs, and one user's recommendations to stdout.
 
     Args:
-        logs: where state and logs are, if not in the state folder.
+        settings: the stack's settings.
+        logs: where state and logs are; by default the state folder.
 
     Raises:
-        StackError: the API did not answer.
+        StackError: the API does not answer, or the database has no users.
     """
-    # Piped output has no width of its own, and an address that is cut is no use to anybody.
+    # No line breaks: piped output has no width, and a cut address is useless.
     console = Console(highlight=False, soft_wrap=True)
     console.print("\n[bold]Dataflix is running[/]")
     for name, address, user in _addresses(settings):
         console.print(f"  {name:<14} {address:<34} {user}")
     where = escape(logs or str(settings.home))
     console.print(f"  Credentials: {escape(str(settings.env_file))}   State and logs: {where}")
-    user_id = _a_user(settings)
+    user_id = _first_user_id(settings)
     answer = _get(settings, f"/recommendations/{user_id}", {"n": "5"})
     console.print(f"\n[bold]Top recommendations for user {user_id}[/]")
     for entry in answer["data"]:
         title, reason = escape(entry["title"]), escape(entry["reason"]["text"])
         console.print(f"  {entry['rank']}. {title}  [dim]{entry['score']:.2f}[/]\n     {reason}")
     if not is_healthy(BY_NAME["superset"], settings):
-        console.print("\nSuperset is still coming up in the background; see ./run.sh status.")
+        console.print("\nSuperset is still starting in the background; see ./run.sh status.")
     console.print("\nNext: .venv/bin/dataflix   ./run.sh status   ./run.sh pipeline   ./stop.sh")
 
 
@@ -55,11 +56,11 @@ def _addresses(settings: Settings) -> list[tuple[str, str, str]]:
     ]
 
 
-def _a_user(settings: Settings) -> int:
+def _first_user_id(settings: Settings) -> int:
     users = _get(settings, "/users", {"limit": "1"})["data"]
     if not users:
         raise StackError(
-            "The database has no users, so there is nobody to recommend to; see the data load above."
+            "The database has no users, so nobody can get recommendations; see the data load above."
         )
     return int(users[0]["user_id"])
 
@@ -73,6 +74,6 @@ def _get(settings: Settings, path: str, parameters: dict[str, str]) -> Any:
         answer.raise_for_status()
     except requests.RequestException as error:
         raise StackError(
-            f"The API did not answer {path}: {error}. See {settings.logs / 'backend.log'}."
+            f"The API did not answer {path}: {error}. Its log is {settings.logs / 'backend.log'}."
         ) from error
     return answer.json()

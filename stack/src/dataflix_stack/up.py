@@ -1,14 +1,14 @@
-"""`./run.sh`: from whatever state the folder is in to a running stack with recommendations."""
+"""`./run.sh`: starts what is not running yet, and stops when the API recommends from a trained model."""
 
-import fcntl
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
 import requests
+from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 
+from dataflix_common.locks import LockHeldError, exclusive_lock
 from dataflix_stack.airflow.pipeline import run_pipeline
 from dataflix_stack.config import settings as stack_settings
 from dataflix_stack.config.settings import Settings
@@ -17,60 +17,64 @@ from dataflix_stack.errors import StackError
 from dataflix_stack.progress import say, step
 from dataflix_stack.services import preparation
 from dataflix_stack.services.registry import SERVICES
-from dataflix_stack.services.startup import is_healthy, refuse_taken_ports, start
+from dataflix_stack.services.startup import check_ports_are_free, is_healthy, start
 from dataflix_stack.services.supervisor import Supervisor
-from dataflix_stack.summary import print_page
+from dataflix_stack.summary import print_summary
 
-# The first pipeline run takes about a minute on two cores; a slow disk or a large data set may take many.
+# The first run takes about a minute on two cores; a slow disk or a large data set takes longer.
 PIPELINE_TIMEOUT_S = 3600
 
-# model-sync looks about once a second and the workers as often; the rest is download and check.
+# model-sync and the API's workers look for a new model about once a second; the rest is download and checks.
 _MODEL_TIMEOUT_S = 60
 
 
 def up(data: Path | None) -> None:
-    """Build, start, load, run the pipeline once, and print the page.
+    """Build, start, load data, run the pipeline once, and print the summary.
+
+    Args:
+        data: a MovieLens folder or zip; None for the sample.
 
     Raises:
-        StackError: a step failed; what was started goes on running, so that its logs can be read and the next
-            `./run.sh` goes on from there.
+        StackError: a step failed. Services that have started keep running; the next `./run.sh` continues.
     """
     if data is not None:
-        preparation.require_movielens(data)
+        preparation.check_movielens(data)
     settings = stack_settings.load(create=True)
     stack_settings.prepare_home(settings.home)
     supervisor = Supervisor(settings)
-    with only_one(settings):
-        _claim(settings)
+    with single_run_lock(settings):
+        _record_start(settings)
         if supervisor.process() is not None and supervisor.is_outdated():
             with step("services of another version stopped"):
                 supervisor.stop()
         if supervisor.process() is None:
-            refuse_taken_ports(settings)
+            check_ports_are_free(settings)
             supervisor.start()
         _start_services(settings, supervisor, data)
-        # Nobody waits for these: they come up beside the first pipeline run.
+        # These start while the first pipeline run goes on; nothing waits for them.
         for service in SERVICES:
             if service.in_background:
                 supervisor.start_program(service)
         first_pipeline_run(settings)
-    print_page(settings)
+    print_summary(settings)
 
 
 def pipeline(*, full: bool) -> None:
     """Run `elt_pipeline` again and wait for its end.
 
     Args:
-        full: load whole tables, not only what has changed.
+        full: load whole tables instead of changes.
 
     Raises:
-        StackError: the stack is not running, or the run failed.
+        StackError: a service is not healthy, or the run failed.
     """
     settings = stack_settings.load(create=False)
     needed = [service for service in SERVICES if not service.in_background]
-    down = [service.name for service in needed if not is_healthy(service, settings)]
-    if down:
-        raise StackError(f"Not running or not healthy: {', '.join(down)}. ./run.sh starts what is missing.")
+    unhealthy = [service.name for service in needed if not is_healthy(service, settings)]
+    if unhealthy:
+        raise StackError(
+            f"Not running or not healthy: {', '.join(unhealthy)}. ./run.sh starts what is missing."
+        )
     run_pipeline(settings.values, timeout=PIPELINE_TIMEOUT_S, full=full)
 
 
@@ -86,44 +90,44 @@ def _start_services(settings: Settings, supervisor: Supervisor, data: Path | Non
 
     def airflow() -> None:
         preparation.prepare_airflow(settings)
-        _together(one("airflow-api-server"), one("airflow-scheduler"), one("airflow-dag-processor"))
+        _run_in_parallel(one("airflow-api-server"), one("airflow-scheduler"), one("airflow-dag-processor"))
 
     def one(name: str) -> Callable[[], None]:
         return lambda: start(name, settings, supervisor)
 
     def api() -> None:
         preparation.load_data(settings, data)
-        _together(one("backend"), one("trainer"))
+        _run_in_parallel(one("backend"), one("trainer"))
 
     def registry() -> None:
         start("mlflow", settings, supervisor)
         start("model-sync", settings, supervisor)
 
-    _together(preparation.build_airflow_environment, postgres, storage, one("clickhouse"))
-    _together(airflow, registry, api)
+    _run_in_parallel(preparation.build_airflow_environment, postgres, storage, one("clickhouse"))
+    _run_in_parallel(airflow, registry, api)
 
 
-def _together(*works: Callable[[], None]) -> None:
-    with ThreadPoolExecutor(len(works)) as pool:
-        futures = [pool.submit(work) for work in works]
-    # All have ended here; the first error is told, the services keep what the others reached.
+def _run_in_parallel(*functions: Callable[[], None]) -> None:
+    with ThreadPoolExecutor(len(functions)) as pool:
+        futures = [pool.submit(function) for function in functions]
+    # All have ended; only the first error is raised.
     for future in futures:
         future.result()
 
 
-def _claim(settings: Settings) -> None:
+def _record_start(settings: Settings) -> None:
     state = State.read(settings)
     if state.runtime == "docker":
-        raise StackError("The stack was started with --docker; ./stop.sh ends that first.")
+        raise StackError("The stack was started with --docker; run ./stop.sh first.")
     state.runtime = "local"
     state.write(settings)
 
 
 def first_pipeline_run(settings: Settings) -> None:
-    """Run `elt_pipeline` and wait until the API serves its model, unless this state folder has seen that.
+    """Run `elt_pipeline` once for each state folder and wait until the API serves the model.
 
     Raises:
-        StackError: the run failed, or its model does not arrive.
+        StackError: the run failed, or the API does not serve its model.
     """
     state = State.read(settings)
     if state.first_run is not None:
@@ -136,31 +140,37 @@ def first_pipeline_run(settings: Settings) -> None:
 
 
 def _wait_for_model(settings: Settings) -> None:
-    deadline = time.monotonic() + _MODEL_TIMEOUT_S
-    headers = {"X-API-Key": settings["API_KEY"]}
-    while time.monotonic() < deadline:
-        answer = requests.get(settings.url("BACKEND") + "/model", headers=headers, timeout=5)
-        if answer.ok:
-            return
-        time.sleep(0.5)
+    def serves_model() -> bool:
+        headers = {"X-API-Key": settings["API_KEY"]}
+        return requests.get(settings.url("BACKEND") + "/model", headers=headers, timeout=5).ok
+
+    wait_for_model = Retrying(
+        retry=retry_if_result(lambda serves: not serves),
+        stop=stop_after_delay(_MODEL_TIMEOUT_S),
+        wait=wait_fixed(0.5),
+        retry_error_callback=lambda _: False,
+    )
+    if wait_for_model(serves_model):
+        return
     raise StackError(
-        f"The pipeline ran, yet the API serves no model after {_MODEL_TIMEOUT_S} s. Either the promotion "
-        "rule refused it (.venv/bin/trainer models tells why), or model-sync's log says more: "
-        "./run.sh status --json names it."
+        f"The pipeline succeeded, but the API serves no model after {_MODEL_TIMEOUT_S} s. Either the "
+        "promotion rule refused the model (.venv/bin/trainer models shows why), or model-sync failed: "
+        "./run.sh status --json names its log."
     )
 
 
 @contextmanager
-def only_one(settings: Settings) -> Iterator[None]:
-    """Hold the state folder against a second `./run.sh`.
+def single_run_lock(settings: Settings) -> Iterator[None]:
+    """Keep a second `./run.sh` from working on the same state folder.
 
     Raises:
-        StackError: another one holds it.
+        StackError: another `./run.sh` is working on it.
     """
-    with (settings.home / "run" / "up.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise StackError("Another ./run.sh works on this state folder; wait for it.") from None
-        yield
+    try:
+        with exclusive_lock(settings.home / "run" / "up.lock"):
+            yield
+    except LockHeldError:
+        raise StackError(
+            "Another ./run.sh is working on this state folder; wait until it has ended."
+        ) from None
     say("")

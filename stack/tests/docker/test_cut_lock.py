@@ -1,4 +1,4 @@
-"""A service's part of the lock: exactly the lock's own bytes, closed under what packages need."""
+"""A part of a lock has the lock's own bytes and all dependencies of its packages."""
 
 import importlib.util
 import subprocess
@@ -60,12 +60,12 @@ def test_a_package_brings_what_it_needs() -> None:
     assert names(cut_lock.cut(LOCK, ["builder"], [])) == ["builder", "nails"]
 
 
-def test_what_is_left_out_takes_along_what_only_it_needs() -> None:
+def test_an_excluded_package_takes_its_own_dependencies_with_it() -> None:
     assert names(cut_lock.cut(LOCK, [], ["builder"])) == ["alpha", "beta", "beta"]
 
 
 @pytest.mark.parametrize("lock", LOCKS)
-def test_all_of_a_lock_is_the_lock(lock: str) -> None:
+def test_cutting_everything_returns_the_whole_lock(lock: str) -> None:
     text = (ROOT / lock).read_text()
     assert cut_lock.cut(text, [], []) == text
 
@@ -87,7 +87,7 @@ def test_a_line_that_pins_nothing_is_refused() -> None:
         cut_lock.parse("flask>=3\n")
 
 
-def test_images_carry_nothing_that_only_the_local_way_needs() -> None:
+def test_images_have_no_packages_that_only_the_local_stack_needs() -> None:
     lock = (ROOT / "requirements.lock").read_text()
     for service in ("dataflix-backend", "dataflix-trainer", "mlflow"):
         chosen = set(names(cut_lock.cut(lock, [service], [])))

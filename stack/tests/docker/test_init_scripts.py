@@ -1,4 +1,4 @@
-"""The one-shot jobs of Compose that bring the databases to what the init SQL says."""
+"""The init jobs of Compose, which apply the init SQL to the databases."""
 
 import os
 import re
@@ -19,7 +19,7 @@ POSTGRES_INIT = ROOT / "stack" / "docker" / "postgres" / "init.sh"
 CLICKHOUSE_INIT = ROOT / "stack" / "docker" / "clickhouse" / "init.sh"
 
 
-def test_postgres_is_initialised_as_locally_and_again_without_change() -> None:
+def test_postgres_init_gives_the_local_schema_and_is_idempotent() -> None:
     with postgres(initialise=False) as server:
         environ = clean_environ(server.environ) | {
             "PATH": f"{cluster.binaries()}:{os.environ['PATH']}",
@@ -84,7 +84,7 @@ def statements(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     return [statement.strip() for statement in sql.split(";") if statement.strip()]
 
 
-def test_clickhouse_understands_every_statement(statements: list[str]) -> None:
+def test_clickhouse_parses_every_statement(statements: list[str]) -> None:
     # The engine as a library parses as the server does; access statements it can't run.
     query: Any = chdb.query
     with pytest.raises(Exception, match="SYNTAX_ERROR"):

@@ -8,9 +8,11 @@ from urllib.parse import quote
 
 from dotenv import dotenv_values
 
+from dataflix_common.files import replace_file
+
 USER = "admin"
 
-# What tasks need. Airflow sees no other secret of the stack: above all not the key of the pseudonyms.
+# The variables that tasks need. Airflow gets no other secret, above all not the key of the pseudonyms.
 _FOR_TASKS = (
     "DATAFLIX_HOME",
     "DATAFLIX_POSTGRES_HOST",
@@ -28,11 +30,11 @@ _FOR_TASKS = (
 
 
 def airflow_environment(env: Mapping[str, str], root: Path) -> dict[str, str]:
-    """Return the whole environment for `airflow db migrate`, `api-server`, `scheduler` and `dag-processor`.
+    """Return the complete environment of `airflow db migrate`, `api-server`, `scheduler` and `dag-processor`.
 
     Args:
-        env: every DATAFLIX_ variable, plus what any program gets (PATH, HOME, LANG, TMPDIR).
-        root: the repository.
+        env: all DATAFLIX_ variables, and what every program gets (PATH, HOME, LANG, TMPDIR).
+        root: the project's folder.
 
     Raises:
         KeyError: a variable is missing.
@@ -43,7 +45,7 @@ def airflow_environment(env: Mapping[str, str], root: Path) -> dict[str, str]:
     plain = {name: value for name, value in env.items() if not name.startswith("DATAFLIX_")}
     return {
         **plain,
-        # dbt and Airflow start each other by name.
+        # dbt and Airflow find each other's programs on the PATH.
         "PATH": f"{root / 'airflow' / '.venv' / 'bin'}:{env.get('PATH', os.defpath)}",
         **{name: env[name] for name in _FOR_TASKS},
         **_constants(root),
@@ -56,7 +58,7 @@ def airflow_environment(env: Mapping[str, str], root: Path) -> dict[str, str]:
         "AIRFLOW__API__HOST": host,
         "AIRFLOW__API__PORT": port,
         "AIRFLOW__API__SECRET_KEY": env["DATAFLIX_AIRFLOW_API_SECRET"],
-        # One secret for all parts: each checks what the others have signed.
+        # All processes share one secret: each checks tokens that the others have signed.
         "AIRFLOW__API_AUTH__JWT_SECRET": env["DATAFLIX_AIRFLOW_JWT_SECRET"],
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": _database_url(env, "postgresql+psycopg2"),
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_ASYNC": _database_url(env, "postgresql+asyncpg"),
@@ -69,18 +71,15 @@ def airflow_environment(env: Mapping[str, str], root: Path) -> dict[str, str]:
 
 
 def write_password_file(environment: Mapping[str, str], password: str) -> None:
-    """Write the administrator's password where Airflow looks for it, readable by its owner alone.
+    """Write the administrator's password into the file that Airflow reads; only its owner may read it.
 
     Args:
-        environment: what `airflow_environment` returned.
+        environment: the result of `airflow_environment`.
+        password: the password of the user admin.
     """
     path = Path(environment["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE"])
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_suffix(".new")
-    beside.unlink(missing_ok=True)
-    with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:
-        json.dump({USER: password}, out)
-    beside.replace(path)
+    replace_file(path, json.dumps({USER: password}))
 
 
 def _constants(root: Path) -> dict[str, str]:

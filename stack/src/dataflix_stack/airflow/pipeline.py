@@ -1,4 +1,4 @@
-"""Runs `elt_pipeline` through Airflow and waits for its end, with a line for each step."""
+"""Runs `elt_pipeline` in Airflow, prints a line for each task that ends, and waits for the end of the run."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -10,7 +10,7 @@ from dataflix_stack.progress import say
 
 DAG_ID = "elt_pipeline"
 
-# Each look at the run costs the API server some 50 ms of one of two cores.
+# Each request for the run's state costs the API server about 50 ms of a core.
 _POLL_S = 1.0
 _LOG_LINES = 25
 
@@ -22,8 +22,9 @@ class PipelineResult:
     """A run that succeeded.
 
     Attributes:
-        seconds: from the trigger to the end.
-        steps: how long each task ran.
+        run_id: Airflow's id of the run.
+        seconds: time from the trigger to the end.
+        steps: seconds that each task ran, by its label.
     """
 
     run_id: str
@@ -38,45 +39,44 @@ def run_pipeline(
 
     Args:
         env: DATAFLIX_AIRFLOW_HOST, _PORT and _ADMIN_PASSWORD.
-        timeout: seconds until the run must have ended.
-        full: load whole tables, not only what has changed.
-        out: gets a line for each step that ended.
+        timeout: seconds after which the run must have ended.
+        full: load whole tables instead of changes.
+        out: called with a line for each task that has ended.
 
     Raises:
-        StackError: the DAG cannot be read or is paused, the run failed (the message ends with the log of the
-            task that failed first), or the time is over.
+        StackError: Airflow cannot read the DAG, the DAG is paused, the run failed (the message has the end of
+            the log of the task that failed first), or the run took longer than `timeout`.
     """
     began = time.monotonic()
     deadline = began + timeout
     api = AirflowApi(env)
     _wait_for_dag(api, deadline)
     run_id = api.trigger(DAG_ID, {"full": full})
-    told: dict[tuple[str, int], Task] = {}
+    reported: dict[tuple[str, int], Task] = {}
     while True:
-        # The state first: the tasks read after it are then all there are.
+        # The state is read first, so that no task of an ended run is missed.
         state = api.run_state(DAG_ID, run_id)
         tasks = api.tasks(DAG_ID, run_id)
         for task in sorted(tasks, key=lambda task: task.ended_at):
-            if task.has_run and (task.task_id, task.map_index) not in told:
-                told[task.task_id, task.map_index] = task
+            if task.has_run and (task.task_id, task.map_index) not in reported:
+                reported[task.task_id, task.map_index] = task
                 out(_line(task))
         if state == "success":
-            steps = {task.label: task.seconds for task in told.values() if task.seconds is not None}
+            steps = {task.label: task.seconds for task in reported.values() if task.seconds is not None}
             return PipelineResult(run_id, time.monotonic() - began, steps)
         if state == "failed":
             raise StackError(_failure(api, run_id, tasks))
         if time.monotonic() > deadline:
-            raise StackError(
-                f"The run {run_id} of {DAG_ID} is still {state} after {timeout:.0f} s: {_page(api, run_id)}"
-            )
+            url = _run_url(api, run_id)
+            raise StackError(f"The run {run_id} of {DAG_ID} is still {state} after {timeout:.0f} s: {url}")
         time.sleep(_POLL_S)
 
 
 def _wait_for_dag(api: AirflowApi, deadline: float) -> None:
     while True:
-        found = api.dag(DAG_ID)
-        if found is not None:
-            if found["is_paused"]:
+        dag = api.dag(DAG_ID)
+        if dag is not None:
+            if dag["is_paused"]:
                 raise StackError(f"{DAG_ID} is paused: resume it at {api.url}/dags/{DAG_ID}, then try again.")
             return
         if errors := api.import_errors():
@@ -94,16 +94,16 @@ def _line(task: Task) -> str:
 def _failure(api: AirflowApi, run_id: str, tasks: list[Task]) -> str:
     failed = sorted((task for task in tasks if task.state == "failed"), key=lambda task: task.ended_at)
     if not failed:
-        return f"The run {run_id} of {DAG_ID} failed: {_page(api, run_id)}"
-    # The task of a model only watches; why it failed is in the log of the build.
-    telling = next((task for task in failed if task.task_id == _DBT_BUILD), failed[0])
-    # dbt's output is in the log twice, once as people read it and once as JSON.
-    lines = [line for line in api.log(DAG_ID, run_id, telling) if not line.text.startswith('{"')]
+        return f"The run {run_id} of {DAG_ID} failed: {_run_url(api, run_id)}"
+    # A model's own task only watches the build; the reason of the failure is in the build's log.
+    logged = next((task for task in failed if task.task_id == _DBT_BUILD), failed[0])
+    # The log has dbt's output twice: as text and as JSON.
+    lines = [line for line in api.log(DAG_ID, run_id, logged) if not line.text.startswith('{"')]
     errors = [line for line in lines if line.is_error] or lines
     log = "\n".join(f"  {line.text}" for line in errors[-_LOG_LINES:])
-    what = f"{DAG_ID} failed at {failed[0].label}; nothing was published."
-    return f"{what} From the log of {telling.label}:\n{log}\nAll of it: {_page(api, run_id)}"
+    failure = f"{DAG_ID} failed at {failed[0].label}; nothing was published."
+    return f"{failure} From the log of {logged.label}:\n{log}\nThe whole log: {_run_url(api, run_id)}"
 
 
-def _page(api: AirflowApi, run_id: str) -> str:
+def _run_url(api: AirflowApi, run_id: str) -> str:
     return f"{api.url}/dags/{DAG_ID}/runs/{run_id}"

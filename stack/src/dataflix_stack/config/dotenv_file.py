@@ -1,12 +1,13 @@
-"""`.env`: written once with random secrets, then read, and checked line by line each time."""
+"""The file `.env`: written once with random secrets, then checked line by line on every read."""
 
-import fcntl
-import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+# dataflix_common reads a `.env`; here every line is checked, which takes the parser below it.
 from dotenv.parser import parse_stream
 
+from dataflix_common.files import replace_file
+from dataflix_common.locks import exclusive_lock
 from dataflix_stack.config.variables import ADDED_LATER, VARIABLES, Variable
 from dataflix_stack.errors import StackError
 
@@ -14,77 +15,67 @@ _HEADER = "# Dataflix settings, made by ./run.sh. Secrets: keep this file to you
 
 
 def write_first(path: Path, environ: Mapping[str, str]) -> None:
-    """Write a new `.env` (mode 600); a DATAFLIX_ variable set in `environ` wins over the made value.
+    """Write a new `.env` with mode 600.
+
+    Args:
+        path: the file.
+        environ: a DATAFLIX_ variable set here replaces the initial value.
 
     Raises:
-        StackError: a value in `environ` is not usable, or the file can't be written.
+        StackError: a value in `environ` is invalid, or the file cannot be written.
     """
     text = _lines(VARIABLES, environ)
     if home := environ.get("DATAFLIX_HOME"):
         text += f"# Folder of all state and logs\nDATAFLIX_HOME={Path(home).absolute()}\n"
-    beside = path.with_name(path.name + ".new")
     try:
-        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w") as out:
-            out.write(_HEADER + text)
-        beside.replace(path)
+        replace_file(path, _HEADER + text)
     except OSError as error:
         raise StackError(f"{path} can't be written: {error.strerror}. DATAFLIX_ENV_FILE moves it.") from error
 
 
 def add_missing(path: Path, environ: Mapping[str, str]) -> list[str]:
-    """Add to an older `.env` the variables that came later, with made values; return their names.
+    """Add the variables that an older `.env` lacks, with initial values, and return their names.
+
+    Args:
+        path: the file.
+        environ: a DATAFLIX_ variable set here replaces the initial value.
 
     Raises:
-        StackError: a value in `environ` is not usable, or the file can't be written.
+        StackError: a value in `environ` is invalid, or the file cannot be written.
     """
-    if not _lacking(path):
+    if not _missing(path):
         return []
     try:
-        with path.open("r+") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            # Another process may have added them while this one waited.
-            lacking = _lacking(path)
-            lines = _lines(lacking, environ)
-            text = file.read()
-            file.write(("" if text.endswith("\n") else "\n") + lines)
+        with exclusive_lock(path.with_name(path.name + ".lock"), wait=True):
+            # Another process may have added them while this one waited for the lock.
+            missing = _missing(path)
+            lines = _lines(missing, environ)
+            with path.open("r+") as file:
+                text = file.read()
+                file.write(("" if text.endswith("\n") else "\n") + lines)
     except OSError as error:
         names = ", ".join(sorted(ADDED_LATER))
         raise StackError(f"{path} can't be written ({error.strerror}) and needs some of: {names}.") from error
-    return [variable.name for variable in lacking]
+    return [variable.name for variable in missing]
 
 
 def example() -> str:
     """Return the text of `.env.example`."""
-    header = (
-        "# What ./run.sh writes into .env on its first run. A secret has no default: it is made at random.\n"
-    )
+    header = "# What ./run.sh writes into .env on its first run. Secrets have no default: they are random.\n"
     lines = [f"# {variable.comment}\n{variable.name}={variable.example}\n" for variable in VARIABLES]
     return header + "".join(lines)
-
-
-def _lines(variables: Iterable[Variable], environ: Mapping[str, str]) -> str:
-    lines = []
-    for variable in variables:
-        value = environ.get(variable.name) or (variable.first_value() if variable.first_value else "")
-        if problem := variable.problem(value):
-            raise StackError(f"{variable.name} in the environment {problem}; it is {value!r}.")
-        lines.append(f"# {variable.comment}\n{variable.name}={value}\n")
-    return "".join(lines)
-
-
-def _lacking(path: Path) -> list[Variable]:
-    with path.open() as file:
-        present = {binding.key for binding in parse_stream(file)}
-    return [variable for variable in VARIABLES if variable.name in ADDED_LATER - present]
 
 
 def read(path: Path, environ: Mapping[str, str]) -> dict[str, str]:
     """Return the checked values of `.env`.
 
+    Args:
+        path: the file.
+        environ: DATAFLIX_ variables in it must not contradict the file.
+
     Raises:
-        StackError: a line that is no setting, a value missing or not usable, two services on one port, or a
-            variable whose value in `environ` differs from the file's.
+        StackError: a line is not NAME=value, a value is missing or invalid, two services have the same port,
+            or a variable has another value in `environ`.
     """
     values: dict[str, str] = {}
     with path.open() as file:
@@ -100,17 +91,33 @@ def read(path: Path, environ: Mapping[str, str]) -> dict[str, str]:
         if problem := variable.problem(values[variable.name]):
             shown = values[variable.name] if variable.example else "(a secret)"
             raise StackError(f"{path}: {variable.name} {problem}; it is {shown!r}.")
-        elsewhere = environ.get(variable.name)
-        if elsewhere is not None and elsewhere != values[variable.name]:
+        exported = environ.get(variable.name)
+        if exported is not None and exported != values[variable.name]:
             raise StackError(
-                f"{variable.name} is set in the environment to something else than in {path}. "
+                f"{variable.name} has one value in the environment and another one in {path}. "
                 f"The file decides: change it there, or unset the variable."
             )
-    _refuse_shared_ports(path, values)
+    _check_ports_differ(path, values)
     return values
 
 
-def _refuse_shared_ports(path: Path, values: Mapping[str, str]) -> None:
+def _lines(variables: Iterable[Variable], environ: Mapping[str, str]) -> str:
+    lines = []
+    for variable in variables:
+        value = environ.get(variable.name) or (variable.initial_value() if variable.initial_value else "")
+        if problem := variable.problem(value):
+            raise StackError(f"{variable.name} in the environment {problem}; it is {value!r}.")
+        lines.append(f"# {variable.comment}\n{variable.name}={value}\n")
+    return "".join(lines)
+
+
+def _missing(path: Path) -> list[Variable]:
+    with path.open() as file:
+        present = {binding.key for binding in parse_stream(file)}
+    return [variable for variable in VARIABLES if variable.name in ADDED_LATER - present]
+
+
+def _check_ports_differ(path: Path, values: Mapping[str, str]) -> None:
     owners: dict[str, str] = {}
     for variable in VARIABLES:
         if variable.is_port:

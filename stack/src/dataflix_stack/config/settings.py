@@ -1,25 +1,26 @@
-"""What the local stack knows at start: the checked `.env` and the folders below DATAFLIX_HOME."""
+"""The settings of the stack: the checked values of `.env`, and the state folder DATAFLIX_HOME."""
 
 import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from dataflix_common.env_file import env_file_path as common_env_file_path
 from dataflix_stack.config import dotenv_file
 from dataflix_stack.errors import StackError
 from dataflix_stack.paths import ROOT
 from dataflix_stack.progress import say
 
-# Marks a folder as ours, so that a purge can never delete a folder that merely had its name in DATAFLIX_HOME.
+# Marks a folder that we made, so that --purge never deletes another one that DATAFLIX_HOME names by mistake.
 _MARKER = ".dataflix-home"
 
-# The sample leaves 0.6 GB of state behind, most of it Airflow's and ClickHouse's logs and Postgres' WAL.
+# The sample takes 0.6 GB, most of it Airflow's and ClickHouse's logs and Postgres' WAL.
 MIN_FREE_BYTES = 1 << 30
 
 
 @dataclass(frozen=True)
 class Settings:
-    """The values of `.env` and where state lies."""
+    """The values of `.env`, the path of that file, and the state folder."""
 
     values: dict[str, str]
     env_file: Path
@@ -43,35 +44,38 @@ class Settings:
 
 
 def env_file_path() -> Path:
-    """Return where `.env` is or will be."""
-    return Path(os.environ.get("DATAFLIX_ENV_FILE") or ROOT / ".env").absolute()
+    """Return the path of `.env`, whether it exists or not."""
+    return common_env_file_path(folder=ROOT)
 
 
 def load(*, create: bool) -> Settings:
-    """Read `.env`; with `create`, write it first if it is missing.
+    """Read `.env`.
+
+    Args:
+        create: write the file if it is missing.
 
     Raises:
-        StackError: the file is missing (without `create`) or broken.
+        StackError: the file is missing (without `create`) or has invalid lines.
     """
     path = env_file_path()
     moved_to = os.environ.get("DATAFLIX_HOME")
     for folder in (ROOT, Path(moved_to or ROOT).absolute()):
-        _refuse_unusable_name(folder)
+        _check_folder_name(folder)
     if not path.exists():
         if not create:
-            raise StackError(f"{path} does not exist: nothing was started yet. ./run.sh writes it.")
+            raise StackError(f"{path} does not exist, so nothing was started yet. ./run.sh writes it.")
         dotenv_file.write_first(path, os.environ)
     if added := dotenv_file.add_missing(path, os.environ):
         say(f"  {path}: added {', '.join(added)}")
     values = dotenv_file.read(path, os.environ)
     home = Path(moved_to or values.get("DATAFLIX_HOME") or ROOT / ".dataflix").absolute()
-    _refuse_unusable_name(home)
+    _check_folder_name(home)
     values["DATAFLIX_HOME"] = str(home)
     return Settings(values, path, home)
 
 
-def _refuse_unusable_name(folder: Path) -> None:
-    # supervisord expands percent signs in paths, some of them twice, and has no way to escape a quote.
+def _check_folder_name(folder: Path) -> None:
+    # supervisord expands percent signs in paths, some of them twice, and cannot escape a quote.
     if set('%"\n') & set(str(folder)):
         raise StackError(
             f"The folder {str(folder)!r} has a '%', a quote or a line break in its name; rename it."
@@ -79,14 +83,14 @@ def _refuse_unusable_name(folder: Path) -> None:
 
 
 def prepare_home(home: Path) -> None:
-    """Make the state folder and those below it.
+    """Create the state folder and its subfolders.
 
     Raises:
-        StackError: it can't be written, belongs to something else, or its disk is nearly full.
+        StackError: the folder cannot be written, holds other files, or its disk is nearly full.
     """
     try:
         home.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if not is_ours(home):
+        if not is_dataflix_home(home):
             if any(home.iterdir()):
                 raise StackError(
                     f"DATAFLIX_HOME, {home}, holds files that are not Dataflix's. Name an empty folder."
@@ -104,11 +108,11 @@ def prepare_home(home: Path) -> None:
     free = shutil.disk_usage(home).free
     if free < MIN_FREE_BYTES:
         raise StackError(
-            f"The disk of {home} has {free >> 20} MiB free; Dataflix wants {MIN_FREE_BYTES >> 20}. "
+            f"The disk of {home} has {free >> 20} MiB free; Dataflix needs {MIN_FREE_BYTES >> 20}. "
             "Make room, or name another folder with DATAFLIX_HOME."
         )
 
 
-def is_ours(home: Path) -> bool:
-    """Say whether the folder was made by `prepare_home`."""
+def is_dataflix_home(home: Path) -> bool:
+    """Return whether `prepare_home` made the folder."""
     return (home / _MARKER).exists()

@@ -1,9 +1,10 @@
-"""What has happened in a state folder: which data were loaded, if a pipeline run succeeded, how it runs."""
+"""The state of a state folder: the data that was loaded, the first pipeline run, and how the stack runs."""
 
 import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from dataflix_common.files import replace_file
 from dataflix_stack.config.settings import Settings
 
 # The key of `runtime` in the file, as older versions read and write it.
@@ -12,12 +13,12 @@ _RUNTIME_KEY = "way"
 
 @dataclass
 class State:
-    """Kept in `state.json`.
+    """The content of `state.json`.
 
     Attributes:
-        data: what was loaded, "sample" or a MovieLens path; None before.
-        first_run: id of the first Airflow run that succeeded; None before.
-        runtime: how the stack was started, "local" or "docker"; None when it was stopped or never started.
+        data: the loaded data, "sample" or a MovieLens path; None until data is loaded.
+        first_run: id of the first Airflow run that succeeded; None until then.
+        runtime: "local" or "docker" while the stack is started, else None.
     """
 
     data: str | None = None
@@ -26,7 +27,7 @@ class State:
 
     @classmethod
     def read(cls, settings: Settings) -> "State":
-        """Return the state of this folder; a new folder has an empty one."""
+        """Return the state of a folder; that of a new folder is empty."""
         path = _path(settings)
         if not path.exists():
             return cls()
@@ -36,9 +37,7 @@ class State:
     def write(self, settings: Settings) -> None:
         """Replace `state.json` in one step."""
         values = {"data": self.data, "first_run": self.first_run, _RUNTIME_KEY: self.runtime}
-        beside = _path(settings).with_suffix(".new")
-        beside.write_text(json.dumps(values, indent=2) + "\n")
-        beside.replace(_path(settings))
+        replace_file(_path(settings), json.dumps(values, indent=2) + "\n")
 
 
 def _path(settings: Settings) -> Path:

@@ -9,10 +9,10 @@ from dataflix_stack.services.startup import is_healthy
 
 
 def rows(settings: Settings) -> list[dict[str, object]]:
-    """Return name, state, health, port and log of every service, as the local way's status does.
+    """Return name, state, health, port and log of every service.
 
     Raises:
-        StackError: Docker can't be used or refused.
+        StackError: Docker cannot be used, or its command failed.
     """
     compose = Compose(settings)
     compose.check()
@@ -22,7 +22,7 @@ def rows(settings: Settings) -> list[dict[str, object]]:
 
 
 def _row(service: Service, settings: Settings, container: Container | None) -> dict[str, object]:
-    # Asked from outside, as people will: a container that is well behind a port that leads nowhere is not.
+    # Checked through the published port: a container may be healthy and its port may lead nowhere.
     healthy = container is not None and container.is_running and is_healthy(service, settings)
     return {
         "name": service.name,

@@ -1,63 +1,66 @@
-"""`./run.sh --docker`: the same stack, in containers."""
+"""`./run.sh --docker`: the same stack in containers."""
 
 from pathlib import Path
 
 from dataflix_stack.config import settings as stack_settings
 from dataflix_stack.config.settings import Settings
 from dataflix_stack.config.state import State
-from dataflix_stack.docker.compose import Compose, in_docker
+from dataflix_stack.docker.compose import Compose, docker_settings
 from dataflix_stack.errors import StackError
 from dataflix_stack.progress import say, step
 from dataflix_stack.services import preparation
 from dataflix_stack.services.registry import SERVICES
-from dataflix_stack.services.startup import refuse_taken_ports
+from dataflix_stack.services.startup import check_ports_are_free
 from dataflix_stack.services.supervisor import Supervisor
-from dataflix_stack.summary import print_page
-from dataflix_stack.up import first_pipeline_run, only_one
+from dataflix_stack.summary import print_summary
+from dataflix_stack.up import first_pipeline_run, single_run_lock
 
 
 def up_in_docker(data: Path | None) -> None:
-    """Build, start, load, run the pipeline once, and print the page: `up`, in containers.
+    """Build, start, load data, run the pipeline once, and print the summary.
+
+    Args:
+        data: a MovieLens folder or zip; None for the sample.
 
     Raises:
-        StackError: Docker can't be used, or a step failed; what was started goes on running.
+        StackError: Docker cannot be used, or a step failed. Services that have started keep running.
     """
     if data is not None:
-        preparation.require_movielens(data)
+        preparation.check_movielens(data)
     settings = stack_settings.load(create=True)
     compose = Compose(settings)
     compose.check()
     stack_settings.prepare_home(settings.home)
-    inside = in_docker(settings)
-    with only_one(settings):
-        _claim(settings, inside, compose)
+    in_docker = docker_settings(settings)
+    with single_run_lock(settings):
+        _record_start(settings, in_docker, compose)
         say("  Docker builds images and starts containers; the first time takes minutes.")
         with step("images and containers"):
             compose.up(sorted(service.name for service in SERVICES if not service.in_background))
-        preparation.load_data(inside, data)
-        first_pipeline_run(inside)
-        print_page(settings, logs="in Docker (docker compose logs SERVICE)")
-        # Last, so that nobody waits for their images.
+        preparation.load_data(in_docker, data)
+        first_pipeline_run(in_docker)
+        print_summary(settings, logs="in Docker (docker compose logs SERVICE)")
+        # Last: building their images takes minutes, and nothing else needs them.
         background = [service.name for service in SERVICES if service.in_background]
         with step(", ".join(background)):
             compose.up(background)
 
 
-def _claim(settings: Settings, inside: Settings, compose: Compose) -> None:
+def _record_start(settings: Settings, in_docker: Settings, compose: Compose) -> None:
     if Supervisor(settings).process() is not None:
-        raise StackError("The stack runs without Docker in this state folder; ./stop.sh ends it.")
-    known = inside.home.exists()
+        raise StackError("The stack already runs without Docker in this state folder; ./stop.sh stops it.")
+    is_known = in_docker.home.exists()
     running = [container for container in compose.containers() if container.is_running]
-    # Another folder's volumes hold another .env's passwords, and perhaps somebody's data.
-    if not known and (volumes := compose.volumes()):
+    # Volumes of another folder have the passwords of another .env, and perhaps data that someone needs.
+    if not is_known and (volumes := compose.volumes()):
         raise StackError(
             f"Docker already has volumes of this Compose project ({', '.join(sorted(volumes)[:3])}, ...), "
-            f"not made from the state folder {settings.home}. COMPOSE_PROJECT_NAME names another project; "
-            "`docker compose down --volumes` deletes them."
+            f"and the state folder {settings.home} did not make them. Choose another project with "
+            "COMPOSE_PROJECT_NAME, or delete the volumes: `docker compose down --volumes`."
         )
     if not running:
-        refuse_taken_ports(settings)
-    stack_settings.prepare_home(inside.home)
+        check_ports_are_free(settings)
+    stack_settings.prepare_home(in_docker.home)
     state = State.read(settings)
     state.runtime = "docker"
     state.write(settings)

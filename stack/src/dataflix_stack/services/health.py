@@ -1,4 +1,4 @@
-"""Short questions to a running service: does it do its work now?"""
+"""Health checks of the running services."""
 
 from http import HTTPStatus
 
@@ -7,30 +7,30 @@ import requests
 
 from dataflix_stack.config.settings import Settings
 
-# A healthy local service answers in milliseconds; one that takes longer than this is not healthy.
+# A healthy local service answers in milliseconds.
 _TIMEOUT_S = 3.0
 
 
 def http_ok(url: str) -> bool:
-    """Say whether a GET answers 200."""
+    """Return whether a GET answers with 200."""
     return requests.get(url, timeout=_TIMEOUT_S).status_code == HTTPStatus.OK
 
 
-def refuses_anonymous(url: str) -> bool:
-    """Say whether a GET without credentials is refused: S3 is up and guarded."""
-    # rclone says 400 to a request without a signature, MinIO 403.
+def denies_anonymous(url: str) -> bool:
+    """Return whether S3 runs and refuses a request without credentials."""
+    # To a request without a signature rclone answers 400 and MinIO 403.
     refusals = (HTTPStatus.BAD_REQUEST, HTTPStatus.FORBIDDEN)
     return requests.get(url, timeout=_TIMEOUT_S).status_code in refusals
 
 
-def airflow_part(settings: Settings, part: str) -> bool:
-    """Say whether Airflow's health page calls one of its parts healthy."""
+def airflow_process(settings: Settings, name: str) -> bool:
+    """Return whether Airflow reports one of its processes as healthy."""
     answer = requests.get(settings.url("AIRFLOW") + "/api/v2/monitor/health", timeout=_TIMEOUT_S)
-    return answer.ok and bool(answer.json().get(part, {}).get("status") == "healthy")
+    return answer.ok and bool(answer.json().get(name, {}).get("status") == "healthy")
 
 
 def postgres(settings: Settings) -> bool:
-    """Say whether Postgres takes the administrator's password and answers a query."""
+    """Return whether Postgres accepts the administrator's password and answers a query."""
     try:
         connection = psycopg2.connect(
             host=settings["POSTGRES_HOST"],

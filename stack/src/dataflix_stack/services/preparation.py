@@ -1,4 +1,4 @@
-"""One-time and start-up work between the services: databases, bucket, Airflow's tables, data."""
+"""Prepares what the services need: environments, databases, the bucket, Airflow's tables, data."""
 
 import subprocess
 import sys
@@ -21,10 +21,10 @@ from dataflix_stack.services.registry import airflow_service_environ, base_envir
 
 
 def build_airflow_environment() -> None:
-    """Build `airflow/.venv` from its lock; quick when it is up to date.
+    """Build `airflow/.venv` from its lock unless it is up to date.
 
     Raises:
-        StackError: it could not be built.
+        StackError: the build failed.
     """
     with step("Airflow's environment"):
         result = subprocess.run(
@@ -38,7 +38,7 @@ def build_airflow_environment() -> None:
 
 
 def create_postgres_cluster(settings: Settings) -> None:
-    """Run initdb on the first start.
+    """Create the Postgres cluster on the first start.
 
     Raises:
         StackError: initdb failed.
@@ -49,10 +49,10 @@ def create_postgres_cluster(settings: Settings) -> None:
 
 
 def apply_postgres_init(settings: Settings) -> None:
-    """Bring schema, roles and the services' databases to what `postgres/init` says.
+    """Apply `postgres/init`: the schema, the roles and the services' databases.
 
     Raises:
-        StackError: a file failed.
+        StackError: a file failed; the message names it.
     """
     postgres.apply_init(
         host=settings["POSTGRES_HOST"],
@@ -64,10 +64,10 @@ def apply_postgres_init(settings: Settings) -> None:
 
 
 def create_bucket(settings: Settings) -> None:
-    """Create the artifacts' bucket unless it is there.
+    """Create the bucket of the model artifacts unless it exists.
 
     Raises:
-        StackError: S3 refused.
+        StackError: S3 refused the request.
     """
     bucket = settings["S3_BUCKET"]
     client = boto3.client(
@@ -85,10 +85,10 @@ def create_bucket(settings: Settings) -> None:
 
 
 def prepare_airflow(settings: Settings) -> None:
-    """Migrate Airflow's database and write the administrator's password where Airflow looks for it.
+    """Migrate Airflow's database and write the administrator's password file.
 
     Raises:
-        StackError: the migration failed; the end of its output is in the message.
+        StackError: the migration failed; the message has the end of its output.
     """
     environ = airflow_service_environ(settings)
     write_password_file(environ, settings["AIRFLOW_ADMIN_PASSWORD"])
@@ -99,11 +99,11 @@ def prepare_airflow(settings: Settings) -> None:
         raise StackError(f"airflow db migrate failed:\n{(result.stderr or result.stdout).strip()[-2000:]}")
 
 
-def require_movielens(path: Path) -> None:
-    """Look at a data set before anything is started for it.
+def check_movielens(path: Path) -> None:
+    """Check that `path` is MovieLens data, before services start for it.
 
     Raises:
-        StackError: there is nothing at `path`, or it is not MovieLens.
+        StackError: `path` does not exist or is not MovieLens data.
     """
     try:
         with open_source(path) as files:
@@ -113,17 +113,21 @@ def require_movielens(path: Path) -> None:
 
 
 def load_data(settings: Settings, path: Path | None) -> None:
-    """Load the sample, or the MovieLens data at `path`, once for each state folder.
+    """Load data once for each state folder.
+
+    Args:
+        settings: the stack's settings.
+        path: a MovieLens folder or zip; None for the sample.
 
     Raises:
-        StackError: other data were loaded before, or the loader refused what it found.
+        StackError: the state folder holds other data, or the loader refused the files.
     """
     state = State.read(settings)
     wanted = "sample" if path is None else str(path)
     if state.data is not None:
         if path is not None and state.data != wanted:
             raise StackError(
-                f"This state folder already holds data ({state.data}); --purge makes room for others."
+                f"This state folder already holds other data ({state.data}). ./stop.sh --purge deletes it."
             )
         return
     script = "load_sample_data.py" if path is None else "import_movielens.py"
@@ -133,7 +137,7 @@ def load_data(settings: Settings, path: Path | None) -> None:
             command, env=base_environ(settings, "POSTGRES_"), capture_output=True, text=True, check=False
         )
     if result.returncode != 0:
-        raise StackError(f"The data were not loaded, nothing was changed:\n{result.stderr.strip()[-2000:]}")
+        raise StackError(f"The data was not loaded and nothing was changed:\n{result.stderr.strip()[-2000:]}")
     state.data = wanted
     state.write(settings)
     say("  " + (result.stdout.strip().splitlines() or ["data loaded"])[-1])

@@ -1,4 +1,4 @@
-"""The services of the local stack: command, environment, port and health check of each."""
+"""The services of the stack: command, environment, port and health check of each."""
 
 import os
 import sys
@@ -14,20 +14,24 @@ from dataflix_stack.services import health, postgres
 _CORE_BIN = ROOT / ".venv" / "bin"
 _AIRFLOW_BIN = ROOT / "airflow" / ".venv" / "bin"
 
-# No part of a stack that guards personal data reports its use to anybody.
+# The stack guards personal data, so none of its programs may report its use to others.
 _NO_TELEMETRY = {"DO_NOT_TRACK": "1", "MLFLOW_DISABLE_TELEMETRY": "true"}
 
 
 @dataclass(frozen=True)
 class Service:
-    """One supervised program.
+    """A program that the supervisor runs.
 
     Attributes:
-        port_of: the word between DATAFLIX_ and _PORT of the port it listens on; None for one without a port.
-        healthy: answers whether it does its work now; it may raise OSError for 'not reachable'.
+        name: name in supervisord, in logs and in docker-compose.yml.
+        command: returns the command line.
+        environ: returns the environment.
+        healthy: returns whether the service works; may raise OSError or the client's error if unreachable.
+        port_of: the part between DATAFLIX_ and _PORT of its port's variable; None if it has no port.
         start_timeout_s: how long its first start may take.
-        leads_group: whether the stop signal goes to its whole process group.
-        in_background: whether nobody waits for it: it may still be starting when all else runs.
+        stop_signal: the signal that ends it.
+        signal_group: whether the stop signal goes to the whole process group.
+        in_background: whether ./run.sh returns before the service is healthy.
     """
 
     name: str
@@ -37,12 +41,12 @@ class Service:
     port_of: str | None = None
     start_timeout_s: int = 180
     stop_signal: str = "TERM"
-    leads_group: bool = True
+    signal_group: bool = True
     in_background: bool = False
 
 
 def base_environ(settings: Settings, *prefixes: str) -> dict[str, str]:
-    """Return what every program gets, plus the DATAFLIX_ variables that begin with one of `prefixes`."""
+    """Return the variables that all programs get, and the DATAFLIX_ variables with one of the prefixes."""
     chosen = {
         name: value
         for name, value in settings.values.items()
@@ -60,7 +64,7 @@ def base_environ(settings: Settings, *prefixes: str) -> dict[str, str]:
 
 
 def mlflow_environ(settings: Settings) -> dict[str, str]:
-    """Return the MLflow server's environment; passwords travel here and not in its arguments."""
+    """Return MLflow's environment: passwords are passed here, since arguments are visible to all users."""
     user, password = "mlflow", quote(settings["POSTGRES_MLFLOW_PASSWORD"], safe="")
     address = f"{settings['POSTGRES_HOST']}:{settings['POSTGRES_PORT']}"
     return base_environ(settings) | {
@@ -69,14 +73,14 @@ def mlflow_environ(settings: Settings) -> dict[str, str]:
         "AWS_ACCESS_KEY_ID": settings["S3_ACCESS_KEY"],
         "AWS_SECRET_ACCESS_KEY": settings["S3_SECRET_KEY"],
         "AWS_DEFAULT_REGION": "us-east-1",
-        # Its job queue (for evaluations of language models) would be three more processes without work.
+        # The job queue evaluates language models; without them it is three idle processes.
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
     }
 
 
 def superset_environ(settings: Settings) -> dict[str, str]:
-    """Return the environment of Superset's set-up and server."""
-    # What people set for Python and for their package index: it builds its environment itself.
+    """Return the environment of Superset's installation, set-up and server."""
+    # It installs its own environment, so it needs the user's settings of Python and of the package index.
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("DATAFLIX_")}
     chosen = base_environ(
         settings,
@@ -102,7 +106,7 @@ def _s3_command(settings: Settings) -> list[str]:
 
 
 def _s3_environ(settings: Settings) -> dict[str, str]:
-    # A list option, read as CSV: the quotes keep the pair together.
+    # rclone reads a list as CSV; the quotes keep key and secret together.
     pair = f'"{settings["S3_ACCESS_KEY"]},{settings["S3_SECRET_KEY"]}"'
     return base_environ(settings) | {"RCLONE_AUTH_KEY": pair}
 
@@ -114,20 +118,25 @@ def _clickhouse_command(settings: Settings) -> list[str]:
     ]
 
 
-def _core(*command: str) -> Callable[[Settings], list[str]]:
+def _core_command(*command: str) -> Callable[[Settings], list[str]]:
     return lambda _: [str(_CORE_BIN / command[0]), *command[1:]]
 
 
-def _airflow(*command: str) -> Callable[[Settings], list[str]]:
+def _airflow_command(*command: str) -> Callable[[Settings], list[str]]:
     return lambda _: [str(_AIRFLOW_BIN / "airflow"), *command]
 
 
-def _with(*prefixes: str) -> Callable[[Settings], dict[str, str]]:
+def _airflow_api_command(settings: Settings) -> list[str]:
+    address = ("--host", settings["AIRFLOW_HOST"], "--port", settings["AIRFLOW_PORT"])
+    return [str(_AIRFLOW_BIN / "airflow"), "api-server", *address]
+
+
+def _environ_with(*prefixes: str) -> Callable[[Settings], dict[str, str]]:
     return lambda settings: base_environ(settings, *prefixes)
 
 
 def airflow_service_environ(settings: Settings) -> dict[str, str]:
-    """Return the environment of Airflow's programs and of its command line."""
+    """Return the environment of Airflow's processes and of its command line."""
     environ: Mapping[str, str] = base_environ(settings) | settings.values
     return airflow_environment(environ, ROOT)
 
@@ -138,17 +147,17 @@ SERVICES: tuple[Service, ...] = (
         command=lambda s: postgres.server_command(
             s.home / "postgres", s["POSTGRES_HOST"], s.port("POSTGRES")
         ),
-        environ=_with(),
+        environ=_environ_with(),
         healthy=health.postgres,
         port_of="POSTGRES",
-        # SIGINT is Postgres' fast shutdown, which ends sessions; it tells its children itself.
+        # SIGINT is the fast shutdown, which ends open sessions. Postgres signals its children itself.
         stop_signal="INT",
-        leads_group=False,
+        signal_group=False,
     ),
     Service(
         name="clickhouse",
         command=_clickhouse_command,
-        environ=_with("CLICKHOUSE_"),
+        environ=_environ_with("CLICKHOUSE_"),
         healthy=lambda s: health.http_ok(s.url("CLICKHOUSE") + "/ping"),
         port_of="CLICKHOUSE",
     ),
@@ -156,7 +165,7 @@ SERVICES: tuple[Service, ...] = (
         name="s3",
         command=_s3_command,
         environ=_s3_environ,
-        healthy=lambda s: health.refuses_anonymous(s.url("S3") + "/"),
+        healthy=lambda s: health.denies_anonymous(s.url("S3") + "/"),
         port_of="S3",
     ),
     Service(
@@ -169,8 +178,8 @@ SERVICES: tuple[Service, ...] = (
     ),
     Service(
         name="trainer",
-        command=_core("trainer", "serve"),
-        environ=_with(
+        command=_core_command("trainer", "serve"),
+        environ=_environ_with(
             *("TRAINER_", "MODEL_", "MLFLOW_", "S3_", "RETENTION_"),
             *("CLICKHOUSE_HOST", "CLICKHOUSE_PORT", "CLICKHOUSE_TRAINER_"),
         ),
@@ -179,8 +188,8 @@ SERVICES: tuple[Service, ...] = (
     ),
     Service(
         name="backend",
-        command=_core("dataflix-backend", "serve"),
-        environ=_with(
+        command=_core_command("dataflix-backend", "serve"),
+        environ=_environ_with(
             *("BACKEND_", "API_KEY", "POSTGRES_HOST", "POSTGRES_PORT", "POSTGRES_DB", "POSTGRES_BACKEND_"),
         ),
         healthy=lambda s: health.http_ok(s.url("BACKEND") + "/readyz"),
@@ -188,13 +197,15 @@ SERVICES: tuple[Service, ...] = (
     ),
     Service(
         name="model-sync",
-        command=_core("dataflix-backend", "sync-model"),
-        environ=_with("MODEL_", "MLFLOW_"),
+        command=_core_command("dataflix-backend", "sync-model"),
+        environ=_environ_with("MODEL_", "MLFLOW_"),
         healthy=lambda _: True,
     ),
     Service(
         name="airflow-api-server",
-        command=lambda s: _airflow("api-server", "--host", s["AIRFLOW_HOST"], "--port", s["AIRFLOW_PORT"])(s),
+        command=lambda s: _airflow_command(
+            "api-server", "--host", s["AIRFLOW_HOST"], "--port", s["AIRFLOW_PORT"]
+        )(s),
         environ=airflow_service_environ,
         healthy=lambda s: health.http_ok(s.url("AIRFLOW") + "/api/v2/monitor/health"),
         port_of="AIRFLOW",
@@ -202,17 +213,17 @@ SERVICES: tuple[Service, ...] = (
     ),
     Service(
         name="airflow-scheduler",
-        # Its log server would listen on every address; the API server reads the logs from their folder.
-        command=_airflow("scheduler", "--skip-serve-logs"),
+        # Its log server would listen on all addresses; the API server reads the log files instead.
+        command=_airflow_command("scheduler", "--skip-serve-logs"),
         environ=airflow_service_environ,
-        healthy=lambda s: health.airflow_part(s, "scheduler"),
+        healthy=lambda s: health.airflow_process(s, "scheduler"),
         start_timeout_s=300,
     ),
     Service(
         name="airflow-dag-processor",
-        command=_airflow("dag-processor"),
+        command=_airflow_command("dag-processor"),
         environ=airflow_service_environ,
-        healthy=lambda s: health.airflow_part(s, "dag_processor"),
+        healthy=lambda s: health.airflow_process(s, "dag_processor"),
         start_timeout_s=300,
     ),
     Service(

@@ -1,4 +1,4 @@
-"""Starts single services and waits until they are healthy."""
+"""Starts a service and waits until it is healthy; checks that ports are free."""
 
 import socket
 import time
@@ -14,12 +14,12 @@ from dataflix_stack.services.registry import BY_NAME, SERVICES, Service
 from dataflix_stack.services.supervisor import Supervisor
 
 _POLL_S = 0.2
-# A service that died this often while it was waited for will not come up by waiting longer.
+# A service that has died this often will not come up later.
 _MAX_STARTS = 3
 
 
 def is_healthy(service: Service, settings: Settings) -> bool:
-    """Say whether a service does its work now; one that can't be reached does not."""
+    """Return whether a service works; one that cannot be reached does not."""
     try:
         return service.healthy(settings)
     except (requests.RequestException, psycopg2.Error, OSError):
@@ -27,20 +27,21 @@ def is_healthy(service: Service, settings: Settings) -> bool:
 
 
 def start(name: str, settings: Settings, supervisor: Supervisor) -> None:
-    """Start a service and wait for its health.
+    """Start a service and wait until it is healthy.
 
     Raises:
-        StackError: it died or was not healthy in time; the end of its log is in the message.
+        StackError: it keeps dying or is not healthy in time; the message has the end of its log.
     """
     service = BY_NAME[name]
     with step(name):
         supervisor.start_program(service)
-        seen: set[int] = set()
+        # Not a plain retry: a service that keeps dying ends the wait early.
+        pids: set[int] = set()
         deadline = time.monotonic() + service.start_timeout_s
         while not is_healthy(service, settings):
             if pid := supervisor.pid(service):
-                seen.add(pid)
-            dies = supervisor.state(service) == "FATAL" or len(seen) > _MAX_STARTS
+                pids.add(pid)
+            dies = supervisor.state(service) == "FATAL" or len(pids) > _MAX_STARTS
             if dies or time.monotonic() > deadline:
                 what = "keeps dying" if dies else f"was not healthy in {service.start_timeout_s} s"
                 log = settings.logs / f"{name}.log"
@@ -48,24 +49,24 @@ def start(name: str, settings: Settings, supervisor: Supervisor) -> None:
             time.sleep(_POLL_S)
 
 
-def refuse_taken_ports(settings: Settings) -> None:
-    """Check that every port the stack will listen on is free.
+def check_ports_are_free(settings: Settings) -> None:
+    """Check that every port that the stack needs is free.
 
     Raises:
-        StackError: one is taken; the message names the port, who has it, and the variable that moves it.
+        StackError: a port is taken; the message names it, its owner, and the variable that moves it.
     """
     for service in SERVICES:
         if service.port_of is None:
             continue
         host, port = settings[f"{service.port_of}_HOST"], settings.port(service.port_of)
         with socket.socket() as probe:
-            # As servers do: a connection of ours that only lingers does not count as taken.
+            # As servers do: a port whose last connections are still closing counts as free.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind((host, port))
             except OSError as error:
                 raise StackError(
-                    f"Port {port} of {host}, wanted by {service.name}, can't be had ({error.strerror}"
+                    f"Port {port} of {host}, which {service.name} needs, is not free ({error.strerror}"
                     f"{_owner(port)}). Free it, or move it: DATAFLIX_{service.port_of}_PORT in "
                     f"{settings.env_file}."
                 ) from error
@@ -77,8 +78,8 @@ def _owner(port: int) -> str:
             address = connection.laddr
             listens = connection.status == psutil.CONN_LISTEN and address and address.port == port
             if listens and connection.pid:
-                return f"; {psutil.Process(connection.pid).name()}, pid {connection.pid}, listens there"
+                return f"; {psutil.Process(connection.pid).name()}, pid {connection.pid}, listens on it"
     except psutil.Error:
-        # Only a courtesy: an ordinary user may not see others' processes.
+        # An ordinary user may not see the processes of others; the message then lacks the owner.
         return ""
     return ""

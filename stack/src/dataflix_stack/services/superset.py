@@ -14,15 +14,15 @@ from dataflix_stack.paths import ROOT
 
 _BIN = ROOT / "superset" / ".venv" / "bin"
 
-# The first start comes beside the first pipeline run, which people wait for: it takes what is left over.
+# The first start runs next to the first pipeline run, which people wait for, so it gets idle time only.
 _IDLE = ("nice", "-n", "19")
-# The server answers people too, but after the API.
+# The API comes before dashboards.
 _NICENESS = 5
 
-# The supervisor starts a program that ended at once; without a pause it would spin while Postgres is away.
+# The supervisor restarts a failed program at once; the pause keeps it from spinning while Postgres is down.
 _PAUSE_S = 10
 
-# Only the set-up needs these.
+# Only the set-up needs these secrets.
 _SET_UP_ONLY = ("DATAFLIX_SUPERSET_ADMIN_PASSWORD", "DATAFLIX_CLICKHOUSE_READER_PASSWORD")
 
 
@@ -45,7 +45,7 @@ def main() -> None:
 def _run(what: str, *command: str) -> None:
     result = subprocess.run([*_IDLE, *command], check=False)
     if result.returncode != 0:
-        raise StackError(f"Superset's {what} failed; see above. The next try comes in {_PAUSE_S} s.")
+        raise StackError(f"Superset's {what} failed; see above. The next try follows in {_PAUSE_S} s.")
 
 
 if __name__ == "__main__":

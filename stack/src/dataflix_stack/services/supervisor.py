@@ -1,4 +1,4 @@
-"""Drives supervisord: writes its configuration, starts and ends it, asks it for the state of programs."""
+"""Starts, stops and queries supervisord."""
 
 import hashlib
 import http.client
@@ -19,15 +19,15 @@ from dataflix_stack.errors import StackError
 from dataflix_stack.paths import ROOT
 from dataflix_stack.services.registry import SERVICES, Service
 
-# A Unix socket's path may have 107 bytes on Linux, and supervisord appends a process id while it makes one.
+# On Linux the path of a Unix socket has at most 107 bytes, and supervisord appends a process id to it.
 _MAX_SOCKET_PATH = 90
 
 _START_TIMEOUT_S = 20
-# Above the longest stop of a single service (stopwaitsecs).
+# More than the longest stop of one service (stopwaitsecs).
 _STOP_TIMEOUT_S = 90
 
 
-# What supervisord answers about a program it does not have.
+# supervisord's fault code for a program that its configuration does not have.
 _UNKNOWN_NAME = 10
 
 
@@ -48,7 +48,7 @@ class _SocketTransport(xmlrpc.client.Transport):
 
 
 class Supervisor:
-    """The supervisor of one state folder."""
+    """supervisord of one state folder."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -58,7 +58,7 @@ class Supervisor:
 
     @property
     def socket_path(self) -> str:
-        """Path of the control socket; beside the temporary files when the state folder lies too deep."""
+        """Path of the control socket; in the folder of temporary files if the state folder's is too long."""
         path = str(self._run / "supervisor.sock")
         if len(os.fsencode(path)) <= _MAX_SOCKET_PATH:
             return path
@@ -69,7 +69,7 @@ class Supervisor:
         """Return the running supervisord, or None."""
         try:
             process = psutil.Process(int(self._pid_file.read_text()))
-            # A stale file may name a number that now belongs to another program.
+            # The file may be stale, and its process id may belong to another program by now.
             ours = "supervisord" in " ".join(process.cmdline()) and process.is_running()
         except (FileNotFoundError, ValueError, psutil.NoSuchProcess):
             return None
@@ -83,10 +83,10 @@ class Supervisor:
             return True
 
     def start(self) -> None:
-        """Start supervisord, without any program, unless it runs.
+        """Start supervisord without any program, unless it runs.
 
         Raises:
-            StackError: it did not come up; its own words are in the message.
+            StackError: it did not start; the message has its output.
         """
         if self.process() is not None:
             return
@@ -108,23 +108,23 @@ class Supervisor:
         )
 
     def start_program(self, service: Service) -> None:
-        """Start one program unless it runs; its health is the caller's to wait for."""
+        """Start a program unless it runs, without waiting until it is healthy."""
         if self.state(service) not in ("RUNNING", "STARTING"):
             self._rpc().startProcess(service.name, False)
 
     def state(self, service: Service) -> str:
-        """Return supervisord's word for a program: RUNNING, STARTING, BACKOFF, STOPPED, FATAL, ..."""
+        """Return supervisord's state of a program: RUNNING, STARTING, BACKOFF, STOPPED, FATAL, ..."""
         return str(self._info(service)["statename"])
 
     def pid(self, service: Service) -> int | None:
-        """Return a program's process id, or None when it does not run."""
+        """Return a program's process id; None if it does not run."""
         return int(cast("int", self._info(service)["pid"])) or None
 
     def stop(self) -> None:
-        """End all programs and supervisord itself, waiting until they are gone.
+        """Stop all programs, then supervisord, and wait until they have ended.
 
         Raises:
-            StackError: something would not end.
+            StackError: a process did not end in time.
         """
         process = self.process()
         if process is None:
@@ -158,7 +158,7 @@ class Supervisor:
         return [name for name in running if name != SERVICES[0].name]
 
     def log_tail(self, service: Service, size: int = 1500) -> str:
-        """Return the end of a program's log."""
+        """Return the last `size` characters of a program's log."""
         path = self._settings.logs / f"{service.name}.log"
         return path.read_text(errors="replace")[-size:].strip() if path.exists() else ""
 
@@ -169,11 +169,11 @@ class Supervisor:
             if fault.faultCode != _UNKNOWN_NAME:
                 raise
             raise StackError(
-                f"What runs is an older version, without {service.name}: ./stop.sh, then ./run.sh."
+                f"An older version without {service.name} is running: ./stop.sh, then ./run.sh."
             ) from fault
 
     def _rpc(self) -> Any:
-        # The host in the address is never looked up: the transport goes to the socket.
+        # The transport connects to the socket; the host in the address is never used.
         proxy = xmlrpc.client.ServerProxy("http://supervisor", transport=_SocketTransport(self.socket_path))
         return proxy.supervisor
 
@@ -187,7 +187,7 @@ class Supervisor:
             "supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface\n",
         ]
         for service in SERVICES:
-            group = str(service.leads_group).lower()
+            group = str(service.signal_group).lower()
             sections.append(
                 f"[program:{service.name}]\n"
                 f'command="{sys.executable}" -m dataflix_stack.services.launch {service.name}\n'

@@ -14,7 +14,7 @@ def backing_services() -> Iterator[dict[str, str]]:
     Yields:
         Every DATAFLIX_ variable: the addresses and secrets of these servers, and free ports for ours.
     """
-    made = {variable.name: variable.first_value() for variable in VARIABLES if variable.first_value}
+    made = {variable.name: variable.initial_value() for variable in VARIABLES if variable.initial_value}
     made |= {variable.name: str(free_port()) for variable in VARIABLES if variable.is_port}
     with postgres() as database, clickhouse() as warehouse, s3() as storage:
         yield made | database.environ | warehouse.environ | storage.environ

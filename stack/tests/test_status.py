@@ -1,4 +1,4 @@
-"""A service that nobody waits for may come up late; any other may not."""
+"""Status: a service in the background may start late, every other service may not."""
 
 import json
 from pathlib import Path
@@ -18,7 +18,7 @@ IN_BACKGROUND = [service.name for service in SERVICES if service.in_background]
 
 @pytest.fixture
 def stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    """A stack whose services all run, by the supervisor's word, and of which none answers."""
+    """A stack whose services all run, as supervisord reports, while none of them answers."""
     ports = {f"DATAFLIX_{service.port_of}_PORT": str(free_port()) for service in SERVICES if service.port_of}
     dotenv_file.write_first(tmp_path / "env", ports)
     monkeypatch.setenv("DATAFLIX_HOME", str(tmp_path / "home"))
@@ -41,11 +41,11 @@ def states(capsys: pytest.CaptureFixture[str]) -> dict[str, tuple[str, bool]]:
     return {row["name"]: (row["state"], row["healthy"]) for row in rows}
 
 
-def test_superset_is_the_one_nobody_waits_for() -> None:
+def test_only_superset_starts_in_the_background() -> None:
     assert IN_BACKGROUND == ["superset"]
 
 
-def test_one_that_comes_up_in_the_background_is_starting_and_no_fault(
+def test_a_background_service_that_is_starting_is_no_failure(
     stack: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     answers(monkeypatch, "superset")
@@ -55,7 +55,7 @@ def test_one_that_comes_up_in_the_background_is_starting_and_no_fault(
     assert set(found.values()) == {("running", True)}
 
 
-def test_any_other_that_does_not_answer_is_a_fault(
+def test_any_other_service_that_does_not_answer_is_a_failure(
     stack: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     answers(monkeypatch, "backend")
@@ -63,7 +63,7 @@ def test_any_other_that_does_not_answer_is_a_fault(
     assert states(capsys)["backend"] == ("running", False)
 
 
-def test_the_set_up_s_passwords_reach_superset_and_no_other_service_s_do(stack: Settings) -> None:
+def test_superset_gets_the_passwords_of_its_set_up_and_no_others(stack: Settings) -> None:
     given = {name for name in BY_NAME["superset"].environ(stack) if name.startswith("DATAFLIX_")}
     assert {name for name in given if name.endswith(("PASSWORD", "KEY", "TOKEN"))} == {
         "DATAFLIX_SUPERSET_ADMIN_PASSWORD",

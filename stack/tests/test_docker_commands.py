@@ -1,4 +1,4 @@
-"""run.sh --docker, status and stop.sh, as far as they go without an engine: `docker` is the stand-in."""
+"""run.sh --docker, status and stop.sh with a fake `docker` that records its calls."""
 
 import json
 from pathlib import Path
@@ -11,7 +11,7 @@ from dataflix_stack.config import settings as stack_settings
 from dataflix_stack.config.settings import Settings
 from dataflix_stack.config.state import State
 from dataflix_stack.docker import up as docker_up
-from dataflix_stack.docker.compose import in_docker
+from dataflix_stack.docker.compose import docker_settings
 from dataflix_stack.docker.up import up_in_docker
 from dataflix_stack.errors import StackError
 from dataflix_stack.services import preparation
@@ -26,17 +26,17 @@ ALL = sorted(service.name for service in SERVICES)
 def stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     monkeypatch.setenv("DATAFLIX_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("DATAFLIX_ENV_FILE", str(tmp_path / "env"))
-    monkeypatch.setattr(docker_up, "refuse_taken_ports", lambda _: None)
+    monkeypatch.setattr(docker_up, "check_ports_are_free", lambda _: None)
     return stack_settings.load(create=True)
 
 
 @pytest.fixture
 def work(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Path]]:
-    """What is done between `docker compose up` and the page: each step, and whose state folder it is for."""
+    """The steps after `docker compose up`, each with the state folder that it is for."""
     done: list[tuple[str, Path]] = []
     monkeypatch.setattr(preparation, "load_data", lambda s, _: done.append(("load", s.home)))
     monkeypatch.setattr(docker_up, "first_pipeline_run", lambda s: done.append(("pipeline", s.home)))
-    monkeypatch.setattr(docker_up, "print_page", lambda s, logs: done.append(("page", s.home)))
+    monkeypatch.setattr(docker_up, "print_summary", lambda s, logs: done.append(("page", s.home)))
     return done
 
 
@@ -44,7 +44,7 @@ def running(docker: Any) -> tuple[list[str], int, str, str]:
     return ["compose", "ps"], 0, "\n".join(map(docker.container, ALL)), ""
 
 
-def test_everything_starts_then_data_then_the_pipeline_then_the_page(
+def test_services_start_then_data_loads_then_the_pipeline_runs_then_the_summary_prints(
     docker: Any, stack: Settings, work: list[tuple[str, Path]]
 ) -> None:
     docker.answers((["compose", "config"], 0, '{"name": "main"}', ""))
@@ -60,9 +60,7 @@ def test_everything_starts_then_data_then_the_pipeline_then_the_page(
     assert State.read(stack).runtime == "docker"
 
 
-def test_a_second_start_is_as_good_as_the_first(
-    docker: Any, stack: Settings, work: list[tuple[str, Path]]
-) -> None:
+def test_a_failed_start_can_be_repeated(docker: Any, stack: Settings, work: list[tuple[str, Path]]) -> None:
     docker.answers(
         (["compose", "config"], 0, '{"name": "main"}', ""), (["compose", "up"], 1, "", "no space left\n")
     )
@@ -87,13 +85,13 @@ def test_volumes_of_another_folder_are_left_alone(
     assert work == []
 
 
-def test_a_taken_port_is_told_before_anything_starts(
+def test_a_taken_port_is_reported_before_anything_starts(
     docker: Any, stack: Settings, work: list[tuple[str, Path]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def taken(_: Settings) -> None:
         raise StackError("Port 5432 can't be had")
 
-    monkeypatch.setattr(docker_up, "refuse_taken_ports", taken)
+    monkeypatch.setattr(docker_up, "check_ports_are_free", taken)
     docker.answers((["compose", "config"], 0, '{"name": "main"}', ""))
     with pytest.raises(StackError, match="5432"):
         up_in_docker(None)
@@ -111,15 +109,17 @@ def test_without_docker_nothing_is_written(
     assert not stack.home.exists()
 
 
-def test_the_two_ways_do_not_mix(docker: Any, stack: Settings, work: list[tuple[str, Path]]) -> None:
+def test_local_and_docker_stacks_exclude_each_other(
+    docker: Any, stack: Settings, work: list[tuple[str, Path]]
+) -> None:
     docker.answers((["compose", "config"], 0, '{"name": "main"}', ""))
     up_in_docker(None)
-    with pytest.raises(StackError, match=r"started with --docker; \./stop\.sh"):
+    with pytest.raises(StackError, match=r"started with --docker; run \./stop\.sh"):
         up(None)
     assert State.read(stack).runtime == "docker"
 
 
-def test_status_asks_the_container_and_the_port(
+def test_status_checks_the_container_and_the_port(
     docker: Any,
     stack: Settings,
     work: list[tuple[str, Path]],
@@ -143,7 +143,7 @@ def test_status_asks_the_container_and_the_port(
     assert rows["backend"]["log"] == "docker compose logs backend"
 
 
-def test_stop_keeps_the_data_and_purge_takes_them(
+def test_stop_keeps_the_data_and_purge_deletes_it(
     docker: Any, stack: Settings, work: list[tuple[str, Path]]
 ) -> None:
     docker.answers((["compose", "config"], 0, '{"name": "main"}', ""))
@@ -151,7 +151,7 @@ def test_stop_keeps_the_data_and_purge_takes_them(
     stop(purge=False, assume_yes=False)
     assert docker.asked[-1] == "down --remove-orphans"
     assert State.read(stack).runtime is None
-    assert in_docker(stack).home.exists()
+    assert docker_settings(stack).home.exists()
     asked = len(docker.asked)
     stop(purge=False, assume_yes=False)
     assert len(docker.asked) == asked
@@ -161,7 +161,7 @@ def test_stop_keeps_the_data_and_purge_takes_them(
     assert not stack.home.exists()
 
 
-def test_stop_without_docker_asks_docker_nothing(docker: Any, stack: Settings) -> None:
+def test_stop_of_a_local_stack_does_not_call_docker(docker: Any, stack: Settings) -> None:
     stack_settings.prepare_home(stack.home)
     stop(purge=True, assume_yes=True)
     assert docker.asked == []

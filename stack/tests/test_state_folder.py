@@ -1,4 +1,4 @@
-"""The state folder: made with care, never somebody else's, never deleted by mistake."""
+"""The state folder: private, never one with other files, never deleted by mistake."""
 
 import shutil
 import socket
@@ -26,7 +26,7 @@ def stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
 
 def test_a_new_folder_is_private_and_marked(stack: Settings) -> None:
     stack_settings.prepare_home(stack.home)
-    assert stack_settings.is_ours(stack.home)
+    assert stack_settings.is_dataflix_home(stack.home)
     assert stack.home.stat().st_mode & 0o077 == 0
 
 
@@ -44,7 +44,9 @@ def test_a_home_that_is_a_file_is_refused(stack: Settings) -> None:
         stack_settings.prepare_home(stack.home)
 
 
-def test_a_full_disk_is_told_before_anything_starts(stack: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_reported_before_anything_starts(
+    stack: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(10**12, 10**12, 5 << 20))
     with pytest.raises(StackError, match="5 MiB free"):
         stack_settings.prepare_home(stack.home)
@@ -66,7 +68,7 @@ def test_purge_never_deletes_a_folder_we_did_not_make(stack: Settings) -> None:
     assert (stack.home / "thesis.tex").exists()
 
 
-def test_purge_without_a_person_to_ask_needs_yes(stack: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_purge_without_a_terminal_needs_yes(stack: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     stack_settings.prepare_home(stack.home)
     monkeypatch.setattr("sys.stdin", (stack.home / "tmp" / "no-terminal").open("w+"))
     with pytest.raises(StackError, match="--yes"):
@@ -74,7 +76,7 @@ def test_purge_without_a_person_to_ask_needs_yes(stack: Settings, monkeypatch: p
     assert stack.home.exists()
 
 
-def test_a_taken_port_is_told_with_the_variable_that_moves_it(
+def test_a_taken_port_is_reported_with_the_variable_that_moves_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with socket.socket() as other:
@@ -84,10 +86,10 @@ def test_a_taken_port_is_told_with_the_variable_that_moves_it(
         dotenv_file.write_first(tmp_path / "env", {"DATAFLIX_POSTGRES_PORT": str(port)})
         monkeypatch.setenv("DATAFLIX_ENV_FILE", str(tmp_path / "env"))
         with pytest.raises(StackError, match=rf"Port {port} .*postgres.*DATAFLIX_POSTGRES_PORT"):
-            startup.refuse_taken_ports(stack_settings.load(create=False))
+            startup.check_ports_are_free(stack_settings.load(create=False))
 
 
-def test_a_folder_the_supervisor_could_not_spell_is_refused(
+def test_a_folder_name_that_supervisord_cannot_escape_is_refused(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("DATAFLIX_HOME", str(tmp_path / "100%"))

@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture
 def env(tmp_path: Path) -> dict[str, str]:
-    values = {variable.name: variable.first_value() for variable in VARIABLES if variable.first_value}
+    values = {variable.name: variable.initial_value() for variable in VARIABLES if variable.initial_value}
     return {"PATH": "/usr/bin", "LANG": "C.UTF-8", "DATAFLIX_HOME": str(tmp_path), **values}
 
 
@@ -45,7 +45,7 @@ def test_a_password_with_any_sign_fits_into_the_address(env: dict[str, str]) -> 
     assert "//airflow:a%3Ab%2Fc%40d%3Fe%23f%25g@127.0.0.1:" in address
 
 
-def test_nobody_is_phoned(env: dict[str, str]) -> None:
+def test_telemetry_is_off(env: dict[str, str]) -> None:
     environment = airflow_environment(env, ROOT)
 
     assert environment["AIRFLOW__COSMOS__ENABLE_TELEMETRY"] == "False"
@@ -62,7 +62,7 @@ def test_the_constant_settings_hold_no_secret() -> None:
     assert not [name for name in names if re.search(r"SECRET|PASSWORD(?!S_FILE)|FERNET|CONN", name)]
 
 
-def test_the_password_file_is_its_owner_s_alone(env: dict[str, str]) -> None:
+def test_only_the_owner_can_read_the_password_file(env: dict[str, str]) -> None:
     environment = airflow_environment(env, ROOT)
     path = Path(environment["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE"])
 
