@@ -101,7 +101,7 @@ def test_the_batch_lists_have_unseen_movies_for_every_user(stack: Stack) -> None
 @pytest.mark.also_on_movielens
 def test_every_service_passes_its_functional_check(stack: Stack) -> None:
     stack.wait_for_superset()
-    result = stack.script("check_all_works.py", "--json")
+    result = stack.script("doctor.py", "--json")
     assert result.returncode == 0, result.stdout + result.stderr
 
 

@@ -212,7 +212,7 @@ def test_personal_data_stay_in_postgres(stack: Stack) -> None:
     assert MARKER not in (run.stdout + run.stderr).lower()
     shown = stack.cli("recommend", marked_user(5)["username"], "-n", "5")
     assert len(shown["data"]) == 5
-    checks = stack.script("check_all_works.py", "--json")
+    checks = stack.script("doctor.py", "--json")
     assert MARKER not in (checks.stdout + checks.stderr).lower()
 
     send_name_to_superset(stack)
