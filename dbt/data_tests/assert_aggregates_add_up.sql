@@ -1,4 +1,4 @@
--- The films' counts add up to the events they were counted from.
+-- The counts of all movies add up to the number of events.
 
 with
 

@@ -1,7 +1,8 @@
--- Every event has one entry in the matrix, with the weight that the definition
--- gives to its verdict and never 0, which ALS would take for "not seen". A
--- user's entries are compared by the sum of their hashes: joining event by
--- event takes more than twice as long.
+-- Every event has one entry in the matrix. Its weight is the one that
+-- confidence_weights defines, and never 0: ALS takes 0 for "not seen".
+-- The test compares the sum of hashes per user, because a join event by event
+-- takes more than twice as long. How an event finds its weight is written here
+-- a second time on purpose: the test must not share a mistake with the model.
 
 with
 
@@ -23,7 +24,7 @@ matrix as (
 
 ),
 
-weighed as (
+weighted_events as (
 
     select
         events.user_id,
@@ -51,13 +52,13 @@ expected as (
         count() as entries,
         sum(cityHash64(movie_id, last_event_at, weight)) as fingerprint
 
-    from weighed
+    from weighted_events
 
     group by user_id
 
 ),
 
-found as (
+actual as (
 
     select
         user_id,
@@ -74,18 +75,19 @@ found as (
 select
     expected.user_id as expected_user_id,
     expected.entries as expected_entries,
-    found.user_id,
-    found.entries,
-    found.zeros
+    actual.user_id,
+    actual.entries,
+    actual.zeros
 
 from expected
 
-full outer join found on expected.user_id = found.user_id
+full outer join actual on expected.user_id = actual.user_id
 
 where
-    coalesce(found.zeros, 0) > 0
-    or coalesce(expected.entries != found.entries, true)
-    or coalesce(expected.fingerprint != found.fingerprint, true)
+    coalesce(actual.zeros, 0) > 0
+    or coalesce(expected.entries != actual.entries, true)
+    or coalesce(expected.fingerprint != actual.fingerprint, true)
 -- end_of_sql
--- Both sides lie sorted by user: one group after the other takes no memory.
+-- Both tables are sorted by user, so ClickHouse aggregates one user at a time
+-- and needs almost no memory.
 settings optimize_aggregation_in_order = 1

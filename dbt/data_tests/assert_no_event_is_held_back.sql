@@ -1,8 +1,8 @@
 {{ config(severity='warn') }}
 
--- Events whose user or film is not loaded: they wait outside the facts. A few
--- are normal, since the tables are read one after another while people go on
--- rating. The same ones on every run mean that a row is missing.
+-- Events whose user or movie is not loaded. They stay out of the facts until
+-- it is. A few are normal: the load reads the tables one after another while
+-- people keep rating. The same events on every run mean that a row is missing.
 -- depends_on: {{ ref('int_user_movie_events') }}
 
 with

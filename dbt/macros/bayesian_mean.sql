@@ -1,6 +1,6 @@
 {#-
-    (strength * prior_mean + ratings_sum) / (strength + ratings_count): a mean
-    that starts at the prior and moves to the film's own as ratings come in.
+    (strength * prior_mean + ratings_sum) / (strength + ratings_count): the mean
+    starts at the prior and moves to the movie's own mean as ratings come in.
 -#}
 {% macro bayesian_mean(ratings_sum, ratings_count, prior_mean) -%}
     (

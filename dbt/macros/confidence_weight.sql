@@ -1,7 +1,7 @@
 {#-
-    THE definition of a confidence weight. `rating` is 0 for a film that was only
-    watched; `liked` is 'unknown', 'liked' or 'disliked'. The model
-    confidence_weights lists every case, and all others read it there.
+    The definition of a confidence weight. `rating` is 0 for a movie that was
+    only watched; `liked` is 'unknown', 'liked' or 'disliked'. Only the model
+    confidence_weights calls this macro; everything else reads that table.
 -#}
 {% macro confidence_weight(rating, liked) -%}
     multiIf(
@@ -17,7 +17,7 @@
     )
 {%- endmacro %}
 
-{#- The weight of the stars alone. -#}
+{#- The weight of the stars without a thumb. -#}
 {% macro rating_weight(rating) -%}
     multiIf(
         {{ rating }} > {{ var('confidence_neutral_rating') }},

@@ -1,7 +1,8 @@
 {#-
     Reads a ReplacingMergeTree as if it were fully merged: one row per key, the
-    newest version. A macro, because dbt's unit tests put a subquery where the
-    table stands, and ClickHouse refuses FINAL on a subquery: they override it.
+    newest version. It is a macro so that unit tests can override it: dbt
+    replaces the table by a subquery there, and ClickHouse refuses FINAL on a
+    subquery.
 -#}
 {% macro final() -%}
     final

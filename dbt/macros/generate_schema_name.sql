@@ -1,6 +1,6 @@
 {#-
-    Everything lands in the profile's database. A custom schema is ignored on
-    purpose: readers are granted one database, and know it by one name.
+    Puts every model into the profile's database and ignores a custom schema,
+    because readers have access to this one database only.
 -#}
 {% macro generate_schema_name(custom_schema_name, node) -%}
     {{ target.schema }}

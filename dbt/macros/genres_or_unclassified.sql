@@ -1,4 +1,4 @@
-{#- A film without a genre still counts somewhere: under 'Unclassified'. -#}
+{#- A movie without a genre counts as 'Unclassified'. -#}
 {% macro genres_or_unclassified(genres) -%}
     if(empty({{ genres }}), ['Unclassified'], {{ genres }})
 {%- endmacro %}

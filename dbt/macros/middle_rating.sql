@@ -1,4 +1,4 @@
-{#- The middle of the scale: what to assume before anyone has rated. -#}
+{#- The middle of the scale: the prior mean while there are no ratings. -#}
 {% macro middle_rating() -%}
     ({{ var('rating_min') }} + {{ var('rating_max') }}) / 2
 {%- endmacro %}

@@ -1,6 +1,6 @@
 {#-
-    How charts name a film: the year, since titles alone are not unique, and no
-    title longer than an axis has room for.
+    The label of a movie in charts. It has the year, because titles are not
+    unique, and cuts a title that is too long for an axis.
 -#}
 {% macro movie_label(title, release_year) -%}
     concat(

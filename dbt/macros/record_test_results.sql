@@ -1,6 +1,7 @@
 {#-
-    For on-run-end: one row per data test of this run into dbt_test_results.
-    Renders to nothing, and dbt then runs nothing, when the run had no data test.
+    For on-run-end: inserts one row per data test of this run into
+    dbt_test_results. It renders to nothing when the run had no data test, and
+    dbt then runs nothing.
 -#}
 {% macro record_test_results(results) -%}
     {%- set rows = [] -%}
@@ -29,18 +30,18 @@
     {%- endif -%}
 {%- endmacro %}
 
-{#- A text literal; dbt and people choose these names, so quotes may occur. -#}
+{#- A text literal. dbt and people choose the names: they may have quotes. -#}
 {% macro quoted(text) -%}
     '{{ text | replace("\\", "\\\\") | replace("'", "\\'") }}'
 {%- endmacro %}
 
-{#- The model or source a test looks at. -#}
+{#- The model or source that a test reads. -#}
 {% macro tested_node(test) -%}
     {%- set unique_id = test.attached_node or test.depends_on.nodes[0] -%}
     {{ return(graph.nodes.get(unique_id) or graph.sources[unique_id]) }}
 {%- endmacro %}
 
-{#- The folder a model lies in; sources are the raw layer. -#}
+{#- The folder of a model; sources are the raw layer. -#}
 {% macro layer_of(node) -%}
     {{ return('raw' if node.resource_type == 'source' else node.fqn[1]) }}
 {%- endmacro %}

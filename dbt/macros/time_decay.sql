@@ -1,6 +1,6 @@
 {#-
-    1 at the reference, 0.5 one half-life before it, 0.25 after two. An event
-    later than the reference (a clock that runs ahead) counts 1, not more.
+    1 at the reference, 0.5 one half-life before it, 0.25 two before it. An
+    event after the reference (from a clock that is ahead) counts 1, not more.
 -#}
 {% macro time_decay(event_at, reference_at) -%}
     exp2(

@@ -140,7 +140,7 @@ def test_source_that_was_not_loaded_for_days_is_stale(built: Built) -> None:
     freshness = ("source", "freshness", "--select", "source:raw.movies")
     two_days_old = datetime.now(UTC) - timedelta(hours=51)
     built.warehouse.command("TRUNCATE TABLE raw.load_audit")
-    # Neither a load that failed nor that of another table is one of films.
+    # Neither a load that failed nor that of another table is one of movies.
     now = datetime.now(UTC)
     failed, other = raw.audit("movies", now, matches=False), raw.audit("users", now)
     built.warehouse.insert("load_audit", [failed, other, raw.audit("movies", two_days_old)])

@@ -47,7 +47,7 @@ def test_staging_shows_the_newest_version_of_what_is_not_deleted(built: Built) -
     assert built.warehouse.table("stg_movies", "movie_id").keys() == built.source.genres.keys()
 
 
-def test_facts_hold_every_event_of_known_users_and_films(built: Built) -> None:
+def test_facts_hold_every_event_of_known_users_and_movies(built: Built) -> None:
     ratings = _ratings(built.warehouse, "fct_ratings")
     assert ratings == built.source.known_ratings()
     assert _watches(built.warehouse, "fct_watches") == built.source.known_watches()
@@ -77,7 +77,7 @@ def test_code_without_a_warehouse_has_the_same_weights(built: Built) -> None:
     }
 
 
-def test_ratings_are_aggregated_for_every_film(built: Built) -> None:
+def test_ratings_are_aggregated_for_every_movie(built: Built) -> None:
     rows = built.warehouse.table("ratings_aggregated", "movie_id")
     wanted = expected.movie_ratings(built.source)
     assert rows.keys() == wanted.keys()
@@ -89,7 +89,7 @@ def test_ratings_are_aggregated_for_every_film(built: Built) -> None:
         assert row["bayesian_mean"] == _close(want.bayesian_mean)
 
 
-def test_trending_films_are_ranked_by_decayed_events(built: Built) -> None:
+def test_trending_movies_are_ranked_by_decayed_events(built: Built) -> None:
     rows = built.warehouse.table("trending_movies", "movie_id")
     wanted = expected.trending(built.source, datetime.now(UTC))
     # Scores are rounded to six decimals.
@@ -100,7 +100,7 @@ def test_trending_films_are_ranked_by_decayed_events(built: Built) -> None:
     assert scores == sorted(scores, reverse=True)
 
 
-def test_genres_share_the_events_of_their_films(built: Built) -> None:
+def test_genres_share_the_events_of_their_movies(built: Built) -> None:
     rows = built.warehouse.table("genre_popularity", "genre")
     wanted = expected.genres(built.source)
     assert rows.keys() == wanted.keys() >= {"Drama", "Unclassified"}
@@ -129,7 +129,7 @@ def test_hit_rates_are_of_lists_shown_to_known_people(built: Built) -> None:
     assert rows.keys() == small.FEEDBACK.keys()
     assert built.warehouse.table("online_hit_rate", "model_version").keys() == {"", "7"}
     seventh = built.warehouse.table("online_hit_rate", "model_version")["7"]
-    assert (seventh["lists_count"], seventh["hit_rate"], seventh["film_hit_rate"]) == (2, 0.5, 0.25)
+    assert (seventh["lists_count"], seventh["hit_rate"], seventh["movie_hit_rate"]) == (2, 0.5, 0.25)
 
 
 def test_columns_in_the_warehouse_are_those_in_the_docs(built: Built) -> None:

@@ -1,4 +1,4 @@
-{#- Fails on a value outside the bounds, NaN included. NULL passes. -#}
+{#- Fails on a value outside the bounds, and on NaN. NULL passes. -#}
 {% test accepted_range(model, column_name, min_value, max_value) %}
 
 select {{ column_name }}

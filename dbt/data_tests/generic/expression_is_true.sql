@@ -1,6 +1,7 @@
 {#-
-    Fails on a row where the expression is false or NULL. May stand on a column:
-    dbt then names it, though the expression itself says which ones it reads.
+    Fails on a row where the expression is false or NULL. The test may be
+    declared on a column: dbt then passes its name, but only the expression
+    counts.
 -#}
 {% test expression_is_true(model, expression, column_name=none) %}
 

@@ -1,6 +1,6 @@
 {#-
-    Fails when a fact table does not hold exactly the staged events whose user
-    and film are loaded: nothing lost on the way, nothing made up.
+    Fails when a fact table does not have exactly as many rows as there are
+    staged events with a loaded user and a loaded movie.
 -#}
 {% test holds_every_known_event(model, staged_events, users, movies) %}
 

@@ -1,4 +1,4 @@
-{#- Fails on a time later than now, beyond a minute that clocks may differ. -#}
+{#- Fails on a time in the future. Clocks may differ by a minute. -#}
 {% test not_in_future(model, column_name) %}
 
 select {{ column_name }}

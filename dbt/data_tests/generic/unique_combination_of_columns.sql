@@ -1,4 +1,4 @@
-{#- Fails on a combination of values that more than one row holds. -#}
+{#- Fails when two rows have the same values in these columns. -#}
 {% test unique_combination_of_columns(model, columns) %}
 
 select {{ columns | join(', ') }}

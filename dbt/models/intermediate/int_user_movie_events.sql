@@ -6,9 +6,9 @@
     )
 }}
 
--- A table, since five models read it and the join is the dearest step. Both
--- sides lie sorted by the join's key: merging them takes half the memory of a
--- hash join and less time.
+-- A table, because five models read it and the join is the most expensive step.
+-- Both sides are sorted by the join key: a merge join takes half the memory of
+-- a hash join, and less time.
 
 with
 
@@ -24,7 +24,7 @@ movies as (
 
 ),
 
--- An event whose user or film is not in this load comes with the next one.
+-- An event whose user or movie is not loaded comes with the next run.
 ratings as (
 
     select * from {{ ref('stg_ratings') }}
@@ -56,7 +56,7 @@ final as (
             coalesce(ratings.movie_id, watched_movies.movie_id)
         ) as movie_id,
 
-        -- verdict
+        -- opinion
         ratings.rating,
         ratings.is_liked,
 

@@ -1,6 +1,6 @@
 {{ config(engine='MergeTree()', order_by=['rating', 'liked']) }}
 
--- A table and not a seed: the vars are the one place where a constant stands.
+-- A table and not a seed, so that the constants stand in the vars only.
 
 with
 
@@ -19,25 +19,25 @@ ratings as (
 
 ),
 
-opinions as (
+thumbs as (
 
     select arrayJoin(['unknown', 'liked', 'disliked']) as liked
 
 ),
 
-verdicts as (
+opinions as (
 
     select
         ratings.rating,
-        opinions.liked
+        thumbs.liked
 
     from ratings
 
-    cross join opinions
+    cross join thumbs
 
     union all
 
-    -- A film that was watched and not rated.
+    -- A movie that was watched but not rated.
     select
         0 as rating,
         'unknown' as liked
@@ -47,14 +47,14 @@ verdicts as (
 final as (
 
     select
-        cast(verdicts.rating as Float32) as rating,
-        verdicts.liked,
+        cast(opinions.rating as Float32) as rating,
+        opinions.liked,
         cast(
-            {{ confidence_weight('verdicts.rating', 'verdicts.liked') }}
+            {{ confidence_weight('opinions.rating', 'opinions.liked') }}
             as Float32
         ) as weight
 
-    from verdicts
+    from opinions
 
 )
 

@@ -16,7 +16,7 @@ final as (
         imdb_id,
         tmdb_id,
 
-        -- description of the film
+        -- attributes of the movie
         title,
         genres,
         release_year,

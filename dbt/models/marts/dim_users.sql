@@ -1,6 +1,6 @@
 {{ config(engine='MergeTree()', order_by=['user_id']) }}
 
--- Pseudonyms and masked names stay behind in staging: no reader needs them.
+-- Without pseudonyms and masked names: no reader of the marts needs them.
 
 with
 

@@ -5,7 +5,7 @@
     )
 }}
 
--- Questions are about versions, which the key's first column finds at once.
+-- Sorted by version first, because queries ask for versions.
 
 with
 
@@ -35,7 +35,7 @@ final as (
         feedback.movie_id,
         feedback.user_id,
 
-        -- what was done
+        -- event
         feedback.event,
         feedback.position,
 
@@ -48,7 +48,7 @@ final as (
 
     from feedback
 
-    -- A film or a person of a later load waits until that is in.
+    -- Feedback whose movie or user is not loaded comes with a later run.
     where
         feedback.movie_id in (select movies.movie_id from movies)
         and (

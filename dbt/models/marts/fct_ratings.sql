@@ -1,7 +1,7 @@
 {{ config(engine='MergeTree()', order_by=['movie_id', 'user_id']) }}
 
--- Dashboards filter on films, which the key's first column finds at once.
--- Built after its dimensions, so that a rating never shows before its film:
+-- Sorted by movie first, because dashboards filter on movies.
+-- Depends on its dimensions, so that a rating never appears before its movie:
 -- depends_on: {{ ref('dim_users') }}
 -- depends_on: {{ ref('dim_movies') }}
 
@@ -20,7 +20,7 @@ final as (
         events.user_id,
         events.movie_id,
 
-        -- verdict
+        -- opinion
         assumeNotNull(events.rating) as rating,
         events.is_liked,
 
@@ -29,7 +29,7 @@ final as (
 
     from events
 
-    -- Qualified: a bare name would mean the column made above, never NULL.
+    -- Qualified: the bare name means the output column, which is never NULL.
     where events.rating is not null
 
 )

@@ -1,7 +1,7 @@
 {{ config(engine='MergeTree()', order_by=['movie_id', 'user_id']) }}
 
--- Dashboards filter on films, which the key's first column finds at once.
--- Built after its dimensions, so that a view never shows before its film:
+-- Sorted by movie first, because dashboards filter on movies.
+-- Depends on its dimensions, so that a view never appears before its movie:
 -- depends_on: {{ ref('dim_users') }}
 -- depends_on: {{ ref('dim_movies') }}
 

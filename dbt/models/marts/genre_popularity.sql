@@ -8,7 +8,7 @@ movies as (
 
 ),
 
--- A film counts in full for each of its genres.
+-- A movie counts fully for each of its genres.
 movies_by_genre as (
 
     select
@@ -24,7 +24,7 @@ movies_by_genre as (
 
 totals as (
 
-    -- Qualified: a bare name inside a sum would mean the sum of that name.
+    -- Qualified: the bare name inside a sum means the output column.
     select
         movies_by_genre.genre,
         count() as movies_count,

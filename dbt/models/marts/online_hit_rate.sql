@@ -1,7 +1,7 @@
 {{ config(engine='MergeTree()', order_by=['model_version']) }}
 
--- What became of the lists that each version made. A list that nobody says was
--- shown is left out: its misses are not told either.
+-- What users did with the lists of each model version. A list without a 'shown'
+-- event is left out, because its misses are not known either.
 
 with
 
@@ -11,7 +11,7 @@ feedback as (
 
 ),
 
-films as (
+listed_movies as (
 
     select
         feedback.recommendation_id,
@@ -33,18 +33,20 @@ films as (
 lists as (
 
     select
-        films.recommendation_id,
-        any(films.model_version) as model_version,
-        min(films.listed_at) as listed_at,
-        countIf(films.was_shown) as shown_count,
-        countIf(films.was_shown and films.was_hit) as hit_count,
-        countIf(films.was_shown and films.was_dismissed) as dismissed_count
+        listed_movies.recommendation_id,
+        any(listed_movies.model_version) as model_version,
+        min(listed_movies.listed_at) as listed_at,
+        countIf(listed_movies.was_shown) as shown_count,
+        countIf(listed_movies.was_shown and listed_movies.was_hit) as hit_count,
+        countIf(
+            listed_movies.was_shown and listed_movies.was_dismissed
+        ) as dismissed_count
 
-    from films
+    from listed_movies
 
-    group by films.recommendation_id
+    group by listed_movies.recommendation_id
 
-    having countIf(films.was_shown) > 0
+    having countIf(listed_movies.was_shown) > 0
 
 ),
 
@@ -54,16 +56,16 @@ final as (
         -- ids
         lists.model_version,
 
-        -- of lists
+        -- lists
         count() as lists_count,
         countIf(lists.hit_count > 0) as hit_lists_count,
         countIf(lists.hit_count > 0) / count() as hit_rate,
 
-        -- of films
-        sum(lists.shown_count) as films_shown_count,
-        sum(lists.hit_count) as films_hit_count,
-        sum(lists.hit_count) / sum(lists.shown_count) as film_hit_rate,
-        sum(lists.dismissed_count) as films_dismissed_count,
+        -- movies
+        sum(lists.shown_count) as movies_shown_count,
+        sum(lists.hit_count) as movies_hit_count,
+        sum(lists.hit_count) / sum(lists.shown_count) as movie_hit_rate,
+        sum(lists.dismissed_count) as movies_dismissed_count,
 
         -- timestamps
         min(lists.listed_at) as first_listed_at,

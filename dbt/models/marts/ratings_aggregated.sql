@@ -33,7 +33,7 @@ events_by_movie as (
 
 ),
 
--- The middle of the scale stands in while nobody has rated anything.
+-- The prior is the middle of the scale while there are no ratings.
 overall as (
 
     select coalesce(avg(rating), {{ middle_rating() }}) as prior_mean
@@ -48,7 +48,7 @@ counted as (
         -- ids
         movies.movie_id,
 
-        -- description of the film
+        -- attributes of the movie
         movies.title,
         movies.genres,
         movies.release_year,
@@ -79,7 +79,7 @@ final as (
         -- ids
         counted.movie_id,
 
-        -- description of the film
+        -- attributes of the movie
         counted.title,
         counted.genres,
         counted.release_year,

@@ -1,6 +1,6 @@
 {{ config(engine='MergeTree()', order_by=['rank']) }}
 
--- Readers ask for the first rows by rank.
+-- Sorted by rank, because readers ask for the first ranks.
 
 with
 
@@ -16,8 +16,8 @@ events as (
 
 ),
 
--- Now is the newest event, so that a historic data set has trends as well. A
--- clock that runs ahead must not age all other events: the future is left out.
+-- The newest event counts as now, so that a historic data set has trends too.
+-- It is never in the future: one wrong clock would age all other events.
 reference as (
 
     select max(last_event_at) as reference_at
@@ -38,7 +38,7 @@ scores as (
                 reference.reference_at, {{ var('trending_half_life_days') }}
             )
         ) as recent_events_count,
-        -- Rounded, since the order of a parallel sum must not decide a rank.
+        -- Rounded, so that the order of a parallel sum does not decide a rank.
         round(
             sum(
                 {{
@@ -63,7 +63,7 @@ final as (
         -- ids
         scores.movie_id,
 
-        -- description of the film
+        -- attributes of the movie
         movies.title,
         movies.genres,
         movies.release_year,

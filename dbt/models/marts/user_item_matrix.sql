@@ -1,6 +1,7 @@
 {{ config(engine='MergeTree()', order_by=['user_id', 'movie_id']) }}
 
--- Sorted by user: the trainer reads it in order, straight into a CSR matrix.
+-- Sorted by user, because the trainer reads the rows in order into a CSR
+-- matrix.
 
 with
 
@@ -16,7 +17,7 @@ weights as (
 
 ),
 
-verdicts as (
+opinions as (
 
     select
         events.user_id,
@@ -37,21 +38,21 @@ final as (
 
     select
         -- ids
-        verdicts.user_id,
-        verdicts.movie_id,
+        opinions.user_id,
+        opinions.movie_id,
 
         -- measures
         weights.weight,
 
         -- timestamps
-        verdicts.last_event_at
+        opinions.last_event_at
 
-    from verdicts
+    from opinions
 
     inner join weights
         on
-            verdicts.rating = weights.rating
-            and verdicts.liked = weights.liked
+            opinions.rating = weights.rating
+            and opinions.liked = weights.liked
 
 )
 

@@ -14,7 +14,7 @@ renamed as (
         movie_id,
         user_id,
 
-        -- what was done
+        -- event
         event,
         position,
 

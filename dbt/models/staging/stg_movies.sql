@@ -14,7 +14,7 @@ renamed as (
         imdb_id,
         tmdb_id,
 
-        -- description of the film
+        -- attributes of the movie
         title,
         arrayDistinct(
             arrayFilter(

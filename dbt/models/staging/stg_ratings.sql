@@ -13,7 +13,7 @@ renamed as (
         user_id,
         movie_id,
 
-        -- verdict
+        -- opinion
         rating,
         liked as is_liked,
 

@@ -34,15 +34,15 @@ class Source:
     ratings: dict[Key, Rating]
 
     def known(self, key: Key) -> bool:
-        """Say whether both the user and the film of an event are there."""
+        """Say whether both the user and the movie of an event are there."""
         return key[0] in self.users and key[1] in self.genres
 
     def known_ratings(self) -> dict[Key, Rating]:
-        """Return the ratings whose user and film are there."""
+        """Return the ratings whose user and movie are there."""
         return {key: rating for key, rating in self.ratings.items() if self.known(key)}
 
     def known_watches(self) -> dict[Key, datetime]:
-        """Return the views whose user and film are there."""
+        """Return the views whose user and movie are there."""
         return {key: at for key, at in self.watched.items() if self.known(key)}
 
     def last_events(self) -> dict[Key, datetime]:
@@ -54,7 +54,7 @@ class Source:
 
 
 def weight(rating: Rating | None) -> float:
-    """Return the confidence weight of a verdict; None is a film that was only watched."""
+    """Return the confidence weight of a verdict; None is a movie that was only watched."""
     if rating is None:
         return 0.5
     if rating.stars >= 3:
@@ -76,7 +76,7 @@ def matrix(source: Source) -> dict[Key, tuple[float, datetime]]:
 
 @dataclass(frozen=True)
 class MovieRatings:
-    """One film's row of ratings_aggregated."""
+    """One movie's row of ratings_aggregated."""
 
     ratings_count: int
     watches_count: int
@@ -86,7 +86,7 @@ class MovieRatings:
 
 
 def movie_ratings(source: Source) -> dict[int, MovieRatings]:
-    """Return the aggregates of every film, rated or not."""
+    """Return the aggregates of every movie, rated or not."""
     stars: dict[int, list[float]] = defaultdict(list)
     for (_, movie_id), rating in source.known_ratings().items():
         stars[movie_id].append(rating.stars)
@@ -108,7 +108,7 @@ def movie_ratings(source: Source) -> dict[int, MovieRatings]:
 
 
 def trending(source: Source, now: datetime) -> dict[int, float]:
-    """Return the time-decayed score of every film that has an event."""
+    """Return the time-decayed score of every movie that has an event."""
     events = source.last_events()
     newest = max((at for at in events.values() if at <= now), default=now)
     scores: dict[int, float] = defaultdict(float)
@@ -130,7 +130,7 @@ class Genre:
 
 
 def genres(source: Source) -> dict[str, Genre]:
-    """Return the totals of each genre; a film counts for each of its genres."""
+    """Return the totals of each genre; a movie counts for each of its genres."""
     movies: dict[str, set[int]] = defaultdict(set)
     for movie_id, names in source.genres.items():
         for name in names or ["Unclassified"]:

@@ -29,7 +29,7 @@ def movie(movie_id: int, **columns: Any) -> dict[str, Any]:
     """Return a row of raw.movies."""
     defaults = {
         "movie_id": movie_id,
-        "title": f"Film {movie_id}",
+        "title": f"Movie {movie_id}",
         "genres": ["Drama"],
         "release_year": None,
         "director": None,

@@ -10,10 +10,10 @@ from .warehouse import RAW_TABLES, Warehouse
 
 START = datetime(2023, 1, 1, tzinfo=UTC)
 SPAN_US = 400 * 86400 * 10**6
-# Events whose user, or whose film, is not loaded.
+# Events whose user, or whose movie, is not loaded.
 STRAYS: list[Key] = [(900, 1), (1, 9000)]
 DELETED_USERS, DELETED_MOVIES = (50, 51), (60,)
-# Of two lists of version 7, one of which was a hit, and one list of no model; by list, film and event.
+# Of two lists of version 7, one of which was a hit, and one list of no model; by list, movie and event.
 FEEDBACK: dict[tuple[str, int, str], dict[str, Any]] = {
     ("a", 1, "shown"): {"user_id": 1},
     ("a", 1, "clicked"): {"user_id": 1},
@@ -32,7 +32,7 @@ def load(warehouse: Warehouse) -> Source:
     dice = random.Random(20240229)  # a fixed seed: the same warehouse every time
     users = {u: raw.user(u, state=dice.choice(["CA", "NY", None])) for u in range(1, 41)}
     movies = {m: raw.movie(m, genres=dice.sample(GENRES, k=dice.randint(0, 3))) for m in range(1, 26)}
-    # Users 39 and 40 do nothing, nobody knows films 24 and 25.
+    # Users 39 and 40 do nothing, nobody knows movies 24 and 25.
     pairs = [(u, m) for u in users for m in movies if u <= 38 and m <= 23]
     ratings = {key: _rating(dice) for key in [*dice.sample(pairs, k=400), *STRAYS]}
     watched = {key: _moment(dice) for key in [*dice.sample(pairs, k=400), *STRAYS]}

@@ -1,7 +1,6 @@
 {{ config(engine='MergeTree()', order_by=['user_rank', 'movie_rank']) }}
 
--- A corner of the matrix that a person can look at: as many rows and columns
--- as a chart has room for.
+-- A part of the matrix that fits into a chart.
 
 with
 
@@ -88,7 +87,7 @@ final as (
         interactions.user_id,
         interactions.movie_id,
 
-        -- description of the user and the film
+        -- labels
         concat('User ', toString(interactions.user_id)) as user,
         described_movies.movie,
         described_movies.genres,

@@ -1,7 +1,7 @@
 {{ config(materialized='view') }}
 
--- A view: the facts lie once, and a dashboard joins them to a few thousand
--- films and users while it reads.
+-- A view, so that the facts are stored once. A dashboard's query joins them to
+-- a few thousand movies and users.
 
 with
 
@@ -44,7 +44,7 @@ final as (
         ratings_of_movies.user_id,
         ratings_of_movies.movie_id,
 
-        -- description of the film
+        -- attributes of the movie
         ratings_of_movies.movie,
         ratings_of_movies.genres,
         ratings_of_movies.release_year,
@@ -53,7 +53,7 @@ final as (
         users.state,
         users.country,
 
-        -- verdict
+        -- opinion
         ratings_of_movies.rating,
         ratings_of_movies.is_liked,
 

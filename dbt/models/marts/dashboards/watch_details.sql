@@ -1,7 +1,7 @@
 {{ config(materialized='view') }}
 
--- A view: the facts lie once, and a dashboard joins them to a few thousand
--- films and users while it reads.
+-- A view, so that the facts are stored once. A dashboard's query joins them to
+-- a few thousand movies and users.
 
 with
 
@@ -44,7 +44,7 @@ final as (
         watches_of_movies.user_id,
         watches_of_movies.movie_id,
 
-        -- description of the film
+        -- attributes of the movie
         watches_of_movies.movie,
         watches_of_movies.genres,
         watches_of_movies.release_year,

@@ -1,6 +1,6 @@
 {{ config(materialized='view') }}
 
--- A view: results are written at the end of each dbt run, after the models.
+-- A view, because dbt writes the results at the end of a run, after the models.
 
 with
 
@@ -16,7 +16,7 @@ loads as (
 
 ),
 
--- The raw layer is tested by the load itself, against the source.
+-- The load itself tests the raw layer: it compares each table with the source.
 reconciliations as (
 
     select

@@ -1,6 +1,6 @@
 {{ config(materialized='view') }}
 
--- A view: the trainer writes after dbt has run, and its rows show at once.
+-- A view, because the trainer writes these rows after dbt has run.
 
 with
 

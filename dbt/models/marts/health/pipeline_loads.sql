@@ -1,7 +1,7 @@
 {{ config(engine='MergeTree()', order_by=['table_name', 'finished_at']) }}
 
--- A table: dashboards read `analytics` alone, and a view would make them read
--- the log of loads, which lies in `raw`.
+-- A table, because dashboards may read only `analytics`, and a view would read
+-- the load log in `raw` with their rights.
 
 with
 

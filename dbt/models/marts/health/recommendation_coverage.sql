@@ -1,8 +1,7 @@
 {{ config(materialized='view') }}
 
--- A view: the trainer writes recommendations after dbt has run. It works under
--- the reader's settings, not ours: a film without a match may join to 0 as well
--- as to NULL.
+-- A view, because the trainer writes recommendations after dbt has run. It runs
+-- with the reader's settings, so a movie without a match may join to 0 or NULL.
 
 with
 
@@ -37,7 +36,7 @@ final as (
         -- ids
         movies.movie_id,
 
-        -- description of the film
+        -- attributes of the movie
         {{ movie_label('movies.title', 'movies.release_year') }} as movie,
         {{ genres_or_unclassified('movies.genres') }} as genres,
         movies.release_year,
