@@ -13,7 +13,7 @@ USERS, MOVIES = 36, 24
 GENRES: tuple[list[str], ...] = (["Drama"], ["Comedy", "Romance"], ["Action", "Drama"], [])
 COUNTRIES = (("United States", "Ohio"), ("United States", "Utah"), ("France", None), (None, None))
 
-# How many ratings films of the genre Drama have below: every film is rated by every user but one.
+# How many ratings movies of the genre Drama have below: every movie is rated by every user but one.
 DRAMA_RATINGS = (MOVIES // 2) * (USERS - 1)
 
 _AUDIT = ("rows", "distinct_keys", "checksum", "source_rows", "source_distinct_keys", "source_checksum")
@@ -57,7 +57,7 @@ def _load(client: Any) -> None:
     insert(
         "movies",
         "movie_id title genres release_year created_at updated_at",
-        [[m, f"Film {m}", GENRES[m % 4], 1990 + m if m else None, NOW, NOW] for m in range(MOVIES)],
+        [[m, f"Movie {m}", GENRES[m % 4], 1990 + m if m else None, NOW, NOW] for m in range(MOVIES)],
     )
     events = [(n, m, NOW - timedelta(days=3 * m + n)) for n in range(USERS) for m in range(MOVIES) if n != m]
     insert(
@@ -85,7 +85,7 @@ def _publish(client: Any) -> None:
     ]
     names = "model_version candidate metric value"
     client.insert("analytics.registry_metrics", metrics, column_names=names.split())
-    # Half of the films are recommended to somebody.
+    # Half of the movies are recommended to somebody.
     lists = [[n, 1, n % (MOVIES // 2), 0.5, "2", NOW] for n in range(USERS)]
     names = "user_id rank movie_id score model_version generated_at"
     client.insert("analytics.recommendations", lists, column_names=names.split())
