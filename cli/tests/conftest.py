@@ -19,7 +19,7 @@ API_KEY = "cli-test-key-0123456789"
 
 @dataclass(frozen=True)
 class Server:
-    """The running API and what is in it."""
+    """The running API and its movies."""
 
     url: str
     catalogue: data.Catalogue
@@ -56,38 +56,38 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 @dataclass(frozen=True)
-class Ended:
-    """How a command ended."""
+class CommandResult:
+    """Exit code and output of a command."""
 
     code: int
     out: str
     err: str
 
 
-Invoke = Callable[..., Ended]
+Invoke = Callable[..., CommandResult]
 
 
 @pytest.fixture
-def lonely(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Invoke:
-    """Run the command in an empty folder and without any Dataflix variable."""
+def isolated(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Invoke:
+    """Run the command in an empty folder without any Dataflix variable."""
     for name in ("API_URL", "API_KEY", "BACKEND_HOST", "BACKEND_PORT", "ENV_FILE"):
         monkeypatch.delenv(f"DATAFLIX_{name}", raising=False)
     monkeypatch.chdir(tmp_path)
-    # The tree that the tests run from may have a .env of a stack in use.
+    # The tests' own tree may have the .env of a running stack.
     monkeypatch.setattr("sys.prefix", str(tmp_path / "venv"))
 
-    def invoke(*arguments: str) -> Ended:
+    def invoke(*arguments: str) -> CommandResult:
         capsys.readouterr()
         code = run(list(arguments))
         captured = capsys.readouterr()
-        return Ended(code, captured.out, captured.err)
+        return CommandResult(code, captured.out, captured.err)
 
     return invoke
 
 
 @pytest.fixture
-def dataflix(lonely: Invoke, server: Server, monkeypatch: pytest.MonkeyPatch) -> Invoke:
+def dataflix(isolated: Invoke, server: Server, monkeypatch: pytest.MonkeyPatch) -> Invoke:
     """Run the command against the API."""
     monkeypatch.setenv("DATAFLIX_API_URL", server.url)
     monkeypatch.setenv("DATAFLIX_API_KEY", API_KEY)
-    return lonely
+    return isolated

@@ -1,4 +1,4 @@
-"""Each subcommand against a real API."""
+"""Every subcommand against a real API."""
 
 import itertools
 import json
@@ -13,14 +13,14 @@ _numbers = itertools.count()
 
 
 def answer(dataflix: Invoke, *arguments: str) -> Any:
-    ended = dataflix(*arguments, "--json")
-    assert ended.code == 0, ended.err
-    return json.loads(ended.out)
+    result = dataflix(*arguments, "--json")
+    assert result.code == 0, result.err
+    return json.loads(result.out)
 
 
 @pytest.fixture
 def user(dataflix: Invoke) -> str:
-    """The name of a user of the test's own."""
+    """Name of a new user."""
     name = f"trinity{next(_numbers)}"
     answer(dataflix, "users", "create", name, f"{name}@example.org")
     return name
@@ -58,77 +58,77 @@ def test_a_user_is_exported_and_erased(dataflix: Invoke, user: str, tmp_path: Pa
     assert dataflix("user", "erase", str(user_id), "--yes").code == 3
 
 
-def test_films_are_searched_filtered_and_paged(dataflix: Invoke) -> None:
+def test_movies_are_searched_filtered_and_paged(dataflix: Invoke) -> None:
     found = answer(dataflix, "movies", "list", "matr", "--year-to", "2000")
     assert [row["title"] for row in found["data"]] == ["The Matrix"]
     page = dataflix("movies", "list", "--genre", "comedy", "--limit", "5", "--offset", "5")
-    assert page.out.count("Comedy Film") == 5
+    assert page.out.count("Comedy Movie") == 5
     assert page.err == "6 to 10 of 16.\n--offset 10 shows more.\n"
-    assert "Nothing found." in dataflix("movies", "list", "no such film").err
+    assert "Nothing found." in dataflix("movies", "list", "no such movie").err
 
 
 @pytest.mark.parametrize("name", ["the matrix", "The Matrix (1999)", "title: the matrix"])
-def test_film_is_shown_by_title(dataflix: Invoke, name: str) -> None:
+def test_movie_is_shown_by_title(dataflix: Invoke, name: str) -> None:
     assert answer(dataflix, "movies", "show", name)["release_year"] == 1999
 
 
 def test_title_of_digits_needs_the_prefix(dataflix: Invoke, server: Server) -> None:
-    wanted = server.catalogue.films["1917", 2019]
+    wanted = server.catalogue.movies["1917", 2019]
     assert answer(dataflix, "movies", "show", "title:1917")["movie_id"] == wanted
     assert dataflix("movies", "show", "1917").code == 3
 
 
 def test_ambiguous_title_names_the_candidates(dataflix: Invoke, server: Server) -> None:
-    ended = dataflix("movies", "show", "Solaris")
-    assert (ended.code, ended.out) == (2, "")
+    result = dataflix("movies", "show", "Solaris")
+    assert (result.code, result.out) == (2, "")
     for year in (1972, 2002):
-        assert f"{server.catalogue.films['Solaris', year]}  Solaris ({year})" in ended.err
+        assert f"{server.catalogue.movies['Solaris', year]}  Solaris ({year})" in result.err
     assert answer(dataflix, "movies", "show", "solaris (1972)")["release_year"] == 1972
 
 
-def test_similar_films_are_ranked(dataflix: Invoke) -> None:
+def test_similar_movies_are_ranked(dataflix: Invoke) -> None:
     rows = answer(dataflix, "movies", "similar", "Amélie", "-n", "3")["data"]
     assert [row["genres"] for row in rows] == [["Comedy"]] * 3
     assert "By model 3" in dataflix("movies", "similar", "Amélie").err
 
 
-def test_rating_changes_recommendations_and_remove_changes_them_back(
+def test_rating_changes_recommendations_until_it_is_removed(
     dataflix: Invoke, user: str, server: Server
 ) -> None:
-    answer(dataflix, "rate", user, "Drama Film 00", "5")
+    answer(dataflix, "rate", user, "Drama Movie 00", "5")
     before = answer(dataflix, "recommend", user, "-n", "5")["data"]
     assert {row["genres"][0] for row in before} == {"Drama"}
-    told = dataflix("rate", user, "the matrix (1999)", "4,5", "--like")
-    assert (told.code, told.out) == (0, "")
-    assert "The Matrix: 4.5 of 5" in told.err
+    rated = dataflix("rate", user, "the matrix (1999)", "4,5", "--like")
+    assert (rated.code, rated.out) == (0, "")
+    assert "The Matrix: 4.5 of 5" in rated.err
     after = dataflix("recommend", user, "-n", "5")
     assert "The Matrix Reloaded (2003)" in after.out
     assert "Because you rated The Matrix 4.5★" in after.out
     ratings = answer(dataflix, "ratings", "list", user)["data"]
     assert [(row["rating"], row["liked"]) for row in ratings] == [(4.5, True), (5.0, None)]
     removed = answer(dataflix, "ratings", "remove", user, "the matrix (1999)")
-    assert removed["movie_id"] == server.catalogue.films["The Matrix", 1999]
+    assert removed["movie_id"] == server.catalogue.movies["The Matrix", 1999]
     assert answer(dataflix, "recommend", user, "-n", "5")["data"] == before
     assert dataflix("ratings", "remove", user, "the matrix (1999)").code == 3
 
 
-def test_thumb_is_given_and_taken(dataflix: Invoke, user: str) -> None:
+def test_thumb_is_set_and_removed(dataflix: Invoke, user: str) -> None:
     assert answer(dataflix, "ratings", "add", user, "Amélie", "2", "--dislike")["liked"] is False
     assert answer(dataflix, "ratings", "add", user, "Amélie", "2.5")["liked"] is False
     assert answer(dataflix, "ratings", "add", user, "Amélie", "3", "--no-opinion")["liked"] is None
 
 
-def test_watched_film_is_listed_and_never_recommended(dataflix: Invoke, user: str) -> None:
+def test_watched_movie_is_listed_and_never_recommresult(dataflix: Invoke, user: str) -> None:
     answer(dataflix, "watched", "add", user, "Amélie")
     first = answer(dataflix, "recommend", user)["data"][0]
-    told = dataflix("watched", "add", user, str(first["movie_id"]), "--at", "2024-02-29")
-    assert "watched 2024-02-29 00:00" in told.err
+    marked = dataflix("watched", "add", user, str(first["movie_id"]), "--at", "2024-02-29")
+    assert "watched 2024-02-29 00:00" in marked.err
     assert first["movie_id"] not in [row["movie_id"] for row in answer(dataflix, "recommend", user)["data"]]
     listed = dataflix("watched", "list", user)
     assert listed.out.index("Amélie") < listed.out.index(first["title"])
 
 
-def test_charts_genres_model_and_health_answer(dataflix: Invoke) -> None:
+def test_charts_genres_model_and_health_print_answers(dataflix: Invoke) -> None:
     assert len(answer(dataflix, "trending", "--limit", "3")["data"]) == 3
     assert len(answer(dataflix, "popular", "--limit", "3")["data"]) == 3
     assert "Sci-Fi" in dataflix("genres").out
@@ -138,29 +138,29 @@ def test_charts_genres_model_and_health_answer(dataflix: Invoke) -> None:
     assert answer(dataflix, "health")["checks"] == {"postgres": "ok", "model": "3"}
 
 
-def test_root_option_also_asks_for_json(dataflix: Invoke) -> None:
+def test_json_is_also_an_option_of_the_main_command(dataflix: Invoke) -> None:
     assert json.loads(dataflix("--json", "genres").out) == answer(dataflix, "genres")
 
 
 @pytest.mark.parametrize("rating", ["0", "5.5", "3.7", "good", "nan", "-1", "1e999"])
 def test_bad_rating_is_refused_with_the_scale(dataflix: Invoke, user: str, rating: str) -> None:
-    ended = dataflix("rate", user, "Amélie", "--", rating)
-    assert (ended.code, ended.out) == (2, "")
-    assert "0.5 to 5 in steps of 0.5" in ended.err
+    result = dataflix("rate", user, "Amélie", "--", rating)
+    assert (result.code, result.out) == (2, "")
+    assert "0.5 to 5 in steps of 0.5" in result.err
     assert answer(dataflix, "ratings", "list", user)["data"] == []
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "told"),
+    ("arguments", "code", "message"),
     [
         (("recommend", "999999"), 3, "There is no user with the id 999999."),
         (("recommend", "1" + "0" * 30), 3, "1" + "0" * 30),
         (("recommend", "nobody"), 3, "no user named nobody"),
-        (("recommend", "ne"), 3, "Users whose names begin so: neo."),
+        (("recommend", "ne"), 3, "Users whose names start with it: neo."),
         (("recommend", ""), 2, "id or username"),
         (("recommend", "neo", "-n", "0"), 2, "1<=x<=100"),
         (("rate", "neo", "999999", "4"), 3, "There is no movie with the id 999999."),
-        (("rate", "neo", "no such film", "4"), 3, "No film is titled no such film."),
+        (("rate", "neo", "no such movie", "4"), 3, "There is no movie titled no such movie."),
         (("rate", "neo", " ", "4"), 2, "id or title"),
         (("rate", "neo"), 2, "Missing argument"),
         (("movies", "list", "--year-from", "2000", "--year-to", "1990"), 2, "year_from"),
@@ -172,18 +172,18 @@ def test_bad_rating_is_refused_with_the_scale(dataflix: Invoke, user: str, ratin
         (("reccomend", "1"), 2, "reccomend"),
     ],
 )
-def test_bad_input_is_named_and_nothing_is_printed_as_data(
-    dataflix: Invoke, arguments: tuple[str, ...], code: int, told: str
+def test_bad_input_is_reported_without_data(
+    dataflix: Invoke, arguments: tuple[str, ...], code: int, message: str
 ) -> None:
     for more in ((), ("--json",)):
-        ended = dataflix(*arguments, *more)
-        assert (ended.code, ended.out) == (code, "")
-        assert told in " ".join(ended.err.split())
+        result = dataflix(*arguments, *more)
+        assert (result.code, result.out) == (code, "")
+        assert message in " ".join(result.err.split())
 
 
-def test_hostile_title_cannot_steer_the_terminal(dataflix: Invoke) -> None:
+def test_hostile_title_cannot_control_the_terminal(dataflix: Invoke) -> None:
     for more in ((), ("--json",)):
-        ended = dataflix("movies", "list", "evil", *more)
-        assert "Evil" in ended.out
-        assert not set("\x1b\x9b\u202e") & set(ended.out + ended.err)
+        result = dataflix("movies", "list", "evil", *more)
+        assert "Evil" in result.out
+        assert not set("\x1b\x9b\u202e") & set(result.out + result.err)
     assert answer(dataflix, "movies", "list", "evil")["data"][0]["title"].startswith("Evil \x1b[31m")

@@ -16,7 +16,7 @@ MENU = "q  Leave"
 
 
 class Start(Protocol):
-    """Starts the command on a terminal; ended when the test ends."""
+    """Starts the command on a terminal that closes with the test."""
 
     def __call__(self, *arguments: str, **environ: str) -> Terminal: ...
 
@@ -25,12 +25,12 @@ class Start(Protocol):
 def start(server: Server, tmp_path: Path) -> Iterator[Start]:
     started = []
 
-    def begin(*arguments: str, **environ: str) -> Terminal:
+    def start_terminal(*arguments: str, **environ: str) -> Terminal:
         terminal = Terminal(arguments, {**server.environ, **environ}, tmp_path)
         started.append(terminal)
         return terminal
 
-    yield begin
+    yield start_terminal
     for terminal in started:
         terminal.close()
 
@@ -51,7 +51,7 @@ def ratings_of(dataflix: Invoke, user: str) -> Any:
     return json.loads(dataflix("ratings", "list", user, "--json").out)["data"]
 
 
-def test_new_person_rates_watches_and_is_recommended_to(menu: Terminal, dataflix: Invoke) -> None:
+def test_new_user_rates_watches_and_gets_recommendations(menu: Terminal, dataflix: Invoke) -> None:
     choose(menu, "2")
     for question, text in (
         ("Username", "morpheus"),
@@ -63,9 +63,9 @@ def test_new_person_rates_watches_and_is_recommended_to(menu: Terminal, dataflix
         menu.type(text)
     menu.expect("Dataflix  morpheus")
     choose(menu, "5")
-    menu.expect("Film, by title or id")
-    menu.type("no such film")
-    menu.expect("No film has such a title.")
+    menu.expect("Movie, by title or id")
+    menu.type("no such movie")
+    menu.expect("There is no movie with this title.")
     menu.type("solaris")
     menu.expect("2  Solaris (2002)")
     menu.expect("Which one")
@@ -78,7 +78,7 @@ def test_new_person_rates_watches_and_is_recommended_to(menu: Terminal, dataflix
     menu.type("4.5")
     menu.expect("Solaris: 4.5 of 5")
     choose(menu, "4")
-    menu.expect("Film, by title or id")
+    menu.expect("Movie, by title or id")
     menu.type("amélie")
     menu.expect("Amélie: watched")
     choose(menu, "6")
@@ -97,12 +97,12 @@ def test_new_person_rates_watches_and_is_recommended_to(menu: Terminal, dataflix
     assert [row["rating"] for row in ratings_of(dataflix, "morpheus")] == [4.5]
 
 
-def test_films_are_browsed_opened_and_rated_by_a_chosen_user(
+def test_movies_are_browsed_opened_and_rated_by_a_chosen_user(
     menu: Terminal, server: Server, dataflix: Invoke
 ) -> None:
     dataflix("users", "create", "oracle", "oracle@example.org")
     choose(menu, "3")
-    menu.expect("Title begins")
+    menu.expect("Start of the title")
     menu.type("")
     menu.expect("Genre")
     menu.type("?")
@@ -112,15 +112,15 @@ def test_films_are_browsed_opened_and_rated_by_a_chosen_user(
     menu.type("")
     menu.expect("To year")
     menu.type("1999")
-    menu.expect("Comedy Film 09")
+    menu.expect("Comedy Movie 09")
     menu.expect("1 to 10 of 15")
     menu.expect("n for the next page")
     menu.type("n")
-    menu.expect("Comedy Film 14")
-    film = server.catalogue.films["Comedy Film 14", 1974]
+    menu.expect("Comedy Movie 14")
+    movie = server.catalogue.movies["Comedy Movie 14", 1974]
     menu.type("999999")
     menu.expect("not one of the ids above")
-    menu.type(str(film))
+    menu.type(str(movie))
     menu.expect("Rated")
     menu.expect("empty to go back")
     menu.type("s")
@@ -131,17 +131,17 @@ def test_films_are_browsed_opened_and_rated_by_a_chosen_user(
     menu.type("oracle")
     menu.expect("Stars")
     menu.type("3,5")
-    menu.expect("Comedy Film 14: 3.5 of 5")
+    menu.expect("Comedy Movie 14: 3.5 of 5")
     menu.expect("empty to go back")
     menu.type("")
-    menu.expect("p for the one before")
+    menu.expect("p for the previous page")
     menu.type("")
     choose(menu, "q")
     assert menu.end() == 0
-    assert [row["movie_id"] for row in ratings_of(dataflix, "oracle")] == [film]
+    assert [row["movie_id"] for row in ratings_of(dataflix, "oracle")] == [movie]
 
 
-def test_mistakes_lead_back_to_the_menu(menu: Terminal) -> None:
+def test_mistakes_return_to_the_menu(menu: Terminal) -> None:
     choose(menu, "77")
     menu.expect("Type a number from 1 to 8 or q.")
     choose(menu, "1")
@@ -157,7 +157,7 @@ def test_mistakes_lead_back_to_the_menu(menu: Terminal) -> None:
     assert menu.end() == 0
 
 
-def test_end_of_input_leaves_and_interrupt_is_told_by_the_code(start: Start) -> None:
+def test_end_of_input_leaves_and_an_interrupt_has_its_exit_code(start: Start) -> None:
     for key, code in ((b"\x04", 0), (b"\x03", 130)):
         terminal = start()
         terminal.expect("Choose: ")
@@ -170,7 +170,7 @@ def test_menu_does_not_open_without_an_api(start: Start) -> None:
     assert terminal.end() == 4
 
 
-def test_ambiguous_title_is_asked_for_on_a_terminal(start: Start, dataflix: Invoke) -> None:
+def test_terminal_asks_which_movie_an_ambiguous_title_means(start: Start, dataflix: Invoke) -> None:
     dataflix("users", "create", "cypher", "cypher@example.org")
     terminal = start("rate", "cypher", "solaris", "2")
     terminal.expect("1  Solaris (1972)")
@@ -180,7 +180,7 @@ def test_ambiguous_title_is_asked_for_on_a_terminal(start: Start, dataflix: Invo
     assert terminal.end() == 0
 
 
-def test_colours_are_for_terminals_that_want_them(start: Start) -> None:
+def test_colours_are_for_terminals_without_no_color(start: Start) -> None:
     coloured = start("model")
     assert coloured.end() == 0
     assert b"\x1b[1m" in coloured.raw

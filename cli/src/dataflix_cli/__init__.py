@@ -1,1 +1,1 @@
-"""The Dataflix command line for people."""
+"""The ``dataflix`` command line."""

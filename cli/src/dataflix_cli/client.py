@@ -1,4 +1,4 @@
-"""Talks to the API; every failure becomes an error with a way out."""
+"""HTTP client of the API; every failure becomes a CliError with a hint."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,23 +8,30 @@ import requests
 from dataflix_cli.errors import CliError, InputError, NotFoundError, RefusedError, UnreachableError
 from dataflix_cli.settings import KEY, URL, Connection
 
-# A server that does not take the connection in this time is away; an answer may count millions of ratings.
+# Connecting takes milliseconds; an answer may have to count millions of ratings.
 TIMEOUTS_S = (3.05, 30)
 
-_UNAUTHORISED = frozenset({401, 403})
-# Away or too busy: the same question may be answered in a moment.
-_AWAY = frozenset({429, 502, 503, 504})
+_UNAUTHORIZED = frozenset({401, 403})
+# The API is down or too busy; a retry may work.
+_UNAVAILABLE = frozenset({429, 502, 503, 504})
 _NOT_FOUND = 404
 _CLIENT_ERRORS = range(400, 500)
 
+_NOT_FOUND_HINTS = {
+    "urn:dataflix:problem:unknown-user": "dataflix users list shows all users.",
+    "urn:dataflix:problem:unknown-movie": "dataflix movies list TEXT finds movies.",
+    "urn:dataflix:problem:unknown-rule": "dataflix rules list --all shows every rule.",
+    "urn:dataflix:problem:unknown-block": "dataflix block list USER shows the blocked movies.",
+}
+
 
 class Api:
-    """One session with the API."""
+    """One HTTP session with the API."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._session = requests.Session()
-        # Neither a proxy nor a .netrc may come between: the address and the key are what was told.
+        # No proxy and no .netrc: the address and the key are exactly those of the connection.
         self._session.trust_env = False
         self._session.headers["X-API-Key"] = connection.key
 
@@ -34,15 +41,27 @@ class Api:
         return self._connection.url
 
     def get(self, path: str, **parameters: object) -> Any:
-        """Return the JSON at ``path``; parameters that are None are left out. Raises CliError."""
+        """Return the JSON at ``path``; parameters that are None are left out.
+
+        Raises:
+            CliError: the API does not answer, or answers with an error.
+        """
         return self._request("GET", path, parameters=parameters)
 
     def post(self, path: str, body: Mapping[str, object]) -> Any:
-        """Send ``body`` and return the answer's JSON. Raises CliError."""
+        """Send ``body`` and return the answer's JSON.
+
+        Raises:
+            CliError: the API does not answer, or answers with an error.
+        """
         return self._request("POST", path, body=body)
 
     def delete(self, path: str) -> Any:
-        """Delete what lies at ``path`` and return the answer's JSON, if it has any. Raises CliError."""
+        """Delete the resource at ``path`` and return the answer's JSON, if it has any.
+
+        Raises:
+            CliError: the API does not answer, or answers with an error.
+        """
         return self._request("DELETE", path)
 
     def _request(
@@ -53,52 +72,46 @@ class Api:
         parameters: Mapping[str, object] | None = None,
         body: Mapping[str, object] | None = None,
     ) -> Any:
-        given = {name: str(value) for name, value in (parameters or {}).items() if value is not None}
+        query = {name: str(value) for name, value in (parameters or {}).items() if value is not None}
         try:
             answer = self._session.request(
-                method, self.url + path, params=given, json=body, timeout=TIMEOUTS_S, allow_redirects=False
+                method, self.url + path, params=query, json=body, timeout=TIMEOUTS_S, allow_redirects=False
             )
             if answer.status_code == requests.codes.no_content:
                 return None
             content = answer.json()
         except requests.JSONDecodeError as error:
-            raise self._foreign() from error
+            raise self._not_our_api() from error
         except requests.ConnectionError as error:
             raise UnreachableError(
                 f"The API does not answer at {self.url}.",
-                f"Start it with ./run.sh, or tell its address with --api-url or {URL}.",
+                f"Start it with ./run.sh, or give its address with --api-url or {URL}.",
             ) from error
         except requests.Timeout as error:
             raise UnreachableError(
                 f"The API at {self.url} took too long.", "Try again; ./run.sh status shows its health."
             ) from error
         except requests.RequestException as error:
-            raise InputError(f"{self.url} cannot be asked: {error}.", f"Check {URL} or --api-url.") from error
+            raise InputError(
+                f"The request to {self.url} failed: {error}.", f"Check {URL} or --api-url."
+            ) from error
         if answer.ok:
             return content
-        raise self._problem(answer.status_code, content)
+        raise self._error(answer.status_code, content)
 
-    def _problem(self, status: int, content: object) -> CliError:
+    def _error(self, status: int, content: object) -> CliError:
         if not isinstance(content, dict) or "detail" not in content:
-            return self._foreign()
+            return self._not_our_api()
         detail = str(content["detail"])
-        if status in _UNAUTHORISED:
+        if status in _UNAUTHORIZED:
             return RefusedError(detail, f"The key comes from {KEY}; ./run.sh writes it to .env.")
         if status == _NOT_FOUND:
-            return NotFoundError(detail, _WAYS_OUT.get(str(content.get("type", "")), ""))
-        if status in _AWAY:
+            return NotFoundError(detail, _NOT_FOUND_HINTS.get(str(content.get("type", "")), ""))
+        if status in _UNAVAILABLE:
             return UnreachableError(detail, "Try again in a moment; ./run.sh status shows every service.")
         if status in _CLIENT_ERRORS:
             return InputError(detail)
-        return CliError(detail, f"The API's log knows it as request {content.get('request_id')}.")
+        return CliError(detail, f"In the API's log this is request {content.get('request_id')}.")
 
-    def _foreign(self) -> CliError:
-        return CliError(f"What answers at {self.url} is not the Dataflix API.", f"Check {URL} or --api-url.")
-
-
-_WAYS_OUT = {
-    "urn:dataflix:problem:unknown-user": "dataflix users list shows who there is.",
-    "urn:dataflix:problem:unknown-movie": "dataflix movies list TEXT finds films.",
-    "urn:dataflix:problem:unknown-rule": "dataflix rules list --all shows every rule.",
-    "urn:dataflix:problem:unknown-block": "dataflix block list USER shows what is blocked.",
-}
+    def _not_our_api(self) -> CliError:
+        return CliError(f"The server at {self.url} is not the Dataflix API.", f"Check {URL} or --api-url.")

@@ -1,10 +1,10 @@
-"""What can go wrong, and the exit code that says so."""
+"""Errors of the command line, and their exit codes."""
 
 from enum import IntEnum
 
 
 class Exit(IntEnum):
-    """Exit codes of ``dataflix``; documented in the help of the command itself."""
+    """Exit codes of ``dataflix``; its help documents them."""
 
     OK = 0
     ERROR = 1
@@ -16,35 +16,40 @@ class Exit(IntEnum):
 
 
 class CliError(Exception):
-    """An error for a person: what was wrong and, in ``way_out``, what to do."""
+    """An error for a person.
+
+    Attributes:
+        message: what was wrong.
+        hint: what to do about it; may be empty.
+    """
 
     exit_code = Exit.ERROR
 
-    def __init__(self, message: str, way_out: str = "") -> None:
+    def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message)
         self.message = message
-        self.way_out = way_out
+        self.hint = hint
 
 
 class InputError(CliError):
-    """A value that cannot be used, or that the API refuses."""
+    """A value cannot be used, or the API refuses it."""
 
     exit_code = Exit.USAGE
 
 
 class NotFoundError(CliError):
-    """No such user, film, rating, rule or model."""
+    """There is no such user, movie, rating, rule or model."""
 
     exit_code = Exit.NOT_FOUND
 
 
 class UnreachableError(CliError):
-    """The API does not answer, or cannot do its work at present."""
+    """The API does not answer, or cannot work now."""
 
     exit_code = Exit.UNREACHABLE
 
 
 class RefusedError(CliError):
-    """No API key, or one that the API does not take."""
+    """There is no API key, or the API does not accept it."""
 
     exit_code = Exit.REFUSED

@@ -1,4 +1,4 @@
-"""The command ``dataflix``."""
+"""The command ``dataflix``: its subcommands and how it ends."""
 
 import os
 import sys
@@ -10,7 +10,7 @@ from dataflix_cli.commands.feedback import feedback
 from dataflix_cli.commands.movies import genres, movies, popular, trending
 from dataflix_cli.commands.ratings import add as rate
 from dataflix_cli.commands.ratings import ratings
-from dataflix_cli.commands.recommend import anonymous, recommend
+from dataflix_cli.commands.recommend import recommend, recommend_to_session
 from dataflix_cli.commands.rules import rules
 from dataflix_cli.commands.service import completion, health, model
 from dataflix_cli.commands.users import users
@@ -21,14 +21,15 @@ from dataflix_cli.output import Output
 from dataflix_cli.session import Session
 
 _EPILOG = """\
-Address and key come from --api-url, the environment (DATAFLIX_API_URL, or DATAFLIX_BACKEND_HOST and
-DATAFLIX_BACKEND_PORT; DATAFLIX_API_KEY) or the nearest .env upwards (DATAFLIX_ENV_FILE names another).
+The address and the key of the API come from --api-url, the environment (DATAFLIX_API_URL, or
+DATAFLIX_BACKEND_HOST and DATAFLIX_BACKEND_PORT; DATAFLIX_API_KEY), or the .env file in this folder or the
+nearest folder above it. DATAFLIX_ENV_FILE names another file.
 
-Data go to standard output, everything else to standard error. NO_COLOR turns colours off.
+Data goes to standard output, everything else to standard error. NO_COLOR turns colours off.
 
-Exit codes: 0 done; 1 something else went wrong; 2 wrong usage, or a value that the API refuses; 3 no such
-user, film, rating, rule or model; 4 the API cannot be reached or cannot work at present; 5 the API key is
-missing or refused; 130 interrupted.
+Exit codes: 0 success; 1 another error; 2 wrong usage, or a value that the API refuses; 3 no such user, movie,
+rating, rule or model; 4 the API does not answer or cannot work now; 5 the API key is missing or refused; 130
+interrupted.
 """
 
 
@@ -42,7 +43,7 @@ missing or refused; 130 interrupted.
 @click.version_option(package_name="dataflix-cli", message="%(version)s")
 @click.pass_context
 def cli(context: click.Context, api_url: str | None, as_json: bool) -> None:
-    """Watch, rate, and find the next film. Without a command: a menu, on a terminal."""
+    """Rate movies and get recommendations. Without a command, a terminal shows a menu."""
     session = Session(api_url, Output())
     session.output.as_json = as_json
     context.obj = session
@@ -60,7 +61,7 @@ for command in (
     watched,
     ratings,
     recommend,
-    anonymous,
+    recommend_to_session,
     feedback,
     block,
     rules,
@@ -73,14 +74,14 @@ for command in (
 ):
     cli.add_command(command)
 cli.add_command(rate, "rate")
-# What acts on one person reads better so.
+# `dataflix user erase NAME` reads better for commands on one person.
 cli.add_command(click.Group("user", users.commands, hidden=True, help=users.help))
 
 
 def main() -> None:
     """Run the command line and exit with its code."""
     for stream in (sys.stdout, sys.stderr):
-        # A terminal that cannot show a title's letters shows their codes.
+        # A terminal that cannot show a character shows its code.
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     sys.exit(run(sys.argv[1:]))
 
@@ -100,7 +101,7 @@ def run(arguments: list[str]) -> int:
         click.echo(err=True)
         return Exit.INTERRUPTED
     except BrokenPipeError:
-        # Whoever read our output has seen enough; what is still buffered must not fail at exit.
+        # The reader has closed the pipe. The rest of the buffer must not fail at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return Exit.OK
     return result if isinstance(result, int) else Exit.OK

@@ -1,4 +1,4 @@
-"""Data on standard output, everything else on standard error."""
+"""Data goes to standard output, everything else to standard error."""
 
 import sys
 from collections.abc import Iterable, Sequence
@@ -13,12 +13,12 @@ from rich.text import Text
 from dataflix_cli.errors import CliError
 from dataflix_cli.text import dump_json, safe
 
-# Into a pipe a table is as wide as its content; rich would fold it to 80 columns.
+# In a pipe a table is as wide as its content; rich would fold it to 80 columns.
 _PIPE_WIDTH = 1000
 
 
 class Output:
-    """Prints answers as tables for people, or as JSON when ``as_json``. Colour goes only to a terminal."""
+    """Prints answers as tables for people, or as JSON if ``as_json``. Only a terminal gets colours."""
 
     def __init__(self) -> None:
         self.as_json = False
@@ -27,11 +27,11 @@ class Output:
         self._errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
     def json(self, value: Any) -> None:
-        """Print the API's own answer."""
+        """Print the API's answer."""
         click.echo(dump_json(value))
 
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-        """Print a table; a column whose name begins with '>' is aligned to the right."""
+        """Print a table. A column whose name starts with '>' is aligned to the right."""
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
         for name in columns:
             right = name.startswith(">")
@@ -41,7 +41,7 @@ class Output:
         self.console.print(table)
 
     def fields(self, pairs: Iterable[tuple[str, object]]) -> None:
-        """Print one thing's fields, one a line; fields without value are left out."""
+        """Print fields, one per line, without those that have no value."""
         table = Table(box=None, show_header=False, pad_edge=False)
         table.add_column(style="bold")
         table.add_column(overflow="fold")
@@ -51,18 +51,18 @@ class Output:
         self.console.print(table)
 
     def note(self, text: str) -> None:
-        """Tell something about the data, on standard error."""
+        """Print a note about the data to standard error."""
         self._errors.print(Text(text, style="dim"))
 
     def done(self, text: str) -> None:
-        """Tell that something was done, on standard error."""
+        """Confirm an action on standard error."""
         self._errors.print(Text(text, style="green"))
 
     def error(self, error: CliError) -> None:
-        """Tell what went wrong and the way out, on standard error."""
+        """Print what was wrong and the hint to standard error."""
         self._errors.print(Text.assemble(("Error: ", "bold red"), safe(error.message)))
-        if error.way_out:
-            self._errors.print(Text(safe(error.way_out)))
+        if error.hint:
+            self._errors.print(Text(safe(error.hint)))
 
 
 def _cell(value: object) -> str:

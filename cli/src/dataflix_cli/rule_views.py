@@ -10,7 +10,7 @@ def rules(output: Output, answer: Json) -> None:
     rows = [
         (
             row["rule_id"],
-            _kind(row),
+            _action(row),
             row["movie_id"],
             row["title"],
             row["owner"],
@@ -21,22 +21,22 @@ def rules(output: Output, answer: Json) -> None:
         )
         for row in answer["data"]
     ]
-    output.table((">Rule", "What", ">Id", "Title", "Owner", "From", "Until", "In force", "Note"), rows)
+    output.table((">Rule", "Action", ">Id", "Title", "Owner", "From", "Until", "Active", "Note"), rows)
     page_note(output, answer["meta"])
 
 
-def rule_made(output: Output, row: Json) -> None:
+def rule_added(output: Output, row: Json) -> None:
     """Confirm a rule."""
-    output.done(f"Rule {row['rule_id']}: {_kind(row)} {row['title']} until {minute(row['ends_at'])}")
+    output.done(f"Rule {row['rule_id']}: {_action(row)} {row['title']} until {minute(row['ends_at'])}")
 
 
 def rule_removed(output: Output, row: Json) -> None:
-    """Confirm that a rule is gone."""
+    """Confirm that a rule is removed."""
     output.done(f"Rule {row['rule_id']} removed")
 
 
 def blocks(output: Output, answer: Json) -> None:
-    """Show what a user is spared."""
+    """Show the blocked movies of a user."""
     rows = [
         (
             row["movie_id"],
@@ -56,17 +56,18 @@ def blocked(output: Output, row: Json) -> None:
 
 
 def unblocked(output: Output, row: Json) -> None:
-    """Confirm that a block is gone."""
-    output.done(f"Film {row['movie_id']} may be recommended to user {row['user_id']} again")
+    """Confirm that a block is removed."""
+    output.done(f"Movie {row['movie_id']} may be recommended to user {row['user_id']} again")
 
 
-def told(output: Output, row: Json) -> None:
+def feedback_recorded(output: Output, row: Json) -> None:
     """Confirm feedback."""
-    by = f"model {row['model_version']}" if row["model_version"] else "popularity"
-    output.done(f"Film {row['movie_id']} {row['event']} at place {row['position']}, of a list by {by}")
+    made_by = f"model {row['model_version']}" if row["model_version"] else "popularity"
+    position = row["position"]
+    output.done(f"Movie {row['movie_id']} {row['event']} at position {position} of a list by {made_by}")
 
 
-def _kind(row: Json) -> str:
+def _action(row: Json) -> str:
     if row["place"] is not None:
         return f"pin to {row['place']}"
     return f"boost by {row['strength']:g}" if row["strength"] is not None else str(row["kind"])

@@ -1,4 +1,4 @@
-"""Text from elsewhere, made safe for a terminal."""
+"""Text from the API, made safe and readable for a terminal."""
 
 import json
 import unicodedata
@@ -7,28 +7,28 @@ from typing import Any
 
 
 def safe(value: object) -> str:
-    """Return ``value`` as text in which nothing can steer a terminal or reorder a line."""
+    """Return ``value`` as text without characters that control a terminal or reorder a line."""
     return "".join(_visible(character) for character in str(value))
 
 
 def dump_json(value: Any) -> str:
-    """Return indented JSON; characters that could steer a terminal are escaped, others stay readable."""
+    """Return indented JSON. Characters that control a terminal are escaped, others stay readable."""
     text = json.dumps(value, ensure_ascii=False, indent=2)
     return "".join(c if c.isprintable() or c == "\n" else _json_escape(c) for c in text)
 
 
 def day(moment: str) -> str:
-    """Return the date of an API time, in the local time zone."""
+    """Return the date of an API time in the local time zone."""
     return datetime.fromisoformat(moment).astimezone().date().isoformat()
 
 
 def minute(moment: str) -> str:
-    """Return date and time of an API time to the minute, in the local time zone."""
+    """Return date and time of an API time in the local time zone, to the minute."""
     return f"{datetime.fromisoformat(moment).astimezone():%Y-%m-%d %H:%M}"
 
 
-def film(row: dict[str, Any]) -> str:
-    """Return "Title (year)"."""
+def title_and_year(row: dict[str, Any]) -> str:
+    """Return "Title (year)" of a movie."""
     year = row.get("release_year")
     return safe(f"{row['title']} ({year})" if year else row["title"])
 

@@ -1,9 +1,9 @@
-"""How each kind of answer looks to a person; commands and menu share these."""
+"""How the API's answers look to a person, in commands and in the menu."""
 
 from typing import Any
 
 from dataflix_cli.output import Output
-from dataflix_cli.text import day, film, minute
+from dataflix_cli.text import day, minute, title_and_year
 
 Json = dict[str, Any]
 
@@ -38,7 +38,7 @@ def user(output: Output, row: Json) -> None:
 
 
 def erasure(output: Output, row: Json) -> None:
-    """Show what was removed when."""
+    """Show what an erasure removed, and when."""
     verified = row["verified_at"]
     output.fields(
         [
@@ -50,7 +50,7 @@ def erasure(output: Output, row: Json) -> None:
             ("Feedback", row["feedback_count"]),
             (
                 "Warehouse",
-                f"gone since {minute(verified)}" if verified else "at the end of the next pipeline",
+                f"erased since {minute(verified)}" if verified else "at the end of the next pipeline run",
             ),
             ("Rows removed there", row["warehouse_rows_count"]),
         ]
@@ -58,7 +58,7 @@ def erasure(output: Output, row: Json) -> None:
 
 
 def movies(output: Output, answer: Json) -> None:
-    """Show a list of films."""
+    """Show a list of movies."""
     rows = [
         (row["movie_id"], row["title"], row["release_year"], row["genres"], row["director"])
         for row in answer["data"]
@@ -68,7 +68,7 @@ def movies(output: Output, answer: Json) -> None:
 
 
 def movie(output: Output, row: Json) -> None:
-    """Show one film."""
+    """Show one movie."""
     minutes = row["duration_minutes"]
     mean = row["mean_rating"]
     output.fields(
@@ -87,7 +87,7 @@ def movie(output: Output, row: Json) -> None:
 
 
 def ranking(output: Output, answer: Json) -> None:
-    """Show a ranking of films."""
+    """Show a ranking of movies."""
     rows = [
         (row["rank"], row["movie_id"], row["title"], row["release_year"], row["genres"], row["score"])
         for row in answer["data"]
@@ -97,9 +97,9 @@ def ranking(output: Output, answer: Json) -> None:
 
 
 def recommendations(output: Output, answer: Json) -> None:
-    """Show recommendations and why."""
+    """Show recommendations with their reasons."""
     rows = [
-        (row["rank"], row["movie_id"], film(row), row["genres"], row["score"], _why(row))
+        (row["rank"], row["movie_id"], title_and_year(row), row["genres"], row["score"], _why(row))
         for row in answer["data"]
     ]
     if rows:
@@ -107,55 +107,64 @@ def recommendations(output: Output, answer: Json) -> None:
     list_note(output, answer)
 
 
-def explained(output: Output, answer: Json) -> None:
-    """Show recommendations with what each film of the person's own adds to their scores."""
+def explained_recommendations(output: Output, answer: Json) -> None:
+    """Show how much each of the user's movies adds to the scores of the recommendations."""
     rows = []
     for row in answer["data"]:
         reason = row["reason"]
-        rows.append((row["rank"], film(row), row["score"], _why(row)))
+        rows.append((row["rank"], title_and_year(row), row["score"], _why(row)))
         rows += [("", "", part["contribution"], _part(part)) for part in reason["because"]]
         if reason["because"] and reason["other"]:
-            rows.append(("", "", reason["other"], "all others together"))
+            rows.append(("", "", reason["other"], "all other movies"))
     if rows:
-        output.table((">#", "Title", ">Score", "Why, and what it is made of"), rows)
+        output.table((">#", "Title", ">Score", "Why, and its parts"), rows)
     list_note(output, answer)
 
 
 def ratings(output: Output, answer: Json) -> None:
     """Show a user's ratings."""
-    opinion = {True: "liked", False: "disliked", None: ""}
+    thumb = {True: "liked", False: "disliked", None: ""}
     rows = [
-        (row["movie_id"], film(row), f"{row['rating']:.1f}", opinion[row["liked"]], minute(row["rated_at"]))
+        (
+            row["movie_id"],
+            title_and_year(row),
+            f"{row['rating']:.1f}",
+            thumb[row["liked"]],
+            minute(row["rated_at"]),
+        )
         for row in answer["data"]
     ]
-    output.table((">Id", "Title", ">Rating", "Opinion", "When"), rows)
+    output.table((">Id", "Title", ">Rating", "Thumb", "When"), rows)
     page_note(output, answer["meta"])
 
 
 def watched(output: Output, answer: Json) -> None:
-    """Show what a user has watched."""
-    rows = [(row["movie_id"], film(row), row["genres"], minute(row["watched_at"])) for row in answer["data"]]
+    """Show the movies that a user has watched."""
+    rows = [
+        (row["movie_id"], title_and_year(row), row["genres"], minute(row["watched_at"]))
+        for row in answer["data"]
+    ]
     output.table((">Id", "Title", "Genres", "When"), rows)
     page_note(output, answer["meta"])
 
 
 def genres(output: Output, answer: Json) -> None:
     """Show the genres."""
-    output.table(("Genre", ">Films"), [(row["genre"], row["movies_count"]) for row in answer["data"]])
+    output.table(("Genre", ">Movies"), [(row["genre"], row["movies_count"]) for row in answer["data"]])
 
 
 def model(output: Output, answer: Json) -> None:
     """Show the served model."""
-    reached = answer["registry_reached_at"]
+    registry_reached_at = answer["registry_reached_at"]
     output.fields(
         [
             ("Version", answer["version"]),
             ("Trained", minute(answer["trained_at"])),
             ("In use since", minute(answer["loaded_at"])),
-            ("Registry reached", minute(reached) if reached else "never"),
+            ("Registry reached", minute(registry_reached_at) if registry_reached_at else "never"),
             ("Factors", answer["factors"]),
             ("Users", answer["users_count"]),
-            ("Films", answer["movies_count"]),
+            ("Movies", answer["movies_count"]),
             ("Interactions", answer["interactions_count"]),
             *((name, value) for name, value in sorted(answer["metrics"].items())),
         ]
@@ -167,53 +176,53 @@ def rated(output: Output, row: Json) -> None:
     output.done(f"{row['title']}: {row['rating']:.1f} of 5")
 
 
-def marked(output: Output, row: Json) -> None:
+def marked_as_watched(output: Output, row: Json) -> None:
     """Confirm a view."""
     output.done(f"{row['title']}: watched {minute(row['watched_at'])}")
 
 
 def page_note(output: Output, meta: Json) -> None:
-    """Tell which part of the list was shown, unless it is the whole."""
+    """Print which part of a list is shown, unless it is the whole list."""
     total, count = meta["total"], meta["count"]
     if count == 0:
-        output.note(f"Nothing here; the list has {total}." if total else "Nothing found.")
+        output.note(f"This page is empty; the list has {total} rows." if total else "Nothing found.")
     elif count < total:
         output.note(f"{meta['offset'] + 1} to {meta['offset'] + count} of {total}.")
 
 
 def list_note(output: Output, answer: Json) -> None:
-    """Tell who made a list of recommendations, what it had to leave aside, and its name."""
+    """Print the model and id of a list of recommendations, and the movies that it ignored."""
     meta = answer["meta"]
     if not answer["data"]:
-        output.note("Nothing is left to recommend: every film was seen, blocked or filtered out.")
+        output.note("There is nothing to recommend: every movie was seen, blocked or filtered out.")
         return
     model_note(output, meta)
     if meta["ignored"]:
         ids = ", ".join(str(movie_id) for movie_id in meta["ignored"])
-        output.note(f"The model does not know these films, so they say nothing: {ids}.")
-    output.note(f"List {meta['recommendation_id']}: dataflix feedback tells what became of it.")
+        output.note(f"The model does not know these movies and ignores them: {ids}.")
+    output.note(f"List {meta['recommendation_id']}: send feedback on it with dataflix feedback.")
 
 
 def model_note(output: Output, meta: Json) -> None:
-    """Tell who made a ranking."""
+    """Print which model or fallback made a ranking."""
     if meta["source"] == "model":
         output.note(f"By model {meta['model_version']}, trained {minute(meta['trained_at'])}.")
     elif meta["source"] == "genres":
-        output.note("Films of the same genres: the model does not know this one.")
+        output.note("Movies of the same genres: the model does not know this movie.")
     else:
-        output.note("By popularity: no model is trained yet.")
+        output.note("By popularity: there is no trained model yet.")
     if meta["stale"]:
-        as_of = f"as of {minute(meta['as_of'])}" if meta["as_of"] else "which knows nothing of the history"
-        output.note(f"The database is away: this is what the API last knew, {as_of}.")
+        data = f"data as of {minute(meta['as_of'])}" if meta["as_of"] else "no history of the user"
+        output.note(f"The database does not answer: the API uses {data}.")
 
 
-def removed(output: Output, row: Json) -> None:
-    """Confirm that a rating is gone."""
-    output.done(f"Rating of film {row['movie_id']} by user {row['user_id']} removed")
+def rating_removed(output: Output, row: Json) -> None:
+    """Confirm that a rating is removed."""
+    output.done(f"Rating of movie {row['movie_id']} by user {row['user_id']} removed")
 
 
 def health(output: Output, answer: Json) -> None:
-    """Show what the API says of its parts."""
+    """Show the state of the API and its parts."""
     output.fields([("Status", answer["status"]), *answer["checks"].items()])
 
 
@@ -221,13 +230,13 @@ def _why(row: Json) -> str:
     rule = row["rule"]
     if rule is None:
         return str(row["reason"]["text"])
-    done = {"pin": "Pinned", "boost": "Boosted", "bury": "Buried"}[rule["kind"]]
-    return f"{done} by rule {rule['rule_id']}. {row['reason']['text']}"
+    action = {"pin": "Pinned", "boost": "Boosted", "bury": "Buried"}[rule["kind"]]
+    return f"{action} by rule {rule['rule_id']}. {row['reason']['text']}"
 
 
 def _part(part: Json) -> str:
-    verdict = "watched" if part["rating"] is None else f"{part['rating']:g}★"
-    return f"from {part['title']} ({verdict})"
+    event = "watched" if part["rating"] is None else f"{part['rating']:g}★"
+    return f"from {part['title']} ({event})"
 
 
 def _counted(ratings_count: int) -> str:

@@ -1,4 +1,4 @@
-"""A few films, some with titles that are hard on a terminal or on a search."""
+"""A few movies, some with titles that are difficult for a terminal or a search."""
 
 import json
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from dataflix_recommender import ConfidenceWeights, Item, ItemCatalogue, Model, 
 
 HOSTILE = "Evil \x1b[31mRed\x9b2J \u202eeltit"
 
-FILMS: tuple[tuple[str, str, int], ...] = (
+MOVIES: tuple[tuple[str, str, int], ...] = (
     ("The Matrix", "Sci-Fi", 1999),
     ("The Matrix Reloaded", "Sci-Fi", 2003),
     ("Solaris", "Sci-Fi", 1972),
@@ -20,39 +20,39 @@ FILMS: tuple[tuple[str, str, int], ...] = (
     ("1917", "Drama", 2019),
     ("Amélie", "Comedy", 2001),
     (HOSTILE, "Horror", 2013),
-    *((f"Drama Film {number:02}", "Drama", 1960 + number) for number in range(15)),
-    *((f"Comedy Film {number:02}", "Comedy", 1960 + number) for number in range(15)),
+    *((f"Drama Movie {number:02}", "Drama", 1960 + number) for number in range(15)),
+    *((f"Comedy Movie {number:02}", "Comedy", 1960 + number) for number in range(15)),
 )
 
 
 @dataclass(frozen=True)
 class Catalogue:
-    """Ids of what was written."""
+    """Ids of the movies and the user in the database."""
 
-    films: dict[tuple[str, int], int]
+    movies: dict[tuple[str, int], int]
     neo: int
 
 
 def seed(dsn: str, models_dir: Path) -> Catalogue:
-    """Write films and a user named neo, and a model that recommends by genre."""
-    films: dict[tuple[str, int], int] = {}
+    """Write movies and a user named neo, and a model that recommends by genre."""
+    movies: dict[tuple[str, int], int] = {}
     connection = psycopg2.connect(dsn)
     with connection, connection.cursor() as cursor:
-        for title, genre, year in FILMS:
+        for title, genre, year in MOVIES:
             cursor.execute(
                 "INSERT INTO movies (title, genres, release_year) VALUES (%s, %s, %s) RETURNING movie_id",
                 (title, [genre], year),
             )
-            films[title, year] = _id(cursor.fetchone())
+            movies[title, year] = _id(cursor.fetchone())
         cursor.execute(
             "INSERT INTO users (username, email) VALUES ('neo', 'neo@example.org') RETURNING user_id"
         )
         neo = _id(cursor.fetchone())
     connection.close()
-    _model(films).save(models_dir / "3")
+    _model(movies).save(models_dir / "3")
     current = {"version": "3", "path": "3", "loaded_at": datetime.now(UTC).isoformat()}
     (models_dir / "current.json").write_text(json.dumps(current))
-    return Catalogue(films, neo)
+    return Catalogue(movies, neo)
 
 
 def _id(row: tuple[int, ...] | None) -> int:
@@ -60,9 +60,9 @@ def _id(row: tuple[int, ...] | None) -> int:
     return row[0]
 
 
-def _model(films: dict[tuple[str, int], int]) -> Model:
-    genres = sorted({genre for _, genre, _ in FILMS})
-    rows = sorted((films[title, year], title, genre, year) for title, genre, year in FILMS)
+def _model(movies: dict[tuple[str, int], int]) -> Model:
+    genres = sorted({genre for _, genre, _ in MOVIES})
+    rows = sorted((movies[title, year], title, genre, year) for title, genre, year in MOVIES)
     factors = np.zeros((len(rows), len(genres)), dtype=np.float32)
     for position, (_, _, genre, _) in enumerate(rows):
         factors[position, genres.index(genre)] = 1 - position / 100

@@ -1,4 +1,4 @@
-"""A person at a real terminal."""
+"""A pseudo-terminal that a test types on."""
 
 import fcntl
 import os
@@ -15,13 +15,13 @@ from pathlib import Path
 
 COMMAND = Path(sys.executable).with_name("dataflix")
 
-# For a machine that is busy with other things.
+# Long enough for a busy machine.
 _PATIENCE_S = 60
 _STYLES = re.compile(rb"\x1b\[[0-9;?]*[A-Za-z]")
 
 
 class Terminal:
-    """Runs the command on a pseudo-terminal; types, and waits for what it shows."""
+    """Runs the command on a pseudo-terminal, types, and waits for its output."""
 
     def __init__(self, arguments: Sequence[str], environ: Mapping[str, str], cwd: Path) -> None:
         self._master, slave = pty.openpty()
@@ -33,7 +33,7 @@ class Terminal:
             env={**environ, "TERM": "xterm-256color", "COLUMNS": "120"},
             cwd=cwd,
             start_new_session=True,
-            preexec_fn=_as_from_a_login,  # noqa: PLW1509 - no threads here
+            preexec_fn=_set_controlling_terminal,  # noqa: PLW1509 - no threads here
         )
         os.close(slave)
         self.raw = b""
@@ -41,11 +41,11 @@ class Terminal:
 
     @property
     def shown(self) -> str:
-        """Everything so far, without colours."""
+        """All output so far, without colours."""
         return _STYLES.sub(b"", self.raw).decode(errors="replace")
 
     def expect(self, text: str) -> None:
-        """Wait until ``text`` is shown after what was expected before."""
+        """Wait until ``text`` appears after the text of the last ``expect``."""
         deadline = time.monotonic() + _PATIENCE_S
         while text not in self.shown[self._read_to :]:
             assert time.monotonic() < deadline, f"{text!r} was never shown:\n{self.shown}"
@@ -61,18 +61,18 @@ class Terminal:
         os.write(self._master, key)
 
     def press_until_end(self, key: bytes) -> int:
-        """Press a key, again whenever nothing comes of it, as a person would; return the exit code.
+        """Press a key until the program ends and return the exit code.
 
-        What is typed between the prompt and the moment when the program listens can be lost.
+        The program can lose a key that comes between the prompt and the moment when it starts to read.
         """
         deadline = time.monotonic() + _PATIENCE_S
         self.press(key)
-        told = len(self.raw)
+        seen = len(self.raw)
         while self._read():
             assert time.monotonic() < deadline, f"it does not end:\n{self.shown}"
-            if len(self.raw) == told:
+            if len(self.raw) == seen:
                 self.press(key)
-            told = len(self.raw)
+            seen = len(self.raw)
         return self._process.wait(_PATIENCE_S)
 
     def end(self) -> int:
@@ -99,7 +99,7 @@ class Terminal:
         return bool(piece)
 
 
-def _as_from_a_login() -> None:
-    """Make Ctrl-C a signal that counts: a controlling terminal, and no heed to a shell that ignores it."""
+def _set_controlling_terminal() -> None:
+    """Make Ctrl-C work: set a controlling terminal and the signal's default action."""
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
     signal.signal(signal.SIGINT, signal.SIG_DFL)

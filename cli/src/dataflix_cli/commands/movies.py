@@ -3,25 +3,26 @@
 import click
 
 from dataflix_cli import views
+from dataflix_cli.commands.options import RELEASE_YEAR, json_option, limit_option, page_options
 from dataflix_cli.lookup import movie_id
-from dataflix_cli.session import Session, count_option, json_option, page_options, pass_session
+from dataflix_cli.session import Session, pass_session
 
 
 @click.group()
 def movies() -> None:
-    """Search, show and compare films."""
+    """Search, show and compare movies."""
 
 
 @movies.command("list")
 @click.argument("text", required=False)
-@click.option("--genre", help="Only films of this genre; dataflix genres lists them.")
-@click.option("--year-from", type=click.IntRange(1870, 2100), help="Earliest release year.")
-@click.option("--year-to", type=click.IntRange(1870, 2100), help="Latest release year.")
+@click.option("--genre", help="Only movies of this genre; dataflix genres lists them.")
+@click.option("--year-from", type=RELEASE_YEAR, help="Earliest release year.")
+@click.option("--year-to", type=RELEASE_YEAR, help="Latest release year.")
 @page_options
 @json_option
 @pass_session
 def list_movies(session: Session, /, text: str | None, **filters: object) -> None:
-    """List films, or those with words that begin with TEXT."""
+    """List movies, or those with a title word that starts with TEXT."""
     session.show_page(views.movies, session.api.get("/movies", q=text, **filters))
 
 
@@ -36,13 +37,13 @@ def show(session: Session, movie: str) -> None:
 
 @movies.command()
 @click.argument("movie")
-@count_option
+@limit_option
 @json_option
 @pass_session
-def similar(session: Session, movie: str, count: int) -> None:
-    """Show films like MOVIE, given by id or title."""
+def similar(session: Session, movie: str, limit: int) -> None:
+    """Show movies that are similar to MOVIE, given by id or title."""
     found = movie_id(session, movie)
-    session.show(views.ranking, session.api.get(f"/movies/{found}/similar", n=count))
+    session.show(views.ranking, session.api.get(f"/movies/{found}/similar", n=limit))
 
 
 @click.command()
@@ -50,7 +51,7 @@ def similar(session: Session, movie: str, count: int) -> None:
 @json_option
 @pass_session
 def trending(session: Session, limit: int, offset: int) -> None:
-    """Show what people turn to lately."""
+    """Show the movies with the most recent activity."""
     session.show(views.ranking, session.api.get("/trending", limit=limit, offset=offset))
 
 
@@ -59,7 +60,7 @@ def trending(session: Session, limit: int, offset: int) -> None:
 @json_option
 @pass_session
 def popular(session: Session, limit: int, offset: int) -> None:
-    """Show what people rate best."""
+    """Show the movies with the best ratings."""
     session.show(views.ranking, session.api.get("/popular", limit=limit, offset=offset))
 
 
@@ -67,5 +68,5 @@ def popular(session: Session, limit: int, offset: int) -> None:
 @json_option
 @pass_session
 def genres(session: Session) -> None:
-    """List the genres and how many films each has."""
+    """List the genres and the number of movies in each."""
     session.show(views.genres, session.api.get("/genres"))

@@ -1,55 +1,40 @@
 """dataflix ratings, and dataflix rate."""
 
-from typing import Any
-
 import click
 
 from dataflix_cli import views
+from dataflix_cli.commands.options import RatingType, json_option, page_options
 from dataflix_cli.lookup import movie_id, user_id
-from dataflix_cli.session import Session, json_option, page_options, pass_session
-from dataflix_cli.stars import parse_stars
-
-
-class RatingType(click.ParamType[float]):
-    """Stars in half steps."""
-
-    name = "rating"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Return the stars, or fail with the scale."""
-        try:
-            return parse_stars(str(value))
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
+from dataflix_cli.session import Session, pass_session
 
 
 @click.group()
 def ratings() -> None:
-    """Rate films, take ratings back, and list them."""
+    """Add, remove and list ratings."""
 
 
 @ratings.command()
 @click.argument("user")
 @click.argument("movie")
 @click.argument("rating", type=RatingType())
-@click.option("--like", "opinion", flag_value="like", help="Thumb up.")
-@click.option("--dislike", "opinion", flag_value="dislike", help="Thumb down.")
-@click.option("--no-opinion", "opinion", flag_value="none", help="Take the thumb away.")
+@click.option("--like", "thumb", flag_value="like", help="Thumb up.")
+@click.option("--dislike", "thumb", flag_value="dislike", help="Thumb down.")
+@click.option("--no-opinion", "thumb", flag_value="none", help="Remove the thumb.")
 @json_option
 @pass_session
-def add(session: Session, user: str, movie: str, rating: float, opinion: str | None) -> None:
+def add(session: Session, user: str, movie: str, rating: float, thumb: str | None) -> None:
     """Rate MOVIE for USER with RATING, or change the rating.
 
-    USER is an id or a username, MOVIE an id or a title, RATING goes from 0.5 to 5 in half steps. It counts in
-    the next recommendations.
+    USER is an id or a username, MOVIE an id or a title, RATING is 0.5 to 5 in half steps. The next
+    recommendations take it into account.
     """
     body: dict[str, object] = {
         "user_id": user_id(session.api, user),
         "movie_id": movie_id(session, movie),
         "rating": rating,
     }
-    if opinion is not None:
-        body["liked"] = {"like": True, "dislike": False, "none": None}[opinion]
+    if thumb is not None:
+        body["liked"] = {"like": True, "dislike": False, "none": None}[thumb]
     session.show(views.rated, session.api.post("/ratings", body))
 
 
@@ -59,10 +44,10 @@ def add(session: Session, user: str, movie: str, rating: float, opinion: str | N
 @json_option
 @pass_session
 def remove(session: Session, user: str, movie: str) -> None:
-    """Take back the rating of MOVIE by USER, by id or name."""
+    """Remove the rating of MOVIE by USER; both are given by id or name."""
     of_user, of_movie = user_id(session.api, user), movie_id(session, movie)
     session.api.delete(f"/ratings/{of_user}/{of_movie}")
-    session.show(views.removed, {"user_id": of_user, "movie_id": of_movie, "removed": True})
+    session.show(views.rating_removed, {"user_id": of_user, "movie_id": of_movie, "removed": True})
 
 
 @ratings.command("list")
@@ -71,6 +56,6 @@ def remove(session: Session, user: str, movie: str) -> None:
 @json_option
 @pass_session
 def list_ratings(session: Session, user: str, limit: int, offset: int) -> None:
-    """List what USER has rated, the latest first."""
+    """List the ratings of USER, the latest first."""
     path = f"/ratings/{user_id(session.api, user)}"
     session.show_page(views.ratings, session.api.get(path, limit=limit, offset=offset))

@@ -5,26 +5,30 @@ from typing import Any
 import click
 
 from dataflix_cli import views
-from dataflix_cli.commands.ratings import RatingType
-from dataflix_cli.commands.wishes import as_query, for_api, wish_options
+from dataflix_cli.commands.options import RatingType, json_option, limit_option
+from dataflix_cli.commands.recommendation_options import (
+    as_query,
+    recommendation_options,
+    request_parameters,
+)
 from dataflix_cli.lookup import movie_id, user_id
-from dataflix_cli.session import Session, count_option, json_option, pass_session
+from dataflix_cli.session import Session, pass_session
 
 
 @click.command()
 @click.argument("user")
-@count_option
-@wish_options
+@limit_option
+@recommendation_options
 @json_option
 @pass_session
-def recommend(session: Session, /, user: str, count: int, why: bool, **wishes: Any) -> None:
-    """Recommend films to USER, given by id or username, and say why.
+def recommend(session: Session, /, user: str, limit: int, why: bool, **options: Any) -> None:
+    """Recommend movies to USER, given by id or username, with reasons.
 
-    Filters leave films out. Knobs go from 0 to 1 and choose places; without them the score alone does.
+    Filters leave movies out. --diversity, --freshness and --popularity rerank the list.
     """
     path = f"/recommendations/{user_id(session.api, user)}"
-    answer = session.api.get(path, n=count, **as_query(for_api(session, **wishes)))
-    session.show(views.explained if why else views.recommendations, answer)
+    answer = session.api.get(path, n=limit, **as_query(request_parameters(session, **options)))
+    session.show(views.explained_recommendations if why else views.recommendations, answer)
 
 
 @click.command("session")
@@ -35,31 +39,36 @@ def recommend(session: Session, /, user: str, count: int, why: bool, **wishes: A
     multiple=True,
     type=(str, RatingType()),
     metavar="MOVIE RATING",
-    help="A film and its stars; give it again for more films.",
+    help="A movie and its stars; repeat it for more movies.",
 )
-@click.option("--watched", multiple=True, metavar="MOVIE", help="A film that was watched, not rated.")
-@count_option
-@wish_options
+@click.option(
+    "--watched",
+    multiple=True,
+    metavar="MOVIE",
+    help="A movie that was watched but not rated; repeat it for more movies.",
+)
+@limit_option
+@recommendation_options
 @json_option
 @pass_session
-def anonymous(
+def recommend_to_session(
     session: Session,
     /,
     rated: tuple[tuple[str, float], ...],
     watched: tuple[str, ...],
-    count: int,
+    limit: int,
     why: bool,
-    **wishes: Any,
+    **options: Any,
 ) -> None:
-    """Recommend films to somebody who is no user; nothing is stored.
+    """Recommend movies to a guest without storing anything.
 
-    Films are given by id or title. Without any, what is popular comes.
+    Movies are given by id or title. Without any, the list shows popular movies.
     """
     body = {
-        **for_api(session, **wishes),
-        "ratings": [{"movie_id": movie_id(session, film), "rating": stars} for film, stars in rated],
-        "watched": [movie_id(session, film) for film in watched],
-        "n": count,
+        **request_parameters(session, **options),
+        "ratings": [{"movie_id": movie_id(session, movie), "rating": stars} for movie, stars in rated],
+        "watched": [movie_id(session, movie) for movie in watched],
+        "n": limit,
     }
     answer = session.api.post("/recommendations", body)
-    session.show(views.explained if why else views.recommendations, answer)
+    session.show(views.explained_recommendations if why else views.recommendations, answer)

@@ -5,31 +5,42 @@ from datetime import datetime
 import click
 
 from dataflix_cli import rule_views
-from dataflix_cli.commands.moments import MOMENT, for_api, until_option
+from dataflix_cli.commands.options import LOCAL_TIME, api_time, json_option, page_options, until_option
 from dataflix_cli.lookup import movie_id
-from dataflix_cli.session import Session, json_option, page_options, pass_session
+from dataflix_cli.session import Session, pass_session
 
 KINDS = ("pin", "boost", "bury")
+# What the API takes when none is given; a test compares both.
+DEFAULT_PLACE = 1
+DEFAULT_STRENGTH = 0.5
 
 
 @click.group()
 def rules() -> None:
-    """Pin, boost and bury films in everybody's lists for a time."""
+    """Pin, boost and bury movies in all lists for a time."""
 
 
 @rules.command()
 @click.argument("kind", type=click.Choice(KINDS))
 @click.argument("movie")
-@click.option("--owner", required=True, help="Who answers for the rule: a person or a team.")
+@click.option("--owner", required=True, help="The person or team that is responsible for the rule.")
 @until_option(required=True)
-@click.option("--from", "start", type=MOMENT, help="When it begins, in local time; now if left out.")
-@click.option("--place", type=click.IntRange(1, 100), help="Of a pin: the place; the first if left out.")
+@click.option(
+    "--from", "start", type=LOCAL_TIME, show_default="now", help="When the rule starts, in local time."
+)
+@click.option(
+    "--place",
+    type=click.IntRange(1, 100),
+    show_default=str(DEFAULT_PLACE),
+    help="For a pin: the position in the list.",
+)
 @click.option(
     "--strength",
     type=click.FloatRange(0, 1, min_open=True),
-    help="Of a boost: what part of the way from worst to best is added; 0.5 if left out.",
+    show_default=str(DEFAULT_STRENGTH),
+    help="For a boost: the share of the range of scores that is added.",
 )
-@click.option("--note", help="Why there is the rule.")
+@click.option("--note", help="Why the rule exists.")
 @json_option
 @pass_session
 def add(
@@ -39,28 +50,28 @@ def add(
     movie: str,
     until: datetime,
     start: datetime | None,
-    **more: object,
+    **others: object,
 ) -> None:
-    """Make a rule: KIND is what becomes of MOVIE, an id or title.
+    """Add a rule of this KIND for MOVIE, given by id or title.
 
-    pin puts it at a place, boost moves it up, bury behind all others. No rule shows anybody what was seen,
-    blocked or filtered out.
+    pin puts the movie at a position, boost moves it up, bury moves it behind all others. No rule shows a
+    movie that the user has seen, blocked or filtered out.
     """
-    body: dict[str, object] = {"kind": kind, "movie_id": movie_id(session, movie), "ends_at": for_api(until)}
+    body: dict[str, object] = {"kind": kind, "movie_id": movie_id(session, movie), "ends_at": api_time(until)}
     if start is not None:
-        body["starts_at"] = for_api(start)
-    body |= {name: value for name, value in more.items() if value is not None}
-    session.show(rule_views.rule_made, session.api.post("/rules", body))
+        body["starts_at"] = api_time(start)
+    body |= {name: value for name, value in others.items() if value is not None}
+    session.show(rule_views.rule_added, session.api.post("/rules", body))
 
 
 @rules.command("list")
-@click.option("--all", "every", is_flag=True, help="Also those that have ended or not begun yet.")
+@click.option("--all", "include_inactive", is_flag=True, help="Also rules that ended or have not started.")
 @page_options
 @json_option
 @pass_session
-def list_rules(session: Session, every: bool, limit: int, offset: int) -> None:
-    """List the rules in force."""
-    state = "all" if every else "active"
+def list_rules(session: Session, include_inactive: bool, limit: int, offset: int) -> None:
+    """List the active rules."""
+    state = "all" if include_inactive else "active"
     session.show_page(rule_views.rules, session.api.get("/rules", state=state, limit=limit, offset=offset))
 
 
@@ -69,6 +80,6 @@ def list_rules(session: Session, every: bool, limit: int, offset: int) -> None:
 @json_option
 @pass_session
 def remove(session: Session, rule: int) -> None:
-    """Delete RULE, given by its id."""
+    """Remove RULE, given by its id."""
     session.api.delete(f"/rules/{rule}")
     session.show(rule_views.rule_removed, {"rule_id": rule, "removed": True})

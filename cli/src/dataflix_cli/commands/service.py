@@ -4,7 +4,8 @@ import click
 from click.shell_completion import get_completion_class
 
 from dataflix_cli import views
-from dataflix_cli.session import Session, json_option, pass_session
+from dataflix_cli.commands.options import json_option
+from dataflix_cli.session import Session, pass_session
 
 SHELLS = ("bash", "zsh", "fish")
 
@@ -13,7 +14,7 @@ SHELLS = ("bash", "zsh", "fish")
 @json_option
 @pass_session
 def model(session: Session) -> None:
-    """Tell which model answers, how old and how good it is."""
+    """Show the version, age and metrics of the served model."""
     session.show(views.model, session.api.get("/model"))
 
 
@@ -21,7 +22,7 @@ def model(session: Session) -> None:
 @json_option
 @pass_session
 def health(session: Session) -> None:
-    """Ask whether the API can work; exit code 4 if not."""
+    """Check whether the API is ready; exit code 4 if not."""
     session.show(views.health, session.api.get("/readyz"))
 
 

@@ -6,9 +6,10 @@ from pathlib import Path
 import click
 
 from dataflix_cli import views
+from dataflix_cli.commands.options import json_option, page_options
 from dataflix_cli.errors import InputError
 from dataflix_cli.lookup import user_id
-from dataflix_cli.session import Session, json_option, page_options, pass_session
+from dataflix_cli.session import Session, pass_session
 
 
 @click.group()
@@ -17,13 +18,13 @@ def users() -> None:
 
 
 @users.command("list")
-@click.argument("beginning", required=False)
+@click.argument("prefix", required=False)
 @page_options
 @json_option
 @pass_session
-def list_users(session: Session, beginning: str | None, limit: int, offset: int) -> None:
-    """List users, or those whose names begin with BEGINNING."""
-    answer = session.api.get("/users", q=beginning, limit=limit, offset=offset)
+def list_users(session: Session, prefix: str | None, limit: int, offset: int) -> None:
+    """List all users, or those whose name starts with PREFIX."""
+    answer = session.api.get("/users", q=prefix, limit=limit, offset=offset)
     session.show_page(views.users, answer)
 
 
@@ -48,21 +49,23 @@ def show(session: Session, user: str) -> None:
 @json_option
 @pass_session
 def create(session: Session, /, **person: object) -> None:
-    """Create a user; nobody else may have the USERNAME or EMAIL."""
+    """Create a user; USERNAME and EMAIL must be unique."""
     session.show(views.user, session.api.post("/users", person))
 
 
 @users.command()
 @click.argument("user")
 @click.option(
-    "--file", type=click.Path(dir_okay=False, path_type=Path), help="Write it there, readable by you alone."
+    "--file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write to this file, which only you can read.",
 )
 @json_option
 @pass_session
 def export(session: Session, user: str, file: Path | None) -> None:
-    """Export what is stored of USER, by id or username.
+    """Export the data of USER, given by id or username.
 
-    Everything that the database holds of the person, as JSON.
+    The export is JSON and has everything that the database stores about the person.
     """
     exported = session.api.get(f"/users/{user_id(session.api, user)}/export")
     text = json.dumps(exported, indent=2, ensure_ascii=False) + "\n"
@@ -79,14 +82,14 @@ def export(session: Session, user: str, file: Path | None) -> None:
 
 @users.command()
 @click.argument("user")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @json_option
 @pass_session
 def erase(session: Session, user: str, yes: bool) -> None:
     """Erase USER, given by id or username, for good.
 
-    Everything that is stored of the person goes at once; the end of the next pipeline removes them from the
-    warehouse, too.
+    The database deletes everything about the person at once. The next pipeline run removes the person from
+    the warehouse.
     """
     erased = user_id(session.api, user)
     if not yes:
@@ -100,5 +103,5 @@ def erase(session: Session, user: str, yes: bool) -> None:
 @json_option
 @pass_session
 def erasure(session: Session, erasure: int) -> None:
-    """Show what ERASURE, given by number, removed when."""
+    """Show the state of ERASURE, given by its number."""
     session.show(views.erasure, session.api.get(f"/erasures/{erasure}"))

@@ -5,28 +5,30 @@ from datetime import datetime
 import click
 
 from dataflix_cli import views
-from dataflix_cli.commands.moments import MOMENT, for_api
+from dataflix_cli.commands.options import LOCAL_TIME, api_time, json_option, page_options
 from dataflix_cli.lookup import movie_id, user_id
-from dataflix_cli.session import Session, json_option, page_options, pass_session
+from dataflix_cli.session import Session, pass_session
 
 
 @click.group()
 def watched() -> None:
-    """Mark films as watched, and list them."""
+    """Mark movies as watched, and list them."""
 
 
 @watched.command()
 @click.argument("user")
 @click.argument("movie")
-@click.option("--at", "moment", type=MOMENT, help="When it was watched, in local time; now if left out.")
+@click.option(
+    "--at", "watched_at", type=LOCAL_TIME, show_default="now", help="When it was watched, in local time."
+)
 @json_option
 @pass_session
-def add(session: Session, user: str, movie: str, moment: datetime | None) -> None:
+def add(session: Session, user: str, movie: str, watched_at: datetime | None) -> None:
     """Mark MOVIE as watched by USER; both are given by id or name."""
     body: dict[str, object] = {"user_id": user_id(session.api, user), "movie_id": movie_id(session, movie)}
-    if moment is not None:
-        body["watched_at"] = for_api(moment)
-    session.show(views.marked, session.api.post("/watched", body))
+    if watched_at is not None:
+        body["watched_at"] = api_time(watched_at)
+    session.show(views.marked_as_watched, session.api.post("/watched", body))
 
 
 @watched.command("list")
@@ -35,6 +37,6 @@ def add(session: Session, user: str, movie: str, moment: datetime | None) -> Non
 @json_option
 @pass_session
 def list_watched(session: Session, user: str, limit: int, offset: int) -> None:
-    """List what USER has watched, the latest first."""
+    """List the movies that USER has watched, the latest first."""
     path = f"/watched/{user_id(session.api, user)}"
     session.show_page(views.watched, session.api.get(path, limit=limit, offset=offset))

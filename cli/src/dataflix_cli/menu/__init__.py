@@ -1,1 +1,1 @@
-"""What opens on a terminal when no command is given."""
+"""The menu that ``dataflix`` opens on a terminal when no command is given."""

@@ -1,16 +1,22 @@
-"""What the pages of the menu share."""
+"""State that the pages of the menu share."""
 
 from dataclasses import dataclass
 from typing import Any
 
-from dataflix_cli.menu.ask import Ask
+from dataflix_cli.menu.prompt import Prompt
 from dataflix_cli.session import Session
 
 
 @dataclass
 class State:
-    """The session, the questions, and the user on whose behalf the person acts, None until one is chosen."""
+    """State of the menu.
+
+    Attributes:
+        session: the API and the output.
+        prompt: asks the person.
+        user: the chosen user as the API's JSON; None until the person chooses one.
+    """
 
     session: Session
-    ask: Ask
+    prompt: Prompt
     user: dict[str, Any] | None = None

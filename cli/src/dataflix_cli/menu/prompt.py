@@ -1,4 +1,4 @@
-"""Questions of the menu; an end of input goes back, Ctrl-C leaves."""
+"""Questions of the menu. An empty line or the end of input goes back, Ctrl-C leaves."""
 
 from collections.abc import Callable, Sequence
 from typing import TypeVar
@@ -11,33 +11,45 @@ from dataflix_cli.text import safe
 Value = TypeVar("Value")
 
 
-class Back(Exception):  # noqa: N818 - no error: the person wants to go back
-    """The person ended the input."""
+class GoBack(Exception):  # noqa: N818 - not an error: the person wants to go back
+    """The person wants to go back to the page before."""
 
 
-class Ask:
-    """Asks on the terminal."""
+class Prompt:
+    """Asks questions on the terminal."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
 
     def text(self, question: str) -> str:
-        """Return what is typed, stripped; raises Back at the end of input."""
+        """Return the stripped answer, which may be empty.
+
+        Raises:
+            GoBack: the input ended.
+        """
         try:
             return self._console.input(Text(f"{question}: ", style="bold")).strip()
         except EOFError as error:
             self._console.print()
-            raise Back from error
+            raise GoBack from error
 
     def required(self, question: str) -> str:
-        """Return what is typed; an empty line goes back."""
+        """Return the answer.
+
+        Raises:
+            GoBack: the answer is empty, or the input ended.
+        """
         answer = self.text(question)
         if not answer:
-            raise Back
+            raise GoBack
         return answer
 
     def value(self, question: str, parse: Callable[[str], Value]) -> Value:
-        """Ask until ``parse`` does not raise ValueError, whose text is shown. An empty line goes back."""
+        """Ask until ``parse`` accepts the answer. The text of its ValueError is shown.
+
+        Raises:
+            GoBack: the answer is empty, or the input ended.
+        """
         while True:
             try:
                 return parse(self.required(question))
@@ -45,7 +57,11 @@ class Ask:
                 self._console.print(Text(safe(error), style="red"))
 
     def choice(self, question: str, count: int, letters: Sequence[str] = ()) -> int | str:
-        """Return a number from 1 to ``count`` or one of ``letters``; an empty line goes back."""
+        """Return a number from 1 to ``count`` or one of ``letters``.
+
+        Raises:
+            GoBack: the answer is empty, or the input ended.
+        """
 
         def parse(text: str) -> int | str:
             if text.isascii() and text.isdecimal() and 1 <= int(text) <= count:

@@ -1,10 +1,12 @@
-"""Filters, knobs, sessions, rules, blocks and feedback, against a real API."""
+"""Options of recommendations, sessions, rules, blocks and feedback, against a real API."""
 
 import itertools
 import re
 from collections.abc import Iterator
 
 import pytest
+
+from dataflix_cli.commands import rules
 
 from .conftest import Invoke, Server
 from .test_commands import answer
@@ -14,7 +16,7 @@ _numbers = itertools.count()
 
 @pytest.fixture
 def fan(dataflix: Invoke) -> str:
-    """The name of a user who loves science fiction."""
+    """Name of a new user who likes science fiction."""
     name = f"ripley{next(_numbers)}"
     answer(dataflix, "users", "create", name, f"{name}@example.org")
     answer(dataflix, "rate", name, "The Matrix (1999)", "5")
@@ -33,7 +35,7 @@ def titles(dataflix: Invoke, *arguments: str) -> list[str]:
     return [row["title"] for row in answer(dataflix, *arguments)["data"]]
 
 
-def test_filters_leave_out_and_knobs_choose(dataflix: Invoke, fan: str) -> None:
+def test_filters_leave_out_and_options_rerank(dataflix: Invoke, fan: str) -> None:
     dramas = answer(dataflix, "recommend", fan, "--genre", "drama", "--genre", "comedy", "-n", "100")["data"]
     assert {row["genres"][0] for row in dramas} == {"Drama", "Comedy"}
     assert titles(dataflix, "recommend", fan, "--genre", "Drama", "--genre", "Comedy", "--all-genres") == []
@@ -42,50 +44,50 @@ def test_filters_leave_out_and_knobs_choose(dataflix: Invoke, fan: str) -> None:
     plain = titles(dataflix, "recommend", fan, "-n", "20")
     assert titles(dataflix, "recommend", fan, "-n", "20", "--diversity", "0", "--freshness", "0") == plain
     assert titles(dataflix, "recommend", fan, "-n", "20", "--diversity", "1") != plain
-    bare = dataflix("recommend", fan, "--genre", "Western")
-    assert (bare.code, bare.out) == (0, "")
-    assert "filtered out" in bare.err
+    empty = dataflix("recommend", fan, "--genre", "Western")
+    assert (empty.code, empty.out) == (0, "")
+    assert "filtered out" in empty.err
     assert dataflix("recommend", fan, "--diversity", "2").code == 2
 
 
-def test_reasons_are_told_in_words_and_add_up(dataflix: Invoke, fan: str) -> None:
+def test_parts_of_a_reason_add_up(dataflix: Invoke, fan: str) -> None:
     first = answer(dataflix, "recommend", fan, "-n", "1")["data"][0]
-    told = dataflix("recommend", fan, "-n", "1", "--why")
-    assert "Because you rated The Matrix 5★ and watched Solaris" in told.out
-    assert "from The Matrix (5★)" in told.out
-    assert "from Solaris (watched)" in told.out
-    score, *parts = (float(number) for number in re.findall(r"-?\d+\.\d{3}", told.out))
+    shown = dataflix("recommend", fan, "-n", "1", "--why")
+    assert "Because you rated The Matrix 5★ and watched Solaris" in shown.out
+    assert "from The Matrix (5★)" in shown.out
+    assert "from Solaris (watched)" in shown.out
+    score, *parts = (float(number) for number in re.findall(r"-?\d+\.\d{3}", shown.out))
     assert score == pytest.approx(first["score"], abs=1e-3)
     assert sum(parts) == pytest.approx(score, abs=2e-3)
 
 
-def test_a_session_needs_no_user_and_names_what_is_unknown(dataflix: Invoke, server: Server) -> None:
-    ended = dataflix(
+def test_session_needs_no_user_and_lists_unknown_movies(dataflix: Invoke, server: Server) -> None:
+    result = dataflix(
         "session", "--rate", "The Matrix (1999)", "4,5", "--watched", "Solaris (2002)", "-n", "3"
     )
-    assert ended.code == 0
-    assert "Because you rated The Matrix 4.5★" in ended.out
+    assert result.code == 0
+    assert "Because you rated The Matrix 4.5★" in result.out
     unknown = dataflix("session", "--rate", "987654321", "5", "-n", "3")
-    assert "does not know these films" in unknown.err
+    assert "does not know these movies" in unknown.err
     assert "987654321" in unknown.err
     assert len(titles(dataflix, "session")) == 10
     assert dataflix("session", "--rate", "Amélie", "6").code == 2
 
 
 @pytest.mark.usefixtures("no_rules")
-def test_rules_are_made_heeded_listed_and_removed(dataflix: Invoke, fan: str) -> None:
+def test_rules_are_added_applied_listed_and_removed(dataflix: Invoke, fan: str) -> None:
     plain = titles(dataflix, "recommend", fan)
     options = ("--owner", "editors", "--until", "2199-01-01")
-    made = dataflix("rules", "add", "pin", "Amélie", "--place", "2", *options, "--note", "Film of the week")
-    assert (made.code, made.out) == (0, "")
-    assert "pin to 2 Amélie until 2199-01-01 00:00" in made.err
-    told = dataflix("recommend", fan)
-    assert re.search(r"Pinned by rule \d+\. ", told.out)
+    added = dataflix("rules", "add", "pin", "Amélie", "--place", "2", *options, "--note", "Movie of the week")
+    assert (added.code, added.out) == (0, "")
+    assert "pin to 2 Amélie until 2199-01-01 00:00" in added.err
+    shown = dataflix("recommend", fan)
+    assert re.search(r"Pinned by rule \d+\. ", shown.out)
     assert titles(dataflix, "recommend", fan)[:2] == [plain[0], "Amélie"]
     dataflix("rules", "add", "bury", plain[0], *options)
-    dataflix("rules", "add", "boost", "Comedy Film 03", "--strength", "0.25", *options)
+    dataflix("rules", "add", "boost", "Comedy Movie 03", "--strength", "0.25", *options)
     listed = dataflix("rules", "list").out
-    for expected in ("pin to 2", "bury", "boost by 0.25", "editors", "Film of the week"):
+    for expected in ("pin to 2", "bury", "boost by 0.25", "editors", "Movie of the week"):
         assert expected in listed
     assert plain[0] not in titles(dataflix, "recommend", fan)
     for row in answer(dataflix, "rules", "list")["data"]:
@@ -96,7 +98,20 @@ def test_rules_are_made_heeded_listed_and_removed(dataflix: Invoke, fan: str) ->
     assert "dataflix rules list" in gone.err
 
 
-def test_a_rule_without_owner_or_end_is_refused(dataflix: Invoke) -> None:
+@pytest.mark.usefixtures("no_rules")
+def test_defaults_in_the_help_are_those_of_the_api(dataflix: Invoke) -> None:
+    options = ("Amélie", "--owner", "editors", "--until", "2199-01-01")
+    assert answer(dataflix, "rules", "add", "pin", *options)["place"] == rules.DEFAULT_PLACE
+    assert answer(dataflix, "rules", "add", "boost", *options)["strength"] == rules.DEFAULT_STRENGTH
+
+
+def test_limit_has_short_names(dataflix: Invoke, fan: str) -> None:
+    for command in (("recommend", fan), ("movies", "similar", "Amélie"), ("session",)):
+        for name in ("--limit", "-n", "--n"):
+            assert len(titles(dataflix, *command, name, "4")) == 4
+
+
+def test_rule_without_owner_or_end_is_refused(dataflix: Invoke) -> None:
     assert "--owner" in dataflix("rules", "add", "pin", "Amélie", "--until", "2199-01-01").err
     assert "--until" in dataflix("rules", "add", "pin", "Amélie", "--owner", "ann").err
     past = dataflix("rules", "add", "pin", "Amélie", "--owner", "ann", "--until", "2020-01-01")
@@ -104,7 +119,7 @@ def test_a_rule_without_owner_or_end_is_refused(dataflix: Invoke) -> None:
     assert "ends_at" in past.err
 
 
-def test_blocked_films_stay_away_until_taken_back(dataflix: Invoke, fan: str) -> None:
+def test_blocked_movies_are_not_recommended_until_unblocked(dataflix: Invoke, fan: str) -> None:
     unwanted = titles(dataflix, "recommend", fan, "--genre", "Comedy")[0]
     assert f"{unwanted}: blocked for good" in dataflix("block", "add", fan, unwanted).err
     assert unwanted not in titles(dataflix, "recommend", fan, "--genre", "Comedy", "-n", "100")
@@ -116,15 +131,15 @@ def test_blocked_films_stay_away_until_taken_back(dataflix: Invoke, fan: str) ->
     assert dataflix("block", "remove", fan, unwanted).code == 3
 
 
-def test_feedback_names_the_model_and_a_dismissal_is_heeded(dataflix: Invoke, fan: str) -> None:
+def test_feedback_names_the_model_and_a_dismissal_blocks_the_movie(dataflix: Invoke, fan: str) -> None:
     shown = answer(dataflix, "recommend", fan)
-    list_id, film = shown["meta"]["recommendation_id"], shown["data"][1]
+    list_id, movie = shown["meta"]["recommendation_id"], shown["data"][1]
     options = ("--position", "2", "--user", fan)
-    told = dataflix("feedback", list_id, "dismissed", str(film["movie_id"]), *options)
-    assert (told.code, told.out) == (0, "")
-    assert "dismissed at place 2, of a list by model 3" in told.err
-    assert film["movie_id"] not in [row["movie_id"] for row in answer(dataflix, "recommend", fan)["data"]]
+    recorded = dataflix("feedback", list_id, "dismissed", str(movie["movie_id"]), *options)
+    assert (recorded.code, recorded.out) == (0, "")
+    assert "dismissed at position 2 of a list by model 3" in recorded.err
+    assert movie["movie_id"] not in [row["movie_id"] for row in answer(dataflix, "recommend", fan)["data"]]
     assert f"List {list_id[:3]}" in dataflix("recommend", fan).err
-    foreign = dataflix("feedback", "made-up", "clicked", str(film["movie_id"]), "--position", "1")
+    foreign = dataflix("feedback", "made-up", "clicked", str(movie["movie_id"]), "--position", "1")
     assert (foreign.code, foreign.out) == (2, "")
     assert "recommendation_id" in foreign.err

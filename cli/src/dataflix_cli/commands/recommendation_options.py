@@ -1,0 +1,64 @@
+"""Options that filter and rerank a list of recommendations."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import click
+
+from dataflix_cli.commands.options import RELEASE_YEAR
+from dataflix_cli.lookup import movie_id
+from dataflix_cli.session import Session
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+_MINUTES = click.IntRange(1, 32_767)
+_SHARE = click.FloatRange(0, 1)
+
+_OPTIONS = (
+    click.option("--genre", multiple=True, help="Only movies of this genre; repeat it for more genres."),
+    click.option("--all-genres", is_flag=True, help="Only movies that have every --genre."),
+    click.option("--year-from", type=RELEASE_YEAR, help="Earliest release year."),
+    click.option("--year-to", type=RELEASE_YEAR, help="Latest release year."),
+    click.option("--minutes-from", type=_MINUTES, help="Shortest running time."),
+    click.option("--minutes-to", type=_MINUTES, help="Longest running time."),
+    click.option("--min-rating", type=click.FloatRange(0.5, 5), help="Lowest mean rating."),
+    click.option("--exclude", multiple=True, metavar="MOVIE", help="Leave out this movie, by id or title."),
+    click.option("--diversity", type=_SHARE, help="0: by score only. 1: each movie unlike the others."),
+    click.option("--freshness", type=_SHARE, help="0: by score only. 1: the newest movies first."),
+    click.option("--popularity", type=_SHARE, help="0: by score only. 1: popular and trending movies first."),
+    click.option("--why", is_flag=True, help="Also show how much each of your movies adds to a score."),
+)
+
+
+def recommendation_options(command: Command) -> Command:
+    """Add the filters and reranking options; ``request_parameters`` takes all but ``why``."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+def request_parameters(
+    session: Session,
+    *,
+    genre: Sequence[str],
+    all_genres: bool,
+    exclude: Sequence[str],
+    **others: object,
+) -> dict[str, Any]:
+    """Return the options as the fields of the API's JSON, without those that were not given."""
+    parameters: dict[str, Any] = {name: value for name, value in others.items() if value is not None}
+    if genre:
+        parameters["genre"] = list(genre)
+    if all_genres:
+        parameters["genre_match"] = "all"
+    if exclude:
+        parameters["exclude"] = [movie_id(session, name) for name in exclude]
+    return parameters
+
+
+def as_query(parameters: dict[str, Any]) -> dict[str, object]:
+    """Return the parameters for a query string: lists become text with commas."""
+    return {
+        name: ",".join(str(part) for part in value) if isinstance(value, list) else value
+        for name, value in parameters.items()
+    }

@@ -1,0 +1,125 @@
+"""Pages about movies. Every page raises GoBack when the person leaves it, unless it says otherwise."""
+
+from collections.abc import Callable
+from typing import Any
+
+from dataflix_cli import views
+from dataflix_cli.lookup import candidates
+from dataflix_cli.menu.prompt import GoBack
+from dataflix_cli.menu.state import State
+from dataflix_cli.menu.users import current_user
+from dataflix_cli.output import Output
+from dataflix_cli.rating_scale import parse_rating
+from dataflix_cli.text import title_and_year
+
+PAGE_SIZE = 10
+
+_MOVIE_QUESTION = "w watched, r rate, s similar movies, empty to go back"
+
+View = Callable[[Output, Any], None]
+
+
+def browse(state: State) -> None:
+    """Ask for filters and show the movies page by page."""
+    title = state.prompt.text("Start of the title or of a word in it (empty: all)")
+    genre = state.prompt.text("Genre (empty: all, ? lists them)")
+    while genre == "?":
+        views.genres(state.session.output, state.session.api.get("/genres"))
+        genre = state.prompt.text("Genre (empty: all)")
+    year_from = state.prompt.text("From year (empty: any)")
+    year_to = state.prompt.text("To year (empty: any)")
+    filters = {"q": title, "genre": genre, "year_from": year_from, "year_to": year_to}
+    show_pages(state, "/movies", views.movies, **{name: value for name, value in filters.items() if value})
+
+
+def show_pages(state: State, path: str, view: View, **filters: str) -> None:
+    """Show a list page by page."""
+    offset = 0
+    while True:
+        answer = state.session.api.get(path, limit=PAGE_SIZE, offset=offset, **filters)
+        view(state.session.output, answer)
+        meta = answer["meta"]
+        letters = ["n"] if meta["offset"] + meta["count"] < meta["total"] else []
+        letters += ["p"] if offset else []
+        choice = pick(state, answer["data"], letters)
+        offset += {"n": PAGE_SIZE, "p": -PAGE_SIZE}.get(choice, 0)
+
+
+def pick(state: State, rows: list[dict[str, Any]], letters: list[str] | None = None) -> str:
+    """Ask for the id of a listed movie and open it, or for one of ``letters``, and return the letter."""
+    if not rows and not letters:
+        raise GoBack
+    by_id = {str(row["movie_id"]): row for row in rows}
+    names = {"n": "n for the next page", "p": "p for the previous page"}
+    options = ["an id to open", *(names[letter] for letter in letters or ())]
+
+    def parse(text: str) -> str:
+        if text in by_id or text.lower() in (letters or ()):
+            return text.lower()
+        raise ValueError(f"{text} is not one of the ids above.")
+
+    choice = state.prompt.value(f"{', '.join(options)}, empty to go back", parse)
+    if choice in by_id:
+        open_movie(state, by_id[choice]["movie_id"])
+        return ""
+    return choice
+
+
+def open_movie(state: State, movie_id: int) -> None:
+    """Show a movie and its actions. Returns when the person goes back."""
+    api, output = state.session.api, state.session.output
+    while True:
+        views.movie(output, api.get(f"/movies/{movie_id}"))
+        try:
+            choice = state.prompt.choice(_MOVIE_QUESTION, 0, ("w", "r", "s"))
+            if choice == "w":
+                _mark_as_watched(state, movie_id)
+            elif choice == "r":
+                _rate(state, movie_id)
+            else:
+                views.ranking(output, api.get(f"/movies/{movie_id}/similar", n=PAGE_SIZE))
+        except GoBack:
+            return
+
+
+def mark_as_watched(state: State) -> None:
+    """Ask for a movie and mark it as watched."""
+    current_user(state)
+    _mark_as_watched(state, _ask_for_movie(state))
+
+
+def rate(state: State) -> None:
+    """Ask for a movie and its stars, and rate it."""
+    current_user(state)
+    _rate(state, _ask_for_movie(state))
+
+
+def _mark_as_watched(state: State, movie_id: int) -> None:
+    body = {"user_id": current_user(state), "movie_id": movie_id}
+    views.marked_as_watched(state.session.output, state.session.api.post("/watched", body))
+
+
+def _rate(state: State, movie_id: int) -> None:
+    user_id = current_user(state)
+    stars = state.prompt.value("Stars, 0.5 to 5 in half steps", parse_rating)
+    body = {"user_id": user_id, "movie_id": movie_id, "rating": stars}
+    views.rated(state.session.output, state.session.api.post("/ratings", body))
+
+
+def _ask_for_movie(state: State) -> int:
+    api, output = state.session.api, state.session.output
+    rows: list[dict[str, Any]] = []
+    while not rows:
+        name = state.prompt.required("Movie, by title or id")
+        is_id = name.isascii() and name.isdecimal()
+        rows = [api.get(f"/movies/{name}")] if is_id else candidates(api, name)
+        if not rows:
+            output.note("There is no movie with this title.")
+    choice: int | str = 1
+    if len(rows) > 1:
+        for number, row in enumerate(rows, start=1):
+            output.console.print(f"{number:3}  {title_and_year(row)}", markup=False)
+        choice = state.prompt.choice("Which one", len(rows))
+    chosen = rows[int(choice) - 1]
+    output.note(title_and_year(chosen))
+    return int(chosen["movie_id"])
