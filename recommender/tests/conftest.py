@@ -14,13 +14,13 @@ ModelFactory = Callable[..., Model]
 def build_model(
     factors: np.ndarray, *, regularization: float = 0.5, alpha: float = 2.0, items: list[Item] | None = None
 ) -> Model:
-    """A model over the given item factors; item ``i`` has movie id ``10 * (i + 1)``."""
+    """A model over the given item factors; item ``i`` has the id ``10 * (i + 1)``."""
     size, width = factors.shape
     if items is None:
         items = [
             Item(
                 item_id=10 * (i + 1),
-                title=f"Film {i}",
+                title=f"Item {i}",
                 genres=("Drama", "Crime")[: 1 + i % 2],
                 release_year=1950 + i if i % 3 else None,
                 ratings_count=i,
@@ -57,7 +57,7 @@ def make_model() -> ModelFactory:
 
 @pytest.fixture(scope="session")
 def model() -> Model:
-    """40 films, 6 factors."""
+    """40 items, 6 factors."""
     return build_model(np.random.default_rng(5).normal(size=(40, 6)))
 
 

@@ -1,4 +1,4 @@
-"""The artifact on disk: what was saved is what is loaded, and a damaged one is never served from."""
+"""The artifact on disk: loading returns what was saved, and a damaged artifact is refused."""
 
 import json
 from collections.abc import Callable
@@ -42,7 +42,7 @@ def saved(model: Model, tmp_path: Path) -> Path:
 
 
 def rewrite(path: Path, model: Model, name: str, array: np.ndarray) -> Path:
-    """Write an artifact whose hashes are right but whose array ``name`` is another."""
+    """Write an artifact with right hashes whose array ``name`` is replaced."""
     manifest = read_manifest(path)
     arrays = {file: np.load(path / f"{file}.npy") for file in manifest["files"]} | {name: array}
     other = path.with_name("rewritten")
@@ -50,7 +50,7 @@ def rewrite(path: Path, model: Model, name: str, array: np.ndarray) -> Path:
     return other
 
 
-def test_a_loaded_model_answers_as_the_saved_one(model: Model, saved: Path) -> None:
+def test_a_loaded_model_recommends_as_the_saved_one(model: Model, saved: Path) -> None:
     loaded = Model.load(saved)
     history = History([10, 50, 70], [3.0, 1.5, -1.0], [5.0, 3.5, 1.5])
     assert loaded.recommend(history, 10) == model.recommend(history, 10)
@@ -69,13 +69,13 @@ def test_arrays_are_mapped_and_cannot_be_written_to(saved: Path) -> None:
         loaded.item_factors[0, 0] = 1
 
 
-def test_the_artifact_holds_these_files_and_nothing_of_a_user(saved: Path) -> None:
+def test_the_artifact_has_these_files_and_none_about_users(saved: Path) -> None:
     assert {file.name for file in saved.iterdir()} == set(FILES)
 
 
 @pytest.mark.parametrize("name", FILES)
 @pytest.mark.parametrize("damage", ["missing", "truncated", "flipped", "empty"])
-def test_damage_to_any_file_is_refused_by_name(saved: Path, name: str, damage: str) -> None:
+def test_a_damaged_file_is_refused_and_named(saved: Path, name: str, damage: str) -> None:
     file = saved / name
     content = bytearray(file.read_bytes())
     if damage == "missing":
@@ -85,7 +85,7 @@ def test_damage_to_any_file_is_refused_by_name(saved: Path, name: str, damage: s
     elif damage == "empty":
         file.write_bytes(b"")
     else:
-        # The last digit or byte: still a readable file, with another value.
+        # Change the last digit or byte: the file is still readable, with another value.
         position = max(i for i, byte in enumerate(content) if name != "manifest.json" or chr(byte).isdigit())
         content[position] ^= 1
         file.write_bytes(content)
@@ -112,7 +112,7 @@ def test_damage_to_any_file_is_refused_by_name(saved: Path, name: str, damage: s
         ("mean_ratings", np.zeros(3, dtype=np.float32), "mean_ratings must have 40"),
     ],
 )
-def test_whole_files_that_do_not_fit_together_are_refused(
+def test_intact_files_that_do_not_fit_together_are_refused(
     model: Model, saved: Path, name: str, array: np.ndarray, reason: str
 ) -> None:
     with pytest.raises(ArtifactError, match=reason):
@@ -143,7 +143,7 @@ def test_a_failed_write_leaves_nothing(model: Model, tmp_path: Path, monkeypatch
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_catalogue_without_any_genre_survives_the_disk(make_model: ModelFactory, tmp_path: Path) -> None:
+def test_a_catalogue_without_genres_can_be_saved_and_loaded(make_model: ModelFactory, tmp_path: Path) -> None:
     bare = make_model(np.eye(3), items=[Item(i, "") for i in (1, 2, 3)])
     bare.save(tmp_path / "artifact")
     loaded = Model.load(tmp_path / "artifact")
@@ -151,7 +151,7 @@ def test_a_catalogue_without_any_genre_survives_the_disk(make_model: ModelFactor
     assert loaded.catalogue.title(2) == ""
 
 
-def test_titles_keep_their_letters() -> None:
+def test_titles_keep_all_characters() -> None:
     titles = ["Amélie", "千と千尋の神隠し", "", 'Quote " and\nnewline']
     catalogue = ItemCatalogue.from_items([Item(i, title) for i, title in enumerate(titles)])
     assert [catalogue.title(i) for i in range(4)] == titles

@@ -1,4 +1,4 @@
-"""Many users at once get what each would get alone: the same lists, and scores to five digits."""
+"""Many users at once: each gets the list of ``Model.recommend``, and its scores to five digits."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -26,7 +26,7 @@ WEIGHTS = np.array([-2.5, -0.5, 0.25, 0.5, 1.0, 2.5, 4.0], dtype=np.float32)
 
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a few hundred films be a head and several blocks, and a few users several blocks, too."""
+    """Split a few hundred items into a head and several blocks, and a few users into several blocks."""
     monkeypatch.setattr(batch_ranker, "MIN_HEAD_ITEMS", 100)
     monkeypatch.setattr(batch_ranker, "TAIL_BLOCK_ITEMS", 32)
     monkeypatch.setattr(batch_ranker, "SCORES_PER_BLOCK", 30 * ITEMS)
@@ -34,7 +34,7 @@ def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def plain(make_model: ModelFactory) -> Model:
-    """Films of ever shorter factors in no order, and 40 that nobody has seen: all scores 0, all equal."""
+    """Items with factors of falling lengths in random order, and 40 without factors: their scores are 0."""
     generator = np.random.default_rng(3)
     lengths = np.arange(1, ITEMS + 1) ** -0.7
     lengths[-40:] = 0
@@ -43,25 +43,25 @@ def plain(make_model: ModelFactory) -> Model:
 
 
 @pytest.fixture(scope="module")
-def linked(plain: Model) -> Model:
+def item_item(plain: Model) -> Model:
     generator = np.random.default_rng(4)
     some = csr_matrix(random_array((ITEMS, 80), density=0.2, rng=generator, dtype=np.float32))
-    # To some of the films alone, of long factors and short.
+    # Weights for some of the items only, with long and short factors.
     places = np.sort(generator.choice(ITEMS, 80, replace=False))[some.indices]
     values = (some.data - 0.3) * np.float32(0.1)
-    links = csr_matrix((values, places, some.indptr), shape=(ITEMS, ITEMS))
+    matrix = csr_matrix((values, places, some.indptr), shape=(ITEMS, ITEMS))
     info = replace(plain.info, activity_exponent=0.5, mean_events=20.0, item_item_slope=0.2)
-    return with_links(plain, ItemItemWeights.from_matrix(links, slope=0.2), info=info)
+    return with_item_item(plain, ItemItemWeights.from_matrix(matrix, slope=0.2), info=info)
 
 
-def with_links(model: Model, links: ItemItemWeights, *, info: ModelInfo | None = None) -> Model:
+def with_item_item(model: Model, weights: ItemItemWeights, *, info: ModelInfo | None = None) -> Model:
     return Model(
         info or model.info,
         model.item_ids,
         model.item_factors,
         model.catalogue,
         model.weights,
-        item_item_weights=links,
+        item_item_weights=weights,
     )
 
 
@@ -69,8 +69,8 @@ def fold_in_of(model: Model) -> BatchFoldIn:
     return BatchFoldIn(model.item_factors, model.gram, model.info)
 
 
-def people(number: int = 150, seed: int = 5) -> csr_matrix:
-    """People of 0 to nearly all films, among them one with dislikes alone."""
+def user_rows(number: int = 150, seed: int = 5) -> csr_matrix:
+    """Users with 0 to nearly all items, among them one with dislikes only."""
     generator = np.random.default_rng(seed)
     activity = generator.pareto(1.0, number) * 0.03
     activity[:3] = [0.0, 0.99, 1.0]
@@ -85,12 +85,12 @@ def history(model: Model, rows: csr_matrix, user: int) -> History:
     return History(model.item_ids[rows.indices[events]], rows.data[events])
 
 
-@pytest.mark.parametrize("kind", ["plain", "linked"])
-def test_each_gets_the_list_and_the_scores_that_they_get_alone(
+@pytest.mark.parametrize("kind", ["plain", "item_item"])
+def test_each_user_gets_the_list_and_the_scores_of_a_single_user(
     kind: str, request: pytest.FixtureRequest
 ) -> None:
     model: Model = request.getfixturevalue(kind)
-    rows = people()
+    rows = user_rows()
     ranked, scores = BatchRanker(model).recommend(rows, N)
     for user in range(rows.shape[0]):
         alone = model.recommend(history(model, rows, user), N, explain=False)
@@ -102,59 +102,59 @@ def test_each_gets_the_list_and_the_scores_that_they_get_alone(
         assert not scores[user, ~listed].any()
 
 
-@pytest.mark.parametrize("kind", ["plain", "linked"])
-def test_what_is_left_out_of_the_product_would_not_have_been_listed(
+@pytest.mark.parametrize("kind", ["plain", "item_item"])
+def test_pruned_items_would_not_be_in_the_list(
     kind: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model: Model = request.getfixturevalue(kind)
-    rows = people(seed=6)
+    rows = user_rows(seed=6)
     ranked, scores = BatchRanker(model).recommend(rows, N)
     monkeypatch.setattr(batch_ranker, "MIN_HEAD_ITEMS", ITEMS)
-    whole, whole_scores = BatchRanker(model).recommend(rows, N)
-    np.testing.assert_array_equal(ranked, whole)
-    np.testing.assert_allclose(scores, whole_scores, rtol=1e-5, atol=1e-6)
+    unpruned, unpruned_scores = BatchRanker(model).recommend(rows, N)
+    np.testing.assert_array_equal(ranked, unpruned)
+    np.testing.assert_allclose(scores, unpruned_scores, rtol=1e-5, atol=1e-6)
 
 
-def test_films_out_of_reach_are_not_multiplied(plain: Model) -> None:
-    rows = people()[4:]
-    many = BatchRanker(plain)
-    expected, _ = many.recommend(rows, N)
+def test_items_out_of_reach_are_not_multiplied(plain: Model) -> None:
+    rows = user_rows()[4:]
+    ranker = BatchRanker(plain)
+    expected, _ = ranker.recommend(rows, N)
     few = np.flatnonzero(np.diff(rows.indptr) < 50)
-    # A product with these would spoil the list.
-    many._factors[-100:] = np.nan
-    np.testing.assert_array_equal(many.recommend(rows[few], N)[0], expected[few])
+    # A product with these would change the list.
+    ranker._factors[-100:] = np.nan
+    np.testing.assert_array_equal(ranker.recommend(rows[few], N)[0], expected[few])
 
 
-def test_a_strong_link_lifts_a_film_of_the_shortest_factors(plain: Model) -> None:
+def test_a_large_item_item_weight_lifts_an_item_with_the_shortest_factors(plain: Model) -> None:
     lengths = np.linalg.norm(plain.item_factors, axis=1)
     longest, shortest = int(lengths.argmax()), int(lengths.argmin())
-    links = csr_matrix(([np.float32(50)], ([longest], [shortest])), shape=(ITEMS, ITEMS))
+    matrix = csr_matrix(([np.float32(50)], ([longest], [shortest])), shape=(ITEMS, ITEMS))
     rows = csr_matrix(([np.float32(2)], ([0], [longest])), shape=(1, ITEMS))
-    ranked, _ = BatchRanker(with_links(plain, ItemItemWeights.from_matrix(links, slope=0.0))).recommend(
+    ranked, _ = BatchRanker(with_item_item(plain, ItemItemWeights.from_matrix(matrix, slope=0.0))).recommend(
         rows, N
     )
     assert ranked[0, 0] == shortest
 
 
 def test_equal_scores_are_in_the_order_of_the_catalogue(plain: Model) -> None:
-    nobody_has_seen = np.flatnonzero(~plain.item_factors.any(axis=1))
-    rest = np.setdiff1d(np.arange(ITEMS), nobody_has_seen)
+    unseen_by_all = np.flatnonzero(~plain.item_factors.any(axis=1))
+    rest = np.setdiff1d(np.arange(ITEMS), unseen_by_all)
     rows = csr_matrix((np.ones(len(rest), np.float32), (np.zeros(len(rest), int), rest)), shape=(1, ITEMS))
     ranked, _ = BatchRanker(plain).recommend(rows, N)
-    assert ranked[0].tolist() == nobody_has_seen[:N].tolist()
+    assert ranked[0].tolist() == unseen_by_all[:N].tolist()
 
 
-def test_factors_are_those_of_each_alone(linked: Model) -> None:
-    rows = people()
-    factors = fold_in_of(linked).factors(rows)
+def test_factors_are_those_of_a_single_fold_in(item_item: Model) -> None:
+    rows = user_rows()
+    factors = fold_in_of(item_item).factors(rows)
     for user in range(rows.shape[0]):
-        expected = linked.fold_in(history(linked, rows, user))
+        expected = item_item.fold_in(history(item_item, rows, user))
         np.testing.assert_allclose(factors[user], expected, atol=1e-5 * float(np.linalg.norm(expected)))
 
 
-def test_strong_confidences_are_solved_directly_as_for_one(plain: Model) -> None:
-    # So far from the identity that single precision would be left with few digits.
-    rows = people()
+def test_large_confidences_are_solved_directly(plain: Model) -> None:
+    # The system is so far from the identity that single precision would keep few digits.
+    rows = user_rows()
     rows.data *= 1000
     factors = fold_in_of(plain).factors(rows)
     heavy = np.flatnonzero(np.diff(rows.indptr) > 100)
@@ -163,11 +163,11 @@ def test_strong_confidences_are_solved_directly_as_for_one(plain: Model) -> None
         np.testing.assert_array_equal(factors[user], plain.fold_in(history(plain, rows, int(user))))
 
 
-def test_nearly_equal_films_lose_no_digits(make_model: ModelFactory) -> None:
-    # Hardly a ridge: the films' own Gram matrix is as ill-conditioned as data can make it.
+def test_nearly_equal_items_lose_no_digits(make_model: ModelFactory) -> None:
+    # Almost no ridge: the Gram matrix of the items is as ill-conditioned as data can make it.
     generator = np.random.default_rng(0)
     model = make_model(1 + generator.normal(scale=1e-3, size=(ITEMS, 16)), regularization=0.01)
-    rows = people()
+    rows = user_rows()
     scores = fold_in_of(model).factors(rows) @ model.item_factors.T
     wide = model.item_factors.astype(np.float64)
     for user in np.flatnonzero(rows.max(axis=1).toarray().ravel() > 0):
@@ -178,14 +178,14 @@ def test_nearly_equal_films_lose_no_digits(make_model: ModelFactory) -> None:
         np.testing.assert_allclose(scores[user], expected, atol=1e-4)
 
 
-def test_confidences_beyond_measure_are_refused_as_for_one(plain: Model) -> None:
+def test_confidences_without_solution_are_refused(plain: Model) -> None:
     huge = csr_matrix((np.full(3, 1e20, np.float32), ([0, 0, 0], [1, 5, 7])), shape=(1, ITEMS))
     with pytest.raises(InvalidHistoryError, match="no solution"):
         plain.fold_in(history(plain, huge, 0))
     with pytest.raises(InvalidHistoryError, match="no solution"):
-        BatchRanker(plain).recommend(csr_matrix(vstack([people(20), huge])), N)
+        BatchRanker(plain).recommend(csr_matrix(vstack([user_rows(20), huge])), N)
 
 
-def test_nobody_gets_nothing(plain: Model) -> None:
+def test_no_users_get_no_lists(plain: Model) -> None:
     ranked, scores = BatchRanker(plain).recommend(csr_matrix((0, ITEMS), dtype=np.float32), N)
     assert ranked.shape == scores.shape == (0, N)

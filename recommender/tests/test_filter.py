@@ -1,4 +1,4 @@
-"""Filters pass the films that are as asked, and none of which that is not known."""
+"""Filters pass the items that fit, and no item for which the property is not known."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from dataflix_recommender import EMPTY_HISTORY, Filter, Item, Model
 
 from .conftest import build_model
 
-FILMS = [
+ITEMS = [
     Item(1, "Alien", ("Horror", "Sci-Fi"), 1979, 10, 4.2, duration_minutes=117),
     Item(2, "Airplane!", ("Comedy",), 1980, 5, 3.9, duration_minutes=88),
     Item(3, "Aliens", ("Action", "Horror", "Sci-Fi"), 1986, 8, 4.1, duration_minutes=137),
@@ -18,8 +18,8 @@ FILMS = [
 
 
 @pytest.fixture(scope="module")
-def films() -> Model:
-    return build_model(np.eye(len(FILMS)), items=FILMS)
+def catalogue_model() -> Model:
+    return build_model(np.eye(len(ITEMS)), items=ITEMS)
 
 
 @pytest.mark.parametrize(
@@ -42,25 +42,25 @@ def films() -> Model:
         (Filter(genres=("Horror",), year_from=1980, minutes_to=200, min_rating=4.0), {3}),
     ],
 )
-def test_films_pass_that_are_as_asked(films: Model, asked: Filter, passing: set[int]) -> None:
-    listed = films.recommend(EMPTY_HISTORY, 10, eligible=asked.mask(films.catalogue))
+def test_items_pass_that_fit(catalogue_model: Model, asked: Filter, passing: set[int]) -> None:
+    listed = catalogue_model.recommend(EMPTY_HISTORY, 10, eligible=asked.mask(catalogue_model.catalogue))
     assert {item.item_id for item in listed} == passing
 
 
-def test_running_times_travel_with_the_artifact(
-    films: Model, tmp_path_factory: pytest.TempPathFactory
+def test_running_times_are_saved_with_the_artifact(
+    catalogue_model: Model, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     path = tmp_path_factory.mktemp("artifact") / "model"
-    films.save(path)
+    catalogue_model.save(path)
     loaded = Model.load(path)
     assert loaded.catalogue.durations.tolist() == [117, 88, 137, 0, 0, 0]
 
 
-def test_somebody_unknown_gets_several_genres() -> None:
-    """Twelve films of one genre are a little better liked than the rest; they do not fill the list."""
+def test_an_unknown_user_gets_several_genres() -> None:
+    """Twelve items of one genre are rated a little better than the rest. They do not fill the list."""
     genres = ["Drama"] * 12 + ["Comedy", "Horror", "War"] * 4
     items = [
-        Item(i + 1, f"Film {i}", (genre,), None, 50, 4.0, bayesian_mean=4.0 - i / 100)
+        Item(i + 1, f"Item {i}", (genre,), None, 50, 4.0, bayesian_mean=4.0 - i / 100)
         for i, genre in enumerate(genres)
     ]
     model = build_model(np.eye(24), items=items)

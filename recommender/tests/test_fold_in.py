@@ -1,4 +1,4 @@
-"""Fold-in and explanation: the convention of ``implicit``, and contributions that add up."""
+"""Fold-in and explanation: the convention of ``implicit``, and contributions that sum to the score."""
 
 from collections.abc import Callable
 
@@ -33,8 +33,8 @@ def reference(model: Model) -> AlternatingLeastSquares:
 
 
 @given(history=histories)
-def test_fold_in_is_what_implicit_would_solve(model: Model, history: History) -> None:
-    # A negative weight is a preference of 0 held with its size as confidence, below 1 less sure than unseen.
+def test_fold_in_solves_the_system_of_implicit(model: Model, history: History) -> None:
+    # A negative weight is a preference of 0 with abs(c) as confidence; below 1 it is less sure than unseen.
     expected = reference(model).recalculate_user(0, as_row(model, history))
     np.testing.assert_allclose(model.fold_in(history), expected, atol=1e-4)
 
@@ -53,11 +53,11 @@ def test_reasons_sum_to_the_score_they_explain(model: Model, history: History, n
         return
     for item in model.recommend(history, n):
         assert item.reason is not None
-        total = sum(because.value for because in item.reason.contributions) + item.reason.remainder
+        total = sum(part.value for part in item.reason.contributions) + item.reason.remainder
         assert total == pytest.approx(item.score, abs=1e-4)
 
 
-def test_contributions_are_those_that_implicit_explains(model: Model) -> None:
+def test_contributions_are_those_of_implicit(model: Model) -> None:
     history = History([10, 30, 50, 70], [3.0, 1.0, -2.0, 0.5])
     total, parts, _ = reference(model).explain(0, as_row(model, history), 20)
     ours = model.contributions(history, [model.item_ids[20]])[0]
@@ -68,7 +68,7 @@ def test_contributions_are_those_that_implicit_explains(model: Model) -> None:
     assert ours.sum() == pytest.approx(total, abs=1e-5)
 
 
-def test_films_the_model_does_not_know_change_nothing(model: Model) -> None:
+def test_items_that_the_model_does_not_know_change_nothing(model: Model) -> None:
     known = History([10, 30], [3.0, -1.0])
     with_others = History([10, 7, 30, 99_999], [3.0, 2.0, -1.0, 4.0])
     np.testing.assert_array_equal(model.fold_in(known), model.fold_in(with_others))
@@ -79,13 +79,13 @@ def test_an_empty_history_folds_to_zero(model: Model) -> None:
     assert not model.fold_in(EMPTY_HISTORY).any()
 
 
-def test_contributions_to_an_unknown_film_are_refused(model: Model) -> None:
+def test_contributions_to_an_unknown_item_are_refused(model: Model) -> None:
     with pytest.raises(UnknownItemError, match="item 7 "):
         model.contributions(History([10], [1.0]), [20, 7])
 
 
-def test_heavy_users_with_near_equal_films_still_have_a_solution(make_model: ModelFactory) -> None:
-    # 2,000 almost identical films: the system is as ill-conditioned as data can make it.
+def test_active_users_with_nearly_equal_items_have_a_solution(make_model: ModelFactory) -> None:
+    # 2,000 almost identical items: the system is as ill-conditioned as data can make it.
     generator = np.random.default_rng(0)
     factors = np.ones((2000, 16)) + generator.normal(scale=1e-3, size=(2000, 16))
     model = make_model(factors, regularization=0.01)

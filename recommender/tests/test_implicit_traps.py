@@ -1,15 +1,15 @@
-"""What the ``implicit`` library does to its callers must not come through to ours.
+"""Traps of the ``implicit`` library that our callers must not fall into.
 
-Twelve traps of version 0.7.3, and where each is shown to be closed; trainer/tests/test_implicit_traps.py has
-those of fitting.
+There are twelve in version 0.7.3. The tests below show that ours does not have them;
+trainer/tests/test_implicit_traps.py has those of fitting.
 
- 1. seen films fill up a list, score -3.4e38:
-    test_seen_films_do_not_fill_up_a_list_when_few_are_left
+ 1. seen items fill up a list, score -3.4e38:
+    test_seen_items_do_not_fill_up_a_list_when_few_are_left
  2. a list longer than the catalogue is padded:
     test_a_list_longer_than_the_catalogue_is_not_padded
  3. fitting one object twice crashes or gives NaN: the trainer's
  4. user -1 is the last user, an unknown one an IndexError:
-    test_ids_are_never_taken_for_places_from_the_end
+    test_negative_ids_are_not_positions_from_the_end
  5. csr_array is refused: test_both_kinds_of_sparse_rows_are_ranked_as_single_users_are
  6. explicit zeros count as seen: test_an_explicit_zero_is_refused_instead_of_counting_as_seen
  7. an empty row gives zeros in arbitrary order: test_an_empty_user_gets_an_ordered_list_with_scores
@@ -17,9 +17,9 @@ those of fitting.
  9. no items raise, two filters exclude each other:
     test_nothing_eligible_gives_nothing_and_both_kinds_of_filter_go_together
 10. the public class is a factory without load: test_a_saved_model_is_loaded_without_the_library
-11. explaining wants the whole matrix: test_an_explanation_wants_no_more_than_the_one_user
-12. the first user pays for the Gram matrix, BLAS threads double the time:
-    test_the_gram_matrix_is_stored_so_that_no_first_user_pays_for_it, test_blas_threads_are_limited_in_code
+11. explaining needs the whole matrix: test_an_explanation_needs_the_history_of_one_user_only
+12. the first user waits for the Gram matrix, BLAS threads double the time:
+    test_the_gram_matrix_is_stored_so_that_no_user_waits_for_it, test_blas_threads_are_limited_in_code
 """
 
 import subprocess
@@ -43,12 +43,12 @@ from dataflix_recommender import (
 
 
 def all_but(model: Model, left: int) -> History:
-    """A history of every film except the last ``left``."""
+    """A history of every item except the last ``left``."""
     ids = model.item_ids[: model.size - left]
     return History(ids, np.ones(len(ids)))
 
 
-def test_seen_films_do_not_fill_up_a_list_when_few_are_left(model: Model) -> None:
+def test_seen_items_do_not_fill_up_a_list_when_few_are_left(model: Model) -> None:
     found = model.recommend(all_but(model, 3), 10)
     assert {item.item_id for item in found} == set(model.item_ids[-3:].tolist())
     assert min(item.score for item in found) > -1e6
@@ -61,7 +61,7 @@ def test_a_list_longer_than_the_catalogue_is_not_padded(model: Model) -> None:
     assert len({item.item_id for item in found}) == model.size - 1
 
 
-def test_many_users_get_neither_padding_nor_seen_films(model: Model) -> None:
+def test_many_users_get_neither_padding_nor_seen_items(model: Model) -> None:
     rows = np.zeros((3, model.size), dtype=np.float32)
     rows[0, :38] = 1
     rows[1, :] = 1
@@ -109,7 +109,7 @@ def test_nothing_eligible_gives_nothing_and_both_kinds_of_filter_go_together(mod
 
 
 @pytest.mark.parametrize("item_id", [-1, 0, -400, 401, 2**62, -(2**62)])
-def test_ids_are_never_taken_for_places_from_the_end(model: Model, item_id: int) -> None:
+def test_negative_ids_are_not_positions_from_the_end(model: Model, item_id: int) -> None:
     history = History([10, item_id], [1.0, 3.0])
     assert model.recommend(history, 5) == model.recommend(History([10], [1.0]), 5)
     assert model.recommend(history, 5, exclude=[item_id]) == model.recommend(history, 5)
@@ -125,14 +125,14 @@ def test_a_saved_model_is_loaded_without_the_library(model: Model, tmp_path: Pat
         "found = Model.load(Path(sys.argv[1])).recommend(History([10], [1.0]), 3); "
         "print(*(item.item_id for item in found), 'implicit' in sys.modules)"
     )
-    told = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", code, tmp_path / "artifact"], capture_output=True, text=True, check=True
     )
     expected = [str(item.item_id) for item in model.recommend(History([10], [1.0]), 3)]
-    assert told.stdout.split() == [*expected, "False"]
+    assert process.stdout.split() == [*expected, "False"]
 
 
-def test_an_explanation_wants_no_more_than_the_one_user(model: Model) -> None:
+def test_an_explanation_needs_the_history_of_one_user_only(model: Model) -> None:
     assert model.contributions(History([10, 20], [1.0, 2.0]), [30]).shape == (1, 2)
 
 
@@ -140,7 +140,7 @@ def test_blas_threads_are_limited_in_code() -> None:
     assert {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"} == {1}
 
 
-def test_the_gram_matrix_is_stored_so_that_no_first_user_pays_for_it(model: Model, tmp_path: Path) -> None:
+def test_the_gram_matrix_is_stored_so_that_no_user_waits_for_it(model: Model, tmp_path: Path) -> None:
     model.save(tmp_path / "artifact")
     loaded = Model.load(tmp_path / "artifact")
     assert isinstance(loaded.gram.base, np.memmap)

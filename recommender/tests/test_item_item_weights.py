@@ -1,4 +1,4 @@
-"""The item-item part: added to the factors' score by every way through the code, and explained by it."""
+"""The item-item part: every code path adds it to the score of the factors, and reasons include it."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -15,10 +15,10 @@ from dataflix_recommender import BatchRanker, History, InvalidModelError, ItemIt
 ITEMS = 40
 
 
-def linked(model: Model, *, slope: float = 0.2, exponent: float = 0.5) -> Model:
+def with_item_item(model: Model, *, slope: float = 0.2, exponent: float = 0.5) -> Model:
     generator = np.random.default_rng(8)
-    links = csr_matrix(random_array((ITEMS, ITEMS), density=0.3, rng=generator, dtype=np.float32))
-    links.data -= 0.3
+    matrix = csr_matrix(random_array((ITEMS, ITEMS), density=0.3, rng=generator, dtype=np.float32))
+    matrix.data -= 0.3
     info = replace(model.info, activity_exponent=exponent, mean_events=4.0, item_item_slope=slope)
     return Model(
         info,
@@ -26,7 +26,7 @@ def linked(model: Model, *, slope: float = 0.2, exponent: float = 0.5) -> Model:
         model.item_factors,
         model.catalogue,
         model.weights,
-        item_item_weights=ItemItemWeights.from_matrix(links, slope=slope),
+        item_item_weights=ItemItemWeights.from_matrix(matrix, slope=slope),
     )
 
 
@@ -37,11 +37,11 @@ histories = st.dictionaries(
 
 @given(histories)
 @settings(max_examples=40)
-def test_the_score_is_the_factors_and_the_links(model: Model, events: dict[int, float]) -> None:
-    ours = linked(model)
+def test_the_score_is_the_sum_of_both_parts(model: Model, events: dict[int, float]) -> None:
+    ours = with_item_item(model)
     positions, weights = np.array(list(events)), np.array(list(events.values()))
     history = History(model.item_ids[positions], weights)
-    # The factors' part, written out: confidences fall with the square root of activity.
+    # The part of the factors. Confidences fall with the square root of the number of events.
     wide = model.item_factors.astype(float)
     confidences = model.info.alpha * weights * (len(events) / 4.0) ** -0.5
     y = wide[positions]
@@ -55,10 +55,10 @@ def test_the_score_is_the_factors_and_the_links(model: Model, events: dict[int, 
 
 @given(histories)
 @settings(max_examples=40)
-def test_contributions_sum_to_the_score_and_lists_are_the_same_one_by_one(
+def test_contributions_sum_to_the_score_and_batch_lists_are_those_of_one_user(
     model: Model, events: dict[int, float]
 ) -> None:
-    ours = linked(model)
+    ours = with_item_item(model)
     positions = np.sort(np.array(list(events)))
     weights = np.array([events[int(position)] for position in positions])
     history = History(ours.item_ids[positions], weights)
@@ -67,23 +67,23 @@ def test_contributions_sum_to_the_score_and_lists_are_the_same_one_by_one(
     np.testing.assert_allclose(shares.sum(axis=1), [item.score for item in found], rtol=1e-3, atol=1e-4)
     for item in found:
         assert item.reason is not None
-        told = sum(because.value for because in item.reason.contributions) + item.reason.remainder
-        assert told == pytest.approx(item.score, rel=1e-3, abs=1e-4)
+        total = sum(part.value for part in item.reason.contributions) + item.reason.remainder
+        assert total == pytest.approx(item.score, rel=1e-3, abs=1e-4)
     rows = csr_matrix((weights.astype(np.float32), positions, [0, len(positions)]), shape=(1, ITEMS))
     np.testing.assert_allclose(BatchRanker(ours).scores(rows)[0], ours.scores(history), rtol=1e-4, atol=1e-5)
     ranked, _ = BatchRanker(ours).recommend(rows, 10)
     assert ours.item_ids[ranked[0]].tolist() == [item.item_id for item in found]
 
 
-def test_links_change_who_is_recommended_and_not_who_is_similar(model: Model) -> None:
-    ours = linked(model, exponent=0.0)
+def test_item_item_weights_change_recommendations_and_not_similar_items(model: Model) -> None:
+    ours = with_item_item(model, exponent=0.0)
     history = History([10, 20], [3.0, 1.0])
     assert ours.scores(history).tolist() != model.scores(history).tolist()
     assert ours.similar(10, 5) == model.similar(10, 5)
 
 
-def test_disliked_films_link_to_nothing(model: Model) -> None:
-    ours = linked(model)
+def test_disliked_items_add_nothing(model: Model) -> None:
+    ours = with_item_item(model)
     both, alone = History([10, 20], [2.0, -1.0]), History([10], [2.0])
     shares = ours.contributions(both, [50])
     assert shares[0, 1] == 0
@@ -93,15 +93,15 @@ def test_disliked_films_link_to_nothing(model: Model) -> None:
     assert not np.array_equal(ours.scores(both), ours.scores(alone))
 
 
-def test_links_come_back_from_disk_mapped(model: Model, tmp_path: Path) -> None:
-    ours = linked(model)
+def test_loaded_item_item_weights_are_memory_mapped(model: Model, tmp_path: Path) -> None:
+    ours = with_item_item(model)
     ours.save(tmp_path / "model")
-    again = Model.load(tmp_path / "model")
+    loaded = Model.load(tmp_path / "model")
     history = History([10, 30, 50], [3.0, 1.0, -1.0])
-    np.testing.assert_array_equal(again.scores(history), ours.scores(history))
-    for name, array in again.item_item_weights.arrays.items():
+    np.testing.assert_array_equal(loaded.scores(history), ours.scores(history))
+    for name, array in loaded.item_item_weights.arrays.items():
         assert array.tobytes() == ours.item_item_weights.arrays[name].tobytes()
-        # Processes share the pages of the file: nothing was copied.
+        # Processes share the pages of the file: the array is not a copy.
         assert not array.flags.owndata
 
 
@@ -117,7 +117,7 @@ def test_links_come_back_from_disk_mapped(model: Model, tmp_path: Path) -> None:
         ([0, 1, 1], [0], [np.nan], "finite"),
     ],
 )
-def test_links_that_do_not_fit_are_refused(
+def test_arrays_that_do_not_fit_are_refused(
     offsets: list[int], items: list[int], values: list[float], message: str
 ) -> None:
     with pytest.raises(InvalidModelError, match=message):
@@ -129,7 +129,7 @@ def test_links_that_do_not_fit_are_refused(
         )
 
 
-def test_links_of_another_size_are_refused(model: Model) -> None:
+def test_item_item_weights_of_another_size_are_refused(model: Model) -> None:
     with pytest.raises(InvalidModelError, match="item-item weights of 3"):
         Model(
             model.info,
@@ -144,6 +144,6 @@ def test_links_of_another_size_are_refused(model: Model) -> None:
 @pytest.mark.parametrize(
     "changes", [{"activity_exponent": -1.0}, {"mean_events": 0.0}, {"item_item_slope": float("nan")}]
 )
-def test_what_serving_cannot_weigh_by_is_refused(model: Model, changes: dict[str, Any]) -> None:
+def test_hyper_parameters_that_cannot_serve_are_refused(model: Model, changes: dict[str, Any]) -> None:
     with pytest.raises(InvalidModelError, match=next(iter(changes))):
         replace(model.info, **changes)

@@ -1,4 +1,4 @@
-"""What a list may hold: the best that are left, each once, with a reason."""
+"""A list holds the best eligible items, each once, with a reason."""
 
 from collections.abc import Callable
 
@@ -27,7 +27,7 @@ Event = tuple[int, float | None, bool | None]
 
 events = st.lists(
     st.tuples(
-        st.integers(1, 60).map(lambda n: 10 * n),  # films above 400 are unknown to the model
+        st.integers(1, 60).map(lambda n: 10 * n),  # ids above 400 are unknown to the model
         st.sampled_from([None, 0.5, 1.5, 2.5, 3.0, 4.5, 5.0]),
         st.sampled_from([None, True, False]),
     ).filter(lambda event: event[1] is not None or event[2] is None),
@@ -42,7 +42,7 @@ def reason_of(item: Recommendation) -> Reason:
 
 
 @given(data=st.data(), size=st.integers(1, 60), k=st.integers(1, 70))
-def test_top_k_is_what_sorting_everything_gives(data: st.DataObject, size: int, k: int) -> None:
+def test_top_k_is_the_beginning_of_a_full_sort(data: st.DataObject, size: int, k: int) -> None:
     # Few distinct values, so that ties at the cut are common.
     scores = np.array(data.draw(st.lists(st.integers(-3, 3), min_size=size, max_size=size)), dtype=np.float32)
     allowed = np.array(data.draw(st.lists(st.booleans(), min_size=size, max_size=size)))
@@ -56,30 +56,30 @@ def test_top_k_is_what_sorting_everything_gives(data: st.DataObject, size: int, 
     exclude=st.sets(st.integers(1, 60).map(lambda n: 10 * n)),
     eligible=st.lists(st.booleans(), min_size=40, max_size=40).map(np.array),
 )
-def test_a_list_is_the_best_of_what_is_left(
+def test_a_list_is_the_best_of_the_eligible_items(
     model: Model, events: list[Event], n: int, exclude: set[int], eligible: np.ndarray
 ) -> None:
     history = History.from_events(events, model.weights)
     found = model.recommend(history, n, exclude=exclude, eligible=eligible)
     left = {
-        int(movie)
-        for movie, may in zip(model.item_ids, eligible, strict=True)
-        if may and movie not in exclude and movie not in history.item_ids
+        int(item_id)
+        for item_id, may in zip(model.item_ids, eligible, strict=True)
+        if may and item_id not in exclude and item_id not in history.item_ids
     }
-    movies = [item.item_id for item in found]
-    assert len(movies) == len(set(movies)) == min(n, len(left))
-    assert set(movies) <= left
+    listed = [item.item_id for item in found]
+    assert len(listed) == len(set(listed)) == min(n, len(left))
+    assert set(listed) <= left
     assert [item.rank for item in found] == list(range(1, len(found) + 1))
     scores = [item.score for item in found]
     assert np.isfinite(scores).all()
     assert scores == sorted(scores, reverse=True)
     factor = model.fold_in(history)
     truth = model.scores(history) if factor.any() else model.popularity
-    rest = [truth[model.positions([movie])[0]] for movie in left - set(movies)]
+    rest = [truth[model.positions([item_id])[0]] for item_id in left - set(listed)]
     assert not rest or not scores or max(rest) <= scores[-1] + 1e-6
 
 
-def test_a_rating_changes_the_next_answer(model: Model) -> None:
+def test_a_rating_changes_the_next_list(model: Model) -> None:
     before = [item.item_id for item in model.recommend(History([10, 20], [3.0, 1.0]), 5)]
     liked = before[0]
     after = [item.item_id for item in model.recommend(History([10, 20, liked], [3.0, 1.0, 3.0]), 5)]
@@ -87,7 +87,7 @@ def test_a_rating_changes_the_next_answer(model: Model) -> None:
     assert after != before[1:]
 
 
-def test_reasons_name_the_films_that_count_most(make_model: ModelFactory) -> None:
+def test_reasons_name_the_items_that_add_most(make_model: ModelFactory) -> None:
     titles = ["Alien", "Aliens", "Notting Hill", "Predator", "Love Actually"]
     factors = np.array([[1, 0], [0.9, 0], [0, 1], [0.95, 0], [0, 0.9]])
     model = make_model(factors, items=[Item(i, title) for i, title in enumerate(titles, 1)])
@@ -110,13 +110,15 @@ def test_reasons_name_the_films_that_count_most(make_model: ModelFactory) -> Non
         ([(1, 4.0, None), (2, None, None)], "Because you rated Alien 4★ and watched Aliens"),
     ],
 )
-def test_reasons_tell_watched_from_rated(make_model: ModelFactory, events: list[Event], text: str) -> None:
+def test_reasons_distinguish_watched_and_rated(
+    make_model: ModelFactory, events: list[Event], text: str
+) -> None:
     items = [Item(1, "Alien"), Item(2, "Aliens"), Item(3, "Predator")]
     model = make_model(np.array([[1.0], [0.9], [0.8]]), items=items)
     assert reason_of(model.recommend(History.from_events(events, model.weights), 1)[0]).text == text
 
 
-def test_a_film_unlike_everything_is_called_different(make_model: ModelFactory) -> None:
+def test_the_reason_of_an_item_unlike_the_history_is_different(make_model: ModelFactory) -> None:
     items = [Item(1, "Alien"), Item(2, "Opposite")]
     model = make_model(np.array([[1.0], [-1.0]]), items=items)
     (only,) = model.recommend(History([1], [3.0], [5.0]), 5)
@@ -141,7 +143,7 @@ def popular_model(make_model: ModelFactory) -> Model:
     return model
 
 
-def test_somebody_unknown_gets_popular_and_trending_films_with_the_reason(make_model: ModelFactory) -> None:
+def test_an_unknown_user_gets_popular_and_trending_items_with_the_reason(make_model: ModelFactory) -> None:
     found = popular_model(make_model).recommend(EMPTY_HISTORY, 10)
     assert {item.item_id: reason_of(item).text for item in found} == {
         2: "Trending: 3.0 on average from 5 ratings",
@@ -153,27 +155,27 @@ def test_somebody_unknown_gets_popular_and_trending_films_with_the_reason(make_m
     assert found[-1].item_id == 4
 
 
-def test_somebody_with_dislikes_only_gets_popular_films_without_them(make_model: ModelFactory) -> None:
+def test_a_user_with_dislikes_only_gets_popular_items_without_them(make_model: ModelFactory) -> None:
     found = popular_model(make_model).recommend(History([1], [-2.0], [0.5]), 10)
     assert found[0].item_id == 2
     assert 1 not in {item.item_id for item in found}
     assert reason_of(found[0]).kind == "trending"
 
 
-def test_popular_and_trending_leave_out_films_without_ground(make_model: ModelFactory) -> None:
+def test_popular_and_trending_leave_out_items_without_ratings_or_trend(make_model: ModelFactory) -> None:
     model = popular_model(make_model)
     assert model.popular(10) == [(1, pytest.approx(4.25)), (3, pytest.approx(3.1)), (2, 3.0)]
     assert model.trending(10) == [(2, 9.0), (5, 3.0)]
 
 
-def test_similar_is_cosine_without_the_film_itself(make_model: ModelFactory) -> None:
+def test_similar_is_cosine_without_the_item_itself(make_model: ModelFactory) -> None:
     model = make_model(np.array([[2.0, 0.0], [1.0, 1.0], [0.0, 5.0], [0.0, 0.0], [-1.0, 0.0]]))
     similar = model.similar(10, 10)
-    assert [movie for movie, _ in similar] == [20, 30, 50]
+    assert [item_id for item_id, _ in similar] == [20, 30, 50]
     assert [score for _, score in similar] == pytest.approx([0.5**0.5, 0, -1], abs=1e-6)
 
 
-def test_a_film_that_nobody_knows_has_no_neighbours(make_model: ModelFactory) -> None:
+def test_an_item_without_factors_has_no_neighbours(make_model: ModelFactory) -> None:
     model = make_model(np.array([[1.0], [0.0]]))
     assert model.similar(20, 5) == []
     assert model.similar(10, 5) == []
@@ -182,14 +184,14 @@ def test_a_film_that_nobody_knows_has_no_neighbours(make_model: ModelFactory) ->
 
 
 @pytest.mark.parametrize("n", [0, -1])
-def test_a_list_of_nothing_is_refused(model: Model, n: int) -> None:
-    for ask in (
+def test_a_list_of_less_than_one_is_refused(model: Model, n: int) -> None:
+    for call in (
         lambda: model.recommend(EMPTY_HISTORY, n),
         lambda: model.popular(n),
         lambda: model.similar(10, n),
     ):
         with pytest.raises(ValueError, match="at least 1"):
-            ask()
+            call()
 
 
 @pytest.mark.parametrize("mask", [np.ones(3, dtype=bool), np.ones(40)])
@@ -198,7 +200,7 @@ def test_a_mask_of_another_shape_or_type_is_refused(model: Model, mask: np.ndarr
         model.recommend(EMPTY_HISTORY, 5, eligible=mask)
 
 
-def test_histories_that_cannot_be_are_refused(weights: ConfidenceWeights) -> None:
+def test_impossible_histories_are_refused(weights: ConfidenceWeights) -> None:
     with pytest.raises(InvalidHistoryError, match="item 3 occurs twice"):
         History([3, 4, 3], [1, 1, 1])
     with pytest.raises(InvalidHistoryError, match="one length"):

@@ -25,23 +25,23 @@ score_lists = st.lists(st.sampled_from([-2.0, -0.5, 0.0, 0.25, 1.0, 7.0]), min_s
 
 
 asks = st.tuples(score_lists, st.integers(1, 50), masks)
-"""What a list is chosen from: scores, how many, and which films are allowed."""
+"""What a list is selected from: scores, how many, and which items are allowed."""
 
 
 @st.composite
 def rules(draw: st.DrawFn) -> Rules:
-    films = draw(st.lists(ids, unique=True, max_size=12))
-    pins = [(draw(st.integers(1, 45)), film) for film in films[:4]]
-    boosts = {film: draw(st.sampled_from([0.1, 0.5, 1.0])) for film in films[4:8]}
-    return Rules(pins, boosts, films[8:])
+    items = draw(st.lists(ids, unique=True, max_size=12))
+    pins = [(draw(st.integers(1, 45)), item) for item in items[:4]]
+    boosts = {item: draw(st.sampled_from([0.1, 0.5, 1.0])) for item in items[4:8]}
+    return Rules(pins, boosts, items[8:])
 
 
-def places(movies: list[int]) -> dict[int, int]:
-    return {movie: place for place, movie in enumerate(movies, start=1)}
+def places(items: list[int]) -> dict[int, int]:
+    return {item: place for place, item in enumerate(items, start=1)}
 
 
 @given(asked=asks, options=options, rules=rules())
-def test_a_list_is_n_different_films_of_those_allowed(
+def test_a_list_is_n_different_items_of_those_allowed(
     model: Model, asked: Ask, options: RerankOptions, rules: Rules
 ) -> None:
     _, n, allowed = asked
@@ -57,13 +57,11 @@ def test_options_at_zero_and_rules_for_items_not_allowed_leave_pure_score(
     touched = [at for _, at in rules.pins] + list(rules.boosts) + list(rules.buried)
     allowed[touched] = False
     expected = top_k(scores, n, allowed).tolist()
-    assert (
-        Reranker(model.item_features, RerankOptions(), Rules()).select(scores, n, allowed).tolist()
-        == expected
-    )
-    assert (
-        Reranker(model.item_features, RerankOptions(), rules).select(scores, n, allowed).tolist() == expected
-    )
+    neutral = Reranker(model.item_features, RerankOptions(), Rules())
+    assert neutral.is_neutral
+    assert neutral.select(scores, n, allowed).tolist() == expected
+    with_rules = Reranker(model.item_features, RerankOptions(), rules)
+    assert with_rules.select(scores, n, allowed).tolist() == expected
 
 
 @given(scores=score_lists, allowed=masks, n=st.integers(1, 40), options=options)
@@ -75,7 +73,7 @@ def test_a_shorter_list_is_the_beginning_of_a_longer_one(
 
 
 @given(asked=asks, options=options, rules=rules())
-def test_buried_films_come_after_all_that_nothing_pins(
+def test_buried_items_come_after_all_that_are_not_pinned(
     model: Model, asked: Ask, options: RerankOptions, rules: Rules
 ) -> None:
     chosen = Reranker(model.item_features, options, rules).select(*asked).tolist()
@@ -85,53 +83,53 @@ def test_buried_films_come_after_all_that_nothing_pins(
 
 
 @given(asked=asks, options=options, pin=st.tuples(st.integers(1, 50), ids))
-def test_a_pinned_film_has_its_place_as_far_as_the_list_goes(
+def test_a_pinned_item_has_its_place_within_the_list(
     model: Model, asked: Ask, options: RerankOptions, pin: tuple[int, int]
 ) -> None:
     scores, n, _ = asked
-    place, film = pin
+    place, item = pin
     everything = np.ones(SIZE, dtype=np.bool_)
     chosen = Reranker(model.item_features, options, Rules(pins=[pin])).select(scores, n, everything).tolist()
     if place <= n:
-        assert chosen[min(place, SIZE) - 1] == film
+        assert chosen[min(place, SIZE) - 1] == item
     else:
-        assert film not in chosen or n >= SIZE
+        assert item not in chosen or n >= SIZE
 
 
-@given(scores=score_lists, film=ids, strength=st.sampled_from([0.1, 0.5, 1.0]))
-def test_a_boost_never_lowers_a_film_and_a_whole_one_beats_every_score(
-    model: Model, scores: np.ndarray, film: int, strength: float
+@given(scores=score_lists, item=ids, strength=st.sampled_from([0.1, 0.5, 1.0]))
+def test_a_boost_never_lowers_an_item_and_one_of_1_beats_every_score(
+    model: Model, scores: np.ndarray, item: int, strength: float
 ) -> None:
     everything = np.ones(SIZE, dtype=np.bool_)
     before = places(top_k(scores, SIZE, everything).tolist())
-    reranker = Reranker(model.item_features, RerankOptions(), Rules(boosts={film: strength}))
+    reranker = Reranker(model.item_features, RerankOptions(), Rules(boosts={item: strength}))
     after = places(reranker.select(scores, SIZE, everything).tolist())
-    assert after[film] <= before[film]
+    assert after[item] <= before[item]
     if strength == 1.0 and len(set(scores.tolist())) > 1:
-        assert all(scores[other] == scores.max() for other in range(SIZE) if after[other] < after[film])
+        assert all(scores[other] == scores.max() for other in range(SIZE) if after[other] < after[item])
 
 
 def test_popularity_at_one_ranks_by_popularity_and_freshness_at_one_by_year(model: Model) -> None:
     scores = np.linspace(1, 0, SIZE, dtype=np.float32)
     everything = np.ones(SIZE, dtype=np.bool_)
-    popular = Reranker(model.item_features, RerankOptions(popularity=1), Rules()).select(
-        scores, 10, everything
-    )
+    by_popularity = Reranker(model.item_features, RerankOptions(popularity=1), Rules())
+    popular = by_popularity.select(scores, 10, everything)
     blend = model.item_features.popularity[popular]
     assert np.all(np.diff(blend) <= 0)
     assert blend[0] == model.item_features.popularity.max()
-    fresh = Reranker(model.item_features, RerankOptions(freshness=1), Rules()).select(scores, 10, everything)
+    by_year = Reranker(model.item_features, RerankOptions(freshness=1), Rules())
+    fresh = by_year.select(scores, 10, everything)
     years = model.catalogue.release_years[fresh].tolist()
     assert years == sorted(model.catalogue.release_years.tolist(), reverse=True)[:10]
 
 
-def test_recency_halves_in_ten_years_and_is_nothing_for_an_unknown_year() -> None:
+def test_recency_halves_in_ten_years_and_is_0_for_an_unknown_year() -> None:
     found = recency(np.array([2020, 2010, 1990, 0], dtype=np.int16))
     assert found.tolist() == [1.0, 0.5, 0.125, 0.0]
     assert recency(np.zeros(2, dtype=np.int16)).tolist() == [0, 0]
 
 
-def test_mixing_weighs_both_sides(model: Model) -> None:
+def test_mixing_weights_both_sides(model: Model) -> None:
     scores = np.arange(SIZE, dtype=np.float32)
     everything = np.ones(SIZE, dtype=np.bool_)
     half = mixed(model.item_features, RerankOptions(popularity=0.5), scores, everything)
@@ -139,9 +137,9 @@ def test_mixing_weighs_both_sides(model: Model) -> None:
     np.testing.assert_allclose(half, expected, atol=1e-6)
 
 
-def test_marginal_relevance_is_what_the_paper_says() -> None:
+def test_marginal_relevance_is_that_of_the_paper() -> None:
     values = np.array([1.0, 0.9, 0.5, 0.0])
-    # The second is the first again, the third a little like it, the last unlike all.
+    # The second equals the first, the third is somewhat similar, the last is unlike all.
     vectors = np.array([[1, 0, 0], [1, 0, 0], [0.6, 0.8, 0], [0, 0, 1]], dtype=np.float32)
     assert marginal_relevance(values, vectors, 4, 0.0).tolist() == [0, 1, 2, 3]
     # 0.7 * value - 0.3 * similarity: 0.33, 0.17, 0.0, then 0.33 > 0.
@@ -151,13 +149,13 @@ def test_marginal_relevance_is_what_the_paper_says() -> None:
 
 
 def alike_model() -> Model:
-    """Twenty films of one kind that are liked most, twenty of four other kinds."""
+    """Twenty items of one genre with the highest scores, twenty of four other genres."""
     genres = ("Action", "Comedy", "Drama", "Horror", "War")
     kinds = [0] * 20 + [1 + number % 4 for number in range(20)]
     factors = np.eye(5)[kinds] * 0.1
     factors[:20] *= 2
     factors[:, 0] += 0.5
-    items = [Item(number + 1, f"Film {number}", (genres[kind],)) for number, kind in enumerate(kinds)]
+    items = [Item(number + 1, f"Item {number}", (genres[kind],)) for number, kind in enumerate(kinds)]
     return build_model(factors, items=items)
 
 

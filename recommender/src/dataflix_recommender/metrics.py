@@ -1,10 +1,12 @@
-"""Ranking metrics over whole users, vectorised.
+"""Ranking metrics for U users, vectorised.
 
-Every metric of accuracy takes ``hits``, bool[U, K]: whether the item at each place of a user's ranked list is
-one of the user's held-out ones (see ``hits_in``), and where it needs it ``relevant``, int[U]: how many items
-were held out. Lists are ranked over the full catalogue with the seen items masked; there are no sampled
-negatives. Each returns float64[U]; averages and intervals are taken over users. What is asked of all lists
-together (coverage, Gini) is one number, and its interval comes from drawing whole lists.
+Metrics of accuracy take ``hits`` bool[U, K], whether the item at each place of a user's list is one of the
+user's held-out items (see ``hits_in``). Some also take ``relevant`` int64[U], how many items of each user are
+held out. They return one value for each user, float64[U]; means and intervals are over users.
+
+Coverage and Gini are one number for all lists. Their intervals come from drawing whole lists.
+
+Lists are ranked over the full catalogue with the seen items masked. There are no sampled negatives.
 """
 
 from collections.abc import Callable, Iterator
@@ -20,17 +22,19 @@ Hits = NDArray[np.bool_]
 PerUser = NDArray[np.float64]
 Counts = NDArray[np.int64]
 
-OVERALL_SAMPLES = 200  # a standard error settles far sooner than quantiles do
+OVERALL_SAMPLES = 200  # a standard error needs far fewer draws than quantiles
 NORMAL_95 = 1.96  # standard errors to each side of a 95 % interval
 
 
 def hits_in(ranked: NDArray[np.int64], targets: csr_matrix) -> Hits:
     """Return bool[U, K]: which places of ``ranked`` int64[U, K] hold a target of the row.
 
-    ``targets`` is a [U, I] matrix whose stored entries are the held-out items. Places that hold NO_ITEM miss.
+    Args:
+        ranked: Positions of items, best first. NO_ITEM is never a hit.
+        targets: [U, I]; each stored entry is a held-out item.
     """
     users, items = targets.shape
-    # A cell's number in the flattened matrix stands for user and item at once.
+    # The index in the flattened matrix identifies user and item at once.
     cells = np.arange(users)[:, None] * items + ranked
     held_out = np.repeat(np.arange(users), np.diff(targets.indptr)) * items + targets.indices
     hits: Hits = np.isin(cells, held_out) & (ranked != NO_ITEM)
@@ -38,7 +42,11 @@ def hits_in(ranked: NDArray[np.int64], targets: csr_matrix) -> Hits:
 
 
 def relevant_in(targets: csr_matrix) -> Counts:
-    """Return int64[U], the number of held-out items of each row; raises ValueError when a row has none."""
+    """Return int64[U], the number of held-out items of each row.
+
+    Raises:
+        ValueError: A row has none.
+    """
     counts = np.asarray(np.diff(targets.indptr), dtype=np.int64)
     if np.any(counts == 0):
         raise ValueError("every evaluated user needs at least one held-out item")
@@ -46,7 +54,10 @@ def relevant_in(targets: csr_matrix) -> Counts:
 
 
 def ndcg_at_k(hits: Hits, relevant: Counts, k: int) -> PerUser:
-    """Binary normalised discounted cumulative gain, discount 1/log2(rank + 1), ideal of min(k, relevant)."""
+    """Return the normalised discounted cumulative gain with binary relevance.
+
+    The discount is 1 / log2(rank + 1). The ideal list has min(k, relevant) hits.
+    """
     gains = 1 / np.log2(np.arange(2, k + 2))
     ideal = np.cumsum(gains)[np.minimum(relevant, k) - 1]
     found: PerUser = hits[:, :k] @ gains[: hits.shape[1]]
@@ -54,65 +65,73 @@ def ndcg_at_k(hits: Hits, relevant: Counts, k: int) -> PerUser:
 
 
 def recall_at_k(hits: Hits, relevant: Counts, k: int) -> PerUser:
-    """Hits divided by the number of held-out items: at most k/relevant for users with many."""
+    """Return hits / held-out items, at most k / relevant for a user with many."""
     return np.asarray(hits[:, :k].sum(axis=1) / relevant, dtype=np.float64)
 
 
 def truncated_recall_at_k(hits: Hits, relevant: Counts, k: int) -> PerUser:
-    """Hits divided by min(k, held-out items), the convention of Liang et al. (Mult-VAE, 2018)."""
+    """Return hits / min(k, held-out items), the convention of Liang et al. (Mult-VAE, 2018)."""
     return np.asarray(hits[:, :k].sum(axis=1) / np.minimum(relevant, k), dtype=np.float64)
 
 
 def precision_at_k(hits: Hits, k: int) -> PerUser:
-    """Hits divided by k."""
+    """Return hits / k."""
     return np.asarray(hits[:, :k].sum(axis=1) / k, dtype=np.float64)
 
 
 def average_precision_at_k(hits: Hits, relevant: Counts, k: int) -> PerUser:
-    """Precision at each hit, averaged over min(k, held-out items); its mean over users is MAP."""
+    """Return the mean precision at the hits, over min(k, held-out items). The mean over users is MAP."""
     top = hits[:, :k]
     precisions = np.cumsum(top, axis=1) / np.arange(1, top.shape[1] + 1)
     return np.asarray((precisions * top).sum(axis=1) / np.minimum(relevant, k), dtype=np.float64)
 
 
 def reciprocal_rank_at_k(hits: Hits, k: int) -> PerUser:
-    """One divided by the rank of the first hit, 0 without one; its mean over users is MRR."""
+    """Return 1 / rank of the first hit, 0 without a hit. The mean over users is MRR."""
     top = hits[:, :k]
-    # argmax is 0 for a row without a hit: any() takes that first place back.
+    # argmax is 0 for a row without a hit, too; any() makes it 0.
     return np.asarray(top.any(axis=1) / (np.argmax(top, axis=1) + 1), dtype=np.float64)
 
 
 def hit_rate_at_k(hits: Hits, k: int) -> PerUser:
-    """1 where the list has at least one hit, else 0."""
+    """Return 1 for a list with at least one hit, else 0."""
     return np.asarray(hits[:, :k].any(axis=1), dtype=np.float64)
 
 
 def novelty_at_k(ranked: NDArray[np.int64], counts: NDArray[np.int64], users: int, k: int) -> PerUser:
-    """Mean self-information of the listed items, -log2 p(i), in bits.
+    """Return the mean self-information of the listed items, -log2 p(i), in bits.
 
-    Castells, Hurley, Vargas, "Novelty and Diversity in Recommender Systems" (Recommender Systems Handbook,
-    2015): p(i) is the share of training users who took item i; ``counts`` int64[I] says how many of ``users``
-    did. One is added to both, so that an item nobody took has the finite surprise log2(users + 1). A list
-    without items has 0.
+    p(i) is the share of training users who took item i (Castells, Hurley, Vargas, "Novelty and Diversity in
+    Recommender Systems", Recommender Systems Handbook, 2015). One is added to both counts, so that an item
+    that nobody took has the finite value log2(users + 1). A list without items has 0.
+
+    Args:
+        ranked: int64[U, K], positions of items.
+        counts: int64[I], how many training users took each item.
+        users: The number of training users.
+        k: The length of the lists.
     """
-    information = np.append(np.log2(users + 1) - np.log2(counts + 1), 0.0)  # the last is NO_ITEM's
+    information = np.append(np.log2(users + 1) - np.log2(counts + 1), 0.0)  # NO_ITEM is the last
     top = ranked[:, :k]
     filled = np.count_nonzero(top != NO_ITEM, axis=1)
     return np.asarray(information[top].sum(axis=1) / np.maximum(filled, 1), dtype=np.float64)
 
 
 def diversity_at_k(ranked: NDArray[np.int64], vectors: NDArray[np.floating[Any]], k: int) -> PerUser:
-    """Intra-list diversity: 1 - the mean cosine over all pairs of a list (Ziegler et al. 2005).
+    """Return the intra-list diversity: 1 - the mean cosine of all pairs of a list (Ziegler et al. 2005).
 
-    ``vectors`` [I, D] describe the items: genres or factors, the caller says which, and gives the same ones
-    to all models that are compared. An item whose vector is zero is like no other. A list of fewer than two
-    items has 0.
+    An item whose vector is 0 is similar to no other. A list of fewer than two items has 0.
+
+    Args:
+        ranked: int64[U, K], positions of items.
+        vectors: [I, D], what the items are compared by. Give the same to all models that are compared.
+        k: The length of the lists.
     """
     norms = np.linalg.norm(vectors, axis=1)
     unit = vectors / np.where(norms > 0, norms, 1)[:, None]
     lists = _lists(ranked, len(vectors), k)
     length = np.asarray(lists.sum(axis=1)).ravel()
-    # The squared length of a sum of unit vectors holds every pair twice, and each vector with itself.
+    # The squared length of a sum of unit vectors counts each pair twice, and each vector with itself once.
     with_itself = lists @ (norms > 0).astype(np.float64)
     pairs = np.square(lists @ unit.astype(np.float64)).sum(axis=1) - with_itself
     cosine = pairs / np.maximum(length * (length - 1), 1)
@@ -120,14 +139,15 @@ def diversity_at_k(ranked: NDArray[np.int64], vectors: NDArray[np.floating[Any]]
 
 
 def coverage_at_k(ranked: NDArray[np.int64], n_items: int, k: int) -> float:
-    """Share of the catalogue that is in at least one user's first k."""
+    """Return the share of the catalogue that is in the first k of at least one list."""
     return _coverage(_exposure(ranked, n_items, k))
 
 
 def gini_at_k(ranked: NDArray[np.int64], n_items: int, k: int) -> float:
-    """Popularity bias: the Gini coefficient of how often each item of the catalogue is listed in a first k.
+    """Return the Gini coefficient of how often each item of the catalogue is in a first k.
 
-    0 when all items are shown equally often, near 1 when a few take all places (Fleder, Hosanagar 2009).
+    It measures popularity bias (Fleder, Hosanagar 2009): 0 when all items are listed equally often, near 1
+    when a few items take all places.
     """
     return _gini(_exposure(ranked, n_items, k))
 
@@ -158,7 +178,7 @@ def _gini(exposure: NDArray[np.float64]) -> float:
 
 
 OVERALL: dict[str, Callable[[NDArray[np.float64]], float]] = {"coverage": _coverage, "gini": _gini}
-"""What is computed from the exposure float64[I] of all lists together, by name."""
+"""The metrics of all lists together, by name; each takes how often each item is listed, float64[I]."""
 
 
 def overall_interval(
@@ -166,8 +186,8 @@ def overall_interval(
 ) -> tuple[float, float, float]:
     """Return (value, low, high) of ``coverage`` or ``gini`` at k: value -+ 1.96 bootstrap standard errors.
 
-    Drawing users with replacement leaves a third of them out, which lowers coverage in every draw: the
-    draws' own quantiles would lie beside the value. Their spread is what is used.
+    A draw with replacement leaves out a third of the users, which lowers coverage in every draw. Quantiles of
+    the draws would not even contain the value, so only their spread is used.
     """
     statistic = OVERALL[name]
     value = statistic(_exposure(ranked, n_items, k))
@@ -182,8 +202,14 @@ def bootstrap_interval(
 ) -> tuple[float, float, float]:
     """Return (mean, low, high): the mean over users and its percentile bootstrap interval.
 
-    Give differences of two models on the same users for a paired comparison. Users are drawn with
-    replacement ``samples`` times; 1,000 settles the bounds of a 95 % interval to a few per cent of its width.
+    For a paired comparison of two models, pass the differences on the same users.
+
+    Args:
+        values: float64[U].
+        seed: The seed of the draws.
+        samples: How often users are drawn with replacement. With 1,000 the bounds of a 95 % interval vary by
+            a few per cent of its width.
+        level: The level of the interval.
     """
     mean, low, high = bootstrap_intervals(values[:, None], seed=seed, samples=samples, level=level)
     return float(mean[0]), float(low[0]), float(high[0])
@@ -192,9 +218,12 @@ def bootstrap_interval(
 def bootstrap_intervals(
     values: NDArray[np.float64], *, seed: int, samples: int = 1000, level: float = 0.95
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Return the means, lows and highs float64[M] of the columns of ``values`` [U, M], as above.
+    """Return the means, lows and highs float64[M] of the columns of ``values`` [U, M].
 
-    All columns share the draws: one pass over the users serves every metric.
+    It is ``bootstrap_interval`` for M metrics, which share the draws.
+
+    Raises:
+        ValueError: There is no user.
     """
     if len(values) == 0:
         raise ValueError("an interval needs at least one user")
@@ -204,7 +233,7 @@ def bootstrap_intervals(
 
 
 def _draws(users: int, seed: int, samples: int) -> Iterator[NDArray[np.float64]]:
-    """Yield ``samples`` times how often each of ``users`` is drawn, float64[U]."""
+    """Yield ``samples`` draws: how often each of ``users`` is drawn, float64[U]."""
     generator = np.random.default_rng(seed)
     for _ in range(samples):
         drawn = generator.integers(users, size=users)

@@ -1,7 +1,9 @@
-"""Exact selection of the k highest scores. Every list of this package is made by a function of this module.
+"""Exact selection of the k highest scores. Every selection in this package is made by this module.
 
 Equal scores are always in the order of their positions, so a list is the same on every machine.
 """
+
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,11 +21,13 @@ _BOUND_ROWS = 64
 _COLUMNS_PER_PLACE = 4
 
 
-def top_k(scores: NDArray[np.float32], k: int, allowed: NDArray[np.bool_] | None = None) -> NDArray[np.int64]:
+def top_k(
+    scores: NDArray[np.floating[Any]], k: int, allowed: NDArray[np.bool_] | None = None
+) -> NDArray[np.int64]:
     """Return the positions int64[min(k, allowed)] of the highest scores, best first.
 
     Args:
-        scores: float32[I], finite.
+        scores: float[I], finite.
         k: The length of the list.
         allowed: bool[I], which positions may be in the list; None allows all.
 
@@ -35,8 +39,8 @@ def top_k(scores: NDArray[np.float32], k: int, allowed: NDArray[np.bool_] | None
     return top_k_masked(scores if allowed is None else np.where(allowed, scores, np.float32(-np.inf)), k)
 
 
-def top_k_masked(scores: NDArray[np.float32], k: int) -> NDArray[np.int64]:
-    """Return the positions of the k highest ``scores`` float32[I], best first; -inf is never in the list."""
+def top_k_masked(scores: NDArray[np.floating[Any]], k: int) -> NDArray[np.int64]:
+    """Return the positions of the k highest ``scores`` float[I], best first; -inf is never in the list."""
     columns = len(scores) // _BOUND_ROWS
     among = scores
     if columns >= k * _COLUMNS_PER_PLACE:
@@ -85,6 +89,16 @@ def top_k_columns(values: NDArray[np.float64], k: int) -> tuple[NDArray[np.int64
         columns[:, place] = remaining.argmax(axis=1)
         remaining[rows, columns[:, place]] = -np.inf
     return columns, np.take_along_axis(values, columns, axis=1)
+
+
+def top_k_column_sets(values: NDArray[np.floating[Any]], k: int) -> NDArray[np.int64]:
+    """Return the columns int64[T, min(k, I)] of the highest values of each row [T, I], ascending.
+
+    For a large k whose order does not matter. Among equal values at the bound any may be taken.
+    """
+    columns = values.shape[1]
+    k = min(k, columns)
+    return np.sort(np.argpartition(values, columns - k, axis=1)[:, columns - k :], axis=1)
 
 
 def top_k_rows(scores: NDArray[np.float32], seen: csr_matrix, k: int) -> Lists:

@@ -1,7 +1,7 @@
-"""What a model has to beat, as pure maths over a matrix [U, I] in which every stored entry is an event.
+"""Models that ours has to beat. They learn from a matrix [U, I] in which each stored entry is an event.
 
 Each has ``scores(known)``: float32[U, I] for the rows of ``known`` [U, I], seen items included. The result is
-dense, so callers hand over as many rows at a time as they have memory for.
+dense, so callers should pass only as many rows at a time as fit into memory.
 """
 
 from typing import Protocol
@@ -16,7 +16,7 @@ from dataflix_recommender.baselines.popular import popular, recent
 
 
 class Scorer(Protocol):
-    """Anything that scores the whole catalogue for users given by what they took."""
+    """A model that scores all items for users, given the items that they took."""
 
     def scores(self, known: csr_matrix) -> NDArray[np.float32]:
         """Return float32[U, I] for the rows of ``known`` [U, I]."""

@@ -1,4 +1,4 @@
-"""EASE: a linear model of items on items with a closed form.
+"""EASE: a linear model of items on items that has a closed form.
 
 Steck, "Embarrassingly Shallow Autoencoders for Sparse Data" (2019). With the Gram matrix G = X'X and
 P = (G + regularization I)^-1 its weights are B = I - P / diag(P): zero on the diagonal, dense elsewhere.
@@ -12,24 +12,24 @@ from scipy.linalg import cho_factor, cho_solve, lapack
 from scipy.sparse import csr_matrix
 from threadpoolctl import threadpool_limits
 
-from dataflix_recommender.baselines.counting import BLOCK, available_cores, binary, gram_of
+from dataflix_recommender.algorithms.top_k import top_k_masked
+from dataflix_recommender.baselines.event_matrix import BLOCK, available_cores, binary, gram_of
 from dataflix_recommender.errors import InvalidModelError
 
-# The weights of 20,000 items take 1.6 GB; memory grows with the square of their number, time with the cube.
+# The weights of 20,000 items take 1.6 GB. Memory grows with the square of the items, time with the cube.
 MAX_ITEMS = 20_000
-# Up to here the inverse is taken in double precision; beyond it in single, which halves memory and time. Gram
-# matrices of ratings have conditions of 1e3 to 1e5 at the usual regularisations, so single precision keeps
-# two digits at worst. Seen with 3 million invented ratings, 2,500 items and a regularisation of 200: one of
-# the 125,000 weights that are an item's 50 strongest was another.
+# Above so many items the inverse is in single precision, which halves memory and time and costs hardly any
+# accuracy; see docs/evaluation.md.
 MAX_ITEMS_DOUBLE = 2_000
 
 
 @dataclass(frozen=True, slots=True)
 class Ease:
-    """``weights`` float32[M, M], row an item of the history, column the item that is scored.
+    """The fitted model, of M items of a catalogue of I. The other items come last in every ranking.
 
-    ``items`` int64[M] ascending are the positions in the catalogue that they are of: all of them, or the
-    most popular MAX_ITEMS. The other items come last in every ranking.
+    Attributes:
+        weights: float32[M, M]; row an item of the history, column the item that is scored.
+        items: int64[M], the positions of the items in the catalogue, ascending.
     """
 
     weights: NDArray[np.float32]
@@ -37,9 +37,15 @@ class Ease:
 
     @classmethod
     def fit(cls, matrix: csr_matrix, *, regularization: float, max_items: int = MAX_ITEMS) -> "Ease":
-        """Learn from ``matrix`` [U, I] on all cores; the same matrix and cores give the same bits.
+        """Fit on all cores. The same matrix and number of cores give the same bits.
 
-        Raises InvalidModelError without any event, and for a regularisation that is not above 0.
+        Args:
+            matrix: [U, I]; each stored entry is an event, whatever its value.
+            regularization: The ridge.
+            max_items: Only so many of the most popular items are fitted.
+
+        Raises:
+            InvalidModelError: There is no event, or the regularisation is not above 0.
         """
         events = binary(matrix)
         items = _items(events, regularization, max_items)
@@ -53,10 +59,20 @@ class Ease:
     def fit_weighted(
         cls, events: csr_matrix, *, regularization: float, max_items: int = MAX_ITEMS, threads: int = 1
     ) -> "tuple[Ease, NDArray[np.floating]]":
-        """Learn from ``events`` [U, I] as they are weighted: a row's own scale is how much its user counts.
+        """Fit on weighted events.
 
-        Returns the system X'X + regularization I, [M, M] of the items in question, too, for who goes on with
-        it: it takes longer than its inverse. Raises InvalidModelError as ``fit`` does.
+        Args:
+            events: [U, I]; the scale of a row is how much its user counts.
+            regularization: The ridge.
+            max_items: Only so many of the most popular items are fitted.
+            threads: The threads to use.
+
+        Returns:
+            The model, and the system X'X + regularization I, [M, M]. The system takes longer to compute than
+            its inverse, so a caller that needs it should not compute it again.
+
+        Raises:
+            InvalidModelError: As ``fit``.
         """
         items = _items(events, regularization, max_items)
         events = events[:, items]
@@ -78,14 +94,19 @@ class Ease:
 
 
 def _items(events: csr_matrix, regularization: float, max_items: int) -> NDArray[np.int64]:
-    """Return the positions of the most popular items, ascending; raises InvalidModelError."""
+    """Return the positions of the most popular items, ascending.
+
+    Raises:
+        InvalidModelError: There is no event, or the regularisation is not above 0.
+    """
     if events.nnz == 0:
         raise InvalidModelError("EASE needs at least one event to learn from")
     if not regularization > 0:
         raise InvalidModelError(f"EASE's regularisation must be above 0, got {regularization}")
     counts = np.bincount(events.indices, minlength=events.shape[1])
-    # Items without an event have nothing to learn from, and need no memory.
-    return np.sort(np.argsort(-counts, kind="stable")[: min(max_items, np.count_nonzero(counts))])
+    # Items without events are left out: there is nothing to learn about them.
+    most = min(max_items, int(np.count_nonzero(counts)))
+    return np.sort(top_k_masked(counts.astype(np.float64), most))
 
 
 def _precision(items: int) -> type[np.floating]:
@@ -101,7 +122,7 @@ def _system(events: csr_matrix, regularization: float, threads: int) -> NDArray[
 
 
 def _weights(inverse: NDArray[np.floating]) -> NDArray[np.float32]:
-    """Return the weights of an inverse, in its own memory where that is in single precision."""
+    """Return the weights for an inverse, in the memory of the inverse if it is in single precision."""
     diagonal = inverse.diagonal().copy()
     inverse /= -diagonal
     inverse.flat[:: len(inverse) + 1] = 0
@@ -114,7 +135,7 @@ def _few_users(events: csr_matrix) -> bool:
 
 
 def _inverse_by_users(events: csr_matrix, regularization: float) -> NDArray[np.floating]:
-    """Return (X'X + regularization I)^-1 by Woodbury's identity: the cube is of the users, who are fewer."""
+    """Return (X'X + regularization I)^-1 by Woodbury's identity, which inverts a matrix of the users."""
     x = events.toarray().astype(_precision(events.shape[1]))
     system = x @ x.T
     system.flat[:: len(system) + 1] += regularization
@@ -126,16 +147,16 @@ def _inverse_by_users(events: csr_matrix, regularization: float) -> NDArray[np.f
 
 
 def _inverse(gram: NDArray[np.floating]) -> NDArray[np.floating]:
-    """Invert a symmetric positive definite matrix in its own memory."""
+    """Invert a symmetric positive definite matrix in place."""
     potrf, potri = lapack.get_lapack_funcs(("potrf", "potri"), (gram,))
-    # A symmetric matrix is its own transpose, which LAPACK takes without a copy.
+    # LAPACK takes the transpose without a copy, and a symmetric matrix equals its transpose.
     factor, failed = potrf(gram.T, lower=True, overwrite_a=True, clean=False)
     if failed == 0:
         factor, failed = potri(factor, lower=True, overwrite_c=True)
     if failed:
-        raise InvalidModelError("EASE's matrix cannot be inverted; raise the regularisation")
+        raise InvalidModelError("EASE's matrix cannot be inverted; increase the regularisation")
     inverse: NDArray[np.floating] = factor.T
-    # LAPACK filled the half that is now the upper one; the other is its mirror image.
+    # LAPACK filled the triangle that is now the upper one. The lower triangle mirrors it.
     for start in range(0, len(inverse), BLOCK):
         rows, below = slice(start, start + BLOCK), slice(start + BLOCK, None)
         square = inverse[rows, rows]

@@ -1,4 +1,8 @@
-"""ItemKNN: items are scored by their likeness to what a user took."""
+"""ItemKNN: an item is scored by its similarity to the items that a user took.
+
+The similarity is the cosine of two columns, its denominator raised by a shrinkage. So two items that few
+users took are not similar by chance (Deshpande, Karypis 2004; Dacrema et al. 2019).
+"""
 
 from dataclasses import dataclass
 
@@ -6,25 +10,31 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, vstack
 
-from dataflix_recommender.baselines.counting import binary
+from dataflix_recommender.algorithms.top_k import top_k_column_sets
+from dataflix_recommender.baselines.event_matrix import binary
 
-# Rows of the likeness matrix made at a time: 1,024 of 30,000 items are 120 MB of float32.
+# Rows of the similarity matrix computed at a time: 1,024 of 30,000 items are 120 MB of float32.
 BLOCK = 1024
 
 
 @dataclass(frozen=True, slots=True)
 class ItemKNN:
-    """``weights`` [I, I] sparse: row an item of the history, column the item that is scored."""
+    """The fitted model.
+
+    Attributes:
+        weights: Sparse [I, I]; row an item of the history, column the item that is scored.
+    """
 
     weights: csr_matrix
 
     @classmethod
     def fit(cls, matrix: csr_matrix, *, neighbours: int, shrinkage: float) -> "ItemKNN":
-        """Learn from ``matrix`` [U, I]; each item keeps its ``neighbours`` most alike.
+        """Fit on the events ``matrix`` [U, I]. Memory is bounded by ``neighbours`` and one block of rows.
 
-        Likeness is the cosine of the items' columns, the denominator raised by ``shrinkage`` so that two
-        items which few took are not alike by chance (Deshpande, Karypis 2004; Dacrema et al. 2019).
-        Memory is bounded by ``neighbours`` and one block of rows.
+        Args:
+            matrix: Each stored entry is an event.
+            neighbours: The most similar items that each item keeps.
+            shrinkage: What is added to the denominator of the cosine.
         """
         events = binary(matrix)
         by_item = events.T.tocsr()
@@ -33,26 +43,27 @@ class ItemKNN:
             _nearest(by_item[start : start + BLOCK] @ events, norms, start, neighbours, shrinkage)
             for start in range(0, events.shape[1], BLOCK)
         ]
-        # Rows are so far the scored items.
+        # The rows of the blocks are the scored items.
         return cls(vstack(blocks, format="csr").T.tocsr())
 
     def scores(self, known: csr_matrix) -> NDArray[np.float32]:
-        """Return float32[U, I]: the sum of likenesses to what each row of ``known`` [U, I] holds."""
+        """Return float32[U, I]: the sum of similarities to the items of each row of ``known`` [U, I]."""
         result: NDArray[np.float32] = (binary(known) @ self.weights).toarray()
         return result
 
 
 def _nearest(
-    together: csr_matrix, norms: NDArray[np.float32], start: int, neighbours: int, shrinkage: float
+    counts: csr_matrix, norms: NDArray[np.float32], start: int, neighbours: int, shrinkage: float
 ) -> csr_matrix:
-    """Turn counts [B, I] of users in common into likenesses, and keep the highest of each row."""
-    rows, items = together.shape
-    counts = together.toarray()
-    likeness = counts / (norms[start : start + rows, None] * norms + np.float32(shrinkage) + _TINY)
-    likeness[np.arange(rows), start + np.arange(rows)] = 0
-    kept = min(neighbours, items)
-    columns = np.sort(np.argpartition(likeness, items - kept, axis=1)[:, items - kept :], axis=1)
-    values = np.take_along_axis(likeness, columns, axis=1).astype(np.float32)
+    """Return the highest similarities of each row, given the ``counts`` [B, I] of users in common."""
+    rows, items = counts.shape
+    similarity = counts.toarray() / (
+        norms[start : start + rows, None] * norms + np.float32(shrinkage) + _TINY
+    )
+    similarity[np.arange(rows), start + np.arange(rows)] = 0
+    columns = top_k_column_sets(similarity, neighbours)
+    values = np.take_along_axis(similarity, columns, axis=1).astype(np.float32)
+    kept = columns.shape[1]
     nearest = csr_matrix(
         (values.ravel(), columns.ravel(), np.arange(0, rows * kept + 1, kept)), shape=(rows, items)
     )
@@ -60,5 +71,5 @@ def _nearest(
     return nearest
 
 
-# Items that nobody took are alike to none, and not 0 / 0.
+# Keeps the cosine of items that nobody took at 0, instead of 0 / 0.
 _TINY = np.float32(1e-12)

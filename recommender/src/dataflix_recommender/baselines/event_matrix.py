@@ -1,4 +1,4 @@
-"""Matrices of events, whatever each event weighs."""
+"""Matrices of events that ignore the weights of events."""
 
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-# Rows of a Gram matrix that are made at a time, by each thread.
+# Rows of a Gram matrix that each thread computes at a time.
 BLOCK = 512
-# A dense product is cheaper for users with more than I / 25 events: measured with 10,000 items on two cores.
+# A dense product is faster for users with more than I / 25 events; measured with 10,000 items on two cores.
 DENSE_GAIN = 25
 
 
@@ -19,17 +19,17 @@ def available_cores() -> int:
 
 
 def binary(matrix: csr_matrix) -> csr_matrix:
-    """Return ``matrix`` with 1 for every stored entry, float32; nothing is copied but the values."""
+    """Return float32 1 for every stored entry of ``matrix``. The result shares its indices."""
     return csr_matrix(
         (np.ones(matrix.nnz, dtype=np.float32), matrix.indices, matrix.indptr), shape=matrix.shape
     )
 
 
 def gram_of(events: csr_matrix, dtype: type[np.floating], *, threads: int) -> NDArray[np.floating]:
-    """Return X'X dense [I, I] for ``events`` X [U, I]; beside the result, each thread holds a block of rows.
+    """Return X'X dense [I, I] for ``events`` X [U, I]. Besides the result, each thread holds a block of rows.
 
-    A user of n events costs n * n in a sparse product and I * I in a dense one, whose operations are so much
-    faster that the few with the most events, who make up most of the first sum, go through the second.
+    A user with n events costs n * n operations in a sparse product and I * I in a dense one. Dense operations
+    are much faster, so the few users with the most events, who cost most, go through the dense product.
     """
     items = events.shape[1]
     heavy = np.diff(events.indptr) > items / DENSE_GAIN
@@ -38,7 +38,7 @@ def gram_of(events: csr_matrix, dtype: type[np.floating], *, threads: int) -> ND
     gram = np.empty((items, items), dtype=dtype)
 
     def sparse(start: int) -> None:
-        # The upper half, a block of rows and all columns from the diagonal on; the lower is its mirror image.
+        # A block of rows of the upper triangle, from the diagonal on. The lower triangle mirrors it.
         block, onward = slice(start, start + BLOCK), slice(start, None)
         gram[block, onward] = (by_item[block] @ by_item[onward].T.tocsr()).toarray()
 
