@@ -1,4 +1,4 @@
-"""One server for all tests that do not need one of their own."""
+"""One server that most tests share."""
 
 import secrets
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ def server() -> Iterator[ClickHouseServer]:
 
 @pytest.fixture
 def api(server: ClickHouseServer) -> Api:
-    """The administrator's requests."""
+    """Requests of the administrator."""
     return Api(server)
 
 

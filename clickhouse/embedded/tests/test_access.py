@@ -1,4 +1,4 @@
-"""Who may come in, and who may do what."""
+"""Authentication, grants, and the statement policy."""
 
 from base64 import b64encode
 from typing import Any
@@ -15,15 +15,15 @@ SYNTAX_ERROR = 62
 
 
 @pytest.mark.parametrize("user", list(PASSWORDS))
-def test_every_user_comes_in_by_each_way(api: Api, user: str) -> None:
+def test_every_account_can_log_in_each_way(api: Api, user: str) -> None:
     password = api.as_user(user).password
-    ways: list[dict[str, Any]] = [
+    methods: list[dict[str, Any]] = [
         {"headers": {"Authorization": "Basic " + b64encode(f"{user}:{password}".encode()).decode()}},
         {"headers": {"X-ClickHouse-User": user, "X-ClickHouse-Key": password}},
         {"params": {"user": user, "password": password}},
     ]
-    for way in ways:
-        answer = requests.post(api.url, data="SELECT 1", timeout=10, **way)
+    for method in methods:
+        answer = requests.post(api.url, data="SELECT 1", timeout=10, **method)
         assert answer.text == "1\n"
 
 
@@ -31,7 +31,7 @@ def test_every_user_comes_in_by_each_way(api: Api, user: str) -> None:
     ("user", "password"),
     [("reader", "wrong"), ("reader", ""), ("nobody", "x"), ("default", ""), ("reader ", "x"), ("", "")],
 )
-def test_wrong_credentials_are_refused_alike(api: Api, user: str, password: str) -> None:
+def test_all_wrong_credentials_get_the_same_error(api: Api, user: str, password: str) -> None:
     answer = requests.post(api.url, data="SELECT 1", auth=(user, password), timeout=10)
     assert answer.status_code == 403
     assert answer.headers["X-ClickHouse-Exception-Code"] == "516"
@@ -48,7 +48,7 @@ def test_a_password_of_another_user_is_wrong(api: Api) -> None:
     assert answer.status_code == 403
 
 
-def test_no_credentials_ask_for_some(api: Api) -> None:
+def test_no_credentials_get_a_login_challenge(api: Api) -> None:
     answer = requests.post(api.url, data="SELECT 1", timeout=10)
     assert (answer.status_code, answer.headers["X-ClickHouse-Exception-Code"]) == (401, "194")
     assert answer.headers["WWW-Authenticate"].startswith("Basic ")
@@ -132,11 +132,11 @@ def test_grants_hold(api: Api, user: str, sql: str) -> None:
     answer = api.as_user(user).post(sql)
     code = int(answer.headers["X-ClickHouse-Exception-Code"])
     assert code == ACCESS_DENIED or (user == "reader" and code == READONLY), answer.text
-    # Engine and server alike name the account, not the one user the engine knows.
+    # Errors of the engine and of the policy name the account, not the only user of the engine.
     assert f"{user}: " in answer.text or code == READONLY
 
 
-def test_a_view_shows_a_reader_no_more_than_a_grant(api: Api) -> None:
+def test_a_view_does_not_extend_grants(api: Api) -> None:
     api.as_user("dbt").text("CREATE VIEW analytics.peek AS SELECT * FROM raw.users")
     assert api.as_user("reader").code("SELECT * FROM analytics.peek") == ACCESS_DENIED
     api.as_user("dbt").text("DROP VIEW analytics.peek")
@@ -189,7 +189,7 @@ def test_a_view_shows_a_reader_no_more_than_a_grant(api: Api) -> None:
         "SET input_format_values_interpret_expressions = 1",
     ],
 )
-def test_nobody_but_the_administrator_gets_at_files_servers_or_roles(api: Api, user: str, sql: str) -> None:
+def test_only_the_administrator_reaches_files_servers_and_roles(api: Api, user: str, sql: str) -> None:
     code = api.as_user(user).code(sql)
     assert code in (ACCESS_DENIED, SYNTAX_ERROR) or (user == "reader" and code == READONLY)
 
@@ -205,7 +205,7 @@ def test_nobody_but_the_administrator_gets_at_files_servers_or_roles(api: Api, u
         "SET allow_introspection_functions = 1",
     ],
 )
-def test_settings_that_reach_around_the_checks_cannot_be_changed(api: Api, user: str, sql: str) -> None:
+def test_settings_that_bypass_the_policy_cannot_change(api: Api, user: str, sql: str) -> None:
     assert api.as_user(user).code(sql) == CONSTRAINT_VIOLATION
 
 
@@ -221,13 +221,13 @@ def test_settings_that_reach_around_the_checks_cannot_be_changed(api: Api, user:
         "((SELECT * FROM format(Values, 'a String', $$(file('/etc/hostname'))$$)), 1)",
     ],
 )
-def test_data_of_values_cannot_read_files(api: Api, data: str) -> None:
+def test_values_data_cannot_read_files(api: Api, data: str) -> None:
     sql = f"INSERT INTO raw.load_audit (run_id, rows) VALUES {data}"
     assert api.as_user("elt_writer").post(sql).status_code >= 400
     assert api.as_user("elt_writer").post(sql, input_format_values_interpret_expressions=1).status_code >= 400
 
 
-def test_a_parameter_cannot_name_what_a_statement_cannot(api: Api) -> None:
+def test_a_parameter_cannot_hold_a_forbidden_name(api: Api) -> None:
     sql = "SELECT arrayMap({f:Identifier}, ['/etc/hostname'])"
     reader = api.as_user("reader")
     assert reader.text(sql, param_f="upper") == "['/ETC/HOSTNAME']"
@@ -237,7 +237,7 @@ def test_a_parameter_cannot_name_what_a_statement_cannot(api: Api) -> None:
     assert api.as_user("elt_writer").post(data, param_f="file").status_code >= 400
 
 
-def test_data_of_values_may_compute_otherwise(api: Api) -> None:
+def test_values_data_may_contain_other_expressions(api: Api) -> None:
     writer = api.as_user("elt_writer")
     writer.text(
         "INSERT INTO raw.load_audit (run_id, rows, finished_at) VALUES ('it''s file(', 1 + 1, now64())"
@@ -258,7 +258,7 @@ def test_a_readers_session_stays_readonly(api: Api) -> None:
     )
 
 
-def test_words_in_strings_and_names_are_no_offence(api: Api) -> None:
+def test_forbidden_words_in_strings_and_names_are_allowed(api: Api) -> None:
     reader = api.as_user("reader")
     asked = "SELECT 'file(', format('{}', 1), 'SET ROLE x', 1 AS infile, 2 AS `a file`, infile"
     assert reader.text(asked) == "file(\t1\tSET ROLE x\t1\t2\t1"

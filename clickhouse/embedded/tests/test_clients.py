@@ -1,4 +1,4 @@
-"""The clients in use: clickhouse-connect, its SQLAlchemy dialect (Superset's), and dbt."""
+"""The clients that Dataflix uses: clickhouse-connect, its SQLAlchemy dialect (for Superset), and dbt."""
 
 import datetime as dt
 import gzip
@@ -34,7 +34,7 @@ def client(server: ClickHouseServer) -> Any:
 
 @pytest.fixture
 def events(client: Any) -> Iterator[str]:
-    """An empty table of the types that the warehouse uses."""
+    """An empty table with the types that the warehouse uses."""
     name = "analytics.client_events"
     client.command(
         f"CREATE OR REPLACE TABLE {name} (id Int64, title String, genres Array(String), "
@@ -46,14 +46,14 @@ def events(client: Any) -> Iterator[str]:
     client.command(f"DROP TABLE {name}")
 
 
-def moment(microsecond: int = 0) -> dt.datetime:
+def timestamp(microsecond: int = 0) -> dt.datetime:
     return dt.datetime(2024, 2, 29, 23, 59, 59, microsecond, tzinfo=dt.UTC)
 
 
 ROWS = [
-    [1, "Amélie", ["Comedy", "Romance"], 2001, 4.5, True, "a", moment(123456)],
-    [2, "tab\tand 'quote'\n", [], None, 0.5, None, "a", moment()],
-    [3, "", ["x" * 300], -1, math.inf, False, "", moment(1)],
+    [1, "Amélie", ["Comedy", "Romance"], 2001, 4.5, True, "a", timestamp(123456)],
+    [2, "tab\tand 'quote'\n", [], None, 0.5, None, "a", timestamp()],
+    [3, "", ["x" * 300], -1, math.inf, False, "", timestamp(1)],
 ]
 
 
@@ -68,7 +68,7 @@ def test_rows_come_back_as_they_went_in(client: Any, server: ClickHouseServer, e
 @pytest.mark.parametrize("compress", [False, "lz4", "zstd", "gzip"])
 def test_compressed_inserts_and_answers(server: ClickHouseServer, events: str, compress: str | bool) -> None:
     client = server.client("dataflix_admin", compress=compress)
-    rows = [[n, f"title {n}", ["g"], n % 100, 1.0, None, "r", moment()] for n in range(50_000)]
+    rows = [[n, f"title {n}", ["g"], n % 100, 1.0, None, "r", timestamp()] for n in range(50_000)]
     client.insert(events, rows, column_names="*")
     assert client.query(f"SELECT count(), sum(id) FROM {events}").result_rows == [(50_000, 1_249_975_000)]
     assert len(client.query(f"SELECT * FROM {events}").result_rows) == 50_000
@@ -76,7 +76,7 @@ def test_compressed_inserts_and_answers(server: ClickHouseServer, events: str, c
 
 def test_data_frames(client: Any, events: str) -> None:
     frame = pd.DataFrame(
-        {"id": [1, 2], "title": ["a", "b"], "rating": [1.5, 2.5], "seen_at": [moment(), moment()]}
+        {"id": [1, 2], "title": ["a", "b"], "rating": [1.5, 2.5], "seen_at": [timestamp(), timestamp()]}
     )
     client.insert_df(events, frame)
     found = client.query_df(f"SELECT id, title, rating FROM {events} ORDER BY id")
@@ -100,7 +100,7 @@ def test_streams(client: Any) -> None:
         assert sum(batch.num_rows for batch in batches) == 500_000
 
 
-def test_an_error_within_a_stream_reaches_the_client(server: ClickHouseServer) -> None:
+def test_an_error_inside_a_stream_reaches_the_client(server: ClickHouseServer) -> None:
     asked = "SELECT number, throwIf(number = 3000000) FROM numbers(10000000) SETTINGS max_block_size = 10000"
     with pytest.raises(StreamFailureError, match="Value passed to 'throwIf'"):
         consume(server.client("dataflix_admin", compress=False), asked)
@@ -114,7 +114,7 @@ def consume(client: Any, sql: str) -> None:
             pass
 
 
-def test_raw_inserts_of_every_kind_of_body(client: Any, events: str) -> None:
+def test_raw_inserts_with_each_kind_of_body(client: Any, events: str) -> None:
     line = b"%d,title,\"['a']\",2000,1.5,true,run,2024-01-01 00:00:00\n"
     client.raw_insert(events, fmt="CSV", insert_block=line % 1)
     client.raw_insert(events, fmt="CSV", insert_block=(line % n for n in range(2, 5)))
@@ -122,9 +122,9 @@ def test_raw_inserts_of_every_kind_of_body(client: Any, events: str) -> None:
     assert client.command(f"SELECT sum(id) FROM {events}") == 15
 
 
-def test_parameters_of_both_kinds(client: Any) -> None:
+def test_server_and_client_parameters(client: Any) -> None:
     bound = client.query(
-        "SELECT {s:String}, {n:Int32}, {d:DateTime}", parameters={"s": "ä'\t\\", "n": -5, "d": moment()}
+        "SELECT {s:String}, {n:Int32}, {d:DateTime}", parameters={"s": "ä'\t\\", "n": -5, "d": timestamp()}
     )
     assert bound.result_rows[0][:2] == ("ä'\t\\", -5)
     long = list(range(20_000))
@@ -158,8 +158,8 @@ def test_errors_carry_their_code(client: Any, server: ClickHouseServer) -> None:
 
 def test_a_failed_serialisation_inserts_nothing(client: Any, events: str) -> None:
     rows = [
-        [1, "fine", [], 1, 1.0, None, "r", moment()],
-        ["not a number", "x", [], 1, 1.0, None, "r", moment()],
+        [1, "fine", [], 1, 1.0, None, "r", timestamp()],
+        ["not a number", "x", [], 1, 1.0, None, "r", timestamp()],
     ]
     with pytest.raises(DataError, match="`id`"):
         client.insert(events, rows, column_names="*")

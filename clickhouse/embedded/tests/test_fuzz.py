@@ -1,4 +1,4 @@
-"""Whatever is sent to the HTTP reader: it answers or hangs up, takes nothing in part, and goes on working."""
+"""Random input: the server responds or closes the connection, inserts nothing in part, and keeps working."""
 
 import gzip
 import socket
@@ -48,13 +48,13 @@ values = st.text(string.printable, max_size=30) | st.sampled_from(
 )
 
 
-def lives(api: Api) -> None:
-    """Fail unless the server does its work."""
+def assert_works(api: Api) -> None:
+    """Fail unless the server runs a query."""
     assert api.text("SELECT 1 + 1") == "2"
 
 
-def raw(api: Api, sent: bytes) -> bytes:
-    """Send bytes as they are, end the sending, and return what came back."""
+def send_raw(api: Api, sent: bytes) -> bytes:
+    """Send bytes unchanged, shut down the sending side, and return the response."""
     with socket.create_connection((api.server.host, api.server.port), timeout=30) as connection:
         try:
             connection.sendall(sent)
@@ -63,7 +63,7 @@ def raw(api: Api, sent: bytes) -> bytes:
             while piece := connection.recv(65536):
                 got += piece
         except ConnectionError:
-            # It hung up on what it did not like.
+            # The server closed the connection.
             return b""
         return got
 
@@ -71,9 +71,9 @@ def raw(api: Api, sent: bytes) -> bytes:
 @FUZZ
 @given(sent=st.binary(max_size=300) | st.binary(max_size=100).map(lambda tail: b"POST / HTTP/1.1\r\n" + tail))
 def test_any_bytes(api: Api, sent: bytes) -> None:
-    answer = raw(api, sent + b"\r\n\r\n")
+    answer = send_raw(api, sent + b"\r\n\r\n")
     assert not answer or answer.startswith(b"HTTP/1.1 ")
-    lives(api)
+    assert_works(api)
 
 
 @FUZZ
@@ -95,13 +95,13 @@ def test_any_bytes(api: Api, sent: bytes) -> None:
 def test_headers_that_contradict_each_other(api: Api, headers: list[str], body: bytes) -> None:
     account = b64encode(f"{api.user}:{api.password}".encode()).decode()
     head = ["POST /?query= HTTP/1.1", "Host: localhost", f"Authorization: Basic {account}", *headers]
-    answer = raw(api, "\r\n".join([*head, "", ""]).encode() + body)
+    answer = send_raw(api, "\r\n".join([*head, "", ""]).encode() + body)
     assert not answer or answer.startswith(b"HTTP/1.1 ")
-    lives(api)
+    assert_works(api)
 
 
 @pytest.mark.parametrize("statement", [b"\x80", b"SELECT * FROM `\xff`", b"INSERT INTO x\x80 FORMAT CSV\n1"])
-def test_a_statement_that_is_not_utf_8_gets_the_engine_s_own_error(api: Api, statement: bytes) -> None:
+def test_a_statement_that_is_not_utf_8_gets_the_error_of_the_engine(api: Api, statement: bytes) -> None:
     answer = api.post(statement)
     assert answer.status_code in (400, 404)
     assert answer.text.startswith(f"Code: {answer.headers['X-ClickHouse-Exception-Code']}. DB::Exception: ")
@@ -115,7 +115,7 @@ def test_any_parameters(api: Api, parameters: dict[str, str], body: bytes) -> No
     if answer.status_code >= 400:
         assert int(answer.headers["X-ClickHouse-Exception-Code"]) > 0
         assert "Traceback" not in answer.text
-    lives(api)
+    assert_works(api)
 
 
 @FUZZ
@@ -124,7 +124,7 @@ def test_any_parameters(api: Api, parameters: dict[str, str], body: bytes) -> No
     cut=st.integers(0, 200),
     flips=st.lists(st.tuples(st.integers(0, 10_000), st.integers(1, 255)), max_size=3),
 )
-def test_a_damaged_insert_arrives_whole_or_not_at_all(
+def test_a_damaged_insert_inserts_all_or_nothing(
     api: Api, table: str, how: str, cut: int, flips: list[tuple[int, int]]
 ) -> None:
     before = int(api.text(f"SELECT count() FROM {table}"))
@@ -135,7 +135,7 @@ def test_a_damaged_insert_arrives_whole_or_not_at_all(
     answer = api.post(body, headers={"Content-Encoding": how}, query=f"INSERT INTO {table} FORMAT CSV")
     arrived = int(api.text(f"SELECT count() FROM {table}")) - before
     if answer.status_code == 200:
-        # Flipped bytes may make other whole rows where the codec has no checksum.
+        # Without a checksum in the codec, flipped bytes can give other valid rows.
         assert flips or arrived in (0, 500)
     else:
         assert arrived == 0

@@ -1,4 +1,4 @@
-"""Starting, stopping, dying, and starting again."""
+"""Start, stop, kill and restart of the server."""
 
 import os
 import signal
@@ -25,7 +25,7 @@ def passwords() -> dict[str, str]:
 
 
 def failing(*arguments: str, **environ: str) -> str:
-    """Run the server with arguments that must make it fail; returns what it says."""
+    """Run the server with arguments that must make it fail; return its error output."""
     done = subprocess.run(
         [PROGRAM, "serve", *arguments],
         capture_output=True,
@@ -40,14 +40,14 @@ def failing(*arguments: str, **environ: str) -> str:
 
 
 def wait_for_end(server: ClickHouseServer) -> None:
-    """Wait until the process, a child of this one, has ended (its parent reaps it later)."""
+    """Wait until the server process, a child of this one, is a zombie."""
     deadline = time.monotonic() + FAILS_WITHIN_S
     while Path(f"/proc/{server.pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z":
         assert time.monotonic() < deadline
         time.sleep(0.02)
 
 
-def test_data_outlive_a_restart_and_a_kill(tmp_path: Path) -> None:
+def test_data_survive_a_restart_and_a_kill(tmp_path: Path) -> None:
     data = tmp_path / "data with a space"
     for number, how in enumerate((signal.SIGTERM, signal.SIGKILL, signal.SIGINT)):
         with clickhouse(data) as server:
@@ -61,9 +61,9 @@ def test_data_outlive_a_restart_and_a_kill(tmp_path: Path) -> None:
 
 def test_one_process_at_a_time(server: ClickHouseServer, tmp_path: Path) -> None:
     with clickhouse(tmp_path / "data") as first:
-        said = failing("--path", str(tmp_path / "data"), "--port", str(free_port()), "--init", str(INIT))
-        assert f"process {first.pid}" in said
-        assert str(tmp_path / "data") in said
+        error = failing("--path", str(tmp_path / "data"), "--port", str(free_port()), "--init", str(INIT))
+        assert f"process {first.pid}" in error
+        assert str(tmp_path / "data") in error
         assert Api(first).text("SELECT 1") == "1"
 
 
@@ -87,7 +87,7 @@ def test_statements_are_cancelled_when_the_server_stops(tmp_path: Path) -> None:
         waiting.close()
 
 
-def test_roles_are_kept_for_a_start_without_init(tmp_path: Path) -> None:
+def test_a_start_without_init_keeps_the_roles(tmp_path: Path) -> None:
     data = str(tmp_path / "data")
     assert "--init" in failing("--path", data, "--port", str(free_port()))
     with clickhouse(tmp_path / "data"):
@@ -108,12 +108,12 @@ def test_roles_are_kept_for_a_start_without_init(tmp_path: Path) -> None:
         process.wait()
 
 
-def test_a_taken_port_is_named_with_its_variable(server: ClickHouseServer, tmp_path: Path) -> None:
-    said = failing(
+def test_the_error_for_a_taken_port_names_its_variable(server: ClickHouseServer, tmp_path: Path) -> None:
+    error = failing(
         "--path", str(tmp_path / "d"), "--init", str(INIT), DATAFLIX_CLICKHOUSE_PORT=str(server.port)
     )
-    assert f"{server.host}:{server.port}" in said
-    assert "DATAFLIX_CLICKHOUSE_PORT" in said
+    assert f"{server.host}:{server.port}" in error
+    assert "DATAFLIX_CLICKHOUSE_PORT" in error
     assert not (tmp_path / "d" / "metadata").exists()
 
 
@@ -126,18 +126,18 @@ def test_a_taken_port_is_named_with_its_variable(server: ClickHouseServer, tmp_p
         ({"DATAFLIX_CLICKHOUSE_HOST": "no.such.host.invalid"}, "no.such.host.invalid"),
     ],
 )
-def test_wrong_settings_are_named(tmp_path: Path, environ: dict[str, str], named: str) -> None:
+def test_errors_name_wrong_settings(tmp_path: Path, environ: dict[str, str], named: str) -> None:
     assert named in failing("--path", str(tmp_path / "d"), "--init", str(INIT), **environ)
 
 
-def test_no_folder_at_all_is_named() -> None:
-    said = failing()
-    assert "--path" in said
-    assert "DATAFLIX_HOME" in said
+def test_the_error_without_a_folder_names_the_options() -> None:
+    error = failing()
+    assert "--path" in error
+    assert "DATAFLIX_HOME" in error
 
 
 @pytest.mark.parametrize(
-    ("script", "said"),
+    ("script", "expected"),
     [
         ("CREATE TABLE nowhere.x (a Int8) ENGINE = Memory;", "nowhere"),
         ("SELECT 'not closed", "not closed"),
@@ -147,23 +147,23 @@ def test_no_folder_at_all_is_named() -> None:
         ("-- nothing here", "no SQL"),
     ],
 )
-def test_wrong_init_sql_is_named(tmp_path: Path, script: str, said: str) -> None:
+def test_errors_quote_wrong_init_sql(tmp_path: Path, script: str, expected: str) -> None:
     init = tmp_path / "init"
     init.mkdir()
     (init / "10.sql").write_text(script)
-    if "no SQL" not in said:
+    if "no SQL" not in expected:
         for path in INIT.glob("*.sql"):
             (init / path.name).write_text(path.read_text())
-    assert said in failing("--path", str(tmp_path / "d"), "--init", str(init), "--port", str(free_port()))
+    assert expected in failing("--path", str(tmp_path / "d"), "--init", str(init), "--port", str(free_port()))
 
 
-def test_a_folder_that_cannot_be_used_is_named(tmp_path: Path) -> None:
+def test_errors_name_an_unusable_folder(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     for path in (str(tmp_path / "file"), str(tmp_path / "with?mark")):
         assert path in failing("--path", path, "--init", str(INIT), "--port", str(free_port()))
 
 
-def test_nothing_secret_is_written_down(tmp_path: Path) -> None:
+def test_no_password_is_stored(tmp_path: Path) -> None:
     data = tmp_path / "data"
     with clickhouse(data) as server:
         Api(server).text("SELECT 'a personal value'")

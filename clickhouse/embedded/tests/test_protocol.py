@@ -1,4 +1,4 @@
-"""The HTTP interface as a program sees it that speaks it by hand."""
+"""The HTTP interface with plain HTTP requests."""
 
 import gzip
 import json
@@ -41,13 +41,13 @@ def test_head_has_the_headers_of_an_answer(api: Api) -> None:
 @pytest.mark.parametrize(
     "sql", ["CREATE TABLE analytics.x (a Int8) ENGINE = Memory", "INSERT INTO t VALUES (1)"]
 )
-def test_get_may_only_read(api: Api, sql: str) -> None:
+def test_get_can_only_read(api: Api, sql: str) -> None:
     answer = api.get(query=sql)
     assert answer.headers["X-ClickHouse-Exception-Code"] == "164"
     assert "readonly" in answer.text
 
 
-def test_format_clause_wins_over_default_format_and_that_over_the_header(api: Api) -> None:
+def test_precedence_of_format_clause_default_format_and_header(api: Api) -> None:
     header = {"X-ClickHouse-Format": "CSV"}
     assert api.post("SELECT 'a'", headers=header).text == '"a"\n'
     assert api.post("SELECT 'a'", headers=header, default_format="JSONEachRow").text == '{"\'a\'":"a"}\n'
@@ -80,7 +80,7 @@ def test_clauses_are_found_in_any_spelling(api: Api, sql: str, expected: str) ->
     assert answer.text.startswith(expected)
 
 
-def test_answer_headers(api: Api) -> None:
+def test_response_headers(api: Api) -> None:
     answer = api.post("SELECT number FROM numbers(10)", query_id="my-id")
     assert answer.headers["X-ClickHouse-Query-Id"] == "my-id"
     assert answer.headers["X-ClickHouse-Server-Display-Name"]
@@ -129,7 +129,7 @@ def test_errors_have_their_code_and_status(api: Api, sql: str, code: int, status
         ({"role": "administrator_of_others"}, 48),
     ],
 )
-def test_wrong_parameters_are_named(api: Api, params: dict[str, Any], code: int) -> None:
+def test_wrong_parameters_get_their_error_code(api: Api, params: dict[str, Any], code: int) -> None:
     answer = api.post("SELECT 1", **params)
     assert answer.headers["X-ClickHouse-Exception-Code"] == str(code)
 
@@ -164,7 +164,7 @@ def test_parameters_in_a_form(api: Api) -> None:
     assert answer.text == "ä\t7\n"
 
 
-def test_data_of_an_insert_in_the_body_or_behind_the_statement(api: Api, table: str) -> None:
+def test_insert_data_in_the_body_or_after_the_statement(api: Api, table: str) -> None:
     api.text('1,"url"\n', query=f"INSERT INTO {table} FORMAT CSV")
     api.text(f'INSERT INTO {table} FORMAT CSV\n2,"body"\n')
     api.text(f"INSERT INTO {table} (s, n) SETTINGS max_threads = 1 VALUES ('values', 3), ('a''b', 4)")
@@ -177,13 +177,13 @@ def test_data_of_an_insert_in_the_body_or_behind_the_statement(api: Api, table: 
     )
 
 
-def test_data_for_the_function_input_are_refused_rather_than_lost(api: Api, table: str) -> None:
+def test_data_for_the_function_input_are_refused(api: Api, table: str) -> None:
     query = f"INSERT INTO {table} SELECT n, s FROM input('n UInt64, s String') FORMAT CSV"
     assert api.code('1,"x"\n', query=query) == 48
     assert api.code(f'{query}\n1,"x"\n') == 48
 
 
-def test_insert_that_fails_leaves_nothing_and_the_connection_goes_on(api: Api, table: str) -> None:
+def test_a_failed_insert_inserts_nothing_and_keeps_the_connection(api: Api, table: str) -> None:
     assert api.code("1,a\nnot a number,b\n", query=f"INSERT INTO {table} FORMAT CSV") == 27
     assert api.text(f"SELECT count() FROM {table}") == "0"
 
@@ -195,7 +195,7 @@ def test_bytes_that_are_not_utf8_pass_through(api: Api, table: str) -> None:
 
 
 @pytest.mark.parametrize("chunk", [1, 7, 65536])
-def test_chunked_bodies_may_be_cut_anywhere(api: Api, table: str, chunk: int) -> None:
+def test_chunked_bodies_can_be_split_anywhere(api: Api, table: str, chunk: int) -> None:
     body = f"INSERT INTO {table} FORMAT CSV\n".encode() + rows_of_csv(0, 100)
     assert api.post(pieces(body, chunk)).status_code == 200
     assert api.text(f"SELECT count(), sum(n) FROM {table}") == "100\t4950"
@@ -243,7 +243,7 @@ def test_broken_compression_is_an_error(api: Api, table: str, is_statement_insid
 
 @pytest.mark.parametrize("encoding", list(_DECOMPRESSORS))
 @pytest.mark.parametrize("rows", [3, 300_000])
-def test_compressed_answers(api: Api, encoding: str, rows: int) -> None:
+def test_compressed_responses(api: Api, encoding: str, rows: int) -> None:
     answer = api.post(
         f"SELECT number FROM numbers({rows})",
         headers={"Accept-Encoding": encoding},
@@ -256,7 +256,7 @@ def test_compressed_answers(api: Api, encoding: str, rows: int) -> None:
 
 
 @pytest.mark.parametrize("encoding", ["br", "deflate", "gzip", "lz4", "snappy", "xz", "zstd"])
-def test_what_is_answered_in_an_encoding_can_be_sent_in_it(api: Api, table: str, encoding: str) -> None:
+def test_a_compressed_response_can_be_inserted_again(api: Api, table: str, encoding: str) -> None:
     answer = api.post(
         "SELECT number, toString(number) FROM numbers(1000) FORMAT CSV",
         headers={"Accept-Encoding": encoding},
@@ -271,13 +271,13 @@ def test_what_is_answered_in_an_encoding_can_be_sent_in_it(api: Api, table: str,
     assert api.text(f"SELECT count(), sum(n) FROM {table}") == "1000\t499500"
 
 
-def test_answers_are_compressed_only_when_asked_for(api: Api) -> None:
+def test_responses_are_compressed_only_on_request(api: Api) -> None:
     assert "Content-Encoding" not in api.post("SELECT 1", headers={"Accept-Encoding": "gzip"}).headers
     none = api.post("SELECT 1", headers={"Accept-Encoding": "identity"}, enable_http_compression=1)
     assert "Content-Encoding" not in none.headers
 
 
-def test_empty_native_results_tell_their_columns(api: Api) -> None:
+def test_empty_native_results_have_columns(api: Api) -> None:
     expected = b"\x02\x00\x01a\x05UInt8\x01b\x10Nullable(String)"
     for sql in (
         "SELECT 1::UInt8 AS a, NULL::Nullable(String) AS b LIMIT 0 FORMAT Native",
@@ -289,7 +289,7 @@ def test_empty_native_results_tell_their_columns(api: Api) -> None:
     assert shown.content == b"\x01\x00\x04name\x06String"
 
 
-def test_statement_may_be_as_long_as_max_query_size(api: Api) -> None:
+def test_max_query_size_limits_a_statement(api: Api) -> None:
     long = "SELECT " + "+".join(["1"] * 150_000)
     assert api.code(long) == 62
     assert "max_query_size" in api.post(long).text
@@ -298,7 +298,7 @@ def test_statement_may_be_as_long_as_max_query_size(api: Api) -> None:
     assert api.text(longer, max_query_size=1_000_000) == "400000"
 
 
-def test_url_may_be_long_but_not_endless(api: Api) -> None:
+def test_a_url_has_a_maximum_length(api: Api) -> None:
     padding = "x" * 200_000
     assert api.get(query=f"SELECT length('{padding}')").text == "200000\n"
     with api.connect(b"", headers={"X-Long": "x" * 100}, query="x" * 1_200_000) as connection:

@@ -1,4 +1,4 @@
-"""Whatever goes in through a format comes out of it again."""
+"""Values come back unchanged through every format."""
 
 import datetime as dt
 import json
@@ -25,19 +25,19 @@ COLUMNS = {
     "d": "DateTime64(6, 'UTC')",
 }
 TEXTS = st.text(max_size=30)
-# DateTime64(6) reaches from 1900 to 2299.
-MOMENTS = st.datetimes(dt.datetime(1900, 1, 1), dt.datetime(2261, 1, 1), timezones=st.just(dt.UTC))  # noqa: DTZ001
+# DateTime64(6) covers 1900 to 2299.
+TIMESTAMPS = st.datetimes(dt.datetime(1900, 1, 1), dt.datetime(2261, 1, 1), timezones=st.just(dt.UTC))  # noqa: DTZ001
 ROWS = st.lists(
     st.tuples(
         st.integers(-(2**63), 2**63 - 1),
         TEXTS,
         st.lists(TEXTS, max_size=3),
         st.none() | st.integers(-(2**15), 2**15 - 1),
-        # JSON has no infinities, and the engine writes null for them.
+        # JSON has no infinity; the engine writes null.
         st.floats(width=32, allow_nan=False, allow_infinity=False),
         st.none() | st.booleans(),
         TEXTS,
-        MOMENTS,
+        TIMESTAMPS,
     ).map(list),
     min_size=1,
     max_size=20,
@@ -47,7 +47,7 @@ SETTINGS = settings(max_examples=30, suppress_health_check=[HealthCheck.function
 
 @pytest.fixture(scope="module")
 def store(server: ClickHouseServer) -> Iterator[str]:
-    """A table with a column for the order of rows, and of every type the warehouse uses."""
+    """A table with a column for the order of rows and one of each type that the warehouse uses."""
     name = f"analytics.round_trip_{secrets.token_hex(4)}"
     columns = ", ".join(f"{column} {kind}" for column, kind in COLUMNS.items())
     Api(server).text(
@@ -88,7 +88,7 @@ def test_clickhouse_connect(server: ClickHouseServer, store: str, rows: list[lis
     size=st.integers(1, 5000),
 )
 def test_formats(server: ClickHouseServer, store: str, rows: list[list[Any]], name: str, size: int) -> None:
-    """What a SELECT gives in a format, an INSERT takes in that format, in pieces of any size."""
+    """An INSERT accepts the output of a SELECT in the same format, in pieces of any size."""
     api = Api(server)
     first, second = secrets.token_hex(8), secrets.token_hex(8)
     lines = "\n".join(json.dumps([first, k, *map(plain, row)]) for k, row in enumerate(rows))

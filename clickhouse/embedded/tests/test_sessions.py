@@ -1,4 +1,4 @@
-"""State that outlives a request, and state that must not."""
+"""State that a session keeps between requests, and state that it must not keep."""
 
 import threading
 import time
@@ -30,7 +30,7 @@ def test_a_request_without_a_session_leaves_nothing_behind(api: Api) -> None:
     assert api.text("SELECT getSetting('max_block_size'), currentDatabase()") == before
 
 
-def test_settings_of_a_url_hold_for_its_request(api: Api) -> None:
+def test_url_settings_apply_to_their_request_only(api: Api) -> None:
     asked = "SELECT getSetting('max_block_size'), currentDatabase()"
     api.text("SET max_block_size = 1000", session_id="u")
     assert api.text(asked, session_id="u", max_block_size=77, database="raw") == "77\traw"
@@ -39,12 +39,12 @@ def test_settings_of_a_url_hold_for_its_request(api: Api) -> None:
     assert api.text(asked, session_id="u") == "1000\tdefault"
 
 
-def test_sessions_belong_to_their_user(api: Api) -> None:
+def test_sessions_belong_to_their_account(api: Api) -> None:
     api.as_user("dbt").text("CREATE TEMPORARY TABLE mine (a Int8)", session_id="own")
     assert api.code("SELECT * FROM mine", session_id="own") == UNKNOWN_TABLE
 
 
-def test_session_check_wants_a_session(api: Api) -> None:
+def test_session_check_needs_an_existing_session(api: Api) -> None:
     assert api.code("SELECT 1", session_id="new", session_check=1) == SESSION_NOT_FOUND
     api.text("SELECT 1", session_id="new")
     assert api.text("SELECT 1", session_id="new", session_check=1) == "1"
@@ -60,7 +60,7 @@ def test_a_session_ends_after_its_timeout(api: Api) -> None:
         assert api.code("SELECT 1", session_id="short", session_timeout=wrong) == 36
 
 
-def test_a_session_does_one_thing_at_a_time(api: Api) -> None:
+def test_a_session_runs_one_query_at_a_time(api: Api) -> None:
     slow = "SELECT sum(sipHash64(number)) FROM numbers(2000000000000)"
     arguments: dict[str, Any] = {"session_id": "busy", "query_id": "busy-query"}
     thread = threading.Thread(target=lambda: Api(api.server).post(slow, **arguments))
@@ -73,6 +73,6 @@ def test_a_session_does_one_thing_at_a_time(api: Api) -> None:
     assert api.text("SELECT 1", session_id="busy") == "1"
 
 
-def test_the_next_request_of_a_session_may_follow_at_once(api: Api) -> None:
+def test_a_session_is_free_as_soon_as_its_response_ends(api: Api) -> None:
     for number in range(50):
         assert api.text(f"SELECT {number}", session_id="fast") == str(number)

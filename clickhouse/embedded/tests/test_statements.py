@@ -1,4 +1,4 @@
-"""The server's reading of a statement agrees with the engine's."""
+"""Our parsing of statements agrees with the engine's."""
 
 from collections.abc import Iterator
 
@@ -71,7 +71,7 @@ def engine() -> Iterator[Connection]:
     format_name=st.sampled_from(["", "JSON", "`CSV`"]),
     endings=st.tuples(st.booleans(), st.sampled_from(["", ";", " ; ;"])),
 )
-def test_a_select_gets_its_destination_whatever_it_holds(
+def test_a_select_gets_the_output_clause(
     engine: Connection, items: list[str], gaps: list[str], format_name: str, endings: tuple[bool, str]
 ) -> None:
     has_settings, ending = endings
@@ -115,7 +115,7 @@ def test_a_select_gets_its_destination_whatever_it_holds(
         ("INSERT INTO FUNCTION null('a Int8') VALUES (1)", "Values", "(1)"),
     ],
 )
-def test_an_insert_gets_its_source(engine: Connection, text: str, name: str, data: str) -> None:
+def test_an_insert_gets_the_input_clause(engine: Connection, text: str, name: str, data: str) -> None:
     statement = statements.parse_insert(text)
     assert statement is not None
     assert (statement.kind, statement.format, statement.inline_data) == (
@@ -141,7 +141,7 @@ def test_an_insert_gets_its_source(engine: Connection, text: str, name: str, dat
         "",
     ],
 )
-def test_other_statements_are_no_insert_of_data(text: str) -> None:
+def test_other_statements_are_not_inserts_with_data(text: str) -> None:
     assert statements.parse_insert(text) is None
 
 
@@ -154,7 +154,7 @@ def test_no_statement_or_too_many_are_syntax_errors(text: str) -> None:
 
 
 @pytest.mark.parametrize("own", [None, "/dev/fd/8"])
-def test_no_file_but_the_servers_own_pipe_passes(engine: Connection, own: str | None) -> None:
+def test_only_the_pipe_of_the_server_is_allowed_as_a_file(engine: Connection, own: str | None) -> None:
     for sql in (f"SELECT 1 {CLAUSE} FORMAT CSV", f"INSERT INTO t FROM INFILE '{PIPE}' FORMAT CSV"):
         for account in ACCOUNTS:
             with pytest.raises(QueryError, match="names a file"):
@@ -169,13 +169,13 @@ def test_no_file_but_the_servers_own_pipe_passes(engine: Connection, own: str | 
         ("KILL QUERY WHERE (query_id = 'a') TEST", statement_policy.KillRequest("a", "TEST")),
     ],
 )
-def test_kill_by_id_is_understood(
+def test_kill_query_by_id_is_parsed(
     engine: Connection, sql: str, expected: statement_policy.KillRequest
 ) -> None:
     assert statement_policy.check(engine.canonical(sql), READER, None, {}) == expected
 
 
 @pytest.mark.parametrize("sql", ["KILL QUERY WHERE query_id = 'a' OR 1", "KILL QUERY WHERE user = 'default'"])
-def test_kill_by_anything_else_is_the_administrators(engine: Connection, sql: str) -> None:
+def test_other_kill_queries_need_the_administrator(engine: Connection, sql: str) -> None:
     with pytest.raises(QueryError, match="Not enough privileges"):
         statement_policy.check(engine.canonical(sql), READER, None, {})

@@ -1,4 +1,4 @@
-"""Bodies and results of any size, and what happens when they break off."""
+"""Large and incomplete bodies and results."""
 
 import socket
 import threading
@@ -17,10 +17,10 @@ from dataflix_testkit import ClickHouseServer, clickhouse
 from .support.api import Api, pieces, rows_of_csv
 
 MIB = 1 << 20
-# The engine's allocator keeps tens of MiB for every thread that it has used once: a first body warms it up.
+# The allocator of the engine keeps tens of MiB for each thread, so a first body warms it up.
 WARM_UP_MIB = 48
 LARGE_MIB = 256
-# A server that held the whole would grow by LARGE_MIB at least.
+# A server that keeps the whole body in memory grows by at least LARGE_MIB.
 ALLOWED_MIB = LARGE_MIB / 3
 WAIT_S = 60
 
@@ -34,7 +34,7 @@ def until_idle(api: Api, marker: str) -> None:
 
 @pytest.fixture(scope="module")
 def measured() -> Iterator[ClickHouseServer]:
-    """A server of its own, whose memory no other test has made grow."""
+    """A separate server, because other tests increase the memory of the shared one."""
     with clickhouse() as running:
         yield running
 
@@ -45,7 +45,7 @@ def collect(answer: requests.Response, received: bytearray) -> None:
 
 
 class Peak:
-    """The most memory a process has while the block runs, in MiB above what it had before."""
+    """Measures how much the memory of a process grows at most while the block runs, in MiB."""
 
     def __init__(self, pid: int) -> None:
         self._process = psutil.Process(pid)
@@ -67,9 +67,9 @@ class Peak:
             self.mib = max(self.mib, (self._process.memory_info().rss - self._before) / MIB)
 
 
-def test_memory_does_not_follow_the_size_of_an_insert(measured: ClickHouseServer) -> None:
+def test_memory_does_not_grow_with_an_insert(measured: ClickHouseServer) -> None:
     api = Api(measured)
-    # The engine's own work is kept small (no parts, no large blocks): what is looked at is the way into it.
+    # No parts and small blocks: the test is about the path into the engine, not about its own memory.
     api.text("CREATE TABLE default.sink (n UInt64, s String) ENGINE = Null")
     small_blocks: dict[str, Any] = {
         "input_format_parallel_parsing": 0,
@@ -93,9 +93,7 @@ def test_memory_does_not_follow_the_size_of_an_insert(measured: ClickHouseServer
 
 
 @pytest.mark.parametrize("wait_end_of_query", [0, 1])
-def test_memory_does_not_follow_the_size_of_a_result(
-    measured: ClickHouseServer, wait_end_of_query: int
-) -> None:
+def test_memory_does_not_grow_with_a_result(measured: ClickHouseServer, wait_end_of_query: int) -> None:
     api = Api(measured)
 
     def read(mib: int) -> float:
@@ -116,7 +114,7 @@ def test_memory_does_not_follow_the_size_of_a_result(
 
 
 def test_a_result_starts_before_its_query_ends(api: Api) -> None:
-    # At the engine's best speed this query takes hours: what arrives now, arrives before its end.
+    # This query takes hours, so the data arrive before its end.
     with api.post("SELECT number FROM numbers(5000000000000)", stream=True) as answer:
         pieces_of_result = answer.iter_content(MIB)
         assert next(pieces_of_result).startswith(b"0\n1\n2\n")
@@ -124,7 +122,7 @@ def test_a_result_starts_before_its_query_ends(api: Api) -> None:
     until_idle(api, "numbers(5000000000000)")
 
 
-def test_an_error_within_a_result_breaks_it_and_tells_why(api: Api) -> None:
+def test_an_error_inside_a_result_ends_it_with_the_reason(api: Api) -> None:
     sql = "SELECT number, throwIf(number = 3000000) FROM numbers(10000000) SETTINGS max_block_size = 10000"
     with api.post(sql, stream=True) as answer:
         assert answer.status_code == 200
@@ -136,12 +134,12 @@ def test_an_error_within_a_result_breaks_it_and_tells_why(api: Api) -> None:
     assert b"\r\n__exception__\r\n" + tag + b"\r\nCode: 395. DB::Exception: " in received
 
 
-def test_an_answer_that_waits_for_its_end_has_a_true_status(api: Api) -> None:
+def test_wait_end_of_query_gives_a_true_status(api: Api) -> None:
     sql = "SELECT number, throwIf(number = 3000000) FROM numbers(10000000) SETTINGS max_block_size = 10000"
     assert api.code(sql, wait_end_of_query=1) == 395
 
 
-def test_a_client_that_goes_away_cancels_its_query(api: Api) -> None:
+def test_a_disconnect_cancels_the_query(api: Api) -> None:
     sql = b"SELECT sum(sipHash64(number)) FROM numbers(3000000000000)"
     connection = api.connect(sql, headers={"Content-Length": str(len(sql))})
     deadline = time.monotonic() + WAIT_S
@@ -153,7 +151,7 @@ def test_a_client_that_goes_away_cancels_its_query(api: Api) -> None:
 
 @pytest.mark.parametrize("rows", [0, 2, 300_000])
 @pytest.mark.parametrize("ending", ["close", "reset", "end of sending", "bad chunk"])
-def test_half_an_insert_is_no_insert(api: Api, table: str, rows: int, ending: str) -> None:
+def test_an_incomplete_insert_inserts_nothing(api: Api, table: str, rows: int, ending: str) -> None:
     data = rows_of_csv(0, rows)
     chunk = f"{len(data):x}\r\n".encode() + data + b"\r\n" if data else b""
     query = f"INSERT INTO {table} FORMAT CSV"
@@ -170,7 +168,7 @@ def test_half_an_insert_is_no_insert(api: Api, table: str, rows: int, ending: st
     assert api.text(f"SELECT count() FROM {table}") == "0"
 
 
-def test_eight_clients_at_once(api: Api, table: str) -> None:
+def test_eight_clients_in_parallel(api: Api, table: str) -> None:
     failures: list[str] = []
 
     def work(number: int) -> None:
@@ -191,7 +189,7 @@ def test_eight_clients_at_once(api: Api, table: str) -> None:
     assert api.text(f"SELECT count(), uniqExact(n) FROM {table}") == "80000\t80000"
 
 
-def test_slow_senders_hold_up_nobody_until_there_are_too_many(api: Api, table: str) -> None:
+def test_slow_inserts_do_not_block_others_up_to_the_limit(api: Api, table: str) -> None:
     query = f"INSERT INTO {table} FORMAT CSV"
 
     def send() -> socket.socket:

@@ -1,1 +1,1 @@
-"""What the tests of the embedded ClickHouse share."""
+"""Helpers for the tests of the embedded ClickHouse."""

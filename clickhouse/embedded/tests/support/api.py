@@ -9,21 +9,16 @@ from urllib.parse import urlencode
 
 import requests
 
+from dataflix_clickhouse.access.accounts import ACCOUNTS
 from dataflix_testkit import ClickHouseServer
 
 TIMEOUT_S = 60
-PASSWORDS = {
-    "dataflix_admin": "DATAFLIX_CLICKHOUSE_ADMIN_PASSWORD",
-    "elt_writer": "DATAFLIX_CLICKHOUSE_ELT_PASSWORD",
-    "dbt": "DATAFLIX_CLICKHOUSE_DBT_PASSWORD",
-    "trainer": "DATAFLIX_CLICKHOUSE_TRAINER_PASSWORD",
-    "reader": "DATAFLIX_CLICKHOUSE_READER_PASSWORD",
-}
+PASSWORDS = {account.name: account.password_variable for account in ACCOUNTS}
 
 
 @dataclass
 class Api:
-    """One user's view of a server."""
+    """Requests of one account to a server."""
 
     server: ClickHouseServer
     user: str = "dataflix_admin"
@@ -63,13 +58,13 @@ class Api:
         return self.http.get(self.url, params=params, auth=(self.user, self.password), timeout=TIMEOUT_S)
 
     def text(self, sql: str, **params: Any) -> str:
-        """Run a statement that must succeed; returns its answer without the last line end."""
+        """Run a statement that must succeed; return its result without the last line break."""
         answer = self.post(sql, **params)
         assert answer.status_code == 200, answer.text
         return answer.text.removesuffix("\n")
 
     def code(self, sql: str, **params: Any) -> int:
-        """Run a statement that must fail; returns its error code."""
+        """Run a statement that must fail; return its error code."""
         answer = self.post(sql, **params)
         assert answer.status_code >= 400, answer.text
         code = int(answer.headers["X-ClickHouse-Exception-Code"])
@@ -77,7 +72,7 @@ class Api:
         return code
 
     def connect(self, body: bytes, *, headers: Mapping[str, str], **params: str) -> socket.socket:
-        """Send the head and `body` of a POST as they are, and leave the connection to the test."""
+        """Send the headers and `body` of a POST unchanged, and return the open connection."""
         credentials = b64encode(f"{self.user}:{self.password}".encode()).decode()
         lines = [
             f"POST /?{urlencode(params)} HTTP/1.1",
@@ -90,18 +85,18 @@ class Api:
         return connection
 
     def running(self, marker: str) -> int:
-        """Return how many statements whose text holds the marker are at work in the engine."""
+        """Return the number of running statements whose text contains the marker."""
         half = len(marker) // 2
         needle = f"concat('{marker[:half]}', '{marker[half:]}')"
         return int(self.text(f"SELECT count() FROM system.processes WHERE position(query, {needle}) > 0"))
 
 
 def rows_of_csv(first: int, count: int) -> bytes:
-    """Return CSV lines of (number, text) that do not compress to nothing."""
+    """Return CSV lines of (number, text) that do not compress well."""
     return b"".join(b'%d,"row %d of many"\n' % (n, n * 7919) for n in range(first, first + count))
 
 
 def pieces(data: bytes, size: int) -> Iterator[bytes]:
-    """Cut the data into pieces, so that requests sends them as a chunked body."""
+    """Yield the data in pieces, so that requests sends them as a chunked body."""
     for start in range(0, len(data), size):
         yield data[start : start + size]

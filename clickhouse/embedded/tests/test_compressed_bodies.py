@@ -1,4 +1,4 @@
-"""Compressed bodies, in whatever pieces the network brings them."""
+"""Compressed bodies that arrive in pieces of any size."""
 
 import asyncio
 import gzip
@@ -41,7 +41,7 @@ def read(sent: bytes, encoding: str, piece: int) -> bytes:
 
 @pytest.mark.parametrize("piece", [1, 50, 100_000])
 @pytest.mark.parametrize(("encoding", "compress"), COMPRESSIONS)
-def test_frames_that_follow_one_another_are_one_body(
+def test_consecutive_frames_are_one_body(
     encoding: str, compress: Callable[[bytes], bytes], piece: int
 ) -> None:
     assert read(b"".join(compress(block) for block in BLOCKS), encoding, piece) == b"".join(BLOCKS)
@@ -49,16 +49,14 @@ def test_frames_that_follow_one_another_are_one_body(
 
 @pytest.mark.parametrize("cut", [1, 4, 20])
 @pytest.mark.parametrize(("encoding", "compress"), COMPRESSIONS)
-def test_a_frame_that_breaks_off_is_refused(
-    encoding: str, compress: Callable[[bytes], bytes], cut: int
-) -> None:
+def test_an_incomplete_frame_is_refused(encoding: str, compress: Callable[[bytes], bytes], cut: int) -> None:
     with pytest.raises(QueryError, match="Cannot decompress the body"):
         read(b"".join(compress(block) for block in BLOCKS)[:-cut], encoding, 50)
 
 
 @pytest.mark.parametrize(("encoding", "compress"), COMPRESSIONS)
 @pytest.mark.parametrize("statement_in_body", [False, True])
-def test_an_insert_whose_frame_breaks_off_inserts_nothing(
+def test_an_insert_with_an_incomplete_frame_inserts_nothing(
     server: ClickHouseServer, encoding: str, compress: Callable[[bytes], bytes], *, statement_in_body: bool
 ) -> None:
     client = server.client("dataflix_admin")
