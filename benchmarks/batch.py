@@ -1,86 +1,90 @@
-"""Everybody's top 20 into the warehouse, against the library's `recommend` for the same people and films.
+"""Writes the top 20 of every user to the warehouse; the baseline is `recommend` of the `implicit` library.
 
 Use: .venv/bin/python benchmarks/batch.py [--users 138000] [--quick] [--json OUT] [--plot OUT]
 
-Ours folds each person in from their ratings, scores, leaves out what they have seen, and writes the lists to
-ClickHouse: with the links between films that a trained model has, and by factors alone as the library does.
-The library is given the same films' factors, and the people's, and keeps its lists in memory. The model is
-fitted on the ratings in a few iterations, before anything is timed.
+Ours folds in each user from their ratings, scores, leaves out seen movies, and writes the lists to
+ClickHouse: once with the item-item weights of a trained model, and once by factors alone, as the library
+does. The library gets the factors of movies and users and keeps its lists in memory. The model is fitted on
+the ratings in a few iterations before anything is timed.
 """
 
 import argparse
 import tempfile
 from pathlib import Path
 
-from benchkit.data import ROWS_PER_USER, Ratings, make_ratings
 from benchkit.figures import Figure, at_least, at_most
-from benchkit.lake import fill_marts
 from benchkit.models import fit_model
-from benchkit.processes import worker
-from benchkit.program import main, say
-from benchkit.timing import in_turn, rates
+from benchkit.processes import run_worker
+from benchkit.program import log, main
+from benchkit.synthetic_ratings import ROWS_PER_USER, Ratings, make_ratings
+from benchkit.timing import rates, run_interleaved
+from benchkit.warehouse_data import fill_marts
 from dataflix_testkit import ClickHouseServer, clickhouse
 
-SIZES = {"users": (138_000, 8_000, 60), "films": (20_000, 10_000, 1_000), "factors": (128, 128, 8)}
+SIZES = {"users": (138_000, 8_000, 60), "movies": (20_000, 10_000, 1_000), "factors": (128, 128, 8)}
 
 
 class Batch:
-    """Both ways for so many users; the methods return seconds."""
+    """Both ways to rank for the users. The methods return seconds unless they say otherwise."""
 
     def __init__(self, server: ClickHouseServer, folder: Path, options: argparse.Namespace) -> None:
         self._server = server
         self._options = options
-        everybody = self._invent(options.users)
+        ratings = self._ratings(options.users)
         self._model = folder / "model"
-        fit_model(everybody, options.factors, seed=options.seed).save(self._model)
-        self._file = everybody.save(folder / "all.npz")
-        fill_marts(server, everybody)
+        fit_model(ratings, options.factors, seed=options.seed).save(self._model)
+        self._file = ratings.save(folder / "all.npz")
+        fill_marts(server, ratings)
         self.peaks: list[float] = []
 
-    def with_links(self) -> float:
-        """Publish with a model as the trainer makes it."""
-        return self._publish(links=1)
+    def with_item_item_weights(self) -> float:
+        """Publish with a model like the trainer's."""
+        return self._publish(item_item=1)
 
-    def by_factors(self) -> float:
-        """Publish with a model without links."""
-        return self._publish(links=0)
+    def factors_alone(self) -> float:
+        """Publish with a model without item-item weights."""
+        return self._publish(item_item=0)
 
     def quarter(self) -> float:
-        """Publish for a quarter of the users, who take all others' place; returns the megabytes it took."""
-        fill_marts(self._server, self._invent(self._options.users // 4))
-        self._publish(links=1)
+        """Publish for a quarter of the users only, and return the peak memory in megabytes."""
+        fill_marts(self._server, self._ratings(self._options.users // 4))
+        self._publish(item_item=1)
         return self.peaks.pop()
 
     def library(self) -> float:
-        """Have the library rank."""
-        return float(worker("implicit_recommend", self._file, self._model, environ={}).told["seconds"])
+        """Rank with the library."""
+        return float(run_worker("implicit_recommend", self._file, self._model, environ={}).json["seconds"])
 
-    def _invent(self, users: int) -> Ratings:
-        some = self._options
-        return make_ratings(users * ROWS_PER_USER, users=users, films=some.films, seed=some.seed)
+    def _ratings(self, users: int) -> Ratings:
+        options = self._options
+        return make_ratings(users * ROWS_PER_USER, users=users, movies=options.movies, seed=options.seed)
 
-    def _publish(self, *, links: int) -> float:
-        ended = worker("publish", self._model, links, environ=self._server.environ)
-        if not ended.told["rows"]:
-            raise RuntimeError("no list was written")
-        self.peaks.append(ended.peak_rss_mb)
-        return float(ended.told["seconds"])
+    def _publish(self, *, item_item: int) -> float:
+        result = run_worker("publish", self._model, item_item, environ=self._server.environ)
+        if not result.json["rows"]:
+            raise RuntimeError("publish wrote no list")
+        self.peaks.append(result.peak_rss_mb)
+        return float(result.json["seconds"])
 
 
 def measure(options: argparse.Namespace) -> list[Figure]:
-    """Measure both."""
+    """Measure both ways, and the memory for a quarter of the users."""
     with clickhouse() as server, tempfile.TemporaryDirectory() as folder:
-        say("fitting a model")
-        work = Batch(server, Path(folder), options)
-        say(f"ranking for {options.users:,} users")
-        works = {"links": work.with_links, "factors": work.by_factors, "library": work.library}
-        found = in_turn(works, options.runs, warm_up=False)
-        say("ranking for a quarter of them")
-        quarter = work.quarter()
+        log("fitting a model")
+        batch = Batch(server, Path(folder), options)
+        log(f"ranking for {options.users:,} users")
+        tasks = {
+            "full": batch.with_item_item_weights,
+            "factors": batch.factors_alone,
+            "library": batch.library,
+        }
+        found = run_interleaved(tasks, options.runs, warm_up=False)
+        log("ranking for a quarter of the users")
+        quarter = batch.quarter()
     library = rates(options.users, found["library"])
-    name, peak = f"batch {options.users:,} users, {options.films:,} films", max(work.peaks)
+    name, peak = f"batch {options.users:,} users, {options.movies:,} movies", max(batch.peaks)
     return [
-        Figure.of(name, "users/s", rates(options.users, found["links"]), library, at_least(1.3), peak=peak),
+        Figure.of(name, "users/s", rates(options.users, found["full"]), library, at_least(1.3), peak=peak),
         Figure.of(
             f"{name}: factors alone",
             "users/s",
@@ -89,7 +93,7 @@ def measure(options: argparse.Namespace) -> list[Figure]:
             at_least(1.3),
             peak=peak,
         ),
-        # The ratings themselves are in memory, four times as many; the lists and scores may not be.
+        # Four times the ratings are in memory. Lists and scores must not be.
         Figure.of(f"{name}: memory against a quarter", "MB", [peak], quarter, at_most(2.5), peak=peak),
     ]
 

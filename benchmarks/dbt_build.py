@@ -1,10 +1,10 @@
-"""The whole dbt project on invented ratings, against the bare INSERT ... SELECT of its tables.
+"""The dbt project on synthetic ratings; the baseline is the bare INSERT ... SELECT of its tables.
 
 Use: .venv/bin/python benchmarks/dbt_build.py [--rows 10000000] [--quick] [--json OUT] [--plot OUT]
 
-Ours is `dbt build`, tests and all, and `dbt run`, the models alone, both of everything anew. The yardstick
-runs the same compiled SELECT of each table's model into an empty twin of the table, one after the other; its
-sum counts. Then ratings arrive that were not there, and the next build is held against the first.
+Ours is `dbt build`, which includes the tests, and `dbt run`, the models alone, both with --full-refresh. The
+baseline runs the compiled SELECT of each table's model into an empty copy of the table, one after the other;
+the sum of their times counts. Then new ratings arrive, and the next build is compared with the first.
 """
 
 import argparse
@@ -19,29 +19,29 @@ from typing import Any
 import numpy as np
 
 from benchkit import ELT_PYTHON, ROOT
-from benchkit.data import Ratings, make_ratings
 from benchkit.figures import Figure, at_most
-from benchkit.lake import fill_raw
 from benchkit.memory import PeakMemory
-from benchkit.program import main, say
-from benchkit.timing import in_turn, timed
+from benchkit.program import log, main
+from benchkit.synthetic_ratings import Ratings, make_ratings
+from benchkit.timing import run_interleaved, timed
+from benchkit.warehouse_data import fill_raw
 from dataflix_testkit import ClickHouseServer, clickhouse
 from dataflix_testkit.process import clean_environ
 
 SIZES = {
     "rows": (10_000_000, 500_000, 3_000),
-    "films": (20_000, 5_000, 500),
+    "movies": (20_000, 5_000, 500),
     "changes": (100_000, 5_000, 100),
-    # Each run starts dbt three times: with three, this would take a third of the time of all quick figures.
+    # Each run starts dbt three times, which takes long: fewer runs than in the other benchmarks.
     "runs": (5, 2, 1),
 }
 PROJECT = ROOT / "dbt"
 SCHEMA = "analytics"
-TWIN = "analytics.benchmark__twin"
+TABLE_COPY = "analytics.benchmark__copy"
 
 
 class Builds:
-    """The project on one server; the methods return seconds."""
+    """The project on one server. The methods return seconds."""
 
     def __init__(self, server: ClickHouseServer, work: Path) -> None:
         self._server = server
@@ -55,34 +55,34 @@ class Builds:
                 "DO_NOT_TRACK": "1",
             }
         )
-        self.heaviest: list[tuple[str, float]] = []
+        self.slowest: list[tuple[str, float]] = []
         self._admin = server.client("dataflix_admin", settings={"join_use_nulls": 1})
 
     def build(self) -> float:
-        """Build and test what has changed, as the pipeline does; unit tests are about the code alone."""
+        """Build and test as the pipeline does. Unit tests are left out: they test code and not data."""
         return self._dbt("build", "--exclude-resource-type", "unit_test")
 
-    def build_whole(self) -> float:
-        """Build and test everything anew."""
+    def full_build(self) -> float:
+        """Build and test with --full-refresh."""
         return self._dbt("build", "--full-refresh", "--exclude-resource-type", "unit_test")
 
-    def run_whole(self) -> float:
-        """Build every model anew without a test."""
+    def full_run(self) -> float:
+        """Build every model with --full-refresh, without tests."""
         return self._dbt("run", "--full-refresh")
 
-    def bare(self) -> float:
-        """Fill a twin of every table by the SELECT that built it last; only that is timed."""
+    def bare_inserts(self) -> float:
+        """Fill a copy of every table by the SELECT that built it last. Only the INSERT is timed."""
         seconds = {}
         for node in self._tables():
-            self._admin.command(f"DROP TABLE IF EXISTS {TWIN} SYNC")
-            self._admin.command(f"CREATE TABLE {TWIN} AS {SCHEMA}.{node['name']}")
+            self._admin.command(f"DROP TABLE IF EXISTS {TABLE_COPY} SYNC")
+            self._admin.command(f"CREATE TABLE {TABLE_COPY} AS {SCHEMA}.{node['name']}")
             settings = ", ".join(f"{key} = '{value}'" for key, value in _query_settings(node).items())
-            statement = f"INSERT INTO {TWIN} {node['compiled_code']}"
+            statement = f"INSERT INTO {TABLE_COPY} {node['compiled_code']}"
             if settings:
                 statement += f"\nSETTINGS {settings}"
             seconds[node["name"]] = timed(partial(self._admin.command, statement))()
-        self._admin.command(f"DROP TABLE IF EXISTS {TWIN} SYNC")
-        self.heaviest.append(max(seconds.items(), key=lambda item: item[1]))
+        self._admin.command(f"DROP TABLE IF EXISTS {TABLE_COPY} SYNC")
+        self.slowest.append(max(seconds.items(), key=lambda item: item[1]))
         return sum(seconds.values())
 
     def _tables(self) -> list[dict[str, Any]]:
@@ -111,36 +111,38 @@ def _query_settings(node: dict[str, Any]) -> dict[str, Any]:
 
 
 def measure(options: argparse.Namespace) -> list[Figure]:
-    """Measure whole builds, then builds after new ratings."""
-    say(f"inventing {options.rows:,} ratings")
-    some = options.changes * (options.runs + 1)
-    ratings = make_ratings(options.rows + some, films=options.films, seed=options.seed)
+    """Measure full builds, then builds after new ratings."""
+    log(f"making {options.rows:,} ratings")
+    new = options.changes * (options.runs + 1)
+    ratings = make_ratings(options.rows + new, movies=options.movies, seed=options.seed)
     order = np.random.default_rng(options.seed).permutation(len(ratings))
     later = np.split(order[options.rows :], options.runs + 1)
     with clickhouse() as server, tempfile.TemporaryDirectory() as work, PeakMemory(server.pid) as memory:
-        say("filling raw")
+        log("filling raw")
         fill_raw(server, ratings.taken(np.sort(order[: options.rows])))
         builds = Builds(server, Path(work))
-        say("building")
-        builds.build_whole()
-        works = {"build": builds.build_whole, "run": builds.run_whole, "bare": builds.bare}
-        found = in_turn(works, options.runs, warm_up=False)
-        say("building after changes")
-        again = after_changes(server, builds, ratings, later)
+        log("building")
+        builds.full_build()
+        tasks = {"build": builds.full_build, "run": builds.full_run, "bare": builds.bare_inserts}
+        found = run_interleaved(tasks, options.runs, warm_up=False)
+        log("building after changes")
+        after_new = after_changes(server, builds, ratings, later)
     name, peak = f"dbt {options.rows:,}", memory.megabytes
-    model, seconds = builds.heaviest[-1]
-    say(f"heaviest model: {model}, {seconds:.1f} s of {found['bare'][-1]:.1f} s")
+    model, seconds = builds.slowest[-1]
+    log(f"slowest model: {model}, {seconds:.1f} s of {found['bare'][-1]:.1f} s")
     return [
         Figure.of(f"{name}: build", "s", found["build"], found["bare"], at_most(3), peak=peak),
         Figure.of(f"{name}: models alone", "s", found["run"], found["bare"], at_most(3), peak=peak),
-        Figure.of(f"{name}: {options.changes:,} new", "s", again, found["build"], at_most(0.2), peak=peak),
+        Figure.of(
+            f"{name}: {options.changes:,} new", "s", after_new, found["build"], at_most(0.2), peak=peak
+        ),
     ]
 
 
 def after_changes(
     server: ClickHouseServer, builds: Builds, ratings: Ratings, later: Sequence[Any]
 ) -> list[float]:
-    """Return the seconds of a build after each load; the first one warms up."""
+    """Return the seconds of a build after each load. The first build is a warm-up and not counted."""
     seconds = []
     for number, places in enumerate(later):
         fill_raw(server, ratings.taken(np.sort(places)), version=number + 2)

@@ -1,11 +1,11 @@
-"""A training from the warehouse to the registry, against the bare fit of the same matrix in memory.
+"""A training from the warehouse to the registry; the baseline is the bare fit of the same matrix.
 
 Use: .venv/bin/python benchmarks/training.py [--interactions 10000000] [--quick] [--spark-python PYTHON]
 
-Ours is `trainer train`, a process of its own: read, split, fit, evaluate, fit on everything, save to S3,
-register. The yardstick is one fit by the library, BLAS limited to one thread. With pyspark and a Java,
-Spark's ALS fits a million of them beside ours, each with the best of four ridges and all else alike; without,
-its figures are "not run".
+Ours is `trainer train` in its own process: read, split, fit, evaluate, fit on everything, save to S3,
+register. The baseline is one fit by `implicit` with BLAS limited to one thread. Where pyspark and Java are
+installed, Spark's ALS and ours fit a million interactions, each with the best of four ridges and otherwise
+equal parameters. Elsewhere these figures are "not run".
 """
 
 import argparse
@@ -17,18 +17,18 @@ import time
 from pathlib import Path
 
 from benchkit import CORE_PYTHON
-from benchkit.data import Ratings, make_ratings
 from benchkit.figures import Figure, at_least, at_most
-from benchkit.lake import fill_marts
-from benchkit.processes import run, worker
-from benchkit.program import main, say
-from benchkit.spark import Race, missing
-from benchkit.timing import in_turn
+from benchkit.processes import run, run_worker
+from benchkit.program import log, main
+from benchkit.spark import SparkComparison, missing
+from benchkit.synthetic_ratings import Ratings, make_ratings
+from benchkit.timing import run_interleaved
+from benchkit.warehouse_data import fill_marts
 from dataflix_testkit import clickhouse, mlflow, s3
 
 SIZES = {
     "interactions": (10_000_000, 300_000, 4_000),
-    "films": (20_000, 3_000, 300),
+    "movies": (20_000, 3_000, 300),
     "factors": (128, 64, 8),
     "iterations": (15, 15, 2),
     "spark-interactions": (1_000_000, 100_000, 4_000),
@@ -36,8 +36,8 @@ SIZES = {
 LIMIT_MB = 2_500.0
 
 
-class Trainings:
-    """The whole job and the bare fit; both return seconds."""
+class TrainingJob:
+    """The training job and the bare fit. Both return seconds."""
 
     def __init__(
         self, environ: dict[str, str], file: Path, folder: Path, options: argparse.Namespace
@@ -48,17 +48,17 @@ class Trainings:
         self._options = options
         self.peaks: list[float] = []
 
-    def job(self) -> float:
+    def train(self) -> float:
         """Train and register a version."""
         options = self._options
         command = [str(CORE_PYTHON.with_name("trainer")), "train", "--json"]
         sizes = ("--factors", options.factors, "--iterations", options.iterations, "--seed", options.seed)
         begun = time.perf_counter()
-        ended = run([*command, *map(str, sizes)], self._environ)
+        result = run([*command, *map(str, sizes)], self._environ)
         seconds = time.perf_counter() - begun
-        if not json.loads(ended.output)["model_version"]:
-            raise RuntimeError(f"no version was registered: {ended.output}")
-        self.peaks.append(ended.peak_rss_mb)
+        if not json.loads(result.output)["model_version"]:
+            raise RuntimeError(f"the training registered no version: {result.output}")
+        self.peaks.append(result.peak_rss_mb)
         return seconds
 
     def bare_fit(self) -> float:
@@ -74,13 +74,13 @@ class Trainings:
             options.seed,
             1.0,
         )
-        return float(worker("als_fit", *words, environ={}).told["seconds"])
+        return float(run_worker("implicit_fit", *words, environ={}).json["seconds"])
 
 
 def measure(options: argparse.Namespace) -> list[Figure]:
-    """Measure the job, then the race with Spark."""
-    say(f"inventing {options.interactions:,} interactions")
-    ratings = make_ratings(options.interactions, films=options.films, seed=options.seed)
+    """Measure the job, then compare with Spark."""
+    log(f"making {options.interactions:,} interactions")
+    ratings = make_ratings(options.interactions, movies=options.movies, seed=options.seed)
     with (
         tempfile.TemporaryDirectory() as name,
         clickhouse() as server,
@@ -88,7 +88,7 @@ def measure(options: argparse.Namespace) -> list[Figure]:
         mlflow(storage) as tracking,
     ):
         folder = Path(name)
-        say("filling the warehouse")
+        log("filling the warehouse")
         fill_marts(server, ratings)
         environ = {
             **server.environ,
@@ -97,37 +97,37 @@ def measure(options: argparse.Namespace) -> list[Figure]:
             "DATAFLIX_HOME": name,
             "DATAFLIX_ENV_FILE": str(folder / "none.env"),
         }
-        work = Trainings(environ, ratings.save(folder / "ratings.npz"), folder, options)
-        say("training")
-        found = in_turn({"job": work.job, "fit": work.bare_fit}, options.runs, warm_up=False)
+        job = TrainingJob(environ, ratings.save(folder / "ratings.npz"), folder, options)
+        log("training")
+        found = run_interleaved({"job": job.train, "fit": job.bare_fit}, options.runs, warm_up=False)
     name = f"training {options.interactions:,}"
-    peak = max(work.peaks)
+    peak = max(job.peaks)
     return [
         Figure.of(f"{name}: job against bare fit", "s", found["job"], found["fit"], at_most(1.3), peak=peak),
-        Figure.of(f"{name}: peak memory", "MB", work.peaks, LIMIT_MB, at_most(1), peak=peak),
-        *race(options),
+        Figure.of(f"{name}: peak memory", "MB", job.peaks, LIMIT_MB, at_most(1), peak=peak),
+        *compare_with_spark(options),
     ]
 
 
-def race(options: argparse.Namespace) -> list[Figure]:
-    """Fit beside Spark, where it is there."""
+def compare_with_spark(options: argparse.Namespace) -> list[Figure]:
+    """Compare our fits with Spark's, where Spark is installed."""
     name = f"training {options.spark_interactions:,}: "
     fits, quality = f"{name}{{}}fits per hour against Spark's", f"{name}NDCG@10 {{}}against Spark's"
-    # Bare ALS, as Spark's is, and the trainer's own fit.
-    ways = {"ours": ("", ""), "served": ("served ", "as served ")}
+    # The bare ALS, which Spark has too, and the trainer's fit.
+    methods = {"ours": ("", ""), "served": ("served ", "as served ")}
     if lacking := missing(options.spark_python):
-        say(f"Spark's ALS is not run: {lacking}")
+        log(f"Spark's ALS is not run: {lacking}")
         return [
             figure
-            for faster, better in ways.values()
+            for faster, better in methods.values()
             for figure in (
                 Figure.not_run(fits.format(faster), "fits/h", at_least(25)),
                 Figure.not_run(quality.format(better), "", at_least(1)),
             )
         ]
-    ratings: Ratings = make_ratings(options.spark_interactions, films=options.films, seed=options.seed)
+    ratings: Ratings = make_ratings(options.spark_interactions, movies=options.movies, seed=options.seed)
     with tempfile.TemporaryDirectory() as folder:
-        both = Race(
+        comparison = SparkComparison(
             ratings,
             Path(folder),
             options.spark_python,
@@ -135,21 +135,21 @@ def race(options: argparse.Namespace) -> list[Figure]:
             iterations=options.iterations,
             seed=options.seed,
         )
-        say("fitting beside Spark")
-        raced = both.run()
-    hourly = {way: [3600 / second for second in one.seconds] for way, one in raced.items()}
+        log("fitting, and fitting with Spark")
+        results = comparison.run()
+    hourly = {name: [3600 / second for second in result.seconds] for name, result in results.items()}
     return [
         figure
-        for way, (faster, better) in ways.items()
+        for method, (faster, better) in methods.items()
         for figure in (
-            Figure.of(fits.format(faster), "fits/h", hourly[way], hourly["spark"], at_least(25)),
-            Figure.of(quality.format(better), "", [raced[way].ndcg], raced["spark"].ndcg, at_least(1)),
+            Figure.of(fits.format(faster), "fits/h", hourly[method], hourly["spark"], at_least(25)),
+            Figure.of(quality.format(better), "", [results[method].ndcg], results["spark"].ndcg, at_least(1)),
         )
     ]
 
 
 def spark_option(parser: argparse.ArgumentParser) -> None:
-    """Add where Spark is."""
+    """Add the option that names a Python with Spark."""
     parser.add_argument(
         "--spark-python",
         type=Path,

@@ -1,4 +1,4 @@
-"""How a figure grows with the size of the data: its points, and the exponent that they follow."""
+"""How a figure grows with the size of the data: points, and the exponent of a power law through them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -8,8 +8,8 @@ from typing import Any, Self
 import numpy as np
 from scipy import stats
 
-# Fixed costs, such as the start of a program, flatten a curve where data are few. What is said of larger data
-# rests on the sizes of the last decade alone.
+# Fixed costs, such as the start of a program, flatten a curve where data are small. So extrapolation uses the
+# sizes of the last decade only.
 UPPER = 10
 _CONFIDENCE = 0.95
 _SIZES_FOR_A_FIT = 2
@@ -17,7 +17,7 @@ _SIZES_FOR_A_FIT = 2
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """What each run gave at one size."""
+    """The result of each run at one size, ``at``."""
 
     at: int
     runs: tuple[float, ...]
@@ -30,9 +30,13 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """Figures grow as size to the power of ``exponent``: least squares over the logarithms of all runs.
+    """A power law: figures grow as size ** ``exponent``. Least squares over the logarithms of all runs.
 
-    ``low`` and ``high`` bound its 95 % interval; with no more runs than unknowns there is none.
+    Attributes:
+        exponent: The slope.
+        low: Lower bound of its 95 % interval, None with only two runs.
+        high: Upper bound, None with only two runs.
+        since: The smallest size that was fitted.
     """
 
     exponent: float
@@ -41,7 +45,7 @@ class Fit:
     since: int
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what stands in the JSON."""
+        """Return the JSON form."""
         low, high = (None if bound is None else round(bound, 4) for bound in (self.low, self.high))
         return {"exponent": round(self.exponent, 4), "low": low, "high": high, "since": self.since}
 
@@ -54,7 +58,15 @@ class Fit:
 
 @dataclass(slots=True)
 class Curve:
-    """One figure of one work at growing sizes; ``by`` says what grows, ratings or films."""
+    """One figure of one step at growing sizes.
+
+    Attributes:
+        work: The name of the step.
+        figure: What was measured.
+        by: What grows: ratings or movies.
+        unit: The unit of the figure.
+        points: What was measured at each size.
+    """
 
     work: str
     figure: str
@@ -64,12 +76,12 @@ class Curve:
 
     @property
     def name(self) -> str:
-        """Work and figure."""
+        """Step and figure."""
         return f"{self.work}: {self.figure}"
 
     @property
     def last(self) -> Point:
-        """The largest size that was measured."""
+        """The point of the largest size."""
         return max(self.points, key=lambda point: point.at)
 
     def fit(self) -> Fit | None:
@@ -82,22 +94,22 @@ class Curve:
         upper = [point for point in largest if point.at * UPPER >= largest[-1].at]
         return _fit(upper if len(upper) >= _SIZES_FOR_A_FIT else largest[-2:])
 
-    def reaches(self, size: int) -> tuple[float, float, float] | None:
-        """Return what the figure would be at a size, and the bounds that the exponent's interval leaves.
+    def extrapolate(self, size: int) -> tuple[float, float, float] | None:
+        """Return (value, low, high): the figure at ``size``, starting from the largest size measured.
 
-        It starts from the largest size measured; None without an exponent.
+        The bounds follow from the interval of the exponent. None when there is no exponent.
         """
         fit = self.upper_fit()
         if fit is None:
             return None
-        times = size / self.last.at
+        growth = size / self.last.at
         low, high = (fit.exponent if bound is None else bound for bound in (fit.low, fit.high))
         powers = (fit.exponent, *sorted((low, high)))
-        middle, least, most = (self.last.value * times**power for power in powers)
+        middle, least, most = (self.last.value * growth**power for power in powers)
         return middle, least, most
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what stands in the JSON."""
+        """Return the JSON form."""
         fits = {"fit": self.fit(), "upper_fit": self.upper_fit()}
         return {
             "work": self.work,
@@ -105,17 +117,17 @@ class Curve:
             "by": self.by,
             "unit": self.unit,
             "points": [
-                {"at": one.at, "value": _short(one.value), "runs": list(map(_short, one.runs))}
+                {"at": one.at, "value": _rounded(one.value), "runs": list(map(_rounded, one.runs))}
                 for one in self.points
             ],
             **{name: fit and fit.to_dict() for name, fit in fits.items()},
         }
 
     @classmethod
-    def from_dict(cls, told: dict[str, Any]) -> Self:
-        """Read one from the JSON."""
-        points = [Point(one["at"], tuple(one["runs"])) for one in told["points"]]
-        return cls(told["work"], told["figure"], told["by"], told["unit"], points)
+    def from_dict(cls, values: dict[str, Any]) -> Self:
+        """Read the JSON form."""
+        points = [Point(one["at"], tuple(one["runs"])) for one in values["points"]]
+        return cls(values["work"], values["figure"], values["by"], values["unit"], points)
 
 
 def _fit(points: Sequence[Point]) -> Fit | None:
@@ -125,14 +137,14 @@ def _fit(points: Sequence[Point]) -> Fit | None:
         return None
     sizes, runs = np.log(np.array(pairs, dtype=np.float64).T)
     line = stats.linregress(sizes, runs)
-    spare = len(pairs) - 2
+    degrees_of_freedom = len(pairs) - 2
     since = min(at for at, _ in pairs)
-    if not spare:
+    if not degrees_of_freedom:
         return Fit(float(line.slope), None, None, since)
-    reach = float(stats.t.ppf((1 + _CONFIDENCE) / 2, spare) * line.stderr)
-    return Fit(float(line.slope), float(line.slope) - reach, float(line.slope) + reach, since)
+    margin = float(stats.t.ppf((1 + _CONFIDENCE) / 2, degrees_of_freedom) * line.stderr)
+    return Fit(float(line.slope), float(line.slope) - margin, float(line.slope) + margin, since)
 
 
-def _short(number: float) -> float:
-    """Keep six digits: more were not measured."""
+def _rounded(number: float) -> float:
+    """Keep six digits: measurements are not more exact."""
     return float(f"{number:.6g}")

@@ -1,4 +1,4 @@
-"""The machine that figures belong to."""
+"""The machine that figures were measured on."""
 
 import os
 import platform
@@ -13,14 +13,14 @@ from benchkit import ROOT
 
 
 def machine() -> dict[str, Any]:
-    """Tell processor, cores, memory, system, how busy it was, the state of the project, and the date."""
+    """Return processor, cores, memory, system, load, the commit of the project, and the date."""
     return {
         "cpu": _cpu(),
         "cores": len(os.sched_getaffinity(0)),
         "memory_gb": round(psutil.virtual_memory().total / 1e9, 1),
         "system": platform.platform(),
         "python": platform.python_version(),
-        # Much above 0 before a start means that something else ran, too.
+        # Far above 0 at the start means that something else was running.
         "load_average": round(os.getloadavg()[0], 2),
         "commit": _commit(),
         "date": datetime.now(UTC).date().isoformat(),

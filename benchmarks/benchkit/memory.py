@@ -1,4 +1,4 @@
-"""Peak memory of a process and all it has started."""
+"""Peak memory of a process and its descendants."""
 
 import os
 import threading
@@ -7,23 +7,24 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-# What rises and falls between two looks is missed; the root's own peak is kept by the kernel.
-LOOK_EVERY_S = 0.02
+# What rises and falls between two samples is missed, except for the root process: the kernel keeps its peak.
+SAMPLE_INTERVAL_S = 0.02
 _KIB_PER_MB = 1000 / 1.024
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
 class PeakMemory:
-    """Looks at a process tree while a block runs; ``megabytes`` (10^6 bytes) is the highest sum of RSS.
+    """A context manager that samples a process tree while its block runs.
 
-    Pages that processes share count once for each of them.
+    Attributes:
+        megabytes: The highest sum of RSS, in 10^6 bytes. Pages that processes share count for each of them.
     """
 
     def __init__(self, pid: int) -> None:
         self.megabytes = 0.0
         self._pid = pid
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -32,38 +33,38 @@ class PeakMemory:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._over.set()
+        self._stop.set()
         self._thread.join()
 
-    def _watch(self) -> None:
+    def _run(self) -> None:
         while True:
-            self._look()
-            if self._over.wait(LOOK_EVERY_S):
-                self._look()
+            self._sample()
+            if self._stop.wait(SAMPLE_INTERVAL_S):
+                self._sample()
                 return
 
-    def _look(self) -> None:
-        total = sum(map(_resident_bytes, _tree(self._pid)))
+    def _sample(self) -> None:
+        total = sum(map(_resident_bytes, _process_tree(self._pid)))
         self.megabytes = max(self.megabytes, total / 1e6, high_water_mb(self._pid))
 
 
-def _tree(pid: int) -> list[int]:
-    """Return a process and all that it has started.
+def _process_tree(pid: int) -> list[int]:
+    """Return a process and its descendants.
 
-    Only their own files are read: to ask for all processes of the machine took 3 ms, at each look.
+    It reads the files of these processes only: listing all processes of the machine took 3 ms a sample.
     """
-    found = [pid]
-    for one in found:
-        # A thread may have gone meanwhile, or all of its process.
+    tree = [pid]
+    for one in tree:
+        # A thread or a whole process may have ended meanwhile.
         with suppress(OSError):
             for children in list(Path(f"/proc/{one}/task").glob("*/children")):
                 with suppress(OSError):
-                    found += map(int, children.read_bytes().split())
-    return found
+                    tree += map(int, children.read_bytes().split())
+    return tree
 
 
 def _resident_bytes(pid: int) -> int:
-    """Return what a process has in memory, 0 when it is gone."""
+    """Return the resident memory of a process, 0 when it has ended."""
     try:
         return int(Path(f"/proc/{pid}/statm").read_bytes().split()[1]) * _PAGE_BYTES
     except OSError:
@@ -71,9 +72,9 @@ def _resident_bytes(pid: int) -> int:
 
 
 def high_water_mb(pid: int) -> float:
-    """Return the peak RSS that the kernel has seen of one process, 0 when it is gone.
+    """Return the peak RSS of one process by the kernel's count, 0 when it has ended.
 
-    Not getrusage: a child's begins at what its parent had when it was started.
+    getrusage does not do: the value of a child starts at the size of its parent.
     """
     try:
         lines = Path(f"/proc/{pid}/status").read_text().splitlines()

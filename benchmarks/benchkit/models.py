@@ -11,37 +11,38 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-from benchkit.data import Ratings
-from benchkit.lake import weights_of
-from benchkit.oltp import GENRES
+from benchkit.postgres_data import GENRES
+from benchkit.synthetic_ratings import Ratings
+from benchkit.warehouse_data import weights_of
 from dataflix_recommender import ConfidenceWeights, Item, ItemCatalogue, ItemItemWeights, Model, ModelInfo
 from dataflix_trainer.data.interactions import Interactions
 from dataflix_trainer.model.als import Hyperparameters
 from dataflix_trainer.model.fit import LINKS_PER_ITEM, fit
 
-# A whole training takes 15; what is measured with such a model is not how good it is.
+# A training takes 15. The quality of these models does not matter.
 FITTED_ITERATIONS = 3
 
 
-def make_model(films: int, factors: int, *, seed: int, links: bool = True) -> Model:
-    """Return a model of films 1 to ``films`` with random factors and, as a trained one has, links.
+def random_model(movies: int, factors: int, *, seed: int, item_item: bool = True) -> Model:
+    """Return a model of movies 1 to ``movies`` with random factors and random item-item weights.
 
-    As the trainer's, a link leads to LINKS_PER_ITEM others, popular ones more often.
+    Like a model of the trainer, it has LINKS_PER_ITEM weights for each item, more of them from popular items.
+    ``item_item`` False leaves them out.
     """
     rng = np.random.default_rng(seed)
     catalogue = [
         Item(
-            item_id=film,
-            title=f"The Film of {film}",
-            genres=(GENRES[film % len(GENRES)],),
-            release_year=1930 + film % 95,
-            duration_minutes=80 + film % 60,
-            ratings_count=1 + films // film,
-            mean_rating=2.5 + film % 5 / 2,
-            bayesian_mean=3 + film % 7 / 10,
-            trending_score=float(films - film),
+            item_id=movie,
+            title=f"The Movie of {movie}",
+            genres=(GENRES[movie % len(GENRES)],),
+            release_year=1930 + movie % 95,
+            duration_minutes=80 + movie % 60,
+            ratings_count=1 + movies // movie,
+            mean_rating=2.5 + movie % 5 / 2,
+            bayesian_mean=3 + movie % 7 / 10,
+            trending_score=float(movies - movie),
         )
-        for film in range(1, films + 1)
+        for movie in range(1, movies + 1)
     ]
     info = ModelInfo(
         trained_at=datetime.now(UTC),
@@ -51,7 +52,7 @@ def make_model(films: int, factors: int, *, seed: int, links: bool = True) -> Mo
         iterations=1,
         seed=seed,
         n_users=1,
-        n_items=films,
+        n_items=movies,
         n_interactions=1,
         activity_exponent=0.5,
         mean_events=144.0,
@@ -59,51 +60,52 @@ def make_model(films: int, factors: int, *, seed: int, links: bool = True) -> Mo
     )
     return Model(
         info,
-        np.arange(1, films + 1, dtype=np.int64),
-        rng.normal(0, factors**-0.5, (films, factors)).astype(np.float32),
+        np.arange(1, movies + 1, dtype=np.int64),
+        rng.normal(0, factors**-0.5, (movies, factors)).astype(np.float32),
         ItemCatalogue.from_items(catalogue),
         ConfidenceWeights.default(),
-        item_item_weights=_links(films, rng, info.item_item_slope) if links else None,
+        item_item_weights=_item_item_weights(movies, rng, info.item_item_slope) if item_item else None,
     )
 
 
 def fit_model(
     ratings: Ratings, factors: int, *, seed: int, iterations: int = FITTED_ITERATIONS, scale: float = 1.0
 ) -> Model:
-    """Return the trainer's own fit of the ratings, with links; ``scale`` multiplies the ridge."""
+    """Return the trainer's fit of the ratings; ``scale`` multiplies the ridge."""
     parameters = Hyperparameters(
         factors=factors, iterations=iterations, seed=seed, regularization_scale=scale
     )
     threads = len(os.sched_getaffinity(0))
     fitted = fit(interactions(ratings).matrix, parameters, threads=threads)
-    made = make_model(ratings.n_films, factors, seed=seed, links=False)
-    told = fitted.told(made.info, parameters)
-    return _model(made, told, fitted.factors.items, fitted.links)
+    frame = random_model(ratings.n_movies, factors, seed=seed, item_item=False)
+    info = fitted.told(frame.info, parameters)
+    return _replaced(frame, info, fitted.factors.items, fitted.links)
 
 
-def by_factors(model: Model) -> Model:
-    """Return the model without its links."""
-    return _model(model, model.info, model.item_factors, None)
+def without_item_item_weights(model: Model) -> Model:
+    """Return the model with its factors alone."""
+    return _replaced(model, model.info, model.item_factors, None)
 
 
-def _model(
-    like: Model, info: ModelInfo, factors: NDArray[np.float32], links: ItemItemWeights | None
+def _replaced(
+    model: Model, info: ModelInfo, factors: NDArray[np.float32], item_item_weights: ItemItemWeights | None
 ) -> Model:
-    return Model(info, like.item_ids, factors, like.catalogue, like.weights, item_item_weights=links)
+    parts = (model.catalogue, model.weights)
+    return Model(info, model.item_ids, factors, *parts, item_item_weights=item_item_weights)
 
 
-def _links(films: int, rng: np.random.Generator, slope: float) -> ItemItemWeights:
-    per_item = min(LINKS_PER_ITEM, films - 1)
-    targets = np.repeat(np.arange(films), per_item)
-    sources = (films * rng.random(len(targets)) ** 2).astype(np.int64)
+def _item_item_weights(movies: int, rng: np.random.Generator, slope: float) -> ItemItemWeights:
+    per_item = min(LINKS_PER_ITEM, movies - 1)
+    targets = np.repeat(np.arange(movies), per_item)
+    sources = (movies * rng.random(len(targets)) ** 2).astype(np.int64)
     values = rng.normal(0, 0.05, len(targets)).astype(np.float32)
-    matrix = csr_matrix((values, (sources, targets)), shape=(films, films))
+    matrix = csr_matrix((values, (sources, targets)), shape=(movies, movies))
     return ItemItemWeights.from_matrix(matrix, slope=slope)
 
 
 def interactions(ratings: Ratings) -> Interactions:
     """Return the ratings as the trainer reads them from the warehouse."""
-    ids: NDArray[np.int64] = np.arange(1, ratings.n_films + 1)
+    ids: NDArray[np.int64] = np.arange(1, ratings.n_movies + 1)
     return Interactions.from_blocks(
-        [(ratings.users, ratings.films, weights_of(ratings), ratings.seconds * 1_000_000)], ids
+        [(ratings.users, ratings.movies, weights_of(ratings), ratings.seconds * 1_000_000)], ids
     )

@@ -1,4 +1,4 @@
-"""Plots: of figures, how each run compares with its yardstick; of curves, how they grow."""
+"""Plots of figures (each run against its baseline) and of curves (how they grow)."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,8 +11,8 @@ PANEL_INCHES = 3.6
 
 
 def plot(figures: Sequence[Figure], path: Path) -> None:
-    """Write an SVG or PNG, as the name of ``path`` says; a figure that was not run is left out."""
-    import matplotlib as mpl  # noqa: PLC0415  takes half a second, and is wanted only here
+    """Write an SVG or PNG, by the suffix of ``path``. Figures that were not run are left out."""
+    import matplotlib as mpl  # noqa: PLC0415  takes half a second, and only plots need it
 
     mpl.use("Agg")
     from matplotlib import pyplot  # noqa: PLC0415
@@ -21,18 +21,18 @@ def plot(figures: Sequence[Figure], path: Path) -> None:
     height = 1.2 + ROW_INCHES * max(1, len(shown))
     canvas, axes = pyplot.subplots(figsize=(9, height), layout="constrained")
     for row, figure in enumerate(reversed(shown)):
-        ratio, yardstick = figure.ratio or 0.0, figure.yardstick or 1.0
-        is_met = figure.goal.is_met(ratio)
+        ratio, baseline = figure.ratio or 0.0, figure.baseline or 1.0
+        is_met = figure.target.is_met(ratio)
         colour = "tab:green" if is_met else "tab:red"
         axes.plot(
-            [run / yardstick for run in figure.runs], [row] * len(figure.runs), "o", color=colour, alpha=0.4
+            [run / baseline for run in figure.runs], [row] * len(figure.runs), "o", color=colour, alpha=0.4
         )
         axes.plot([ratio], [row], "|", color=colour, markersize=16, markeredgewidth=2)
-        axes.plot([figure.goal.ratio], [row], ">" if figure.goal.sense == ">=" else "<", color="black")
+        axes.plot([figure.target.ratio], [row], ">" if figure.target.sense == ">=" else "<", color="black")
     axes.set_xscale("log")
     axes.axvline(1, color="grey", linewidth=0.8)
     axes.set_yticks(range(len(shown)), [figure.name for figure in reversed(shown)])
-    axes.set_xlabel("ours / yardstick; triangle: goal and where better is; green: met")
+    axes.set_xlabel("ours / baseline; triangle: target, points to better; green: met")
     axes.margins(y=0.1)
     path.parent.mkdir(parents=True, exist_ok=True)
     canvas.savefig(path)
@@ -40,8 +40,8 @@ def plot(figures: Sequence[Figure], path: Path) -> None:
 
 
 def plot_curves(curves: Sequence[Curve], path: Path) -> None:
-    """Draw curves over their sizes, both axes logarithmic: a dot is a run, the line the last decade's fit."""
-    import matplotlib as mpl  # noqa: PLC0415  takes half a second, and is wanted only here
+    """Write a plot of curves with logarithmic axes. A dot is a run, the line fits the last decade."""
+    import matplotlib as mpl  # noqa: PLC0415  takes half a second, and only plots need it
 
     mpl.use("Agg")
     from matplotlib import pyplot  # noqa: PLC0415

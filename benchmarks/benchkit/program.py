@@ -1,4 +1,4 @@
-"""The command line that all benchmarks have."""
+"""The command line that all benchmarks share."""
 
 import argparse
 import json
@@ -18,46 +18,53 @@ WIDTH = 150
 SIZES = ("full", "quick", "tiny")
 
 Sizes = Mapping[str, tuple[int, int, int]]
-"""Flag without dashes -> its defaults: full, quick, and tiny, which only shows that the code works."""
+"""Option without dashes -> its defaults: full, quick, and tiny, which only shows that the code works."""
 
 
 def main(
     about: str,
     sizes: Sizes,
     measure: Callable[[argparse.Namespace], Sequence[Figure]],
-    add: Callable[[argparse.ArgumentParser], None] | None = None,
+    add_options: Callable[[argparse.ArgumentParser], None] | None = None,
 ) -> None:
-    """Read the options, measure, and tell."""
-    # So that services are stopped on the way out, as they are after Ctrl-C.
+    """Read the options, measure, and report.
+
+    Args:
+        about: The docstring of the program; its first paragraph is the help text.
+        sizes: The options for the size of the data.
+        measure: Returns the figures for the options.
+        add_options: Adds options that only this benchmark has.
+    """
+    # SIGTERM raises SystemExit, so that services are stopped on the way out, as they are after Ctrl-C.
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     parser = argparse.ArgumentParser(description=about.partition("\n\n")[0])
-    add_outputs(parser)
-    parser.add_argument("--seed", type=int, default=1, help="of the invented data (1)")
+    add_output_options(parser)
+    parser.add_argument("--seed", type=int, default=1, help="seed of the synthetic data (1)")
     for name, defaults in {"runs": (5, 3, 1), **sizes}.items():
-        told = "times each work is measured" if name == "runs" else "size"
+        what = "how often each task is measured" if name == "runs" else "size"
         full, quick, _ = defaults
-        parser.add_argument(f"--{name}", type=int, help=f"{told} ({full:,}; quick {quick:,})")
-    if add:
-        add(parser)
+        parser.add_argument(f"--{name}", type=int, help=f"{what} ({full:,}; quick {quick:,})")
+    if add_options:
+        add_options(parser)
     options = parser.parse_args()
     for name, defaults in {"runs": (5, 3, 1), **sizes}.items():
         if getattr(options, name.replace("-", "_")) is None:
             setattr(options, name.replace("-", "_"), defaults[SIZES.index(options.size)])
     where = machine()
-    tell(where, measure(options), options.json, options.plot)
+    report(where, measure(options), options.json, options.plot)
 
 
-def add_outputs(parser: argparse.ArgumentParser) -> None:
-    """Add the options that tell how large it is to be, and where the outcome goes."""
-    parser.add_argument("--json", type=Path, metavar="OUT", help="write the figures here")
-    parser.add_argument("--plot", type=Path, metavar="OUT", help="draw them here: OUT.svg or OUT.png")
-    parser.add_argument("--size", choices=SIZES, default="full", help="tiny: figures mean nothing")
-    # The first of two options for one place says what is there by default.
+def add_output_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options for the size of the data and for where the results go."""
+    parser.add_argument("--json", type=Path, metavar="OUT", help="write the figures to this file")
+    parser.add_argument("--plot", type=Path, metavar="OUT", help="draw them into OUT.svg or OUT.png")
+    parser.add_argument("--size", choices=SIZES, default="full", help="tiny: the figures mean nothing")
+    # --size comes first: of two options with one destination, the first sets the default.
     parser.add_argument("--quick", dest="size", action="store_const", const="quick", help="smaller data")
 
 
-def tell(where: dict[str, Any], figures: Sequence[Figure], out: Path | None, picture: Path | None) -> None:
-    """Print the table, and write the files that were asked for."""
+def report(where: dict[str, Any], figures: Sequence[Figure], out: Path | None, picture: Path | None) -> None:
+    """Print the table, and write the JSON and the plot where paths are given."""
     Console(width=WIDTH, file=sys.stdout).print(table(figures))
     if out:
         write(where, figures, out)
@@ -76,6 +83,6 @@ def document(where: dict[str, Any], figures: Sequence[Figure]) -> dict[str, Any]
     return {"machine": where, "benchmarks": [figure.to_dict() for figure in figures]}
 
 
-def say(text: str) -> None:
-    """Tell on stderr what is being done: a benchmark is silent for minutes otherwise."""
+def log(text: str) -> None:
+    """Print progress to stderr: a benchmark runs for minutes."""
     print(text, file=sys.stderr, flush=True)

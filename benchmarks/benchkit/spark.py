@@ -1,4 +1,4 @@
-"""Our fits and Spark's on the same ratings: time, and what they are worth on ratings held out."""
+"""Our fits and Spark's on the same ratings: time, and quality on held-out ratings."""
 
 import shutil
 import subprocess
@@ -12,47 +12,52 @@ from numpy.typing import NDArray
 from pyarrow import parquet
 from scipy.sparse import csr_matrix
 
-from benchkit.data import Ratings
-from benchkit.lake import weights_of
 from benchkit.models import fit_model, interactions
-from benchkit.processes import worker
-from benchkit.program import say
+from benchkit.processes import run_worker
+from benchkit.program import log
+from benchkit.synthetic_ratings import Ratings
+from benchkit.warehouse_data import weights_of
 from dataflix_recommender import BatchRanker, Model, metrics, top_k_rows
 from dataflix_trainer.model.als import Hyperparameters
 
 HELD_OUT = 0.2
 K = 10
 EVALUATED_USERS = 2_000
-# Ridges, over the one that our fit takes by itself. Spark multiplies its own by the events of each user and
-# film, so no ridge means the same to both: each way is raced with the best of these.
+# Multiples of the default ridge of our fit. Spark multiplies its ridge by the events of each user and movie,
+# so no ridge means the same to both: each method is judged with the best of these.
 SCALES = (0.5, 1.0, 2.0, 4.0)
 
 
 def missing(python: Path) -> str:
-    """Return what Spark lacks here; empty when it can run."""
+    """Return what Spark needs and this machine lacks; empty when Spark can run."""
     if shutil.which("java") is None:
-        return "there is no java"
+        return "java is not installed"
     probe = subprocess.run([str(python), "-c", "import pyspark, numpy"], capture_output=True, check=False)
     return (
         ""
         if probe.returncode == 0
-        else f"{python} has no pyspark with numpy; --spark-python names one that has"
+        else f"{python} has no pyspark and numpy; name a Python that has with --spark-python"
     )
 
 
 @dataclass(frozen=True, slots=True)
-class Raced:
-    """One way: seconds of its fits, one for each ridge, and NDCG@10 of the best on users who chose none."""
+class FitResult:
+    """The result of one method.
+
+    Attributes:
+        seconds: The time of its fits, one for each ridge.
+        ndcg: NDCG@10 of the best fit, on users other than those that it was chosen on.
+    """
 
     seconds: list[float]
     ndcg: float
 
 
-class Race:
-    """Fits of the same four fifths of some ratings.
+class SparkComparison:
+    """Fits the same four fifths of some ratings with three methods.
 
-    ``ours`` is the library's bare ALS, with the factors, iterations and alpha of ``spark``; ``served`` is the
-    trainer's fit, with users weighed by their activity and links between films, ranked as it is served.
+    ``ours`` is the ALS of `implicit` with the factors, iterations and alpha of ``spark``. ``served`` is the
+    trainer's fit, which weights users by their activity and adds item-item weights, ranked as it is served.
     """
 
     def __init__(
@@ -68,31 +73,34 @@ class Race:
         self._file = self._train.save(folder / "train.npz")
         self._known = interactions(self._train)
         users = np.intersect1d(self._test.users, self._known.user_ids)
-        # Those who choose the ridge, and those whose lists are judged.
+        # One half of the users chooses the ridge, the other half is judged.
         self._choosing, self._judged = users[::2][:EVALUATED_USERS], users[1::2][:EVALUATED_USERS]
         self._model: Model | None = None
-        columns = {"user": self._train.users - 1, "film": self._train.films - 1}
+        columns = {"user": self._train.users - 1, "movie": self._train.movies - 1}
         table = pa.table(
             {name: column.astype(np.int32) for name, column in columns.items()}
             | {"weight": weights_of(self._train)}
         )
         parquet.write_table(table, folder / "train.parquet")
 
-    def run(self) -> dict[str, Raced]:
-        """Fit in every way with every ridge, which changes its worth, but hardly its time."""
-        ways = {"ours": self._ours, "served": self._served, "spark": self._spark}
-        found: dict[str, list[tuple[float, float, float]]] = {way: [] for way in ways}
+    def run(self) -> dict[str, FitResult]:
+        """Fit with each method and each ridge. The ridge changes the quality and hardly the time."""
+        methods = {"ours": self._ours, "served": self._served, "spark": self._spark}
+        found: dict[str, list[tuple[float, float, float]]] = {method: [] for method in methods}
         for scale in SCALES:
-            for way, fit in ways.items():
+            for method, fit in methods.items():
                 seconds = fit(scale)
-                chosen, judged = (self._ndcg(way, users) for users in (self._choosing, self._judged))
-                say(f"{way}, {scale:g} times the ridge: {seconds:.1f} s, NDCG@{K} {chosen:.4f}")
-                found[way].append((chosen, judged, seconds))
-        return {way: Raced([seconds for _, _, seconds in fits], max(fits)[1]) for way, fits in found.items()}
+                chosen, judged = (self._ndcg(method, users) for users in (self._choosing, self._judged))
+                log(f"{method}, {scale:g} times the ridge: {seconds:.1f} s, NDCG@{K} {chosen:.4f}")
+                found[method].append((chosen, judged, seconds))
+        return {
+            method: FitResult([seconds for _, _, seconds in fits], max(fits)[1])
+            for method, fits in found.items()
+        }
 
     def _ours(self, scale: float) -> float:
         words = (self._file, self._folder / "ours.npz", *self._size, 2, self._seed, scale)
-        return float(worker("als_fit", *words, environ={}).told["seconds"])
+        return float(run_worker("implicit_fit", *words, environ={}).json["seconds"])
 
     def _served(self, scale: float) -> float:
         factors, iterations = self._size
@@ -102,31 +110,31 @@ class Race:
 
     def _spark(self, scale: float) -> float:
         plain = Hyperparameters.plain(regularization_scale=scale)
-        # Multiplied by the events of an average user, it is ours.
+        # Spark multiplies it by the events of a user; for an average user the product is our ridge.
         ridge = plain.ridge(self._known.matrix) * self._train.n_users / len(self._train)
         files = (self._folder / "train.parquet", self._folder / "spark.npz")
         words = (*files, *self._size, plain.alpha, ridge, self._seed)
         environ = {"PYSPARK_PYTHON": str(self._python), "SPARK_LOCAL_IP": "127.0.0.1"}
-        return float(worker("spark_als", *words, environ=environ, python=self._python).told["seconds"])
+        return float(run_worker("spark_als", *words, environ=environ, python=self._python).json["seconds"])
 
-    def _ranked(self, way: str, users: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return the top K int64[U, K] of ``users`` by what was fitted last."""
+    def _ranked(self, method: str, users: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the top K int64[U, K] of ``users`` by the last fit of ``method``."""
         rows = np.searchsorted(self._known.user_ids, users)
         seen = self._known.matrix[rows]
-        if way == "served":
+        if method == "served":
             assert self._model is not None
             return BatchRanker(self._model).recommend(seen, K)[0]
-        factors = dict(np.load(self._folder / f"{way}.npz"))
-        # Ours are in the order of the users that occur, Spark's by id.
+        factors = dict(np.load(self._folder / f"{method}.npz"))
+        # Our factors are in the order of the users that occur, Spark's are by id.
         by_id = len(factors["users"]) != len(self._known.user_ids)
-        films = np.zeros((self._train.n_films, self._size[0]), dtype=np.float32)
-        films[: len(factors["films"])] = factors["films"]
-        return top_k_rows(factors["users"][users - 1 if by_id else rows] @ films.T, seen, K)[0]
+        movies = np.zeros((self._train.n_movies, self._size[0]), dtype=np.float32)
+        movies[: len(factors["movies"])] = factors["movies"]
+        return top_k_rows(factors["users"][users - 1 if by_id else rows] @ movies.T, seen, K)[0]
 
-    def _ndcg(self, way: str, users: NDArray[np.int64]) -> float:
-        """Return the mean over ``users``, which are sorted, on the ratings held out."""
+    def _ndcg(self, method: str, users: NDArray[np.int64]) -> float:
+        """Return the mean NDCG@K on the held-out ratings of ``users``, which are sorted."""
         chosen = np.isin(self._test.users, users)
-        pairs = (np.searchsorted(users, self._test.users[chosen]), self._test.films[chosen] - 1)
-        targets = csr_matrix((np.ones(int(chosen.sum())), pairs), shape=(len(users), self._train.n_films))
-        hits = metrics.hits_in(self._ranked(way, users), targets)
+        pairs = (np.searchsorted(users, self._test.users[chosen]), self._test.movies[chosen] - 1)
+        targets = csr_matrix((np.ones(int(chosen.sum())), pairs), shape=(len(users), self._train.n_movies))
+        hits = metrics.hits_in(self._ranked(method, users), targets)
         return float(metrics.ndcg_at_k(hits, metrics.relevant_in(targets), K).mean())

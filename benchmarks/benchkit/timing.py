@@ -1,43 +1,45 @@
-"""Measures works in turn, so that what slows the machine down for a while slows all of them."""
+"""Interleaved measurements: what slows the machine down for a while slows all tasks."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from statistics import median
 
-Work = Callable[[], float]
-"""Does something once and returns the figure of this run, seconds as a rule."""
+Task = Callable[[], float]
+"""Does something once and returns the figure of this run, usually seconds."""
 
 
-def timed(action: Callable[[], object]) -> Work:
-    """Return a work that tells the wall-clock seconds of ``action``."""
+def timed(action: Callable[[], object]) -> Task:
+    """Return a task that runs ``action`` and returns its wall-clock seconds."""
 
-    def work() -> float:
+    def task() -> float:
         begun = time.perf_counter()
         action()
         return time.perf_counter() - begun
 
-    return work
+    return task
 
 
-def in_turn(works: Mapping[str, Work], runs: int, *, warm_up: bool = True) -> dict[str, list[float]]:
-    """Run every work ``runs`` times, one after the other in each round; every other round goes backwards.
+def run_interleaved(tasks: Mapping[str, Task], runs: int, *, warm_up: bool = True) -> dict[str, list[float]]:
+    """Run all tasks once in each of ``runs`` rounds; every other round goes backwards.
 
-    With ``warm_up`` a first round is run and not counted.
+    Args:
+        tasks: The tasks by name.
+        runs: The number of rounds.
+        warm_up: Whether a first round is run and not counted.
+
+    Returns:
+        The figures of each task.
     """
-    names = list(works)
-    found: dict[str, list[float]] = {name: [] for name in names}
+    names = list(tasks)
+    figures: dict[str, list[float]] = {name: [] for name in names}
     if warm_up:
         for name in names:
-            works[name]()
+            tasks[name]()
     for number in range(runs):
         for name in names if number % 2 == 0 else reversed(names):
-            found[name].append(works[name]())
-    return found
+            figures[name].append(tasks[name]())
+    return figures
 
 
 def rates(amount: float, seconds: Sequence[float]) -> list[float]:
     """Return ``amount`` per second for each run."""
     return [amount / one for one in seconds]
-
-
-__all__ = ["Work", "in_turn", "median", "rates", "timed"]

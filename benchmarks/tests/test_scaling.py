@@ -1,4 +1,4 @@
-"""Curves: what is fitted, what follows from it, and how it is told. One run on tiny data."""
+"""Curves: the fit, the extrapolation and the document. One run on tiny data."""
 
 import json
 import subprocess
@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchkit.curves import Curve, Point
-from benchkit.growth import Found, Step
-from benchkit.outlook import BEGIN, END, markdown, written
+from benchkit.extrapolation import BEGIN, END, markdown, write_section
 from benchkit.plot import plot_curves
-from scaling import Growing
+from benchkit.scaling_steps import Measurements, Step
+from scaling import ScalingRun
 
 FOLDER = Path(__file__).parents[1]
 SIZES = (100_000, 1_000_000, 10_000_000)
@@ -42,7 +42,7 @@ def curve(*values: float, figure: str = "time", unit: str = "s") -> Curve:
 
 @given(st.floats(0.2, 3), st.floats(0.001, 1000), st.integers(1, 4))
 @settings(max_examples=30)
-def test_a_power_is_found_again(exponent: float, factor: float, runs: int) -> None:
+def test_the_exponent_of_a_power_law_is_found(exponent: float, factor: float, runs: int) -> None:
     points = [Point(size, (factor * size**exponent,) * runs) for size in SIZES]
 
     fit = Curve("a", "time", "ratings", "s", points).fit()
@@ -55,7 +55,7 @@ def test_a_power_is_found_again(exponent: float, factor: float, runs: int) -> No
     assert fit.high >= exponent - 1e-6
 
 
-def test_runs_that_differ_widen_the_interval_around_the_exponent() -> None:
+def test_varying_runs_widen_the_interval_of_the_exponent() -> None:
     rng = np.random.default_rng(1)
     points = [Point(size, tuple(size * rng.lognormal(0, 0.2, 5))) for size in SIZES]
 
@@ -68,68 +68,68 @@ def test_runs_that_differ_widen_the_interval_around_the_exponent() -> None:
     assert fit.high - fit.low > 0.02
 
 
-def test_a_fixed_cost_is_kept_out_of_what_is_said_of_larger_data() -> None:
+def test_a_fixed_cost_does_not_flatten_the_extrapolation() -> None:
     # Ten seconds to start, then a second for each million.
     slow_start = curve(10.1, 11.0, 20.0)
 
     whole, upper = slow_start.fit(), slow_start.upper_fit()
-    reached = slow_start.reaches(100_000_000)
+    extrapolated = slow_start.extrapolate(100_000_000)
 
     assert whole is not None
     assert upper is not None
     assert upper.since == 1_000_000
     assert whole.exponent < upper.exponent == pytest.approx(np.log10(20 / 11))
-    assert reached == pytest.approx((20 * 20 / 11,) * 3)
+    assert extrapolated == pytest.approx((20 * 20 / 11,) * 3)
 
 
-def test_one_size_alone_has_no_exponent() -> None:
-    lonely = curve(3.0)
+def test_a_single_size_has_no_exponent() -> None:
+    single = curve(3.0)
 
-    assert lonely.fit() is None
-    assert lonely.reaches(10) is None
-    assert lonely.to_dict()["fit"] is None
+    assert single.fit() is None
+    assert single.extrapolate(10) is None
+    assert single.to_dict()["fit"] is None
 
 
-def test_a_curve_survives_the_json() -> None:
+def test_a_curve_can_be_written_and_read() -> None:
     known = curve(1.0, 9.0, 100.0)
 
     assert Curve.from_dict(json.loads(json.dumps(known.to_dict()))) == known
 
 
-def test_the_arithmetic_leads_from_the_largest_size_to_the_large_number() -> None:
-    served = Curve("serving", "time per request", "films", "ms", [Point(20_000, (2.0,))])
+def test_the_document_extrapolates_from_the_largest_size() -> None:
+    served = Curve("serving", "time per request", "movies", "ms", [Point(20_000, (2.0,))])
 
     text = markdown(WHERE, [curve(0.4, 4, 40), curve(20, 200, 2_000, figure="memory", unit="MB"), served])
 
-    # 40 s at ten million; linear, so a hundred times as much: 1.11 h, which two cores do in four hours.
+    # 40 s at ten million, linear: a hundred times as much is 1.11 h, which one core does in four hours.
     row = "| load: time | 40 s at 10,000,000 | 100 | 1.00 | 1.11 h | 1.11 h | 1 cores, if all of it divides |"
     assert row in text
     row = "| load: memory | 2,000 MB at 10,000,000 | 100 | 1.00 | 200 GB | 200 GB | 10 times this memory |"
     assert row in text
-    # Two milliseconds are 500 a second from two cores: 200 times that, and four connections a worker.
+    # Two milliseconds are 500 a second on two cores. 100,000 a second need 200 times that.
     assert "| 20,000 | 500 | 400 | 400 | 1,600 |" in text
 
 
-def test_a_curve_that_fixed_costs_flatten_asks_for_no_less_than_in_proportion() -> None:
+def test_the_need_of_a_flat_curve_is_at_least_proportional() -> None:
     text = markdown(WHERE, [curve(4_000, 4_000, 4_000, figure="memory", unit="MB")])
 
     row = "| load: memory | 4,000 MB at 10,000,000 | 100 | 0.00 | 4 GB | 400 GB | 20 times this memory |"
     assert row in text
 
 
-def test_figures_stand_between_the_marks_of_a_document_and_nowhere_else(tmp_path: Path) -> None:
+def test_figures_replace_the_text_between_the_marks_of_a_document(tmp_path: Path) -> None:
     document = tmp_path / "doc.md"
     document.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
     (tmp_path / "other.md").write_text("no marks")
 
-    written(document, "new")
+    write_section(document, "new")
 
     assert document.read_text() == f"before\n{BEGIN}\nnew\n{END}\nafter\n"
     with pytest.raises(ValueError, match="has no lines"):
-        written(tmp_path / "other.md", "new")
+        write_section(tmp_path / "other.md", "new")
 
 
-def test_the_page_on_scaling_has_a_place_for_the_figures() -> None:
+def test_the_page_on_scaling_has_the_marks() -> None:
     text = (FOLDER.parent / "docs" / "scaling.md").read_text()
 
     assert 0 < text.index(BEGIN) < text.index(END)
@@ -141,19 +141,19 @@ def test_curves_are_drawn(tmp_path: Path) -> None:
     assert (tmp_path / "curves.svg").stat().st_size > 1000
 
 
-def test_steps_grow_and_are_told(tmp_path: Path) -> None:
+def test_steps_are_measured_and_written_to_the_document(tmp_path: Path) -> None:
     out, document = tmp_path / "curves.json", tmp_path / "doc.md"
     document.write_text(f"{BEGIN}\n{END}\n")
 
-    # Most others need dbt, MLflow or the API, whose start takes longer than all that is tested here.
+    # Most other steps need dbt, MLflow or the API: starting those takes longer than the rest of the test.
     done = run("--size", "tiny", "--only", "load,batch", "--json", str(out), "--markdown", str(document))
 
     assert done.returncode == 0, done.stderr
-    told: dict[str, Any] = json.loads(out.read_text())
-    assert told["failed"] == told["left_out"] == []
-    names = {(one["work"], one["figure"]) for one in told["curves"]}
+    written: dict[str, Any] = json.loads(out.read_text())
+    assert written["failed"] == written["left_out"] == []
+    names = {(one["work"], one["figure"]) for one in written["curves"]}
     assert {(work, figure) for work in ("load", "batch") for figure in ("time", "memory")} <= names
-    for one in told["curves"]:
+    for one in written["curves"]:
         sizes = [point["at"] for point in one["points"]]
         assert len(sizes) == 2
         assert sizes == sorted(sizes)
@@ -164,39 +164,39 @@ def test_steps_grow_and_are_told(tmp_path: Path) -> None:
     assert "batch: memory" in again.stdout
 
 
-def test_a_step_that_fails_is_told_of_and_the_others_are_kept(
+def test_a_failed_step_is_named_and_the_others_still_run(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def broken(data: Any, options: Any) -> Found:
+    def broken(data: Any, options: Any) -> Measurements:
         raise RuntimeError("no disk is left")
 
     out = tmp_path / "curves.json"
-    growing = Growing(WHERE, out)
+    scaling_run = ScalingRun(WHERE, out)
 
     for size in (100, 200):
         for step in (Step("load", "ratings", broken), Step("dbt", "ratings", one_megabyte_each)):
-            growing.measure(step, size, size, Namespace())
+            scaling_run.measure(step, size, size, Namespace())
 
-    told = json.loads(out.read_text())
-    # A size above one that failed is not tried.
-    assert told["failed"] == ["load at 100 ratings"]
-    assert [(one["work"], len(one["points"])) for one in told["curves"]] == [("dbt", 2)]
+    written = json.loads(out.read_text())
+    # Sizes above the failed one are not tried.
+    assert written["failed"] == ["load at 100 ratings"]
+    assert [(one["work"], len(one["points"])) for one in written["curves"]] == [("dbt", 2)]
     assert "no disk is left" in capsys.readouterr().err
 
 
-def test_a_size_that_memory_would_not_do_for_is_left_out(tmp_path: Path) -> None:
-    growing = Growing(WHERE, tmp_path / "curves.json")
+def test_a_size_that_does_not_fit_into_memory_is_left_out(tmp_path: Path) -> None:
+    scaling_run = ScalingRun(WHERE, tmp_path / "curves.json")
 
-    # As much as a thousand machines have, by the two sizes before.
+    # The two sizes before predict the memory of a thousand machines.
     for size in (100, 200, 10**12):
-        growing.measure(Step("dbt", "ratings", one_megabyte_each), size, size, Namespace())
+        scaling_run.measure(Step("dbt", "ratings", one_megabyte_each), size, size, Namespace())
 
-    assert growing.left_out == ["dbt at 1,000,000,000,000 ratings"]
-    assert growing.failed == []
-    assert [point.at for point in growing.curves[0].points] == [100, 200]
+    assert scaling_run.left_out == ["dbt at 1,000,000,000,000 ratings"]
+    assert scaling_run.failed == []
+    assert [point.at for point in scaling_run.curves[0].points] == [100, 200]
 
 
-def one_megabyte_each(data: int, options: Namespace) -> Found:
+def one_megabyte_each(data: int, options: Namespace) -> Measurements:
     return {"memory": [float(data)]}
 
 

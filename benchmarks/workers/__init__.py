@@ -1,1 +1,1 @@
-"""Programs that benchmarks run in a process of their own."""
+"""Programs that benchmarks run in separate processes."""

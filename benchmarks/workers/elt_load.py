@@ -1,6 +1,8 @@
-"""Runs in the environment of the ELT: one load of each named table, timed, with its own peak memory.
+"""One load of each named table, timed, with the peak memory. Runs in the environment of the ELT.
 
-Use: elt_load.py full|changes TABLE... ; the engines' settings are in the environment. Prints one JSON line.
+Use: elt_load.py full|changes TABLE...
+
+The settings of Postgres and ClickHouse are in the environment. Prints one JSON line.
 """
 
 import json
@@ -21,7 +23,7 @@ insert = Warehouse.insert
 
 
 def timed_insert(self: Warehouse, table: Table, staging: SideTable, chunks: Iterable[bytes]) -> None:
-    """Add up the time in which rows are on their way."""
+    """Insert, and add the time to ``transferring``."""
     global transferring  # noqa: PLW0603  the one figure of this program
     begun = time.perf_counter()
     insert(self, table, staging, chunks)
@@ -43,7 +45,7 @@ results = [
 ]
 seconds = time.perf_counter() - begun
 status = Path("/proc/self/status").read_text().splitlines()
-told = {
+figures = {
     "seconds": seconds,
     "transferring": transferring,
     "cpu_seconds": time.process_time(),
@@ -54,4 +56,4 @@ told = {
     "kinds": [result.kind for result in results],
     "transferred": [result.transferred for result in results],
 }
-sys.stdout.write(json.dumps(told) + "\n")
+sys.stdout.write(json.dumps(figures) + "\n")

@@ -1,7 +1,9 @@
-"""The library's own top 20 for everybody, from factors it is given, seen films left out, into memory.
+"""The top 20 of every user by `implicit`, from given factors, without seen movies, kept in memory.
 
-Use: implicit_recommend.py RATINGS MODEL, a file of benchkit.data and an artifact. Prints one JSON line; only
-the ranking is timed, not what makes the people's factors before.
+Use: implicit_recommend.py RATINGS MODEL
+
+RATINGS is a file of benchkit.synthetic_ratings, MODEL an artifact. Prints one JSON line. Only the ranking is
+timed, not the fold-in of the users before it.
 """
 
 import json
@@ -14,11 +16,11 @@ from implicit.cpu.als import AlternatingLeastSquares
 from threadpoolctl import threadpool_limits
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from benchkit.data import Ratings
 from benchkit.models import interactions
+from benchkit.synthetic_ratings import Ratings
 from dataflix_recommender import BatchFoldIn, Model
 
-# Its default: more users at a time gain nothing, and take more memory.
+# The default of `implicit`. More users at a time gain nothing and take more memory.
 USERS_AT_A_TIME = 1000
 TOP_N = 20
 

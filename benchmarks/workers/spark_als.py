@@ -1,9 +1,11 @@
 """The fit of Spark's ALS (`local[2]`) on the same ratings, with the same factors, iterations and alpha.
 
-Use: spark_als.py PARQUET OUT FACTORS ITERATIONS ALPHA RIDGE SEED in an environment with pyspark, numpy and a
-Java. Columns of the file: user and film (from 0), weight. Spark multiplies its ridge by the number of events
-of a user or film, so RIDGE is the one for an average user. Prints one JSON line; only the fit is timed, after
-a first one on the same data that warms the JVM.
+Use: spark_als.py PARQUET OUT FACTORS ITERATIONS ALPHA RIDGE SEED
+
+It needs an environment with pyspark, numpy and Java. PARQUET has the columns user and movie (from 0) and
+weight. Spark multiplies its ridge by the number of events of a user or movie, so RIDGE is the one for an
+average user. Prints one JSON line. Only the fit is timed, after a first fit on the same data that warms up
+the JVM.
 """
 
 import json
@@ -18,7 +20,7 @@ from pyspark.sql import DataFrame, SparkSession
 def main(
     file: str, out: str, *, factors: int, iterations: int, alpha: float, ridge: float, seed: int
 ) -> None:
-    """Fit once to warm up, then once that counts."""
+    """Fit once to warm up, then once with the clock on."""
     spark = (
         SparkSession.builder.master("local[2]")
         .config("spark.driver.memory", "4g")
@@ -39,7 +41,7 @@ def main(
             alpha=alpha,
             implicitPrefs=True,
             userCol="user",
-            itemCol="film",
+            itemCol="movie",
             ratingCol="weight",
             seed=seed,
         )
@@ -47,11 +49,11 @@ def main(
     als(1).fit(ratings)
     begun = time.perf_counter()
     model = als(iterations).fit(ratings)
-    # Spark is lazy: the factors are there once somebody counts them.
+    # Spark is lazy: counting the factors computes them.
     model.userFactors.count()
     model.itemFactors.count()
     seconds = time.perf_counter() - begun
-    np.savez(out, users=_array(model.userFactors, factors), films=_array(model.itemFactors, factors))
+    np.savez(out, users=_array(model.userFactors, factors), movies=_array(model.itemFactors, factors))
     spark.stop()
     sys.stdout.write(json.dumps({"seconds": seconds}) + "\n")
 

@@ -1,4 +1,4 @@
-"""Measured curves as Markdown, and what follows from them for a thousand million ratings."""
+"""Measured curves as Markdown, and their extrapolation to 10^9 ratings."""
 
 import math
 from collections.abc import Sequence
@@ -10,16 +10,16 @@ from benchkit.curves import Curve
 from benchkit.figures import readable
 
 RATINGS, USERS, REQUESTS = 1_000_000_000, 50_000_000, 100_000
-# A nightly run has to be over before people come: of a night, so much for each step.
+# The hours of a night that each step may take.
 WINDOW_H = 4.0
-# Of each of the API's workers by default (DATAFLIX_BACKEND_THREADS); each has its connection to Postgres.
+# Threads of an API worker by default (DATAFLIX_BACKEND_THREADS). Each has its own connection to Postgres.
 THREADS = 4
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 _UNITS = {"s": (3600.0, "h"), "MB": (1000.0, "GB")}
 
 
 def markdown(where: dict[str, Any], curves: Sequence[Curve], picture: str | None = None) -> str:
-    """Return the section of measured curves and of what they lead to."""
+    """Return the section with the measured curves and their extrapolation."""
     runs = max((len(point.runs) for curve in curves for point in curve.points), default=1)
     of_each = f"Medians of {runs} runs" if runs > 1 else "One run"
     parts = [
@@ -46,15 +46,16 @@ def markdown(where: dict[str, Any], curves: Sequence[Curve], picture: str | None
     return "\n\n".join(parts)
 
 
-def written(document: Path, text: str) -> None:
-    """Put a text between the marks of a document.
+def write_section(document: Path, text: str) -> None:
+    """Replace the text between the marks of a document.
 
-    Raises ValueError when it has no such marks.
+    Raises:
+        ValueError: The document has no marks.
     """
     before, begin, rest = document.read_text().partition(BEGIN)
     _, end, after = rest.partition(END)
     if not (begin and end):
-        raise ValueError(f"{document} has no lines {BEGIN} and {END} for the figures to stand between")
+        raise ValueError(f"{document} has no lines {BEGIN} and {END} to put the figures between")
     document.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}")
 
 
@@ -71,15 +72,15 @@ def _measured(by: str, curves: Sequence[Curve]) -> str:
 
 
 def _extrapolated(curve: Curve, where: dict[str, Any]) -> tuple[str, ...] | None:
-    """Return a row: what the figure comes to at the large number, and how many cores or machines that is."""
-    reached = curve.reaches(RATINGS)
-    if reached is None or curve.unit not in _UNITS:
+    """Return a row: the figure at RATINGS, and the cores or machines that it needs."""
+    extrapolated = curve.extrapolate(RATINGS)
+    if extrapolated is None or curve.unit not in _UNITS:
         return None
     divisor, unit = _UNITS[curve.unit]
-    middle, low, high = (number / divisor for number in reached)
-    # Fixed costs make an exponent too small: what is needed goes by the larger of the two.
-    straight = curve.last.value * RATINGS / curve.last.at / divisor
-    most = max(middle, straight)
+    middle, low, high = (number / divisor for number in extrapolated)
+    # Fixed costs make an exponent too small, so the need follows from the larger of the two.
+    proportional = curve.last.value * RATINGS / curve.last.at / divisor
+    most = max(middle, proportional)
     if curve.unit == "s":
         need = f"{math.ceil(most * where['cores'] / WINDOW_H):,} cores, if all of it divides"
     else:
@@ -93,20 +94,20 @@ def _extrapolated(curve: Curve, where: dict[str, Any]) -> tuple[str, ...] | None
         f"{RATINGS / curve.last.at:,.0f}",
         str(curve.upper_fit()),
         f"{readable(middle)} {unit}{spread}",
-        f"{readable(straight)} {unit}",
+        f"{readable(proportional)} {unit}",
         need,
     )
 
 
 def _requests(curve: Curve, where: dict[str, Any]) -> str:
-    """Return how many cores so many requests a second need, and what their workers ask of Postgres."""
+    """Return the cores that REQUESTS a second need, and the connections of their workers to Postgres."""
     rows = []
     for point in curve.points:
         rate = 1000 / point.value
         cores = math.ceil(REQUESTS / rate * where["cores"])
         rows.append((f"{point.at:,}", readable(rate), f"{cores:,}", f"{cores:,}", f"{cores * THREADS:,}"))
     header = (
-        "films",
+        "movies",
         f"requests/s, {where['cores']} cores",
         f"cores for {REQUESTS:,}/s",
         "workers, one a core",

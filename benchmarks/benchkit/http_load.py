@@ -1,4 +1,4 @@
-"""A load on an HTTP server: wrk where it is installed, else a client of our own over plain sockets."""
+"""Load on an HTTP server: by wrk where it is installed, else by a client of our own over plain sockets."""
 
 import re
 import selectors
@@ -20,8 +20,17 @@ _UNITS_MS = {"us": 0.001, "ms": 1.0, "s": 1000.0, "m": 60_000.0}
 
 
 @dataclass
-class Answers:
-    """What came back: ``seconds`` the load took, latencies in milliseconds, and how many were no good."""
+class LoadResult:
+    """The result of a load.
+
+    Attributes:
+        seconds: How long the load took.
+        count: Requests answered with 2xx.
+        failed: Other answers, and connections that broke.
+        p50_ms: Median latency.
+        p99_ms: 99th percentile of the latency.
+        bodies: The bodies of the answers, when they are kept.
+    """
 
     seconds: float
     count: int
@@ -32,22 +41,22 @@ class Answers:
 
     @property
     def rate(self) -> float:
-        """Answers per second."""
+        """LoadResult per second."""
         return self.count / self.seconds
 
 
-def client() -> str:
-    """Say which client loads the server."""
+def client_name() -> str:
+    """Return the name of the client that loads the server."""
     return "wrk" if shutil.which("wrk") else "our own client"
 
 
-def load(
+def run_load(
     port: int, paths: Sequence[str], headers: dict[str, str], *, concurrency: int, seconds: float
-) -> Answers:
-    """Ask for the paths in turn over so many connections, each asking again when it is answered."""
+) -> LoadResult:
+    """Request the paths in turn over ``concurrency`` connections, one request at a time on each."""
     if shutil.which("wrk"):
         return _wrk(port, paths, headers, concurrency, seconds)
-    return own_client(port, paths, headers, concurrency=concurrency, seconds=seconds)
+    return python_client(port, paths, headers, concurrency=concurrency, seconds=seconds)
 
 
 @dataclass
@@ -56,19 +65,19 @@ class _Connection:
     begun: float = 0.0
     received: bytearray = field(default_factory=bytearray)
 
-    def whole(self) -> bytes | None:
-        """Return the answer when all of it is there."""
+    def complete_answer(self) -> bytes | None:
+        """Return the answer, None while it is incomplete."""
         end = self.received.find(_HEADER_END)
         if end < 0:
             return None
         length = _LENGTH.search(self.received, 0, end)
         if length is None:
-            raise ValueError("an answer without a length")
+            raise ValueError("the answer has no Content-Length")
         size = end + len(_HEADER_END) + int(length[1])
         return bytes(self.received) if len(self.received) >= size else None
 
 
-def own_client(
+def python_client(
     port: int,
     paths: Sequence[str],
     headers: dict[str, str],
@@ -76,8 +85,8 @@ def own_client(
     concurrency: int,
     seconds: float,
     keep_bodies: bool = False,
-) -> Answers:
-    """Load from this one thread; a connection that breaks, or an answer that is no 2xx, counts as failed."""
+) -> LoadResult:
+    """Load the server from this thread. A broken connection or an answer other than 2xx counts as failed."""
     lines = "".join(f"{name}: {value}\r\n" for name, value in {"Host": "benchmark", **headers}.items())
     requests = cycle([f"GET {path} HTTP/1.1\r\n{lines}\r\n".encode() for path in paths])
     latencies: list[float] = []
@@ -85,7 +94,7 @@ def own_client(
     failed = 0
     with selectors.DefaultSelector() as selector:
 
-        def ask(connection: _Connection) -> None:
+        def send(connection: _Connection) -> None:
             connection.received.clear()
             connection.begun = time.perf_counter()
             connection.socket.sendall(next(requests))
@@ -94,7 +103,7 @@ def own_client(
             connection = _Connection(socket.create_connection(("127.0.0.1", port), ANSWER_TIMEOUT_S))
             connection.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             selector.register(connection.socket, selectors.EVENT_READ, connection)
-            ask(connection)
+            send(connection)
 
         def close(connection: _Connection) -> None:
             selector.unregister(connection.socket)
@@ -113,7 +122,7 @@ def own_client(
                 connection: _Connection = key.data
                 data = connection.socket.recv(1 << 18)
                 connection.received += data
-                answer = connection.whole()
+                answer = connection.complete_answer()
                 if answer is None and data:
                     continue
                 now = time.perf_counter()
@@ -123,10 +132,10 @@ def own_client(
                     latencies.append(now - connection.begun)
                     if keep_bodies:
                         bodies.append(answer.partition(_HEADER_END)[2])
-                # A server may end a connection after an answer; whoever asks on it once more is not answered.
+                # A server may close a connection after an answer; a further request on it would get none.
                 is_open = answer is not None and b"\r\nconnection: close" not in answer[:1000].lower()
                 if is_open and now < ends:
-                    ask(connection)
+                    send(connection)
                     continue
                 close(connection)
                 if now < ends:
@@ -135,7 +144,7 @@ def own_client(
         for key in list(selector.get_map().values()):
             close(key.data)
     median, late = _percentiles(latencies)
-    return Answers(taken, len(latencies), failed, median, late, bodies)
+    return LoadResult(taken, len(latencies), failed, median, late, bodies)
 
 
 def _percentiles(latencies: Sequence[float]) -> tuple[float, float]:
@@ -147,7 +156,7 @@ def _percentiles(latencies: Sequence[float]) -> tuple[float, float]:
 
 def _wrk(
     port: int, paths: Sequence[str], headers: dict[str, str], concurrency: int, seconds: float
-) -> Answers:
+) -> LoadResult:
     listed = ", ".join(f'"{path}"' for path in paths)
     script = (
         f"local paths = {{{listed}}}\nlocal at = 0\n"
@@ -156,24 +165,36 @@ def _wrk(
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as file:
         file.write(script)
         file.flush()
-        told = [word for name, value in headers.items() for word in ("-H", f"{name}: {value}")]
+        header_options = [word for name, value in headers.items() for word in ("-H", f"{name}: {value}")]
         size = ("-t1", f"-c{concurrency}", f"-d{max(1, round(seconds))}s")
-        command = ["wrk", *size, "--latency", *told, "-s", str(Path(file.name)), f"http://127.0.0.1:{port}"]
+        command = [
+            "wrk",
+            *size,
+            "--latency",
+            *header_options,
+            "-s",
+            str(Path(file.name)),
+            f"http://127.0.0.1:{port}",
+        ]
         text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    return read_wrk(text)
+    return parse_wrk(text)
 
 
-def read_wrk(text: str) -> Answers:
-    """Read what wrk prints; raises ValueError when it is something else."""
+def parse_wrk(text: str) -> LoadResult:
+    """Parse the output of wrk.
+
+    Raises:
+        ValueError: The output has another form.
+    """
     total = re.search(r"(\d+) requests in ([\d.]+)(us|ms|s|m)\b", text)
     middle, late = (re.search(rf"{share}%\s+([\d.]+)(us|ms|s|m)\b", text) for share in (50, 99))
     if not (total and middle and late):
-        raise ValueError(f"wrk said something unknown: {text}")
+        raise ValueError(f"unexpected output of wrk: {text}")
     errors = re.search(r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)", text)
     others = re.search(r"Non-2xx or 3xx responses: (\d+)", text)
     broken = sum(map(int, errors.groups())) if errors else 0
     refused = int(others[1]) if others else 0
-    return Answers(
+    return LoadResult(
         float(total[2]) * _UNITS_MS[total[3]] / 1000,
         int(total[1]) - refused,
         broken + refused,

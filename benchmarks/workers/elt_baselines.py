@@ -1,8 +1,8 @@
-"""Runs in the environment of the ELT: the yardsticks of a load.
+"""The baselines of a load. Runs in the environment of the ELT.
 
-Use: elt_limits.py query TABLE           prints the COPY of a whole load and its columns
-     elt_limits.py insert TABLE FILE     inserts these bytes, already in memory, into an empty twin
-     elt_limits.py rows TABLE NUMBER     fetchall() of so many rows, then an insert of the list
+Use: elt_baselines.py query TABLE           prints the COPY of a full load and its columns
+     elt_baselines.py insert TABLE FILE     inserts FILE from memory into an empty copy of the table
+     elt_baselines.py rows TABLE NUMBER     fetchall() of NUMBER rows, then an insert of the list
 Prints one JSON line.
 """
 
@@ -27,8 +27,8 @@ SOURCE = SourceSettings.from_environ(os.environ)
 WAREHOUSE = WarehouseSettings.from_environ(os.environ)
 
 
-def whole(name: str) -> Table:
-    """Return the table with the columns that a load carries."""
+def full_table(name: str) -> Table:
+    """Return the table with the columns that a load sends."""
     table = table_named(name)
     with snapshot(SOURCE) as source:
         shape = source.shape(table)
@@ -36,14 +36,14 @@ def whole(name: str) -> Table:
 
 
 def query(table: Table) -> dict[str, Any]:
-    """Return what COPY is asked for."""
+    """Return the COPY statement of a full load."""
     columns = ", ".join(column.transport for column in table.columns)
-    asked = f"COPY (SELECT {columns} FROM {table.source}) TO STDOUT (FORMAT csv, NULL '\\N')"
-    return {"copy": asked, "columns": table.column_names}
+    statement = f"COPY (SELECT {columns} FROM {table.source}) TO STDOUT (FORMAT csv, NULL '\\N')"
+    return {"copy": statement, "columns": table.column_names}
 
 
 def insert(table: Table, file: Path) -> dict[str, Any]:
-    """Insert bytes that are in memory."""
+    """Insert the bytes of ``file`` from memory."""
     data = memoryview(file.read_bytes())
 
     def chunks() -> Iterator[bytes]:
@@ -51,25 +51,25 @@ def insert(table: Table, file: Path) -> dict[str, Any]:
             yield bytes(data[start : start + CHUNK_BYTES])
 
     with session(WAREHOUSE) as target:
-        twin = f"{table.name}__benchmark"
-        target.command(f"DROP TABLE IF EXISTS {target.path(twin)} SYNC")
-        target.command(f"CREATE TABLE {target.path(twin)} AS {target.path(table.name)}")
+        copy = f"{table.name}__benchmark"
+        target.command(f"DROP TABLE IF EXISTS {target.path(copy)} SYNC")
+        target.command(f"CREATE TABLE {target.path(copy)} AS {target.path(table.name)}")
         begun = time.perf_counter()
-        target.insert(twin, table.column_names, chunks())
+        target.insert(copy, table.column_names, chunks())
         seconds = time.perf_counter() - begun
-        target.command(f"DROP TABLE {target.path(twin)} SYNC")
+        target.command(f"DROP TABLE {target.path(copy)} SYNC")
     return {"seconds": seconds}
 
 
 def rows(table: Table, number: int) -> dict[str, Any]:
-    """Carry rows as Python objects, the way that comes to mind first."""
+    """Load rows as Python objects, which is the simplest way to write a load."""
     names = ", ".join(column.name for column in table_named(table.name).columns)
     client = clickhouse_connect.get_client(
         host=WAREHOUSE.host, port=WAREHOUSE.port, username=WAREHOUSE.user, password=WAREHOUSE.password
     )
-    twin = f"{WAREHOUSE.database}.{table.name}__benchmark"
-    client.command(f"DROP TABLE IF EXISTS {twin} SYNC")
-    client.command(f"CREATE TABLE {twin} AS {WAREHOUSE.database}.{table.name}")
+    copy = f"{WAREHOUSE.database}.{table.name}__benchmark"
+    client.command(f"DROP TABLE IF EXISTS {copy} SYNC")
+    client.command(f"CREATE TABLE {copy} AS {WAREHOUSE.database}.{table.name}")
     connection = psycopg2.connect(
         host=SOURCE.host, port=SOURCE.port, dbname=SOURCE.dbname, user=SOURCE.user, password=SOURCE.password
     )
@@ -77,26 +77,26 @@ def rows(table: Table, number: int) -> dict[str, Any]:
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT {names} FROM {table.source} LIMIT {number}")
         fetched = cursor.fetchall()
-    client.insert(twin, fetched, column_names=names.split(", "))
+    client.insert(copy, fetched, column_names=names.split(", "))
     seconds = time.perf_counter() - begun
-    client.command(f"DROP TABLE {twin} SYNC")
+    client.command(f"DROP TABLE {copy} SYNC")
     connection.close()
     return {"seconds": seconds, "rows": len(fetched)}
 
 
-def main(words: list[str]) -> None:
-    """Do what the words say."""
-    table = whole(words[1])
-    match words[0]:
+def main(arguments: list[str]) -> None:
+    """Run the baseline that the arguments name."""
+    table = full_table(arguments[1])
+    match arguments[0]:
         case "query":
-            told = query(table)
+            result = query(table)
         case "insert":
-            told = insert(table, Path(words[2]))
+            result = insert(table, Path(arguments[2]))
         case "rows":
-            told = rows(table, int(words[2]))
+            result = rows(table, int(arguments[2]))
         case other:
-            raise SystemExit(f"no such yardstick: {other}")
-    sys.stdout.write(json.dumps(told) + "\n")
+            raise SystemExit(f"there is no baseline {other}")
+    sys.stdout.write(json.dumps(result) + "\n")
 
 
 main(sys.argv[1:])

@@ -1,6 +1,8 @@
-"""chDB in this process, without HTTP: the same statements on the same rows.
+"""chDB in process, without HTTP: the same statements on the same rows.
 
-Use: engine.py FOLDER FILE CLIENTS RUNS. Prints one JSON line: seconds of each run, by what was done.
+Use: chdb_engine.py FOLDER FILE CLIENTS RUNS
+
+Prints one JSON line: the seconds of each run, by statement.
 """
 
 import json
@@ -23,14 +25,14 @@ CREATE, INSERT, SCAN, GROUP = (
 
 
 def timed(action: Callable[[], Any]) -> float:
-    """Return how many seconds it took."""
+    """Run ``action`` and return its seconds."""
     begun = time.perf_counter()
     action()
     return time.perf_counter() - begun
 
 
 def main(folder: str, file: str, clients: int, runs: int) -> None:
-    """Do each thing once unmeasured, then so many times."""
+    """Run each statement once to warm up, then ``runs`` times."""
     connections = [chdb.connect(folder) for _ in range(clients)]
     first = connections[0]
 
@@ -46,17 +48,17 @@ def main(folder: str, file: str, clients: int, runs: int) -> None:
     def group() -> float:
         return timed(lambda: first.query(GROUP, "Native").bytes())
 
-    def together() -> float:
+    def concurrent() -> float:
         with ThreadPoolExecutor(clients) as pool:
             return timed(lambda: list(pool.map(lambda one: one.query(GROUP, "Native").bytes(), connections)))
 
-    works = {"insert": insert, "scan": scan, "group": group, "together": together}
-    for work in works.values():
-        work()
-    told = {name: [work() for _ in range(runs)] for name, work in works.items()}
+    tasks = {"insert": insert, "scan": scan, "group": group, "concurrent": concurrent}
+    for task in tasks.values():
+        task()
+    seconds = {name: [task() for _ in range(runs)] for name, task in tasks.items()}
     for connection in connections:
         connection.close()
-    sys.stdout.write(json.dumps(told) + "\n")
+    sys.stdout.write(json.dumps(seconds) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,9 @@
-"""The bare fit of `implicit` on ratings that are in memory, BLAS limited to one thread.
+"""The bare fit of `implicit` on ratings in memory, with BLAS limited to one thread.
 
-Use: als_fit.py RATINGS OUT FACTORS ITERATIONS THREADS SEED SCALE, a file of benchkit.data; the factors go to
-OUT, and the ridge is SCALE times the one that the trainer takes. Prints one JSON line; only the fit is timed.
+Use: implicit_fit.py RATINGS OUT FACTORS ITERATIONS THREADS SEED SCALE
+
+RATINGS is a file of benchkit.synthetic_ratings, OUT the file for the factors. The ridge is SCALE times that
+of the trainer. Prints one JSON line. Only the fit is timed.
 """
 
 import json
@@ -15,8 +17,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from implicit.cpu.als import AlternatingLeastSquares
 from threadpoolctl import threadpool_limits
 
-from benchkit.data import Ratings
 from benchkit.models import interactions
+from benchkit.synthetic_ratings import Ratings
 from dataflix_trainer.model.als import Hyperparameters
 
 
@@ -38,7 +40,7 @@ def main(
         )
         als.fit(matrix, show_progress=False)
         seconds = time.perf_counter() - begun
-    np.savez(out, users=als.user_factors, films=als.item_factors)
+    np.savez(out, users=als.user_factors, movies=als.item_factors)
     sys.stdout.write(json.dumps({"seconds": seconds}) + "\n")
 
 

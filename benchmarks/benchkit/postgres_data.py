@@ -1,4 +1,4 @@
-"""Fills the application's Postgres with invented people, films and ratings, without a row passing Python."""
+"""Fills the application's Postgres with synthetic users, movies and ratings, by COPY of Arrow tables."""
 
 import io
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from psycopg2.extensions import cursor as Cursor  # noqa: N812  psycopg2's own name is lower case
 from pyarrow import csv
 
-from benchkit.data import START_S, Ratings
+from benchkit.synthetic_ratings import START_S, Ratings
 from dataflix_testkit import PostgresServer
 
 GENRES = ("Drama", "Comedy", "Thriller", "Romance", "Action", "Crime", "Horror", "Sci-Fi")
@@ -22,7 +22,7 @@ NO_HEADER = csv.WriteOptions(include_header=False)
 
 @contextmanager
 def administrator(server: PostgresServer) -> Iterator[Cursor]:
-    """Yield a superuser's cursor; what it did is committed when the block ends well."""
+    """Yield a superuser's cursor; its transaction is committed when the block ends without an error."""
     with (
         closing(psycopg2.connect(server.dsn("postgres"))) as connection,
         connection,
@@ -33,20 +33,20 @@ def administrator(server: PostgresServer) -> Iterator[Cursor]:
 
 
 def fill(server: PostgresServer, ratings: Ratings, *, users: int | None = None) -> None:
-    """Write people, films and ratings into empty tables.
+    """Write users, movies and ratings into empty tables.
 
-    ``users`` are those with an account, at least those of the ratings.
+    ``users`` is the number of accounts, at least that of the ratings.
     """
     with administrator(server) as cursor:
-        copy(cursor, "users", people(max(users or 0, ratings.n_users)))
-        copy(cursor, "movies", films(ratings.n_films))
-        with _bare(cursor, "ratings"):
-            copy(cursor, "ratings", in_postgres(ratings.in_time_order()))
+        copy(cursor, "users", user_rows(max(users or 0, ratings.n_users)))
+        copy(cursor, "movies", movie_rows(ratings.n_movies))
+        with _without_indexes(cursor, "ratings"):
+            copy(cursor, "ratings", rating_rows(ratings.in_time_order()))
     vacuum(server)
 
 
 def vacuum(server: PostgresServer) -> None:
-    """Do now what autovacuum would begin in the middle of a measurement."""
+    """Run VACUUM now, so that autovacuum does not start during a measurement."""
     with closing(psycopg2.connect(server.dsn("postgres"))) as connection:
         connection.autocommit = True
         with connection.cursor() as cursor:
@@ -68,25 +68,25 @@ def as_csv(rows: pa.Table) -> bytes:
     return sink.getvalue()
 
 
-def in_postgres(ratings: Ratings) -> pa.Table:
-    """Return the columns of the table of ratings."""
+def rating_rows(ratings: Ratings) -> pa.Table:
+    """Return the rows of the table `ratings`."""
     return pa.table(
         {
             "user_id": ratings.users,
-            "movie_id": ratings.films,
+            "movie_id": ratings.movies,
             "rating": ratings.stars,
-            "rated_at": moments(ratings.seconds),
+            "rated_at": timestamps(ratings.seconds),
         }
     )
 
 
-def moments(seconds: NDArray[np.int64]) -> Any:
+def timestamps(seconds: NDArray[np.int64]) -> Any:
     """Return seconds since 1970 as Arrow timestamps."""
     return pa.array(seconds, pa.timestamp("s", "UTC"))
 
 
-def people(number: int) -> pa.Table:
-    """Return invented users 1 to ``number``."""
+def user_rows(number: int) -> pa.Table:
+    """Return synthetic users 1 to ``number``."""
     ids = np.arange(1, number + 1)
     name = np.char.add("viewer", ids.astype(str))
     letters = np.array([f"{chr(65 + place)}nna" for place in range(26)])
@@ -100,19 +100,19 @@ def people(number: int) -> pa.Table:
             "city": np.array(["Graz", "Lyon", "Porto", "Turku"])[ids % 4],
             "country": np.array(["Austria", "France", "Portugal", "Finland"])[ids % 4],
             "birth_year": 1940 + ids % 65,
-            "created_at": moments(START_S - 86_400 + ids % 86_400),
+            "created_at": timestamps(START_S - 86_400 + ids % 86_400),
         }
     )
 
 
-def films(number: int) -> pa.Table:
-    """Return invented films 1 to ``number``, of one or two genres each."""
+def movie_rows(number: int) -> pa.Table:
+    """Return synthetic movies 1 to ``number``, of one or two genres each."""
     ids = np.arange(1, number + 1)
     genres = np.array([f"{{{one}}}" for one in GENRES] + [f"{{{one},Musical}}" for one in GENRES])
     return pa.table(
         {
             "movie_id": ids,
-            "title": np.char.add("The Film of ", ids.astype(str)),
+            "title": np.char.add("The Movie of ", ids.astype(str)),
             "genres": genres[ids % len(genres)],
             "release_year": 1930 + ids % 95,
         }
@@ -120,8 +120,8 @@ def films(number: int) -> pa.Table:
 
 
 @contextmanager
-def _bare(cursor: Cursor, table: str) -> Iterator[None]:
-    """Take triggers, keys and indexes away while the block fills a table, as any large load does."""
+def _without_indexes(cursor: Cursor, table: str) -> Iterator[None]:
+    """Drop triggers, keys and indexes while the block fills a table, and create them again."""
     cursor.execute(f"ALTER TABLE {table} DISABLE TRIGGER ALL")
     constraints = _rows(
         cursor,

@@ -1,4 +1,4 @@
-"""Fills ClickHouse: the raw tables as loads leave them, or the marts as dbt does."""
+"""Fills ClickHouse: the raw tables as loads do, or the marts as dbt does."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -7,15 +7,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from benchkit.data import START_S, Ratings
-from benchkit.oltp import GENRES
+from benchkit.postgres_data import GENRES
+from benchkit.synthetic_ratings import START_S, Ratings
 from dataflix_recommender import DEFAULT_WEIGHT_ROWS, ConfidenceWeights
 from dataflix_testkit import ClickHouseServer
 
 ROWS_AT_A_TIME = 1_000_000
-# When they were carried over: after the newest rating.
+# The time of the load: after the newest rating.
 LOADED_AT = datetime(2025, 1, 1, tzinfo=UTC)
-# The marts that the trainer reads, with the columns that it reads.
+# The marts and columns that the trainer reads.
 MARTS = """
 CREATE OR REPLACE TABLE analytics.user_item_matrix
     (user_id Int64, movie_id Int64, weight Float32, last_event_at DateTime64(6, 'UTC'))
@@ -35,13 +35,13 @@ CREATE OR REPLACE TABLE analytics.dim_users (user_id Int64) ENGINE = MergeTree O
 
 
 def fill_raw(server: ClickHouseServer, ratings: Ratings, *, version: int = 1) -> None:
-    """Add people, films, ratings, and for each rating a view, as a load of this version would."""
+    """Add users, movies, ratings, and a view for each rating, as a load of this version would."""
     client = server.client("elt_writer", database="raw")
-    users, films = np.unique(ratings.users), np.arange(1, ratings.n_films + 1)
+    users, movies = np.unique(ratings.users), np.arange(1, ratings.n_movies + 1)
     if version == 1:
-        _insert(client, "users", _people(users), version)
-        _insert(client, "movies", _films(films), version)
-    events = {"user_id": ratings.users, "movie_id": ratings.films}
+        _insert(client, "users", _user_rows(users), version)
+        _insert(client, "movies", _movie_rows(movies), version)
+    events = {"user_id": ratings.users, "movie_id": ratings.movies}
     at = _microseconds(ratings.seconds)
     _insert(
         client,
@@ -54,14 +54,14 @@ def fill_raw(server: ClickHouseServer, ratings: Ratings, *, version: int = 1) ->
 
 
 def fill_marts(server: ClickHouseServer, ratings: Ratings) -> None:
-    """Make what the trainer reads, in place of what was there; weights are of ratings without a thumb."""
+    """Replace the marts that the trainer reads. Weights are those of ratings without a thumb."""
     admin = server.client("dataflix_admin")
     for statement in filter(None, map(str.strip, MARTS.split(";"))):
         admin.command(statement)
     matrix = pa.table(
         {
             "user_id": ratings.users,
-            "movie_id": ratings.films,
+            "movie_id": ratings.movies,
             "weight": weights_of(ratings),
             "last_event_at": _microseconds(ratings.seconds),
         }
@@ -71,8 +71,10 @@ def fill_marts(server: ClickHouseServer, ratings: Ratings) -> None:
     admin.insert(
         "analytics.confidence_weights", DEFAULT_WEIGHT_ROWS, column_names=["rating", "liked", "weight"]
     )
-    films = _films(np.arange(1, ratings.n_films + 1)).select(["movie_id", "title", "genres", "release_year"])
-    admin.insert_arrow("analytics.dim_movies", films)
+    movies = _movie_rows(np.arange(1, ratings.n_movies + 1)).select(
+        ["movie_id", "title", "genres", "release_year"]
+    )
+    admin.insert_arrow("analytics.dim_movies", movies)
     admin.insert_arrow("analytics.dim_users", pa.table({"user_id": np.arange(1, ratings.n_users + 1)}))
     admin.command(
         "INSERT INTO analytics.ratings_aggregated SELECT movie_id, count(), avg(weight) + 2.5,"
@@ -93,24 +95,24 @@ def weights_of(ratings: Ratings) -> Any:
     return table[(ratings.stars * 2).astype(np.int64) - 1]
 
 
-def _people(users: Any) -> pa.Table:
+def _user_rows(users: Any) -> pa.Table:
     hashes = pc.utf8_lpad(pa.array(users).cast(pa.string()), 64, "0")
     stars = pa.repeat("A***", len(users))
     since = _microseconds(np.full(len(users), START_S))
-    told = {"username_hash": hashes, "email_hash": hashes, "first_name": stars, "last_name": stars}
+    masked = {"username_hash": hashes, "email_hash": hashes, "first_name": stars, "last_name": stars}
     countries = np.array(["Austria", "France", "Portugal", "Finland"])[users % 4]
     return pa.table(
-        {"user_id": users, **told, "country": countries, "created_at": since, "updated_at": since}
+        {"user_id": users, **masked, "country": countries, "created_at": since, "updated_at": since}
     )
 
 
-def _films(ids: Any) -> pa.Table:
+def _movie_rows(ids: Any) -> pa.Table:
     since = _microseconds(np.full(len(ids), START_S))
     genres = [[GENRES[place % len(GENRES)], "Musical"][: 1 + place % 2] for place in ids.tolist()]
-    titles = np.char.add("The Film of ", ids.astype(str))
+    titles = np.char.add("The Movie of ", ids.astype(str))
     years = pa.array((1930 + ids % 95).astype(np.int16))
-    told = {"title": titles, "genres": pa.array(genres), "release_year": years}
-    return pa.table({"movie_id": ids, **told, "created_at": since, "updated_at": since})
+    details = {"title": titles, "genres": pa.array(genres), "release_year": years}
+    return pa.table({"movie_id": ids, **details, "created_at": since, "updated_at": since})
 
 
 def _microseconds(seconds: Any) -> Any:
