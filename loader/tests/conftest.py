@@ -1,4 +1,4 @@
-"""A Postgres for the tests of the data loaders; started when the first of them asks for it."""
+"""A Postgres for the tests of the loaders, started with the first test that needs it."""
 
 from collections.abc import Iterator
 
@@ -19,7 +19,7 @@ def postgres_server() -> Iterator[PostgresServer]:
 def database(
     postgres_server: PostgresServer, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Connection]:
-    """Empty tables and a superuser's connection; the environment points the loaders there."""
+    """Yield a superuser's connection to empty tables; the environment points the loaders there."""
     for name, value in postgres_server.environ.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("DATAFLIX_HOME", str(tmp_path_factory.mktemp("home")))

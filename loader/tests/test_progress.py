@@ -1,4 +1,4 @@
-"""Progress is drawn on a terminal, written in lines elsewhere, and silent when asked."""
+"""Progress is a bar on a terminal, lines elsewhere, and silent on request."""
 
 import io
 
@@ -22,7 +22,7 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("stream", [Terminal(), io.StringIO()])
 def test_the_share_of_bytes_read_is_shown(stream: io.StringIO) -> None:
     bar = Progress(200, stream)
-    bar.reading("ratings.csv")
+    bar.start_file("ratings.csv")
     bar.advance(50)
     bar.advance(150)
     text = stream.getvalue()

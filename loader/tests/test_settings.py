@@ -27,7 +27,7 @@ def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
 
 
 def test_the_password_has_no_default(tmp_path: Path) -> None:
-    with pytest.raises(DatabaseError, match="DATAFLIX_POSTGRES_ADMIN_PASSWORD is set neither"):
+    with pytest.raises(DatabaseError, match="DATAFLIX_POSTGRES_ADMIN_PASSWORD is not set"):
         settings.load(environ(tmp_path))
 
 

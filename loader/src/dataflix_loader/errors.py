@@ -1,17 +1,17 @@
-"""Errors of the data loaders. Each tells a person what was wrong and what to do, and has an exit code."""
+"""Errors of the loaders. Each message says what was wrong and what to do; each class has an exit code."""
 
 
 class LoadError(Exception):
-    """Data that were refused; nothing was changed."""
+    """The data were refused; nothing was changed."""
 
     exit_code = 1
 
 
 class ConflictError(LoadError):
-    """The database holds data that the data set would contradict."""
+    """The data contradict what the database holds."""
 
 
 class DatabaseError(LoadError):
-    """The database could not be reached or used; the data themselves may be fine."""
+    """The database could not be reached or used; the data may be valid."""
 
     exit_code = 3

@@ -1,4 +1,4 @@
-"""A progress bar on stderr; plain lines when stderr is no terminal."""
+"""A progress bar on stderr; plain lines when stderr is not a terminal."""
 
 import sys
 import time
@@ -6,7 +6,7 @@ from typing import TextIO
 
 _WIDTH = 30
 
-# A terminal is redrawn this often, a log gets a line this often.
+# Time between two redraws of a terminal, and between two lines in a log.
 _REDRAW_SECONDS = 0.1
 _LINE_SECONDS = 10.0
 
@@ -24,18 +24,18 @@ class Progress:
         self._began = time.monotonic()
         self._next_output = self._began + (0 if self._is_terminal else _LINE_SECONDS)
 
-    def reading(self, label: str) -> None:
-        """Name what is being read from now on."""
+    def start_file(self, label: str) -> None:
+        """Set the name of the file that is read from now on."""
         self._label = label
 
     def advance(self, count: int) -> None:
-        """Count bytes that were read."""
+        """Add the number of bytes that were read."""
         self._done = min(self._done + count, self._total)
         if not self._quiet and time.monotonic() >= self._next_output:
             self._draw()
 
     def step(self, label: str) -> None:
-        """Say what happens now that has no measure."""
+        """Print the name of a step whose progress is not measured in bytes."""
         if self._quiet:
             return
         elapsed = time.monotonic() - self._began

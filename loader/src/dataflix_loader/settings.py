@@ -1,53 +1,43 @@
-"""Settings of the data loaders: from the environment, else from `.env`."""
+"""Settings of the loaders: from the environment, else from `.env`."""
 
 import os
+import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
-from dotenv import dotenv_values
+from pydantic import Field
 
+from dataflix_common import ports
+from dataflix_common.env_file import HOME_VARIABLE, env_file_path, read_env_file
+from dataflix_common.settings import EnvironmentSettings, Port, Secret, SettingsError, Text
 from dataflix_loader.errors import DatabaseError
 
-ROOT = Path(__file__).resolve().parents[3]
+# The folder that holds .venv.
+ROOT = Path(sys.prefix).parent
 
-_MAX_PORT = 65535
 
+class Settings(EnvironmentSettings):
+    """Where the application's Postgres is, and where the stack keeps its state.
 
-@dataclass(frozen=True)
-class Settings:
-    """Where the application's Postgres is, and where the stack keeps its state."""
+    Attributes:
+        admin_password: password of the role postgres. The loaders switch to the tables' owner at once.
+        home: folder of the stack's state; import manifests are in its folder `imports`.
+    """
 
-    host: str
-    port: int
-    dbname: str
-    admin_password: str
-    """Password of the role postgres, which steps down to the tables' owner at once."""
-    home: Path
-    """Folder of the stack's state; import manifests lie below it."""
+    host: Text = Field(ports.DEFAULT_HOST, validation_alias="DATAFLIX_POSTGRES_HOST")
+    port: Port = Field(ports.POSTGRES, validation_alias="DATAFLIX_POSTGRES_PORT")
+    dbname: Text = Field("dataflix", validation_alias="DATAFLIX_POSTGRES_DB")
+    admin_password: Secret = Field(validation_alias="DATAFLIX_POSTGRES_ADMIN_PASSWORD")
+    home: Path = Field(ROOT / ".dataflix", validation_alias=HOME_VARIABLE)
 
 
 def load(environ: Mapping[str, str] = os.environ) -> Settings:
-    """Read the settings; what `environ` has wins over `.env` (moved by DATAFLIX_ENV_FILE).
+    """Read the settings. A variable of `environ` replaces the one of `.env`.
 
     Raises:
-        DatabaseError: a setting is missing or not usable.
+        DatabaseError: a setting is missing or invalid.
     """
-    env_file = Path(environ.get("DATAFLIX_ENV_FILE") or ROOT / ".env")
-    values = {**{name: value for name, value in dotenv_values(env_file).items() if value}, **environ}
-    password = values.get("DATAFLIX_POSTGRES_ADMIN_PASSWORD")
-    if not password:
-        raise DatabaseError(
-            f"DATAFLIX_POSTGRES_ADMIN_PASSWORD is set neither in the environment nor in {env_file}; "
-            "./run.sh writes that file on its first run."
-        )
-    port = values.get("DATAFLIX_POSTGRES_PORT") or "5432"
-    if not port.isascii() or not port.isdecimal() or not 1 <= int(port) <= _MAX_PORT:
-        raise DatabaseError(f"DATAFLIX_POSTGRES_PORT must be a port from 1 to {_MAX_PORT}; it is {port!r}.")
-    return Settings(
-        host=values.get("DATAFLIX_POSTGRES_HOST") or "127.0.0.1",
-        port=int(port),
-        dbname=values.get("DATAFLIX_POSTGRES_DB") or "dataflix",
-        admin_password=password,
-        home=Path(values.get("DATAFLIX_HOME") or ROOT / ".dataflix"),
-    )
+    try:
+        return Settings.from_environ(read_env_file(env_file_path(environ)) | dict(environ))
+    except SettingsError as error:
+        raise DatabaseError(str(error)) from None

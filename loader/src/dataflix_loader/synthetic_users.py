@@ -1,4 +1,4 @@
-"""Invented people: names, addresses and places that belong to nobody, the same for the same user id."""
+"""Invented users: names, addresses and places that belong to nobody; the same for the same user id."""
 
 import unicodedata
 from collections.abc import Iterator, Sequence
@@ -24,7 +24,7 @@ COLUMNS = (
     "created_epoch",
 )
 
-# Country, Faker's locale for its names and places, and its share of the people.
+# Country, Faker's locale for its names and places, and its share of the users.
 _COUNTRIES = (
     ("United States", "en_US", 0.70),
     ("Canada", "en_CA", 0.06),
@@ -39,7 +39,7 @@ _COUNTRIES = (
     ("Poland", "pl_PL", 0.01),
 )
 
-# Millions of inhabitants (census of 2020), so that a chart of users by state looks like one.
+# Millions of inhabitants (census of 2020), so that a chart of users by state looks real.
 _STATE_WEIGHTS = {
     "AL": 5.0, "AK": 0.7, "AZ": 7.2, "AR": 3.0, "CA": 39.5, "CO": 5.8, "CT": 3.6, "DE": 1.0, "DC": 0.7,
     "FL": 21.5, "GA": 10.7, "HI": 1.5, "ID": 1.8, "IL": 12.8, "IN": 6.8, "IA": 3.2, "KS": 2.9, "KY": 4.5,
@@ -49,20 +49,20 @@ _STATE_WEIGHTS = {
     "VT": 0.6, "VA": 8.6, "WA": 7.7, "WV": 1.8, "WI": 5.9, "WY": 0.6,
 }  # fmt: skip
 
-# Draws for each pool: enough that a thousand people rarely share a name, few enough to be made in no time.
+# Names in each pool: enough that a thousand users rarely share a name, few enough to draw them quickly.
 _POOL_SIZE = 300
 
-# Whoever has no birth year was this old, in years, when they joined.
+# Range of ages, in years at the time of joining, for users without a known birth year.
 _YOUNGEST, _OLDEST = 16, 75
 
-# Mean length of a year of the calendar: near enough to tell the year somebody joined.
+# Mean length of a calendar year: precise enough for the year in which a user joined.
 _YEAR_SECONDS = 31_556_952
 
 _SEED = 20_200_401
 
 
 @dataclass(frozen=True)
-class _Pool:
+class _NamePool:
     """Names and places of one country."""
 
     country: str
@@ -71,19 +71,19 @@ class _Pool:
     cities: list[str]
 
 
-class Personas:
-    """Makes people.
+class SyntheticUsers:
+    """Generates users.
 
     Args:
-        domain: the e-mail domain, one that nobody can own; it tells the data sets apart.
+        domain: the e-mail domain, one that nobody can own; each data set has its own.
     """
 
     def __init__(self, domain: str) -> None:
         self._domain = domain
         self._pools = [_draw_pool(country, locale) for country, locale, _ in _COUNTRIES]
-        self._country_steps = _steps([share for _, _, share in _COUNTRIES])
+        self._country_bounds = _choice_bounds([share for _, _, share in _COUNTRIES])
         self._states = list(_STATE_WEIGHTS)
-        self._state_steps = _steps(list(_STATE_WEIGHTS.values()))
+        self._state_bounds = _choice_bounds(list(_STATE_WEIGHTS.values()))
 
     def rows(
         self,
@@ -93,8 +93,8 @@ class Personas:
     ) -> Iterator[tuple[Field, ...]]:
         """Yield one row of COLUMNS for each user id; a missing birth year is invented."""
         ids = np.asarray(user_ids, dtype=np.uint64)
-        countries = np.searchsorted(self._country_steps, _unit(_hash(ids, 1)), side="right")
-        states = np.searchsorted(self._state_steps, _unit(_hash(ids, 2)), side="right")
+        countries = np.searchsorted(self._country_bounds, _unit_interval(_hash(ids, 1)), side="right")
+        states = np.searchsorted(self._state_bounds, _unit_interval(_hash(ids, 2)), side="right")
         firsts, lasts, cities = (_hash(ids, field) for field in (3, 4, 5))
         ages = _YOUNGEST + _hash(ids, 6) % np.uint64(_OLDEST - _YOUNGEST + 1)
         for position, user_id in enumerate(user_ids):
@@ -102,7 +102,7 @@ class Personas:
             first = pool.first_names[int(firsts[position]) % len(pool.first_names)]
             last = pool.last_names[int(lasts[position]) % len(pool.last_names)]
             known_year = birth_years[position] if birth_years else None
-            login = f"{_plain(first)}.{_plain(last)}{user_id}"
+            login = f"{_ascii_letters(first)}.{_ascii_letters(last)}{user_id}"
             yield (
                 user_id,
                 login,
@@ -119,11 +119,11 @@ class Personas:
             )
 
 
-def _draw_pool(country: str, locale: str) -> _Pool:
-    # To look for all kinds of data that there are in a language takes longer than to draw from two.
+def _draw_pool(country: str, locale: str) -> _NamePool:
+    # Two providers only: loading all of them takes longer than drawing the names.
     faker = Faker(locale, providers=["faker.providers.person", "faker.providers.address"])
     faker.seed_instance(_SEED)
-    return _Pool(
+    return _NamePool(
         country,
         [faker.first_name() for _ in range(_POOL_SIZE)],
         [faker.last_name() for _ in range(_POOL_SIZE)],
@@ -131,26 +131,26 @@ def _draw_pool(country: str, locale: str) -> _Pool:
     )
 
 
-def _steps(weights: Sequence[float]) -> npt.NDArray[np.float64]:
-    """Return the upper bounds, below 1, at which a number from [0, 1) moves on to the next choice."""
+def _choice_bounds(weights: Sequence[float]) -> npt.NDArray[np.float64]:
+    """Return the bounds in (0, 1) between the choices: a number from [0, 1) falls into one interval."""
     return np.cumsum(np.asarray(weights) / sum(weights))[:-1]
 
 
 def _hash(ids: npt.NDArray[np.uint64], field: int) -> npt.NDArray[np.uint64]:
-    """Return 64 well-mixed bits for each id (splitmix64), other ones for each field."""
+    """Return 64 pseudo-random bits for each id (splitmix64, Steele et al. 2014), different for each field."""
     mixed = ids * np.uint64(0x9E3779B97F4A7C15) + np.uint64(field * 0xD1B54A32D192ED03 % 2**64)
     mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return mixed ^ (mixed >> np.uint64(31))
 
 
-def _unit(bits: npt.NDArray[np.uint64]) -> npt.NDArray[np.float64]:
-    """Return the bits as numbers from [0, 1)."""
+def _unit_interval(bits: npt.NDArray[np.uint64]) -> npt.NDArray[np.float64]:
+    """Map 64 bits to a number from [0, 1)."""
     return (bits >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 
 @cache
-def _plain(name: str) -> str:
-    """Return a name as it may stand in an address: ASCII letters only, lower case."""
+def _ascii_letters(name: str) -> str:
+    """Return a name as an address may hold it: lower-case ASCII letters only."""
     decomposed = unicodedata.normalize("NFKD", name.replace("ł", "l").replace("Ł", "L").replace("ß", "ss"))
     return "".join(letter for letter in decomposed if letter.isascii() and letter.isalpha()).lower()

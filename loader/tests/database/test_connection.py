@@ -1,6 +1,4 @@
-"""Errors of the database become ones that say what to do, and leave nothing behind."""
-
-from dataclasses import replace
+"""Errors of the database become messages with a way out, and leave no changes."""
 
 import psycopg2
 import pytest
@@ -29,15 +27,15 @@ def test_work_is_committed_at_the_end_and_undone_on_an_error(database: Connectio
     assert count_users(database) == 1
 
 
-def test_the_superuser_steps_down(database: Connection) -> None:
+def test_the_superuser_switches_to_the_owner(database: Connection) -> None:
     with loader_connection.transaction(settings.load()) as connection, connection.cursor() as cursor:
         cursor.execute("SELECT current_user, current_setting('is_superuser')")
         assert cursor.fetchone() == ("dataflix_owner", "off")
 
 
-def test_a_broken_rule_is_named(database: Connection) -> None:
+def test_a_violated_constraint_is_named(database: Connection) -> None:
     with (
-        pytest.raises(ConflictError, match="break the rule users_email_form of table users"),
+        pytest.raises(ConflictError, match="violate the constraint users_email_form of table users"),
         loader_connection.transaction(settings.load()) as connection,
         connection.cursor() as cursor,
     ):
@@ -45,7 +43,7 @@ def test_a_broken_rule_is_named(database: Connection) -> None:
 
 
 def test_a_database_without_tables_is_named(database: Connection) -> None:
-    elsewhere = replace(settings.load(), dbname="postgres")
+    elsewhere = settings.load().model_copy(update={"dbname": "postgres"})
     with (
         pytest.raises(DatabaseError, match=r"lacks Dataflix's tables .* postgres/init"),
         loader_connection.transaction(elsewhere) as connection,
@@ -54,7 +52,7 @@ def test_a_database_without_tables_is_named(database: Connection) -> None:
         cursor.execute("SELECT * FROM users")
 
 
-def test_tables_in_use_are_not_waited_for_without_end(
+def test_the_wait_for_locked_tables_has_a_limit(
     database: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(loader_connection, "LOCK_TIMEOUT", "100ms")
@@ -63,7 +61,7 @@ def test_tables_in_use_are_not_waited_for_without_end(
         cursor.execute("LOCK TABLE users")
     try:
         with (
-            pytest.raises(DatabaseError, match="Somebody else used the tables for more than 100ms"),
+            pytest.raises(DatabaseError, match="Another session locked the tables for more than 100ms"),
             loader_connection.transaction(settings.load()) as connection,
             connection.cursor() as cursor,
         ):
@@ -73,7 +71,7 @@ def test_tables_in_use_are_not_waited_for_without_end(
 
 
 def test_a_wrong_password_is_not_repeated(database: Connection) -> None:
-    wrong = replace(settings.load(), admin_password="not-the-password")
+    wrong = settings.load().model_copy(update={"admin_password": "not-the-password"})
     with (
         pytest.raises(DatabaseError, match="password authentication failed") as refused,
         loader_connection.transaction(wrong),

@@ -1,4 +1,4 @@
-"""Values reach the staging tables as they are, whatever characters they hold."""
+"""Values reach the staging tables unchanged, with any characters."""
 
 import psycopg2
 import pytest
@@ -38,7 +38,7 @@ def test_rows_round_trip(database: Connection, rows: list[tuple[int, str, list[s
     assert copied == len(rows)
 
 
-def test_an_error_of_a_stream_comes_out_as_it_was(database: Connection) -> None:
+def test_an_error_of_a_stream_is_raised_unchanged(database: Connection) -> None:
     database.autocommit = False
     with database.cursor() as cursor:
         staging.create_tables(cursor)
@@ -47,7 +47,7 @@ def test_an_error_of_a_stream_comes_out_as_it_was(database: Connection) -> None:
     database.rollback()
 
 
-def test_an_error_of_the_server_stays_one(database: Connection) -> None:
+def test_an_error_of_the_server_is_raised_unchanged(database: Connection) -> None:
     database.autocommit = False
     with database.cursor() as cursor:
         staging.create_tables(cursor)

@@ -1,4 +1,4 @@
-"""The importer's line reader and parsers on files of arbitrary bytes, cut into blocks anywhere."""
+"""The line reader and the parsers on files of arbitrary bytes, cut into blocks anywhere."""
 
 import hashlib
 import io
@@ -9,18 +9,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dataflix_loader.movielens import lines
-from dataflix_loader.movielens.dataset import Format
 from dataflix_loader.movielens.errors import BadLineError
-from dataflix_loader.movielens.lines import MAX_LINE, FileCount, blocks, parsed_lines
+from dataflix_loader.movielens.formats import Format
+from dataflix_loader.movielens.lines import MAX_LINE, FileStats, parse_lines, read_blocks
 from dataflix_loader.movielens.ratings import RatingsStream
-from dataflix_loader.movielens.rejects import Faults
+from dataflix_loader.movielens.rejects import RejectLog
 from dataflix_loader.movielens.sources import SourceFile
 from dataflix_testkit.long_mode import short_or_long
 
 pytestmark = pytest.mark.timeout(short_or_long(900, 3600))
 EXAMPLES = settings(max_examples=short_or_long(900, 10_000))
 
-# Bytes that mean something to a reader come up more often than chance would have them.
+# Bytes with a meaning for the reader appear more often than in random bytes.
 content = st.lists(
     st.binary(max_size=40) | st.sampled_from([b"\n", b"\r\n", b"\xef\xbb\xbf", b"\0", b"1,2,3.5,4\n", b"::"]),
     max_size=30,
@@ -33,13 +33,13 @@ def file_of(raw: bytes) -> SourceFile:
 
 @EXAMPLES
 @given(raw=content, size=st.integers(1, 70))
-def test_no_byte_is_lost_made_or_moved(raw: bytes, size: int) -> None:
-    count = FileCount()
+def test_blocks_hold_exactly_the_bytes_of_the_file(raw: bytes, size: int) -> None:
+    count = FileStats()
     advanced: list[int] = []
     with mock.patch.object(lines, "BLOCK_BYTES", size):
-        found = list(blocks(file_of(raw), io.BytesIO(raw), count, advanced.append))
+        found = list(read_blocks(file_of(raw), io.BytesIO(raw), count, advanced.append))
     assert all(block.endswith(b"\n") for block in found)
-    # A mark of byte order is dropped where the first read holds all of it.
+    # A byte order mark is dropped if the first read holds all of it.
     whole = raw.removeprefix(b"\xef\xbb\xbf") if size >= len(b"\xef\xbb\xbf") else raw
     assert b"".join(found).removesuffix(b"\n") == whole.removesuffix(b"\n")
     assert sum(advanced) == len(raw)
@@ -48,12 +48,12 @@ def test_no_byte_is_lost_made_or_moved(raw: bytes, size: int) -> None:
 
 @EXAMPLES
 @given(raw=content, size=st.integers(1, 70), header=st.booleans())
-def test_every_line_is_parsed_or_told_with_its_number(raw: bytes, size: int, header: bool) -> None:
+def test_every_line_is_parsed_or_rejected(raw: bytes, size: int, header: bool) -> None:
     rejects = io.StringIO()
-    count = FileCount()
+    count = FileStats()
     with mock.patch.object(lines, "BLOCK_BYTES", size):
         good = list(
-            parsed_lines(file_of(raw), str, Faults(rejects), count, lambda _: None, has_header=header)
+            parse_lines(file_of(raw), str, RejectLog(rejects), count, lambda _: None, has_header=header)
         )
     assert count.rows == len(good)
     assert not any("\0" in line or len(line) > MAX_LINE for line in good)
@@ -61,9 +61,9 @@ def test_every_line_is_parsed_or_told_with_its_number(raw: bytes, size: int, hea
 
 @EXAMPLES
 @given(raw=content, format_=st.sampled_from(Format), size=st.integers(1, 70))
-def test_ratings_of_any_bytes_are_numbers_or_a_refusal(raw: bytes, format_: Format, size: int) -> None:
+def test_ratings_of_any_bytes_are_numbers_or_rejected(raw: bytes, format_: Format, size: int) -> None:
     with mock.patch.object(lines, "BLOCK_BYTES", size):
-        stream = RatingsStream(format_, file_of(raw), Faults(None), FileCount(), lambda _: None)
+        stream = RatingsStream(format_, file_of(raw), RejectLog(None), FileStats(), lambda _: None)
         try:
             read = b"".join(iter(stream.read, b""))
         except BadLineError:
@@ -77,8 +77,8 @@ def test_ratings_of_any_bytes_are_numbers_or_a_refusal(raw: bytes, format_: Form
 
 
 @pytest.mark.parametrize("length", [MAX_LINE, MAX_LINE + 1, 3 * MAX_LINE])
-def test_an_endless_line_takes_no_more_memory_than_the_longest(length: int) -> None:
+def test_a_line_without_end_takes_no_more_memory_than_the_longest_line(length: int) -> None:
     raw = b"x" * length
     with mock.patch.object(lines, "BLOCK_BYTES", 1000):
-        (block,) = blocks(file_of(raw), io.BytesIO(raw), FileCount(), lambda _: None)
+        (block,) = read_blocks(file_of(raw), io.BytesIO(raw), FileStats(), lambda _: None)
     assert len(block) <= MAX_LINE + 2

@@ -12,7 +12,7 @@ def test_every_reason_is_documented() -> None:
     used = set()
     for file in (ROOT / "loader" / "src" / "dataflix_loader" / "movielens").glob("*.py"):
         source = file.read_text()
-        used |= set(re.findall(r'MalformedError\(\s*f?"([^":]+)', source))
+        used |= set(re.findall(r'InvalidLineError\(\s*f?"([^":]+)', source))
         used |= set(re.findall(r'return f?"((?:wrong|empty|bad)[^":]+)', source))
         used |= set(re.findall(r'_FIELD, "([^":]+)', source))
         used |= set(re.findall(r"ordinal, '([a-z ]+)'", source))

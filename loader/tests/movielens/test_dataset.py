@@ -1,19 +1,20 @@
-"""Data sets are told by what their files contain."""
+"""Data sets are recognised by what their files contain."""
 
 import zipfile
 from pathlib import Path
 
 import pytest
 
-from dataflix_loader.movielens.dataset import Format, Layout, Role, find_layout
-from dataflix_loader.movielens.errors import NotMovieLensError, SourceError
+from dataflix_loader.movielens.dataset import Dataset, find_dataset
+from dataflix_loader.movielens.errors import FileError, NotMovieLensError
+from dataflix_loader.movielens.formats import FileKind, Format
 from dataflix_loader.movielens.sources import open_source
 from dataflix_testkit.movielens import WRITERS, write_csv, write_udata
 
 
-def layout_of(path: Path) -> Layout:
+def dataset_in(path: Path) -> Dataset:
     with open_source(path) as files:
-        return find_layout(str(path), files)
+        return find_dataset(str(path), files)
 
 
 def zipped(folder: Path, archive: Path, inside: str) -> Path:
@@ -27,14 +28,14 @@ def zipped(folder: Path, archive: Path, inside: str) -> Path:
 @pytest.mark.parametrize(
     ("kind", "expected"),
     [
-        ("csv", (Format.CSV, {Role.FILMS, Role.LINKS, Role.RATINGS})),
-        ("ml-1m", (Format.DAT, {Role.FILMS, Role.PEOPLE, Role.RATINGS})),
-        ("ml-10m", (Format.DAT, {Role.FILMS, Role.RATINGS})),
-        ("ml-100k", (Format.UDATA, {Role.FILMS, Role.PEOPLE, Role.RATINGS})),
+        ("csv", (Format.CSV, {FileKind.MOVIES, FileKind.LINKS, FileKind.RATINGS})),
+        ("ml-1m", (Format.DAT, {FileKind.MOVIES, FileKind.USERS, FileKind.RATINGS})),
+        ("ml-10m", (Format.DAT, {FileKind.MOVIES, FileKind.RATINGS})),
+        ("ml-100k", (Format.UDATA, {FileKind.MOVIES, FileKind.USERS, FileKind.RATINGS})),
     ],
 )
-def test_every_layout_is_found_in_folders_and_zip_files(
-    tmp_path: Path, kind: str, expected: tuple[Format, set[Role]]
+def test_every_format_is_found_in_folders_and_zip_files(
+    tmp_path: Path, kind: str, expected: tuple[Format, set[FileKind]]
 ) -> None:
     folder = WRITERS[kind](tmp_path / "outer" / "inner")
     places = [
@@ -44,49 +45,49 @@ def test_every_layout_is_found_in_folders_and_zip_files(
         zipped(folder, tmp_path / "nested.zip", "ml/"),
     ]
     for place in places:
-        layout = layout_of(place)
-        assert (layout.format, set(layout.files)) == expected
+        dataset = dataset_in(place)
+        assert (dataset.format, set(dataset.files)) == expected
 
 
 @pytest.mark.parametrize("kind", WRITERS)
-def test_names_do_not_matter(tmp_path: Path, kind: str) -> None:
+def test_file_names_do_not_matter(tmp_path: Path, kind: str) -> None:
     folder = WRITERS[kind](tmp_path)
-    usual = {role: file.size for role, file in layout_of(folder).files.items()}
+    usual = {role: file.size for role, file in dataset_in(folder).files.items()}
     for number, file in enumerate(sorted(folder.iterdir())):
         file.rename(folder / f"file{number}.txt")
-    assert {role: file.size for role, file in layout_of(folder).files.items()} == usual
+    assert {role: file.size for role, file in dataset_in(folder).files.items()} == usual
 
 
-def test_the_whole_of_ml_100k_is_taken_and_not_its_parts(tmp_path: Path) -> None:
-    assert layout_of(write_udata(tmp_path)).ratings.name == "u.data"
+def test_ml_100k_is_read_from_its_whole_file_not_from_the_parts(tmp_path: Path) -> None:
+    assert dataset_in(write_udata(tmp_path)).ratings.name == "u.data"
 
 
-def test_a_byte_order_mark_and_windows_lines_are_no_obstacle(tmp_path: Path) -> None:
+def test_a_byte_order_mark_and_crlf_line_ends_are_accepted(tmp_path: Path) -> None:
     write_csv(tmp_path)
     for file in tmp_path.iterdir():
         file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes().replace(b"\n", b"\r\n"))
-    assert layout_of(tmp_path).links is not None
+    assert dataset_in(tmp_path).links is not None
 
 
-def test_a_folder_of_something_else_is_refused_with_what_was_looked_for(tmp_path: Path) -> None:
+def test_a_folder_of_other_files_is_refused_with_the_expected_files(tmp_path: Path) -> None:
     (tmp_path / "movies.csv").write_text("title;year\nAlien;1979\n")
     (tmp_path / "empty.csv").touch()
-    with pytest.raises(NotMovieLensError, match=r"ratings\.csv .*movies\.csv.*u\.data.*Found nothing"):
-        layout_of(tmp_path)
+    with pytest.raises(NotMovieLensError, match=r"ratings\.csv .*movies\.csv.*u\.data.*Found none of these"):
+        dataset_in(tmp_path)
 
 
-def test_what_is_missing_can_be_seen_from_what_was_found(tmp_path: Path) -> None:
+def test_the_message_lists_the_files_that_were_found(tmp_path: Path) -> None:
     write_csv(tmp_path)
     (tmp_path / "ratings.csv").unlink()
-    with pytest.raises(NotMovieLensError, match=r"Found films in movies\.csv, links in links\.csv"):
-        layout_of(tmp_path)
+    with pytest.raises(NotMovieLensError, match=r"Found links in links\.csv, movies in movies\.csv"):
+        dataset_in(tmp_path)
 
 
-def test_two_data_sets_side_by_side_are_refused(tmp_path: Path) -> None:
+def test_two_data_sets_in_one_folder_are_refused(tmp_path: Path) -> None:
     write_csv(tmp_path / "a")
     write_csv(tmp_path / "b")
     with pytest.raises(NotMovieLensError, match=r"more than one data set \(a/ratings\.csv, b/ratings\.csv\)"):
-        layout_of(tmp_path)
+        dataset_in(tmp_path)
 
 
 @pytest.mark.parametrize("content", [None, b"", b"no zip file at all"])
@@ -95,7 +96,7 @@ def test_a_path_that_is_neither_folder_nor_zip_is_refused(tmp_path: Path, conten
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(NotMovieLensError, match="does not exist" if content is None else "neither a folder"):
-        layout_of(path)
+        dataset_in(path)
 
 
 def test_a_damaged_zip_file_is_named(tmp_path: Path) -> None:
@@ -103,5 +104,5 @@ def test_a_damaged_zip_file_is_named(tmp_path: Path) -> None:
     content = bytearray(archive.read_bytes())
     content[40:60] = bytes(20)
     archive.write_bytes(content)
-    with pytest.raises(SourceError, match=r"links\.csv can't be"):
-        layout_of(archive)
+    with pytest.raises(FileError, match=r"links\.csv can't be"):
+        dataset_in(archive)

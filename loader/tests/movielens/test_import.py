@@ -21,7 +21,9 @@ from dataflix_testkit.process import ROOT
 
 @pytest.mark.parametrize("kind", WRITERS)
 @pytest.mark.parametrize("is_zipped", [False, True])
-def test_every_layout_arrives_whole(database: Connection, tmp_path: Path, kind: str, is_zipped: bool) -> None:
+def test_every_format_arrives_completely(
+    database: Connection, tmp_path: Path, kind: str, is_zipped: bool
+) -> None:
     source = WRITERS[kind](tmp_path / "ml")
     if is_zipped:
         source = tmp_path / "ml.zip"
@@ -40,14 +42,14 @@ def test_every_layout_arrives_whole(database: Connection, tmp_path: Path, kind: 
         (3, "L'Été sans fin (a.k.a. An Endless Summer)", 2001),
         (7, "Seven Towers", {"csv": None}.get(kind, 1970)),
     ]
-    # A rating is also a view, at the same moment.
+    # A rating is also a view, at the same time.
     assert fetch(database, "SELECT user_id, movie_id, watched_at FROM watched_movies ORDER BY 1, 2") == fetch(
         database, "SELECT user_id, movie_id, rated_at FROM ratings ORDER BY 1, 2"
     )
     assert indexes_and_keys(database) == before
 
 
-def test_details_of_films_arrive(database: Connection, tmp_path: Path) -> None:
+def test_details_of_movies_arrive(database: Connection, tmp_path: Path) -> None:
     assert main([str(write_csv(tmp_path))]) == 0
     assert fetch(database, "SELECT movie_id, genres, imdb_id, tmdb_id FROM movies ORDER BY 1") == [
         (1, ["Drama", "Mystery"], "tt0000123", 11),
@@ -57,16 +59,16 @@ def test_details_of_films_arrive(database: Connection, tmp_path: Path) -> None:
     ]
 
 
-def test_people_are_invented_and_known_ages_kept(database: Connection, tmp_path: Path) -> None:
+def test_users_are_invented_and_known_ages_kept(database: Connection, tmp_path: Path) -> None:
     assert main([str(write_dat(tmp_path))]) == 0
-    people = fetch(
+    users = fetch(
         database,
         "SELECT user_id, birth_year, extract(year FROM created_at)::int, email FROM users ORDER BY user_id",
     )
-    # 41 never rated, but is among the people; ages are the middles of ml-1m's groups.
-    ages = [(user, joined - born) for user, born, joined, _ in people]
+    # User 41 never rated, but is in the user file; ages are the middles of ml-1m's groups.
+    ages = [(user, joined - born) for user, born, joined, _ in users]
     assert ages == [(1, 16), (2, 60), (40, 30), (41, 47)]
-    assert all(email.endswith("@movielens.example.org") for *_, email in people)
+    assert all(email.endswith("@movielens.example.org") for *_, email in users)
     assert fetch(database, "SELECT count(*) FROM users WHERE first_name = '' OR city IS NULL") == [(0,)]
 
 
@@ -96,7 +98,7 @@ def test_a_grown_data_set_adds_what_is_new(database: Connection, tmp_path: Path)
     assert fetch(database, "SELECT count(*) FROM watched_movies") == [(len(expected),)]
 
 
-def test_what_people_did_since_survives_a_second_import(database: Connection, tmp_path: Path) -> None:
+def test_changes_of_the_application_survive_a_second_import(database: Connection, tmp_path: Path) -> None:
     folder = write_csv(tmp_path)
     assert main([str(folder)]) == 0
     with database.cursor() as cursor:
@@ -113,7 +115,7 @@ def test_what_people_did_since_survives_a_second_import(database: Connection, tm
     assert contents(database) == before
 
 
-def test_manifest_tells_files_rows_and_hashes(
+def test_manifest_holds_files_rows_and_hashes(
     database: Connection, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = write_csv(tmp_path / "ml")
@@ -133,27 +135,27 @@ def test_manifest_tells_files_rows_and_hashes(
         assert (file["bytes"], file["sha256"]) == (len(raw), hashlib.sha256(raw).hexdigest())
 
 
-def test_manifest_lies_in_the_home_unless_told(database: Connection, tmp_path: Path) -> None:
+def test_manifest_is_in_the_home_folder_by_default(database: Connection, tmp_path: Path) -> None:
     assert main([str(write_csv(tmp_path))]) == 0
     (manifest,) = Path(os.environ["DATAFLIX_HOME"]).glob("imports/*")
     assert json.loads(manifest.read_text())["format"] == "csv"
 
 
 @pytest.mark.skipif(not os.environ.get("MOVIELENS_DIR"), reason="MOVIELENS_DIR names no MovieLens folder")
-def test_a_real_data_set_arrives_whole(database: Connection) -> None:
+def test_a_real_data_set_arrives_completely(database: Connection) -> None:
     folder = Path(os.environ["MOVIELENS_DIR"])
     with (folder / "ratings.csv").open(newline="") as file:
         rows = [(int(r["userId"]), int(r["movieId"]), float(r["rating"]), int(r["timestamp"]))
                 for r in csv.DictReader(file)]  # fmt: skip
     with (folder / "movies.csv").open(newline="", encoding="utf-8") as file:
-        films = {int(row["movieId"]): row for row in csv.DictReader(file)}
+        movies = {int(row["movieId"]): row for row in csv.DictReader(file)}
     assert main([str(folder), "--quiet"]) == 0
     assert stored_ratings(database) == sorted(rows)
     assert fetch(database, "SELECT count(*) FROM users") == [(len({row[0] for row in rows}),)]
     stored = fetch(database, "SELECT movie_id, title, release_year, cardinality(genres) FROM movies")
-    assert {movie for movie, *_ in stored} == set(films)
+    assert {movie for movie, *_ in stored} == set(movies)
     for movie, title, year, genres in stored:
-        raw = films[movie]
+        raw = movies[movie]
         assert ", The" not in title or not title.endswith(", The")
         assert year is None or f"({year}" in raw["title"]
         assert genres == (0 if raw["genres"] == "(no genres listed)" else raw["genres"].count("|") + 1)
@@ -166,17 +168,17 @@ def test_memory_does_not_grow_with_the_file(database: Connection, tmp_path: Path
         "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
     )
 
-    def peak_bytes(name: str, n_films: int) -> tuple[int, int]:
-        films, rows = io.StringIO(), io.StringIO()
-        films.write("movieId,title,genres\n")
-        for film in range(1, n_films + 1):
-            films.write(f"{film},Film {film} (2000),Drama\n")
+    def peak_bytes(name: str, n_movies: int) -> tuple[int, int]:
+        movies, rows = io.StringIO(), io.StringIO()
+        movies.write("movieId,title,genres\n")
+        for movie in range(1, n_movies + 1):
+            movies.write(f"{movie},Movie {movie} (2000),Drama\n")
         for user in range(1, 301):
-            for film in range(1, n_films + 1):
-                rows.write(f"{user},{film},4.0,{1_000_000_000 + film}\n")
+            for movie in range(1, n_movies + 1):
+                rows.write(f"{user},{movie},4.0,{1_000_000_000 + movie}\n")
         folder = write_csv(tmp_path / name, rows.getvalue())
         (folder / "links.csv").unlink()
-        (folder / "movies.csv").write_text(films.getvalue())
+        (folder / "movies.csv").write_text(movies.getvalue())
         with database.cursor() as cursor:
             cursor.execute("TRUNCATE users, movies CASCADE")
         command = [sys.executable, "-c", measure, sys.executable, str(script), str(folder), "--quiet"]

@@ -1,4 +1,4 @@
-"""The import command against a real Postgres: bad input is named and changes nothing."""
+"""The import command on a real Postgres: invalid input is named and changes nothing."""
 
 import csv
 import re
@@ -19,12 +19,12 @@ from dataflix_testkit.oltp import contents, fetch, indexes_and_keys, stored_rati
     [
         ("ratings.csv", "1,1", r"ratings\.csv, line 8: wrong number of fields: 2 instead of 4"),
         ("ratings.csv", "3,1,6.0,1000000000", r"ratings\.csv, line 8: rating out of range"),
-        ("ratings.csv", "3,99,4.0,1000000000", r"ratings\.csv, line 8: unknown film: id 99"),
-        ("ratings.csv", "1,2,4.0,1", r"line 8: duplicate rating: user 1 rated film 2 in line 3 too"),
+        ("ratings.csv", "3,99,4.0,1000000000", r"ratings\.csv, line 8: unknown movie: id 99"),
+        ("ratings.csv", "1,2,4.0,1", r"line 8: duplicate rating: user 1 rated movie 2 in line 3 too"),
         ("ratings.csv", "1,2,4.0,2000000000", r"ratings\.csv, line 3: duplicate rating: .* in line 8 too"),
-        ("movies.csv", "1,Again (1990),Drama", r"movies\.csv, line 6: duplicate film: id 1"),
-        ("movies.csv", "nine,Nine (1990),Drama", r"movies\.csv, line 6: bad film id"),
-        ("links.csv", "99,1,1", r"links\.csv, line 6: unknown film: id 99"),
+        ("movies.csv", "1,Again (1990),Drama", r"movies\.csv, line 6: duplicate movie: id 1"),
+        ("movies.csv", "nine,Nine (1990),Drama", r"movies\.csv, line 6: bad movie id"),
+        ("links.csv", "99,1,1", r"links\.csv, line 6: unknown movie: id 99"),
     ],
 )
 @pytest.mark.parametrize("is_empty", [True, False])
@@ -71,10 +71,10 @@ def test_rejects_collects_every_bad_line_and_goes_on(
         ("movies.csv", 6, "wrong number of fields", "5,Unknown, Comma (1990),Drama"),
         ("ratings.csv", 3, "wrong number of fields", "what, a line"),
         ("ratings.csv", 12, "rating out of range", "5,1,7,1000000000"),
-        ("ratings.csv", 4, "unknown film", "5,5,4.0,1000000000"),
+        ("ratings.csv", 4, "unknown movie", "5,5,4.0,1000000000"),
         ("ratings.csv", 5, "duplicate rating", "1,2,0.5,1000000100"),
         ("ratings.csv", 11, "duplicate rating", "1,3,3.0,1"),
-        ("ratings.csv", 13, "unknown film", "6,99,4.0,1000000000"),
+        ("ratings.csv", 13, "unknown movie", "6,99,4.0,1000000000"),
     ]
     kept = [row for row in RATINGS if row[:2] != (1, 2)] + [(1, 2, 3.0, 1_999_999_999)]
     assert stored_ratings(database) == sorted(kept)
@@ -97,7 +97,7 @@ def test_random_lines_arrive_all_or_not_at_all(
         cursor.execute("TRUNCATE users, movies CASCADE")
     text = "".join(f"{user},{movie},{star},{seconds}\n" for user, movie, star, seconds in rows)
     folder = write_csv(tmp_path / "ml", text)
-    # Of a pair the latest counts, of equally late ones the last.
+    # Of several ratings the latest counts; of several with the same time, the last.
     usable: dict[tuple[int, int], tuple[int, float]] = {}
     for user, movie, star, seconds in rows:
         if star not in ("0", "5.5", "3.3", "x") and movie != 99:
@@ -122,11 +122,11 @@ def test_a_data_set_that_contradicts_the_database_is_refused(
         cursor.execute("INSERT INTO movies (movie_id, title) VALUES (1, 'Something Else')")
     before = contents(database)
     assert main([str(write_csv(tmp_path))]) == 1
-    assert "film 1 is 'Something Else' there" in capsys.readouterr().err
+    assert "movie 1 is 'Something Else' there" in capsys.readouterr().err
     assert contents(database) == before
 
 
-def test_ids_of_other_people_are_not_taken_over(
+def test_ids_of_other_users_are_not_reused(
     database: Connection, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with database.cursor() as cursor:
@@ -137,7 +137,7 @@ def test_ids_of_other_people_are_not_taken_over(
     assert contents(database) == before
 
 
-def test_a_folder_that_is_not_movielens(
+def test_a_folder_without_movielens_data_is_refused(
     database: Connection, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main([str(tmp_path)]) == 1
@@ -151,7 +151,7 @@ def test_a_data_set_without_a_rating_is_refused(
     assert "ratings.csv holds no usable rating" in capsys.readouterr().err
 
 
-def test_a_server_that_is_away(
+def test_a_server_that_is_down_is_named(
     database: Connection,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
@@ -162,7 +162,7 @@ def test_a_server_that_is_away(
     assert "DATAFLIX_POSTGRES_PORT say where" in capsys.readouterr().err
 
 
-def test_files_that_cannot_be_written_are_found_before_anything_is_done(
+def test_unwritable_output_files_are_found_before_the_import_starts(
     database: Connection, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "file").touch()

@@ -1,4 +1,4 @@
-"""Ratings are checked in blocks, and it makes no difference where the blocks end."""
+"""Ratings are checked in blocks; where the blocks end makes no difference."""
 
 import csv
 import hashlib
@@ -10,11 +10,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from dataflix_loader.movielens import lines, ratings
-from dataflix_loader.movielens.dataset import Format
 from dataflix_loader.movielens.errors import BadLineError
-from dataflix_loader.movielens.lines import FileCount
+from dataflix_loader.movielens.formats import Format
+from dataflix_loader.movielens.lines import FileStats
 from dataflix_loader.movielens.ratings import RatingsStream
-from dataflix_loader.movielens.rejects import Faults
+from dataflix_loader.movielens.rejects import RejectLog
 from dataflix_loader.movielens.sources import SourceFile
 
 DELIMITERS = {Format.CSV: b",", Format.DAT: b"::", Format.UDATA: b"\t"}
@@ -38,13 +38,13 @@ bad_lines = st.one_of(
 
 
 class Rejects(io.StringIO):
-    """Text that a Faults object can write to."""
+    """Text that a RejectLog object can write to."""
 
 
-def stream_of(format_: Format, content: bytes, rejects: Rejects | None) -> tuple[RatingsStream, FileCount]:
+def stream_of(format_: Format, content: bytes, rejects: Rejects | None) -> tuple[RatingsStream, FileStats]:
     file = SourceFile("ratings", len(content), lambda: io.BytesIO(content))
-    count = FileCount()
-    return RatingsStream(format_, file, Faults(rejects), count, lambda _: None), count
+    count = FileStats()
+    return RatingsStream(format_, file, RejectLog(rejects), count, lambda _: None), count
 
 
 def read_all(stream: RatingsStream) -> bytes:
@@ -103,7 +103,7 @@ def test_good_lines_arrive_and_bad_ones_are_numbered(
         (b"1,2,3", "wrong number of fields: 3 instead of 4"),
         (b"1,2,3,4,5", "wrong number of fields: 5 instead of 4"),
         (b"0,2,3,4", "bad user id"),
-        (b"1,two,3,4", "bad film id"),
+        (b"1,two,3,4", "bad movie id"),
         (b"1,2,good,4", "bad rating"),
         (b"1,2,5.5,4", "rating out of range"),
         (b"1,2,-1,4", "rating out of range"),
@@ -113,10 +113,10 @@ def test_good_lines_arrive_and_bad_ones_are_numbered(
     ],
 )
 def test_reasons_are_named(line: bytes, reason: str) -> None:
-    assert ratings.explain(line[: lines.MAX_LINE + 1], b",").startswith(reason)
+    assert ratings.rejection_reason(line[: lines.MAX_LINE + 1], b",").startswith(reason)
 
 
-def test_the_first_bad_line_ends_it_unless_rejects_are_wanted() -> None:
+def test_the_first_bad_line_ends_the_import_unless_rejects_are_collected() -> None:
     content = b"userId,movieId,rating,timestamp\n" + b"1,2,4.0,1000000000\n" * 20 + b"1,2,9,1000000000\n"
     stream, _ = stream_of(Format.CSV, content, None)
     with pytest.raises(BadLineError, match=r"ratings, line 22: rating out of range: .* '1,2,9,1000000000'"):

@@ -1,4 +1,4 @@
-"""Titles come out as people say them."""
+"""Titles are parsed into their spoken form and the year."""
 
 import pytest
 from hypothesis import given
@@ -57,7 +57,7 @@ articles = st.sampled_from(["The", "A", "An", "Les", "La", "Le", "Il", "Das", "D
 
 
 @given(title=phrase, article=articles, other=phrase, year=st.integers(1870, 2100))
-def test_articles_move_in_front_of_every_title(title: str, article: str, other: str, year: int) -> None:
+def test_articles_move_to_the_front_of_every_title(title: str, article: str, other: str, year: int) -> None:
     raw = f"{title}, {article} (a.k.a. {other}, {article}) ({year})"
     assert parse_title(raw) == (f"{article} {title} (a.k.a. {article} {other})", year)
 

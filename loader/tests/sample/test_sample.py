@@ -1,4 +1,4 @@
-"""The sample: reproducible, large enough, and with tastes that a recommender can find."""
+"""The sample: reproducible, large enough, and with preferences that a recommender can find."""
 
 import csv
 from collections import Counter, defaultdict
@@ -13,7 +13,7 @@ from dataflix_loader.sample.catalogue import read_catalogue
 from dataflix_loader.sample.events import LAST_DAY
 from dataflix_loader.sample.files import write_sample
 
-FILMS = {film.movie_id: film for film in read_catalogue()}
+MOVIES = {movie.movie_id: movie for movie in read_catalogue()}
 TABLES = ("users", "movies", "ratings", "watched_movies")
 
 
@@ -68,16 +68,16 @@ def test_every_kind_of_opinion_occurs(sample: Path) -> None:
     assert rated < watched
 
 
-def test_popularity_has_a_long_tail_and_somebody_is_new(sample: Path) -> None:
+def test_popularity_has_a_long_tail_and_some_users_are_new(sample: Path) -> None:
     watched = read(sample, "watched_movies")
     views = sorted(Counter(row["movie_id"] for row in watched).values(), reverse=True)
-    assert len(views) == len(FILMS)
+    assert len(views) == len(MOVIES)
     assert sum(views[: len(views) // 5]) > 0.35 * sum(views)
     assert views[0] > 8 * views[-1]
     assert {row["user_id"] for row in watched} < {row["user_id"] for row in read(sample, "users")}
 
 
-def test_what_trends_at_the_end_is_not_what_is_popular(sample: Path) -> None:
+def test_trending_movies_at_the_end_differ_from_popular_ones(sample: Path) -> None:
     watched = read(sample, "watched_movies")
     month_ago = LAST_DAY.timestamp() - 30 * 86_400
     ever = Counter(row["movie_id"] for row in watched)
@@ -89,22 +89,22 @@ def test_what_trends_at_the_end_is_not_what_is_popular(sample: Path) -> None:
 def test_a_plain_factor_model_gives_fans_their_genre(sample: Path) -> None:
     """Factors of the ratings alone, no genres: fans of a genre must get more of it than others do."""
     users = sorted({int(row["user_id"]) for row in read(sample, "ratings")})
-    row_of, column_of = ({key: place for place, key in enumerate(keys)} for keys in (users, sorted(FILMS)))
-    matrix = np.zeros((len(users), len(FILMS)))
+    row_of, column_of = ({key: place for place, key in enumerate(keys)} for keys in (users, sorted(MOVIES)))
+    matrix = np.zeros((len(users), len(MOVIES)))
     liked: dict[int, Counter[str]] = defaultdict(Counter)
     for row in read(sample, "ratings"):
         user, movie, stars = int(row["user_id"]), int(row["movie_id"]), float(row["rating"])
         matrix[row_of[user], column_of[movie]] = max(stars - 2.5, 0)
         if stars >= 4:
-            liked[user].update(FILMS[movie].genres)
+            liked[user].update(MOVIES[movie].genres)
     left, values, right = np.linalg.svd(matrix, full_matrices=False)
     scores = (left[:, :16] * values[:16]) @ right[:16]
     scores[matrix > 0] = -np.inf
     top = np.argsort(-scores, axis=1)[:, :10]
-    movies = sorted(FILMS)
+    movies = sorted(MOVIES)
     for genre in ("Horror", "Animation", "War", "Musical", "Sci-Fi", "Western"):
         share = np.array(
-            [np.mean([genre in FILMS[movies[place]].genres for place in places]) for places in top]
+            [np.mean([genre in MOVIES[movies[place]].genres for place in places]) for places in top]
         )
         total = {user: max(sum(liked[user].values()), 1) for user in users}
         fondness = np.array([liked[user][genre] / total[user] for user in users])
@@ -131,7 +131,7 @@ def test_a_wrong_number_of_users_is_refused(users: str) -> None:
     assert left.value.code == 2
 
 
-def test_loading_twice_is_loading_once(
+def test_loading_twice_changes_nothing(
     database: Connection, sample: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def contents() -> list[list[tuple[object, ...]]]:
@@ -156,7 +156,9 @@ def test_loading_twice_is_loading_once(
         assert cursor.fetchone() == (0,)
 
 
-def test_it_is_not_loaded_over_other_films(database: Connection, capsys: pytest.CaptureFixture[str]) -> None:
+def test_it_is_not_loaded_over_another_catalogue(
+    database: Connection, capsys: pytest.CaptureFixture[str]
+) -> None:
     with database.cursor() as cursor:
         cursor.execute("INSERT INTO movies (movie_id, title) VALUES (1, 'Something Else')")
     assert load_command.main(["--users", "20", "--quiet"]) == 1

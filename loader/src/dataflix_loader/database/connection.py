@@ -1,4 +1,4 @@
-"""The connection that loads data: one transaction, as the tables' owner."""
+"""The connection that loads data: one transaction as the owner of the tables."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,25 +10,25 @@ from psycopg2.extensions import connection as Connection  # noqa: N812  psycopg2
 from dataflix_loader.errors import ConflictError, DatabaseError
 from dataflix_loader.settings import Settings
 
-# The owner may build indexes and keys anew, which makes a load of millions of rows several times faster;
-# it is no superuser.
+# The owner may drop and rebuild indexes and keys, which makes a load of millions of rows several times
+# faster. It is not a superuser.
 OWNER = "dataflix_owner"
 
-# A load wants the tables for itself for a moment: rather say so than wait for ever behind a reader.
+# A load needs the tables for itself for a moment. It must not wait without end for a reader.
 LOCK_TIMEOUT = "60s"
 
-# The server's memory for one sort or hash and for one index build; its defaults are for many small clients.
+# The server's memory for one sort or hash and for one index build. Its defaults suit many small clients.
 WORK_MEM = "64MB"
 MAINTENANCE_WORK_MEM = "256MB"
 
 
 @contextmanager
 def transaction(settings: Settings) -> Iterator[Connection]:
-    """Give a connection whose work is committed when the block ends well, and undone otherwise.
+    """Yield a connection. Its work is committed when the block ends without an error, else rolled back.
 
     Raises:
-        DatabaseError: the server can't be reached, has no tables yet, or somebody else holds them.
-        ConflictError: the data break a rule of the tables.
+        DatabaseError: the server can't be reached, has no tables yet, or another session locks them.
+        ConflictError: the data violate a constraint of the tables.
     """
     connection = _connect(settings)
     try:
@@ -44,19 +44,19 @@ def transaction(settings: Settings) -> Iterator[Connection]:
     except (errors.UndefinedObject, errors.UndefinedTable) as error:
         raise DatabaseError(
             f"Database {settings.dbname} on {settings.host}:{settings.port} lacks Dataflix's tables or roles "
-            f"({error.diag.message_primary}). postgres/init/*.sql makes them."
+            f"({error.diag.message_primary}). postgres/init/*.sql creates them."
         ) from error
     except errors.LockNotAvailable as error:
         raise DatabaseError(
-            f"Somebody else used the tables for more than {LOCK_TIMEOUT}. Try again when that is done."
+            f"Another session locked the tables for more than {LOCK_TIMEOUT}. Try again when it has ended."
         ) from error
     except errors.IntegrityError as error:
         raise ConflictError(
-            f"The data break the rule {error.diag.constraint_name} of table {error.diag.table_name}."
+            f"The data violate the constraint {error.diag.constraint_name} of table {error.diag.table_name}."
         ) from error
     except psycopg2.Error as error:
         message = error.diag.message_primary or str(error).strip() or "the connection was lost"
-        raise DatabaseError(f"Postgres gave up: {message}") from error
+        raise DatabaseError(f"Postgres failed: {message}") from error
     finally:
         connection.close()
 
@@ -70,7 +70,7 @@ def _connect(settings: Settings) -> Connection:
             user="postgres",
             password=settings.admin_password,
             connect_timeout=10,
-            application_name="dataflix-dataload",
+            application_name="dataflix-loader",
         )
     except psycopg2.OperationalError as error:
         raise DatabaseError(

@@ -1,4 +1,4 @@
-"""Staging tables: temporary, without keys or checks, filled by COPY."""
+"""Staging tables: temporary, without constraints, filled by COPY."""
 
 from collections.abc import Iterable, Sequence
 from io import RawIOBase
@@ -7,7 +7,7 @@ from itertools import islice
 import psycopg2
 from psycopg2.extensions import cursor as Cursor  # noqa: N812  psycopg2's own name is lower case
 
-# Bytes that one call hands to libpq; larger ones gain nothing.
+# Bytes that one call passes to libpq; larger blocks are not faster.
 COPY_CHUNK_BYTES = 1 << 18
 
 _TABLES = """
@@ -52,41 +52,41 @@ Field = str | int | float | bool | None
 
 
 class CopyStream(RawIOBase):
-    """What COPY reads from."""
+    """A stream that COPY reads."""
 
     def read(self, size: int = -1, /) -> bytes:
-        """Return the next bytes, about `size` of them; none at the end."""
+        """Return the next bytes, about `size` of them; no bytes at the end."""
         raise NotImplementedError
 
 
 def create_tables(cursor: Cursor) -> None:
-    """Create the empty staging tables; they vanish with the transaction. Epochs are seconds since 1970."""
+    """Create the empty staging tables; they end with the transaction. Epochs are seconds since 1970."""
     cursor.execute(_TABLES)
 
 
 def analyze(cursor: Cursor, *tables: str) -> None:
-    """Have statistics made of staging tables: temporary ones have none until somebody asks."""
-    # How many rows there are is what a plan needs to know here; the default reads ten times as many pages.
+    """Collect statistics of staging tables: Postgres never does this by itself for temporary tables."""
+    # A plan needs no more than the number of rows here; the default target reads ten times as many pages.
     cursor.execute("SET LOCAL default_statistics_target = 10")
     cursor.execute(f"ANALYZE {', '.join(tables)}")
     cursor.execute("RESET default_statistics_target")
 
 
 def copy_stream(cursor: Cursor, table: str, columns: Sequence[str], stream: CopyStream) -> int:
-    """COPY comma-separated plain fields (no quotes, an empty field is NULL) into a staging table.
+    """COPY comma-separated fields into a staging table. Fields have no quotes; an empty field is NULL.
 
     Returns:
-        How many rows arrived.
+        The number of rows.
     """
     options = "WITH (FORMAT text, DELIMITER ',', NULL '')"
     return _copy(cursor, f"COPY {table} ({', '.join(columns)}) FROM STDIN {options}", stream)
 
 
 def copy_rows(cursor: Cursor, table: str, columns: Sequence[str], rows: Iterable[Sequence[Field]]) -> int:
-    """COPY rows of Python values; None becomes NULL, and an empty text stays one.
+    """COPY rows of Python values. None becomes NULL, and an empty string stays an empty string.
 
     Returns:
-        How many rows arrived.
+        The number of rows.
     """
     return _copy(cursor, f"COPY {table} ({', '.join(columns)}) FROM STDIN", _RowStream(rows))
 
@@ -103,7 +103,7 @@ def _copy(cursor: Cursor, statement: str, stream: CopyStream) -> int:
 
 
 class _GuardedStream(CopyStream):
-    """Keeps what a stream raises: psycopg2 passes on only its text, within an error of its own."""
+    """Keeps the error of a stream: psycopg2 passes on only its text, inside an error of its own."""
 
     def __init__(self, stream: CopyStream) -> None:
         self.failure: BaseException | None = None
@@ -118,9 +118,9 @@ class _GuardedStream(CopyStream):
 
 
 class _RowStream(CopyStream):
-    """Rows in COPY's text format, made while they are read."""
+    """Rows in COPY's text format, converted while they are read."""
 
-    # Keeps a piece of the stream below COPY_CHUNK_BYTES for rows of usual length.
+    # With rows of usual length, one read stays below COPY_CHUNK_BYTES.
     _ROWS_PER_READ = 1000
     _ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
 
@@ -138,6 +138,6 @@ class _RowStream(CopyStream):
 
 
 def text_array(values: Iterable[str]) -> str:
-    """Return Postgres' literal of a text array."""
+    """Return the Postgres literal of a text array."""
     quoted = (value.replace("\\", "\\\\").replace('"', '\\"') for value in values)
     return "{" + ",".join(f'"{value}"' for value in quoted) + "}"

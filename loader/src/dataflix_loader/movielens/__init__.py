@@ -1,1 +1,1 @@
-"""Reads MovieLens data sets, every layout that GroupLens has published, into the application's Postgres."""
+"""Imports MovieLens data sets, in every format of GroupLens, into the application's Postgres."""

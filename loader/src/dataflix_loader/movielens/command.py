@@ -11,12 +11,11 @@ from typing import Any
 from dataflix_loader import settings
 from dataflix_loader.database.connection import transaction
 from dataflix_loader.errors import LoadError
-from dataflix_loader.movielens import manifest
-from dataflix_loader.movielens.dataset import find_layout
-from dataflix_loader.movielens.importer import Import
-from dataflix_loader.movielens.output_files import pending_file
-from dataflix_loader.movielens.rejects import Faults
-from dataflix_loader.movielens.sources import open_source
+from dataflix_loader.movielens.dataset import open_dataset
+from dataflix_loader.movielens.importer import import_dataset
+from dataflix_loader.movielens.manifest import build_manifest, default_path
+from dataflix_loader.movielens.output_files import output_file
+from dataflix_loader.movielens.rejects import RejectLog
 from dataflix_loader.progress import Progress
 
 _DESCRIPTION = """\
@@ -35,17 +34,17 @@ _INTERRUPTED = 130
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command and return its exit code."""
+    """Import a data set; returns the exit code."""
     options = _parser().parse_args(arguments)
     try:
-        report = _import(options)
+        manifest = _import(options)
     except LoadError as error:
         print(f"{error} Nothing was changed.", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         print("Interrupted. Nothing was changed.", file=sys.stderr)
         return _INTERRUPTED
-    print(json.dumps(report, indent=2) if options.json else _summary(report))
+    print(json.dumps(manifest, indent=2) if options.json else _summary(manifest))
     return 0
 
 
@@ -55,10 +54,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("path", type=Path, metavar="PATH", help="folder or zip file of a MovieLens data set")
     parser.add_argument(
-        "--rejects", type=Path, metavar="FILE", help="leave out bad lines and collect them here as CSV"
+        "--rejects", type=Path, metavar="FILE", help="leave out invalid lines and write them to this CSV file"
     )
     parser.add_argument(
-        "--manifest", type=Path, metavar="FILE", help="where to write what was read (DATAFLIX_HOME/imports/)"
+        "--manifest",
+        type=Path,
+        metavar="FILE",
+        help="where to write the manifest; default: a new file in DATAFLIX_HOME/imports",
     )
     parser.add_argument("--json", action="store_true", help="print the manifest instead of a summary")
     parser.add_argument("--quiet", action="store_true", help="no progress on stderr")
@@ -69,28 +71,25 @@ def _import(options: argparse.Namespace) -> dict[str, Any]:
     now = datetime.now(UTC)
     config = settings.load()
     with ExitStack() as stack:
-        files = stack.enter_context(open_source(options.path))
-        layout = find_layout(str(options.path), files)
-        manifest_path = options.manifest or manifest.default_path(config, now)
-        manifest_file = stack.enter_context(pending_file(manifest_path))
-        rejects = stack.enter_context(pending_file(options.rejects)) if options.rejects else None
-        outputs = [file for file in (manifest_file, rejects) if file]
-        progress = Progress(sum(file.size for file in layout.files.values()), quiet=options.quiet)
-        work = Import(layout, Faults(rejects), progress)
+        dataset = stack.enter_context(open_dataset(options.path))
+        # The files take their places when the stack closes, after the commit.
+        manifest_file = stack.enter_context(output_file(options.manifest or default_path(config, now)))
+        rejects_file = stack.enter_context(output_file(options.rejects)) if options.rejects else None
+        progress = Progress(sum(file.size for file in dataset.files.values()), quiet=options.quiet)
         with transaction(config) as connection:
-            merged = work.run(connection)
-            report = manifest.describe(options.path, work, merged, now)
-            manifest_file.write(json.dumps(report, indent=2) + "\n")
-            for file in outputs:
-                file.complete()
-        for file in outputs:
-            file.publish()
-        return report
+            result = import_dataset(connection, dataset, RejectLog(rejects_file), progress)
+            manifest = build_manifest(options.path, result, now)
+            manifest_file.write(json.dumps(manifest, indent=2) + "\n")
+            # A full disk must end the import, so the files are synced before the commit.
+            for file in (manifest_file, rejects_file):
+                if file:
+                    file.sync()
+    return manifest
 
 
-def _summary(report: dict[str, Any]) -> str:
-    rows = ", ".join(f"{count:,} {table}" for table, count in report["rows"].items())
-    changed = sum(done["inserted"] + done["updated"] for done in report["changes"].values())
-    rejected = sum(report["rejected"].values())
-    left_out = f"; {rejected:,} lines rejected" if rejected else ""
-    return f"{report['source']}: {rows}; {changed:,} rows new or changed{left_out}"
+def _summary(manifest: dict[str, Any]) -> str:
+    rows = ", ".join(f"{count:,} {table}" for table, count in manifest["rows"].items())
+    changed = sum(change["inserted"] + change["updated"] for change in manifest["changes"].values())
+    rejected = sum(manifest["rejected"].values())
+    rejected_text = f"; {rejected:,} lines rejected" if rejected else ""
+    return f"{manifest['source']}: {rows}; {changed:,} rows new or changed{rejected_text}"

@@ -7,9 +7,9 @@ class NotMovieLensError(LoadError):
     """The given path holds no MovieLens data set."""
 
 
-class SourceError(LoadError):
-    """A file could not be read."""
+class FileError(LoadError):
+    """A file could not be read or written."""
 
 
 class BadLineError(LoadError):
-    """A line breaks the rules of its file."""
+    """A line is invalid, and invalid lines are not collected."""

@@ -1,7 +1,7 @@
-"""Finds staged ratings that are wrong only in view of others: of unknown films, or given twice.
+"""Checks staged ratings against other rows: ratings of unknown movies, and duplicates.
 
-A rating's line number is not staged: rows of one width that one COPY appends lie in the order of the file, so
-the n-th row is the n-th good line.
+Line numbers are not staged. Rows that one COPY appends are in the order of the file, so the n-th row is the
+n-th valid line.
 """
 
 from collections.abc import Iterator
@@ -10,93 +10,99 @@ from psycopg2.extensions import connection as Connection  # noqa: N812  psycopg2
 from psycopg2.extensions import cursor as Cursor  # noqa: N812
 
 from dataflix_loader.database import staging
-from dataflix_loader.movielens.lines import FileCount, blocks, decode
+from dataflix_loader.movielens.lines import FileStats, decode, read_blocks
 from dataflix_loader.movielens.ratings import RatingsStream
-from dataflix_loader.movielens.rejects import Fault, Faults
+from dataflix_loader.movielens.rejects import RejectedLine, RejectLog
 from dataflix_loader.movielens.sources import SourceFile
 
-_NUMBERED = "SELECT ctid AS place, row_number() OVER (ORDER BY ctid) AS ordinal, * FROM stage_ratings"
+_NUMBERED = "SELECT ctid AS row_ctid, row_number() OVER (ORDER BY ctid) AS ordinal, * FROM stage_ratings"
 
-_FAULTS_TABLE = """
-CREATE TEMPORARY TABLE stage_faults (
-    place tid, ordinal bigint, name text, user_id bigint, movie_id bigint, kept bigint
+_REJECTS_TABLE = """
+CREATE TEMPORARY TABLE stage_rejects (
+    row_ctid tid, ordinal bigint, reason text, user_id bigint, movie_id bigint, kept_ordinal bigint
 ) ON COMMIT DROP
 """
 
-_HAS_UNKNOWN_FILMS = """
+_HAS_UNKNOWN_MOVIES = """
 SELECT EXISTS (
     SELECT FROM stage_ratings
     WHERE NOT EXISTS (SELECT FROM stage_movies WHERE stage_movies.movie_id = stage_ratings.movie_id)
 )
 """
 
-_UNKNOWN_FILMS = f"""
-INSERT INTO stage_faults
-SELECT place, ordinal, 'unknown film', user_id, movie_id
+_UNKNOWN_MOVIES = f"""
+INSERT INTO stage_rejects
+SELECT row_ctid, ordinal, 'unknown movie', user_id, movie_id
 FROM ({_NUMBERED}) AS numbered
 WHERE NOT EXISTS (SELECT FROM stage_movies WHERE stage_movies.movie_id = numbered.movie_id)
 """
 
-# Neighbours in order, not a GROUP BY: the planner would hash the pairs, which takes four times as long as
-# sorting what lies nearly sorted (5 million ratings: 8.6 s and 2.2 s).
+# Compares neighbours in order. A GROUP BY would hash the pairs, which takes four times as long as sorting
+# rows that are nearly sorted (5 million ratings: 8.6 s and 2.2 s).
 _HAS_DUPLICATES = """
 SELECT EXISTS (
     SELECT FROM (
-        SELECT user_id = lag(user_id) OVER pairs AND movie_id = lag(movie_id) OVER pairs AS is_again
+        SELECT user_id = lag(user_id) OVER pairs AND movie_id = lag(movie_id) OVER pairs AS is_duplicate
         FROM stage_ratings
         WINDOW pairs AS (ORDER BY user_id, movie_id)
     ) AS compared
-    WHERE is_again
+    WHERE is_duplicate
 )
 """
 
-# Of several ratings the latest counts, of equally late ones the last in the file.
+# Of several ratings the latest counts; of several with the same time, the last in the file.
 _DUPLICATES = f"""
-INSERT INTO stage_faults
-SELECT place, ordinal, 'duplicate rating', user_id, movie_id, kept
+INSERT INTO stage_rejects
+SELECT row_ctid, ordinal, 'duplicate rating', user_id, movie_id, kept_ordinal
 FROM (
     SELECT
         numbered.*,
         first_value(ordinal) OVER (
             PARTITION BY user_id, movie_id ORDER BY rated_epoch DESC, ordinal DESC
-        ) AS kept
+        ) AS kept_ordinal
     FROM ({_NUMBERED}) AS numbered
-    JOIN (SELECT user_id, movie_id FROM stage_ratings GROUP BY 1, 2 HAVING count(*) > 1) AS twice
+    JOIN (SELECT user_id, movie_id FROM stage_ratings GROUP BY 1, 2 HAVING count(*) > 1) AS duplicates
         USING (user_id, movie_id)
 ) AS ranked
 WHERE
-    ordinal <> kept
-    AND NOT EXISTS (SELECT FROM stage_faults WHERE stage_faults.ordinal = ranked.ordinal)
+    ordinal <> kept_ordinal
+    AND NOT EXISTS (SELECT FROM stage_rejects WHERE stage_rejects.ordinal = ranked.ordinal)
 """
 
 
-def take_out_bad_ratings(
-    connection: Connection, file: SourceFile, stream: RatingsStream, faults: Faults
+def delete_invalid_ratings(
+    connection: Connection, file: SourceFile, stream: RatingsStream, rejects: RejectLog
 ) -> int:
-    """Report and delete staged ratings of unknown films, and all but the latest that a user gave a film.
+    """Reject and delete staged ratings of unknown movies, and older ratings of a user for the same movie.
+
+    Args:
+        connection: the connection whose transaction holds the staging tables.
+        file: the ratings file; it is read again to show the rejected lines.
+        stream: the stream that filled the staging table.
+        rejects: receives the rejected lines.
 
     Returns:
-        How many were deleted.
+        The number of deleted ratings.
 
     Raises:
-        BadLineError: at the first, unless faults are collected.
-        SourceError: the file can't be read again to show the lines.
+        BadLineError: at the first invalid rating, unless they are collected.
+        FileError: the file can't be read again.
     """
     with connection.cursor() as cursor:
         staging.analyze(cursor, "stage_movies", "stage_ratings")
-        cursor.execute(_FAULTS_TABLE)
-        if _is_true(cursor, _HAS_UNKNOWN_FILMS):
-            cursor.execute(_UNKNOWN_FILMS)
+        cursor.execute(_REJECTS_TABLE)
+        if _is_true(cursor, _HAS_UNKNOWN_MOVIES):
+            cursor.execute(_UNKNOWN_MOVIES)
         if _is_true(cursor, _HAS_DUPLICATES):
             cursor.execute(_DUPLICATES)
-    _report(connection, file, stream, faults)
+    _report(connection, file, stream, rejects)
     with connection.cursor() as cursor:
         cursor.execute(
-            "DELETE FROM stage_ratings USING stage_faults WHERE stage_ratings.ctid = stage_faults.place"
+            "DELETE FROM stage_ratings USING stage_rejects WHERE stage_ratings.ctid = stage_rejects.row_ctid"
         )
-        deleted = cursor.rowcount
-        cursor.execute("DROP TABLE stage_faults")
-    return deleted
+        n_deleted = cursor.rowcount
+        cursor.execute("DROP TABLE stage_rejects")
+    return n_deleted
 
 
 def _is_true(cursor: Cursor, query: str) -> bool:
@@ -104,28 +110,30 @@ def _is_true(cursor: Cursor, query: str) -> bool:
     return bool((cursor.fetchone() or (False,))[0])
 
 
-def _report(connection: Connection, file: SourceFile, stream: RatingsStream, faults: Faults) -> None:
-    # A named cursor: there may be as many faults as lines.
-    with connection.cursor("bad_ratings") as found:
-        found.execute("SELECT ordinal, name, user_id, movie_id, kept FROM stage_faults ORDER BY ordinal")
+def _report(connection: Connection, file: SourceFile, stream: RatingsStream, rejects: RejectLog) -> None:
+    # A named cursor: there may be as many rejected ratings as lines.
+    with connection.cursor("rejected_ratings") as found:
+        found.execute(
+            "SELECT ordinal, reason, user_id, movie_id, kept_ordinal FROM stage_rejects ORDER BY ordinal"
+        )
         lines: Iterator[tuple[int, str]] = iter(())
-        for position, (ordinal, name, user_id, movie_id, kept) in enumerate(found):
+        for position, (ordinal, reason, user_id, movie_id, kept_ordinal) in enumerate(found):
             if position == 0:
                 lines = _numbered_lines(file)
             wanted = stream.line_of(ordinal)
             text = next(text for number, text in lines if number == wanted)
-            what = (
-                f"id {movie_id} is not in the file of films"
-                if kept is None
-                else f"user {user_id} rated film {movie_id} in line {stream.line_of(kept)} too"
+            detail = (
+                f"id {movie_id} is not in the movie file"
+                if kept_ordinal is None
+                else f"user {user_id} rated movie {movie_id} in line {stream.line_of(kept_ordinal)} too"
             )
-            faults.add(Fault(file.name, wanted, f"{name}: {what}", text))
+            rejects.add(RejectedLine(file.name, wanted, f"{reason}: {detail}", text))
 
 
 def _numbered_lines(file: SourceFile) -> Iterator[tuple[int, str]]:
     number = 0
     with file.open() as stream:
-        for block in blocks(file, stream, FileCount(), lambda _: None):
+        for block in read_blocks(file, stream, FileStats(), lambda _: None):
             for raw in block[:-1].split(b"\n"):
                 number += 1
                 yield number, decode(raw.removesuffix(b"\r"))

@@ -1,17 +1,17 @@
-"""Reads files line by line, in bytes, counting and hashing what goes by."""
+"""Reads files line by line, in bytes, and counts and hashes what it reads."""
 
 import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import IO, TypeVar
 
-from dataflix_loader.movielens.rejects import Fault, Faults, MalformedError
+from dataflix_loader.movielens.rejects import InvalidLineError, RejectedLine, RejectLog
 from dataflix_loader.movielens.sources import SourceFile, read_some
 
-# The longest line of any MovieLens file has some hundred bytes or characters.
+# The longest line of any MovieLens file has a few hundred characters.
 MAX_LINE = 1 << 16
 
-# Bytes taken from a file at once.
+# Bytes per read.
 BLOCK_BYTES = 1 << 20
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -23,27 +23,38 @@ Parsed = TypeVar("Parsed")
 
 
 @dataclass
-class FileCount:
-    """What was read of a file, for the manifest."""
+class FileStats:
+    """What was read of a file, for the manifest.
+
+    Attributes:
+        rows: number of valid lines.
+        digest: SHA-256 of the bytes.
+    """
 
     rows: int = 0
     digest: "hashlib._Hash" = field(default_factory=hashlib.sha256)
 
 
-def blocks(
-    file: SourceFile, stream: IO[bytes], count: FileCount, advance: Callable[[int], None]
+def read_blocks(
+    file: SourceFile, stream: IO[bytes], stats: FileStats, advance: Callable[[int], None]
 ) -> Iterator[bytes]:
-    """Yield a file as blocks of whole lines, each line ended by a line feed.
+    r"""Yield a file as blocks of whole lines. Each line ends with "\n".
 
-    A line longer than MAX_LINE is cut there, and so still breaks the rules of its file.
+    A line longer than MAX_LINE is cut there; it stays too long, and so it is still rejected.
+
+    Args:
+        file: names the file in errors.
+        stream: the open file.
+        stats: updated with the digest.
+        advance: called with the number of bytes of each read.
 
     Raises:
-        SourceError: it can't be read.
+        FileError: it can't be read.
     """
     rest = b""
     is_first = True
     while block := read_some(file, stream, BLOCK_BYTES):
-        count.digest.update(block)
+        stats.digest.update(block)
         advance(len(block))
         if is_first:
             block = block.removeprefix(_BYTE_ORDER_MARK)
@@ -60,48 +71,48 @@ def blocks(
 
 
 def decode(raw: bytes) -> str:
-    """Return a line as text: UTF-8, or Latin-1 where it is not (as in ml-1m and ml-100k)."""
+    """Return a line as text: UTF-8, or Latin-1 where it is not UTF-8 (as in ml-1m and ml-100k)."""
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError:
         return raw.decode("latin-1")
 
 
-def parsed_lines(
+def parse_lines(
     file: SourceFile,
     parse: Callable[[str], Parsed],
-    faults: Faults,
-    count: FileCount,
+    rejects: RejectLog,
+    stats: FileStats,
     advance: Callable[[int], None],
     *,
     has_header: bool,
 ) -> Iterator[Parsed]:
-    """Yield what `parse` makes of each line; a line that it refuses with MalformedError is a fault.
+    """Yield the result of `parse` for each line. A line that raises InvalidLineError goes to `rejects`.
 
     Raises:
-        BadLineError: at the first fault, unless they are collected.
-        SourceError: the file can't be read.
+        BadLineError: at the first invalid line, unless they are collected.
+        FileError: the file can't be read.
     """
     number = 0
     with file.open() as stream:
-        for block in blocks(file, stream, count, advance):
+        for block in read_blocks(file, stream, stats, advance):
             for raw in block[:-1].split(b"\n"):
                 number += 1
                 if has_header and number == 1:
                     continue
                 text = decode(raw.removesuffix(b"\r"))
                 try:
-                    _refuse_unstorable(text)
+                    _check_storable(text)
                     parsed = parse(text)
-                except MalformedError as reason:
-                    faults.add(Fault(file.name, number, str(reason), text))
+                except InvalidLineError as reason:
+                    rejects.add(RejectedLine(file.name, number, str(reason), text))
                 else:
-                    count.rows += 1
+                    stats.rows += 1
                     yield parsed
 
 
-def _refuse_unstorable(text: str) -> None:
+def _check_storable(text: str) -> None:
     if len(text) > MAX_LINE:
-        raise MalformedError(TOO_LONG)
+        raise InvalidLineError(TOO_LONG)
     if "\0" in text:
-        raise MalformedError("NUL character")
+        raise InvalidLineError("NUL character")

@@ -1,47 +1,46 @@
-"""The manifest: what an import read, by file with its hash, and what it changed."""
+"""The manifest of an import: what was read, by file with its hash, and what changed."""
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from dataflix_loader.database.upsert import Merged
-from dataflix_loader.movielens.importer import Import
+from dataflix_loader.movielens.importer import ImportResult
 from dataflix_loader.settings import Settings
 
 VERSION = 1
 
 
 def default_path(settings: Settings, now: datetime) -> Path:
-    """Return where an import's manifest lies unless somebody names another place."""
+    """Return the default path of the manifest of an import."""
     return settings.home / "imports" / f"movielens-{now.astimezone(UTC):%Y%m%dT%H%M%S.%fZ}.json"
 
 
-def describe(source: Path, work: Import, merged: Mapping[str, Merged], now: datetime) -> dict[str, Any]:
-    """Return the manifest: JSON values only.
+def build_manifest(source: Path, result: ImportResult, now: datetime) -> dict[str, Any]:
+    """Return the manifest; it holds only JSON values.
 
-    `files` holds name, role, bytes, lines' worth of rows kept, lines rejected, and SHA-256 of each file read;
-    `rows` what the data set amounts to; `changes` what that meant for each table.
+    `files` holds, for each file, its name, role, bytes, rows kept, lines rejected, and SHA-256. `rows` holds
+    the rows of the data set, and `changes` what was inserted and updated in each table.
     """
     return {
         "version": VERSION,
         "source": source.name,
-        "format": work.layout.format.value,
+        "format": result.dataset.format.value,
         "imported_at": now.astimezone(UTC).isoformat(timespec="seconds"),
         "files": [
             {
                 "name": file.name,
-                "role": role.value,
+                "role": kind.value,
                 "bytes": file.size,
-                "rows": work.counts[role].rows,
-                "rejected": work.faults.files[file.name],
-                "sha256": work.counts[role].digest.hexdigest(),
+                "rows": result.stats[kind].rows,
+                "rejected": result.rejects.count_by_file[file.name],
+                "sha256": result.stats[kind].digest.hexdigest(),
             }
-            for role, file in work.layout.files.items()
+            for kind, file in result.dataset.files.items()
         ],
-        "rows": work.rows,
+        "rows": result.rows,
         "changes": {
-            table: {"inserted": done.inserted, "updated": done.updated} for table, done in merged.items()
+            table: {"inserted": change.inserted, "updated": change.updated}
+            for table, change in result.changes.items()
         },
-        "rejected": dict(sorted(work.faults.reasons.items())),
+        "rejected": dict(sorted(result.rejects.count_by_reason.items())),
     }

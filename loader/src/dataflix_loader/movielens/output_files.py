@@ -1,65 +1,61 @@
-"""Files that appear whole or not at all: the manifest and the rejects."""
+"""The files that an import writes: the manifest and the rejects. Each appears complete or not at all."""
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TextIO
+from typing import BinaryIO
 
-from dataflix_loader.movielens.errors import SourceError
+from dataflix_common.files import replacing
+from dataflix_loader.movielens.errors import FileError
 
 
-class PendingFile:
-    """A file written beside its final place, put there by `publish`."""
+class OutputFile:
+    """A text file that is not yet in its place."""
 
-    def __init__(self, path: Path, beside: Path, stream: TextIO) -> None:
+    def __init__(self, path: Path, stream: BinaryIO) -> None:
         self._path = path
-        self._beside = beside
         self._stream = stream
 
     def write(self, text: str, /) -> None:
         """Append text.
 
         Raises:
-            SourceError: the disk is full or broken.
+            FileError: the disk is full or broken.
         """
         try:
-            self._stream.write(text)
+            self._stream.write(text.encode())
         except OSError as error:
-            raise SourceError(f"{self._path} can't be written: {error.strerror}.") from error
+            raise _not_writable(self._path, error) from error
 
-    def complete(self) -> None:
-        """Bring all that was written to the disk.
+    def sync(self) -> None:
+        """Write everything to the disk, so that nothing but a rename is left to do.
 
         Raises:
-            SourceError: the disk is full or broken.
+            FileError: the disk is full or broken.
         """
         try:
             self._stream.flush()
             os.fsync(self._stream.fileno())
         except OSError as error:
-            raise SourceError(f"{self._path} can't be written: {error.strerror}.") from error
-
-    def publish(self) -> None:
-        """Put the complete file in its place; what lay there is replaced."""
-        self._beside.replace(self._path)
+            raise _not_writable(self._path, error) from error
 
 
 @contextmanager
-def pending_file(path: Path) -> Iterator[PendingFile]:
-    """Give a file to write to; unless it is published, nothing of it stays.
+def output_file(path: Path) -> Iterator[OutputFile]:
+    """Open a file that replaces `path` when the block ends without an error.
 
     Raises:
-        SourceError: its folder can't be made or written.
+        FileError: its folder can't be created or written.
     """
-    beside = path.with_name(path.name + ".part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        stream = beside.open("w", encoding="utf-8", newline="")
-    except OSError as error:
-        raise SourceError(f"{path} can't be written: {error.strerror}.") from error
-    try:
-        with stream:
-            yield PendingFile(path, beside, stream)
-    finally:
-        beside.unlink(missing_ok=True)
+    with ExitStack() as stack:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            stream = stack.enter_context(replacing(path, mode=None))
+        except OSError as error:
+            raise _not_writable(path, error) from error
+        yield OutputFile(path, stream)
+
+
+def _not_writable(path: Path, error: OSError) -> FileError:
+    return FileError(f"{path} can't be written: {error.strerror}.")

@@ -1,4 +1,4 @@
-"""Bad lines: the first one ends the import, or all are collected in a file and left out."""
+"""Invalid lines: either the first one ends the import, or all are left out and collected in a file."""
 
 import csv
 from collections import Counter
@@ -7,22 +7,22 @@ from typing import Protocol
 
 from dataflix_loader.movielens.errors import BadLineError
 
-# A line in the file of rejects is for reading; a broken file may be one line of a gigabyte.
+# The file of rejects is for people; a broken file may be one line of a gigabyte.
 _SHOWN_CHARACTERS = 500
 
 
-class MalformedError(ValueError):
-    """A line that can't be understood; the text is the reason, named before its first colon."""
+class InvalidLineError(ValueError):
+    """A line can't be parsed. The text is the reason; its name ends at the first colon."""
 
 
 @dataclass(frozen=True)
-class Fault:
-    """One bad line.
+class RejectedLine:
+    """One invalid line.
 
     Attributes:
         file: name of the file below the source.
         line: number of the line, from 1.
-        reason: what is wrong: a fixed name, then often a colon and the particulars.
+        reason: what is wrong: a fixed name, then often a colon and details.
         text: the line itself.
     """
 
@@ -33,47 +33,49 @@ class Fault:
 
 
 class Writable(Protocol):
-    """What takes text."""
+    """A sink for text."""
 
     def write(self, text: str, /) -> object:
-        """Take a piece of text."""
+        """Write a piece of text."""
 
 
-class Faults:
-    """Takes bad lines as they are found.
+class RejectLog:
+    """Receives invalid lines as they are found.
 
     Args:
-        rejects: where to write them as CSV (file, line, reason, text); None to raise at the first.
+        sink: where to write them as CSV (file, line, reason, text); None to raise at the first.
+
+    Attributes:
+        count_by_reason: number of rejected lines by the name of the reason.
+        count_by_file: number of rejected lines by file.
     """
 
-    def __init__(self, rejects: Writable | None) -> None:
-        self.reasons: Counter[str] = Counter()
-        """How many lines were rejected, by the reason's name."""
-        self.files: Counter[str] = Counter()
-        """How many lines were rejected, by file."""
-        self._writer = csv.writer(rejects, lineterminator="\n") if rejects else None
+    def __init__(self, sink: Writable | None) -> None:
+        self.count_by_reason: Counter[str] = Counter()
+        self.count_by_file: Counter[str] = Counter()
+        self._writer = csv.writer(sink, lineterminator="\n") if sink else None
         if self._writer:
             self._writer.writerow(("file", "line", "reason", "text"))
 
-    def add(self, fault: Fault) -> None:
-        """Take a bad line.
+    def add(self, rejected: RejectedLine) -> None:
+        """Record an invalid line.
 
         Raises:
-            BadLineError: faults are not collected.
+            BadLineError: invalid lines are not collected.
         """
-        shown = _printable(fault.text[:_SHOWN_CHARACTERS])
+        shown = _printable(rejected.text[:_SHOWN_CHARACTERS])
         if self._writer is None:
             raise BadLineError(
-                f"{fault.file}, line {fault.line}: {fault.reason}. The line is {shown!r}. "
-                "Mend it, or give --rejects FILE to leave out such lines."
+                f"{rejected.file}, line {rejected.line}: {rejected.reason}. The line is {shown!r}. "
+                "Correct it, or leave out such lines with --rejects FILE."
             )
-        self._writer.writerow((fault.file, fault.line, fault.reason, shown))
-        self.reasons[fault.reason.partition(":")[0]] += 1
-        self.files[fault.file] += 1
+        self._writer.writerow((rejected.file, rejected.line, rejected.reason, shown))
+        self.count_by_reason[rejected.reason.partition(":")[0]] += 1
+        self.count_by_file[rejected.file] += 1
 
 
 def _printable(text: str) -> str:
-    """Return a text of one line: what a terminal or a CSV reader would stumble over stands as an escape."""
+    """Return a text of one line: characters that break a terminal or a CSV reader become escapes."""
     return "".join(
         letter if letter.isprintable() or letter == "\t" else letter.encode("unicode_escape").decode()
         for letter in text

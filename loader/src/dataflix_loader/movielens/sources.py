@@ -1,4 +1,4 @@
-"""Where the files of a data set lie: in a folder or in a zip file, possibly some folders down."""
+"""The files of a folder or zip file, including those in subfolders."""
 
 import os
 import zipfile
@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from dataflix_loader.movielens.errors import NotMovieLensError, SourceError
+from dataflix_loader.movielens.errors import FileError, NotMovieLensError
 
-# A data set has some ten files, two folders down at most; whoever names their home folder by mistake should
-# not wait until all of it has been looked at.
+# A data set has about ten files, at most two folders down. With a home folder given by mistake, the search
+# must end soon.
 _MAX_FILES = 2000
 _MAX_DEPTH = 3
 
@@ -25,7 +25,7 @@ class SourceFile:
 
     Attributes:
         name: path below the source, with slashes.
-        size: bytes, unpacked.
+        size: unpacked size in bytes.
         opener: opens it for reading bytes.
     """
 
@@ -35,12 +35,12 @@ class SourceFile:
 
     @property
     def folder(self) -> PurePosixPath:
-        """The folder it lies in, below the source."""
+        """The folder of the file, below the source."""
         return PurePosixPath(self.name).parent
 
     @property
     def base_name(self) -> str:
-        """Its name without folders."""
+        """The name without folders."""
         return PurePosixPath(self.name).name
 
     @contextmanager
@@ -48,12 +48,12 @@ class SourceFile:
         """Open for reading bytes.
 
         Raises:
-            SourceError: it can't be opened.
+            FileError: it can't be opened.
         """
         try:
             stream = self.opener()
         except _READ_ERRORS as error:
-            raise SourceError(f"{self.name} can't be opened: {error}.") from error
+            raise FileError(f"{self.name} can't be opened: {error}.") from error
         with stream:
             yield stream
 
@@ -62,21 +62,21 @@ def read_some(file: SourceFile, stream: IO[bytes], size: int) -> bytes:
     """Return up to `size` bytes.
 
     Raises:
-        SourceError: the disk or the zip file is damaged.
+        FileError: the disk or the zip file is damaged.
     """
     try:
         return stream.read(size)
     except _READ_ERRORS as error:
-        raise SourceError(f"{file.name} can't be read to its end: {error}.") from error
+        raise FileError(f"{file.name} can't be read to its end: {error}.") from error
 
 
 @contextmanager
 def open_source(path: Path) -> Iterator[list[SourceFile]]:
-    """Give the files of a folder or zip file.
+    """Yield the files of a folder or zip file.
 
     Raises:
         NotMovieLensError: the path is neither.
-        SourceError: it can't be read.
+        FileError: it can't be read.
     """
     if path.is_dir():
         yield sorted(_files_below(path), key=lambda file: file.name)
@@ -84,12 +84,12 @@ def open_source(path: Path) -> Iterator[list[SourceFile]]:
         try:
             archive = zipfile.ZipFile(path)
         except _READ_ERRORS as error:
-            raise SourceError(f"{path} is a damaged zip file: {error}.") from error
+            raise FileError(f"{path} is a damaged zip file: {error}.") from error
         with archive:
             yield sorted(_members(archive), key=lambda file: file.name)
     elif path.exists():
         raise NotMovieLensError(
-            f"{path} is neither a folder nor a whole zip file. Name the folder of a MovieLens data set, "
+            f"{path} is neither a folder nor a complete zip file. Name the folder of a MovieLens data set, "
             "or the zip file as GroupLens offers it."
         )
     else:
@@ -100,7 +100,7 @@ def _files_below(root: Path) -> list[SourceFile]:
     found: list[SourceFile] = []
 
     def refuse(error: OSError) -> None:
-        raise SourceError(f"{error.filename} can't be read: {error.strerror}.") from error
+        raise FileError(f"{error.filename} can't be read: {error.strerror}.") from error
 
     for folder, subfolders, names in os.walk(root, onerror=refuse):
         depth = len(Path(folder).relative_to(root).parts)
@@ -121,7 +121,7 @@ def _members(archive: zipfile.ZipFile) -> list[SourceFile]:
     return [
         SourceFile(member.filename, member.file_size, _member_opener(archive, member))
         for member in archive.infolist()
-        # Macs add a folder of shadows that look like the real files.
+        # macOS adds a folder of metadata files with the names of the real ones.
         if not member.is_dir() and not member.filename.startswith("__MACOSX/")
     ]
 

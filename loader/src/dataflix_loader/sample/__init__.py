@@ -1,1 +1,1 @@
-"""Sample data: real films, invented people, and ratings drawn from a model of latent tastes."""
+"""Sample data: real movies, invented users, and ratings drawn from a model of latent preferences."""

@@ -1,4 +1,4 @@
-"""The films of the sample: true titles, years, directors, genres and running times, from `catalogue.csv`."""
+"""The movies of the sample: real titles, years, directors, genres and running times, from `catalogue.csv`."""
 
 import csv
 from dataclasses import dataclass
@@ -8,12 +8,12 @@ CATALOGUE_FILE = Path(__file__).with_name("catalogue.csv")
 
 
 @dataclass(frozen=True)
-class Film:
-    """One film.
+class Movie:
+    """One movie.
 
     Attributes:
-        duration_minutes: running time of the version first shown.
-        familiarity: how many people of the sample know it, from 1 (few) to 5 (nearly all); ours, no fact.
+        duration_minutes: running time of the version first shown, in minutes.
+        familiarity: how many users of the sample know it, from 1 (few) to 5 (nearly all). Invented by us.
     """
 
     movie_id: int
@@ -26,11 +26,11 @@ class Film:
     description: str
 
 
-def read_catalogue(path: Path = CATALOGUE_FILE) -> list[Film]:
-    """Return the films in order of their ids."""
+def read_catalogue(path: Path = CATALOGUE_FILE) -> list[Movie]:
+    """Return the movies, ordered by id."""
     with path.open(encoding="utf-8", newline="") as file:
         return [
-            Film(
+            Movie(
                 movie_id=int(row["movie_id"]),
                 title=row["title"],
                 release_year=int(row["release_year"]),

@@ -1,4 +1,4 @@
-"""The sample as files: four tables as CSV, readable by people and by the loader."""
+"""The sample as CSV files, one for each of the four tables."""
 
 import csv
 from collections.abc import Iterable, Iterator, Sequence
@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 
 from dataflix_loader.database.staging import Field
-from dataflix_loader.sample.catalogue import Film, read_catalogue
+from dataflix_loader.sample.catalogue import Movie, read_catalogue
 from dataflix_loader.sample.events import Events, draw_events
-from dataflix_loader.sample.preferences import draw_tastes
+from dataflix_loader.sample.preferences import draw_preferences
 from dataflix_loader.synthetic_users import COLUMNS as USER_COLUMNS
-from dataflix_loader.synthetic_users import Personas
+from dataflix_loader.synthetic_users import SyntheticUsers
 
 DEFAULT_USERS = 1200
 DEFAULT_SEED = 42
@@ -36,53 +36,53 @@ def write_sample(folder: Path, *, n_users: int = DEFAULT_USERS, seed: int = DEFA
     The same arguments give the same bytes.
 
     Returns:
-        Rows per table.
+        The number of rows of each table.
     """
     rng = np.random.default_rng(seed)
-    films = read_catalogue()
-    events = draw_events(films, draw_tastes(films, n_users, rng), rng)
-    people = Personas(EMAIL_DOMAIN).rows(range(1, n_users + 1), events.joined.tolist())
+    movies = read_catalogue()
+    events = draw_events(movies, draw_preferences(movies, n_users, rng), rng)
+    users = SyntheticUsers(EMAIL_DOMAIN).rows(range(1, n_users + 1), events.joined.tolist())
     folder.mkdir(parents=True, exist_ok=True)
     return {
-        "users": _write(folder / "users.csv", USER_COLUMNS, people),
-        "movies": _write(folder / "movies.csv", MOVIE_COLUMNS, map(_movie_row, films)),
-        "ratings": _write(folder / "ratings.csv", RATING_COLUMNS, _rating_rows(films, events)),
+        "users": _write(folder / "users.csv", USER_COLUMNS, users),
+        "movies": _write(folder / "movies.csv", MOVIE_COLUMNS, map(_movie_row, movies)),
+        "ratings": _write(folder / "ratings.csv", RATING_COLUMNS, _rating_rows(movies, events)),
         "watched_movies": _write(
-            folder / "watched_movies.csv", WATCHED_COLUMNS, _watched_rows(films, events)
+            folder / "watched_movies.csv", WATCHED_COLUMNS, _watched_rows(movies, events)
         ),
     }
 
 
-def _movie_row(film: Film) -> tuple[Field, ...]:
+def _movie_row(movie: Movie) -> tuple[Field, ...]:
     return (
-        film.movie_id,
-        film.title,
-        "|".join(film.genres),
-        film.release_year,
-        film.director,
-        film.duration_minutes,
-        film.description,
+        movie.movie_id,
+        movie.title,
+        "|".join(movie.genres),
+        movie.release_year,
+        movie.director,
+        movie.duration_minutes,
+        movie.description,
     )
 
 
-def _rating_rows(films: Sequence[Film], events: Events) -> Iterator[tuple[Field, ...]]:
+def _rating_rows(movies: Sequence[Movie], events: Events) -> Iterator[tuple[Field, ...]]:
     thumbs = {1: "true", 0: "false", -1: None}
-    for user, film, epoch, half_stars, liked in zip(
+    for user, movie, epoch, half_stars, liked in zip(
         *(
             values.tolist()
-            for values in (events.user, events.film, events.epoch, events.half_stars, events.liked)
+            for values in (events.user, events.movie, events.epoch, events.half_stars, events.liked)
         ),
         strict=True,
     ):
         if half_stars:
-            yield user + 1, films[film].movie_id, half_stars / 2, epoch, thumbs[liked]
+            yield user + 1, movies[movie].movie_id, half_stars / 2, epoch, thumbs[liked]
 
 
-def _watched_rows(films: Sequence[Film], events: Events) -> Iterator[tuple[Field, ...]]:
-    for user, film, epoch in zip(
-        *(values.tolist() for values in (events.user, events.film, events.epoch)), strict=True
+def _watched_rows(movies: Sequence[Movie], events: Events) -> Iterator[tuple[Field, ...]]:
+    for user, movie, epoch in zip(
+        *(values.tolist() for values in (events.user, events.movie, events.epoch)), strict=True
     ):
-        yield user + 1, films[film].movie_id, epoch
+        yield user + 1, movies[movie].movie_id, epoch
 
 
 def _write(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Field]]) -> int:

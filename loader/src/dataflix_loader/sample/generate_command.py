@@ -7,7 +7,7 @@ from pathlib import Path
 from dataflix_loader.sample.files import DEFAULT_SEED, DEFAULT_USERS, write_sample
 
 _DESCRIPTION = """\
-Write the sample data as CSV files: real movies, invented people, and ratings drawn from a model of
+Write the sample data as CSV files: real movies, invented users, and ratings drawn from a model of
 preferences.
 
 The same users and seed give the same bytes on any day. Exit codes: 0 written, 1 the folder can't be

@@ -1,23 +1,24 @@
-"""Loads the sample's files, through the staging and merge that every data set takes."""
+"""Loads the files of the sample with the staging and upsert of every data set."""
 
 import csv
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from dataflix_loader.database import staging, upsert
+from dataflix_loader.database import staging
 from dataflix_loader.database.connection import transaction
 from dataflix_loader.database.staging import Field
+from dataflix_loader.database.upsert import RowChanges, upsert_staged_rows
 from dataflix_loader.progress import Progress
 from dataflix_loader.sample.files import MOVIE_COLUMNS, RATING_COLUMNS, WATCHED_COLUMNS
 from dataflix_loader.settings import Settings
 from dataflix_loader.synthetic_users import COLUMNS as USER_COLUMNS
 
 
-def load_folder(settings: Settings, folder: Path, progress: Progress) -> dict[str, upsert.Merged]:
-    """Load what `write_sample` wrote into `folder`.
+def load_folder(settings: Settings, folder: Path, progress: Progress) -> dict[str, RowChanges]:
+    """Load the files that `write_sample` wrote into `folder`.
 
     Returns:
-        What changed, per table.
+        The changes of each table, by its name.
 
     Raises:
         LoadError: the database can't be used or holds other data; nothing was changed.
@@ -33,7 +34,7 @@ def load_folder(settings: Settings, folder: Path, progress: Progress) -> dict[st
         ):
             staging.copy_rows(cursor, table, columns, _rows(folder / file_name, columns))
         progress.step("merging the sample")
-        return upsert.merge(cursor)
+        return upsert_staged_rows(cursor)
 
 
 def _rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[Field, ...]]:

@@ -31,11 +31,11 @@ def main(arguments: list[str] | None = None) -> int:
         with tempfile.TemporaryDirectory(prefix="dataflix-sample-") as folder:
             progress.step("drawing the sample")
             rows = write_sample(Path(folder), n_users=options.users, seed=options.seed)
-            merged = load_folder(settings.load(), Path(folder), progress)
+            changes = load_folder(settings.load(), Path(folder), progress)
     except LoadError as error:
         print(f"{error} Nothing was changed.", file=sys.stderr)
         return error.exit_code
-    changed = sum(done.inserted + done.updated for done in merged.values())
+    changed = sum(change.inserted + change.updated for change in changes.values())
     print(
         "sample: "
         + ", ".join(f"{count:,} {table.replace('_', ' ')}" for table, count in rows.items())

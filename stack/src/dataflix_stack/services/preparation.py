@@ -8,8 +8,7 @@ import boto3
 from botocore.exceptions import ClientError
 
 from dataflix_loader.errors import LoadError
-from dataflix_loader.movielens.dataset import find_layout
-from dataflix_loader.movielens.sources import open_source
+from dataflix_loader.movielens.dataset import open_dataset
 from dataflix_stack.airflow.environment import write_password_file
 from dataflix_stack.config.settings import Settings
 from dataflix_stack.config.state import State
@@ -106,8 +105,8 @@ def check_movielens(path: Path) -> None:
         StackError: `path` does not exist or is not MovieLens data.
     """
     try:
-        with open_source(path) as files:
-            find_layout(str(path), files)
+        with open_dataset(path):
+            pass
     except LoadError as error:
         raise StackError(f"--data: {error}") from error
 
