@@ -30,7 +30,7 @@ from benchkit.postgres_data import fill
 from benchkit.program import log, main
 from benchkit.synthetic_ratings import Ratings, make_ratings
 from benchkit.timing import run_interleaved
-from dataflix_backend.serving.files import ModelEntry, read_current, write_current
+from dataflix_backend.services.model.files import ModelEntry, read_current, write_current
 from dataflix_recommender import Model
 from dataflix_testkit import PostgresServer, free_port, postgres
 from dataflix_testkit.process import clean_environ, server_process

@@ -7,8 +7,8 @@ import pytest
 from flask import Flask
 
 from dataflix_backend.app import bare_app, create_app
-from dataflix_backend.openapi import document
 from dataflix_backend.settings import Settings
+from dataflix_backend.web.openapi import document
 from dataflix_recommender import Model
 from dataflix_testkit import PostgresServer, postgres
 

@@ -1,4 +1,4 @@
-"""Every route of the OpenAPI document refuses who may not use it: no key, too small a key, another user's."""
+"""Every route of the OpenAPI document refuses a missing key, a key without the scope, another user's key."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -6,19 +6,19 @@ from typing import Any
 import pytest
 
 from dataflix_backend.app import bare_app
-from dataflix_backend.openapi import document
+from dataflix_backend.web.openapi import document
 from dataflix_testkit import PostgresServer
 
 from .support import data
 from .support.api import ApiClient
 from .support.data import Catalogue
 from .support.keys import make_key
-from .support.told import told_by
+from .support.log_records import records_of
 
 DOCUMENT = document(bare_app())
-PUBLIC = {"/healthz", "/readyz", "/metrics", "/openapi.json"}
+PUBLIC = {"/healthz", "/health", "/readyz", "/metrics", "/openapi.json"}
 
-# What a key has that has everything but the scope itself.
+# All scopes of a key but the one that is needed.
 OTHERS = {"read": ["write"], "write": ["read"], "admin": ["read", "write"]}
 
 
@@ -105,7 +105,7 @@ def test_another_user_s_key_and_a_key_of_nobody_are_refused(
 
 def bodies(list_id: str, movie: int, user: int) -> dict[str, Any]:
     """Return a good body for every route whose body names a user."""
-    told = {
+    sent = {
         "recommendation_id": list_id,
         "movie_id": movie,
         "event": "dismissed",
@@ -115,8 +115,8 @@ def bodies(list_id: str, movie: int, user: int) -> dict[str, Any]:
     return {
         "/ratings": {"user_id": user, "movie_id": movie, "rating": 4},
         "/watched": {"user_id": user, "movie_id": movie},
-        "/feedback": told,
-        "/feedback/batch": {"events": [told]},
+        "/feedback": sent,
+        "/feedback/batch": {"events": [sent]},
     }
 
 
@@ -126,16 +126,16 @@ def test_bodies_that_name_another_user_are_refused_and_change_nothing(
     mine, other = api.new_user(), api.new_user()
     movie = next(iter(catalogue.titles))
     list_id = api.get("/recommendations/" + str(mine)).json["meta"]["recommendation_id"]
-    told = bodies(list_id, movie, mine)
+    sent = bodies(list_id, movie, mine)
     naming = {
         path
         for path, methods in DOCUMENT["paths"].items()
         for operation in methods.values()
         if names_users(operation.get("requestBody"))
     }
-    assert naming == set(told), "a body that names a user wants the method `users` and a line in `bodies`"
+    assert naming == set(sent), "a body that names a user needs the method `users` and a line in `bodies`"
     connection = data.connect(pg.dsn("postgres"))
-    for path, body in told.items():
+    for path, body in sent.items():
         for key in (make_key(pg, ["read", "write"], other), make_key(pg, ["write"])):
             answer = api.post(path, body, key=key)
             assert answer.problem(403)["type"] == "urn:dataflix:problem:another-user", path
@@ -149,7 +149,7 @@ def test_bodies_that_name_another_user_are_refused_and_change_nothing(
             )
             assert cursor.fetchone() == (0,)
     own = make_key(pg, ["write"], mine)
-    assert {path: api.post(path, body, key=own).status for path, body in told.items()} == {
+    assert {path: api.post(path, body, key=own).status for path, body in sent.items()} == {
         "/ratings": 201,
         "/watched": 201,
         "/feedback": 201,
@@ -178,9 +178,9 @@ def test_session_of_nobody_needs_no_user(api: ApiClient, pg: PostgresServer, cat
     key = make_key(pg, ["read", "write"])
     answer = api.post("/recommendations", {"n": 3}, key=key)
     assert answer.status == 200
-    told = bodies(answer.json["meta"]["recommendation_id"], next(iter(catalogue.titles)), 1)["/feedback"]
-    del told["user_id"]
-    assert api.post("/feedback", told | {"event": "shown"}, key=key).status == 201
+    sent = bodies(answer.json["meta"]["recommendation_id"], next(iter(catalogue.titles)), 1)["/feedback"]
+    del sent["user_id"]
+    assert api.post("/feedback", sent | {"event": "shown"}, key=key).status == 201
 
 
 def test_admin_actions_are_on_record_before_they_happen(
@@ -196,15 +196,15 @@ def test_admin_actions_are_on_record_before_they_happen(
             )
             return list(cursor.fetchall())
 
-    with caplog.at_level("INFO", logger="dataflix_backend.access.audit"):
+    with caplog.at_level("INFO", logger="dataflix_backend.web.auth"):
         created = api.post("/users", {"username": "Audited.Person", "email": "audited@example.org"})
         gone = api.delete("/rules/999999")
         api.get("/users")
         api.request("DELETE", "/rules/Audited.Person")
     assert record(created.headers["X-Request-ID"]) == [("POST /users", "", True)]
     assert record(gone.headers["X-Request-ID"]) == [("DELETE /rules/<rule_id>", "rule_id=999999", True)]
-    told = told_by(caplog, "dataflix_backend.access.audit")
-    assert [entry.getMessage() for entry in told] == ["admin action"] * 3
+    records = records_of(caplog, "dataflix_backend.web.auth")
+    assert [entry.getMessage() for entry in records] == ["admin action"] * 3
     refused = api.delete("/rules/1", key=make_key(pg, ["write"]))
     assert record(refused.headers["X-Request-ID"]) == []
     with connection.cursor() as cursor:

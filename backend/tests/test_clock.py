@@ -1,4 +1,4 @@
-"""The day's clock jumps while the real server runs: nothing that counts seconds may notice."""
+"""The wall clock jumps while the real server runs: nothing that counts seconds may change."""
 
 import time
 from collections.abc import Iterator
@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 import requests
 
-from dataflix_backend.access.keys import new_secret, secret_hash
-from dataflix_backend.access.rates import SlidingCounts
-from dataflix_backend.access.shelf import Shelf
-from dataflix_backend.queries.keys import rotate_key
-from dataflix_backend.serving.store import Served
+from dataflix_backend.api_key import new_secret, secret_hash
+from dataflix_backend.queries.api_keys import rotate_key
+from dataflix_backend.services.access.rate_limiter import SlidingWindow
+from dataflix_backend.services.access.shared_counters import SharedCounters
+from dataflix_backend.services.model.store import LoadedModel
 from dataflix_testkit.clock import Clock, movable_clock
 
 from .support import data, models
@@ -70,7 +70,7 @@ def get(server: Server, path: str, key: str = API_KEY) -> requests.Response:
     return requests.get(server.url + path, headers={"X-API-Key": key}, timeout=30)
 
 
-def told(server: Server, path: str, key: str = API_KEY) -> Any:
+def get_json(server: Server, path: str, key: str = API_KEY) -> Any:
     answer = get(server, path, key)
     assert answer.status_code == 200, answer.text
     return answer.json()
@@ -81,9 +81,9 @@ def moment(text: str) -> datetime:
 
 
 def test_the_server_s_clock_is_moved(server: Server, clock: Clock) -> None:
-    """Or the tests below would prove nothing."""
+    """Without this, the tests below would prove nothing."""
     clock.jump(DECADE)
-    age_s = told(server, "/model")["age_seconds"]
+    age_s = get_json(server, "/model")["age_seconds"]
     assert age_s > DECADE.total_seconds()
 
 
@@ -91,12 +91,12 @@ def test_the_server_s_clock_is_moved(server: Server, clock: Clock) -> None:
 def test_lists_keys_and_writes_go_on_and_no_age_is_below_zero(
     server: Server, clock: Clock, users: list[int], jump: timedelta
 ) -> None:
-    before = [row["movie_id"] for row in told(server, f"/recommendations/{users[0]}")["data"]]
-    age_s = told(server, "/model")["age_seconds"]
+    before = [row["movie_id"] for row in get_json(server, f"/recommendations/{users[0]}")["data"]]
+    age_s = get_json(server, "/model")["age_seconds"]
     clock.jump(jump)
-    shown = told(server, f"/recommendations/{users[0]}")
+    shown = get_json(server, f"/recommendations/{users[0]}")
     assert [row["movie_id"] for row in shown["data"]] == before
-    assert told(server, "/model")["age_seconds"] >= age_s >= 0
+    assert get_json(server, "/model")["age_seconds"] >= age_s >= 0
     # A list's id carries the time at which it was made, which may lie ahead of Postgres'.
     body = {
         **{"recommendation_id": shown["meta"]["recommendation_id"], "movie_id": before[0], "event": "shown"},
@@ -127,30 +127,30 @@ def test_no_jump_gives_a_key_another_minute(server: Server, clock: Clock, cluste
     )
 
 
-def test_without_postgres_ages_and_ends_go_by_a_clock_that_nobody_sets(
+def test_without_postgres_ages_and_ends_use_the_monotonic_clock(
     server: Server, clock: Clock, cluster: KillablePostgres, users: list[int]
 ) -> None:
     key = make_key(cluster.server, ["read"], name="rotated")
     lasting = make_key(cluster.server, ["read"], name="lasting")
-    told(server, "/genres", lasting)
+    get_json(server, "/genres", lasting)
     rotate_key(database(cluster.server), "rotated", timedelta(seconds=15), secret_hash(new_secret()))
-    told(server, "/genres", key)
+    get_json(server, "/genres", key)
     ends = time.monotonic() + 15
-    told(server, f"/recommendations/{users[0]}")
+    get_json(server, f"/recommendations/{users[0]}")
     cluster.kill()
     try:
         for jump in (*JUMPS, -HOUR):
             clock.jump(jump)
-            meta = told(server, f"/recommendations/{users[0]}")["meta"]
+            meta = get_json(server, f"/recommendations/{users[0]}")["meta"]
             assert meta["stale"]
             age = clock.now() - moment(meta["as_of"])
             assert timedelta(seconds=-1) < age < timedelta(minutes=5), jump
             assert get(server, "/trending", lasting).status_code == 200
         while time.monotonic() < ends + 3:
             time.sleep(0.1)
-        # An hour back by the day's clock, it would be good again.
+        # By the wall clock, which is an hour back, the key would be valid again.
         assert get(server, "/trending", key).status_code == 401
-        # Whoever is born now learns from disk how long ago the key was good.
+        # A new worker reads from disk how long ago the key was valid.
         before = set(children(server.pid))
         assert kill_children(server.pid)
         while not set(children(server.pid)) - before:
@@ -170,9 +170,9 @@ def answered(server: Server, path: str, key: str) -> int | None:
         return None
 
 
-def test_who_is_refused_may_come_back_when_told() -> None:
+def test_a_refused_client_may_come_back_after_the_stated_wait() -> None:
     now = 0.0
-    counts = SlidingCounts(5, 60, Shelf.private(), clock=lambda: now)
+    counts = SlidingWindow(5, 60, SharedCounters.private(), clock=lambda: now)
     taken, again_at = 0, 0.0
     for step in range(4000):
         now = step * 0.5
@@ -190,5 +190,5 @@ def test_who_is_refused_may_come_back_when_told() -> None:
 def test_a_model_from_the_future_is_no_younger_than_new() -> None:
     ahead = datetime.now(UTC) + DAY
     model = models.taste_model({1: ["Drama"], 2: ["Horror"]}, {1: "a", 2: "b"}, trained_at=ahead)
-    served = Served(model, "1", "model", datetime.now(UTC))
+    served = LoadedModel(model, "1", "model", datetime.now(UTC))
     assert served.age_s() >= 0

@@ -55,7 +55,7 @@ def rows(pg: PostgresServer, query: str, *parameters: Any) -> list[Any]:
     return found
 
 
-def test_two_ratings_of_one_film_at_once_leave_one_that_was_sent(
+def test_two_ratings_of_one_movie_at_once_leave_one_that_was_sent(
     server: Server, api: ApiClient, pg: PostgresServer, catalogue: Catalogue
 ) -> None:
     movies = itertools.cycle(catalogue.titles)
@@ -69,7 +69,7 @@ def test_two_ratings_of_one_film_at_once_leave_one_that_was_sent(
         assert stored[0][0] in sent
 
 
-def test_ratings_of_many_films_at_once_are_all_there(
+def test_ratings_of_many_movies_at_once_are_all_there(
     server: Server, api: ApiClient, pg: PostgresServer, catalogue: Catalogue
 ) -> None:
     user = api.new_user()

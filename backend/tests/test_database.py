@@ -10,7 +10,7 @@ import pytest
 from dataflix_backend import database as database_module
 from dataflix_backend.app import create_app
 from dataflix_backend.database import Database, Prepared
-from dataflix_backend.errors import UnavailableProblem
+from dataflix_backend.exceptions import UnavailableError
 from dataflix_testkit import PostgresServer, free_port, postgres
 
 from .conftest import settings_for
@@ -20,11 +20,11 @@ from .support.contract import Contract
 
 
 @pytest.fixture
-def film(catalogue: data.Catalogue) -> int:
+def movie(catalogue: data.Catalogue) -> int:
     return next(iter(catalogue.titles))
 
 
-def test_lost_connections_are_replaced_before_use(pg: PostgresServer, api: ApiClient, film: int) -> None:
+def test_lost_connections_are_replaced_before_use(pg: PostgresServer, api: ApiClient, movie: int) -> None:
     user = api.new_user()
     connection = data.connect(pg.dsn("postgres"))
     with connection.cursor() as cursor:
@@ -34,11 +34,11 @@ def test_lost_connections_are_replaced_before_use(pg: PostgresServer, api: ApiCl
         )
         assert cursor.fetchone()[0] > 0
     connection.close()
-    assert api.post("/ratings", {"user_id": user, "movie_id": film, "rating": 4}).status == 201
+    assert api.post("/ratings", {"user_id": user, "movie_id": movie, "rating": 4}).status == 201
 
 
 def test_statements_are_prepared_anew_on_another_connection(pg: PostgresServer, tmp_path: Path) -> None:
-    database = Database(settings_for(tmp_path, pg).postgres, 1)
+    database = Database(settings_for(tmp_path, pg), 1)
     statement = Prepared("twice", "int, text", "SELECT 2 * $1 AS number, $2 AS text, pg_backend_pid() AS pid")
 
     def ask(number: int, text: str) -> tuple[int, str, int]:
@@ -89,8 +89,8 @@ def test_slow_statement_ends_with_503(
     pg: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(database_module, "STATEMENT_TIMEOUT_MS", 100)
-    database = Database(settings_for(tmp_path, pg).postgres, 1)
-    with pytest.raises(UnavailableProblem):
+    database = Database(settings_for(tmp_path, pg), 1)
+    with pytest.raises(UnavailableError):
         database.query("SELECT pg_sleep(60)")
     assert database.query("SELECT 1 AS one") == [{"one": 1}]
     database.close()
@@ -100,7 +100,7 @@ def test_requests_beyond_the_pool_wait_then_answer_503(
     pg: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(database_module, "POOL_TIMEOUT_S", 0.05)
-    database = Database(settings_for(tmp_path, pg).postgres, 1)
+    database = Database(settings_for(tmp_path, pg), 1)
     admin = data.connect(pg.dsn("postgres"))
     with admin.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_lock(1)")
@@ -108,7 +108,7 @@ def test_requests_beyond_the_pool_wait_then_answer_503(
             busy = pool.submit(database.query, "SELECT pg_advisory_lock(1)")
             while not busy.running() or database._free.acquire(blocking=False):
                 time.sleep(0.01)
-            with pytest.raises(UnavailableProblem, match="busy"):
+            with pytest.raises(UnavailableError, match="busy"):
                 database.query("SELECT 1")
             cursor.execute("SELECT pg_advisory_unlock(1)")
             busy.result()
@@ -117,13 +117,13 @@ def test_requests_beyond_the_pool_wait_then_answer_503(
     admin.close()
 
 
-def test_writers_at_once_leave_one_row(api: ApiClient, film: int) -> None:
+def test_writers_at_once_leave_one_row(api: ApiClient, movie: int) -> None:
     user = api.new_user()
     barrier = threading.Barrier(8)
 
     def write(number: int) -> int:
         barrier.wait()
-        body = {"user_id": user, "movie_id": film, "rating": 0.5 + number / 2}
+        body = {"user_id": user, "movie_id": movie, "rating": 0.5 + number / 2}
         return api.post("/ratings", body).status
 
     with ThreadPoolExecutor(8) as pool:

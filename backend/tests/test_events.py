@@ -12,17 +12,17 @@ NOBODY = 999_999_999
 
 
 @pytest.fixture
-def film(catalogue: Catalogue) -> int:
+def movie(catalogue: Catalogue) -> int:
     return next(iter(catalogue.titles))
 
 
-def rate(api: ApiClient, user: int, film: int, rating: float, **more: Any) -> Any:
-    return api.post("/ratings", {"user_id": user, "movie_id": film, "rating": rating, **more})
+def rate(api: ApiClient, user: int, movie: int, rating: float, **more: Any) -> Any:
+    return api.post("/ratings", {"user_id": user, "movie_id": movie, "rating": rating, **more})
 
 
-def test_rating_is_created_then_changed(api: ApiClient, user: int, film: int) -> None:
-    assert rate(api, user, film, 3.5).status == 201
-    changed = rate(api, user, film, 4)
+def test_rating_is_created_then_changed(api: ApiClient, user: int, movie: int) -> None:
+    assert rate(api, user, movie, 3.5).status == 201
+    changed = rate(api, user, movie, 4)
     assert changed.status == 200
     listed = api.get(f"/ratings/{user}").json
     assert listed["meta"]["total"] == 1
@@ -30,26 +30,26 @@ def test_rating_is_created_then_changed(api: ApiClient, user: int, film: int) ->
     assert listed["data"][0]["rated_at"] == changed.json["rated_at"]
 
 
-def test_liked_is_kept_when_left_out_and_taken_away_by_null(api: ApiClient, user: int, film: int) -> None:
-    assert rate(api, user, film, 4, liked=True).json["liked"] is True
-    assert rate(api, user, film, 3).json["liked"] is True
-    assert rate(api, user, film, 3, liked=None).json["liked"] is None
+def test_liked_is_kept_when_left_out_and_taken_away_by_null(api: ApiClient, user: int, movie: int) -> None:
+    assert rate(api, user, movie, 4, liked=True).json["liked"] is True
+    assert rate(api, user, movie, 3).json["liked"] is True
+    assert rate(api, user, movie, 3, liked=None).json["liked"] is None
 
 
-def test_deleted_rating_is_gone(api: ApiClient, user: int, film: int) -> None:
-    rate(api, user, film, 2)
-    assert api.delete(f"/ratings/{user}/{film}").status == 204
+def test_deleted_rating_is_gone(api: ApiClient, user: int, movie: int) -> None:
+    rate(api, user, movie, 2)
+    assert api.delete(f"/ratings/{user}/{movie}").status == 204
     assert api.get(f"/ratings/{user}").json["data"] == []
-    problem = api.delete(f"/ratings/{user}/{film}").problem(404)
+    problem = api.delete(f"/ratings/{user}/{movie}").problem(404)
     assert str(user) in problem["detail"]
-    assert str(film) in problem["detail"]
+    assert str(movie) in problem["detail"]
 
 
 @pytest.mark.parametrize("rating", [0, 0.25, 3.7, 5.5, -1, 1e308, True, "4", None, [4], {"stars": 4}])
 def test_rating_off_the_grid_is_refused_with_its_value(
-    api: ApiClient, user: int, film: int, rating: Any
+    api: ApiClient, user: int, movie: int, rating: Any
 ) -> None:
-    problem = api.post("/ratings", {"user_id": user, "movie_id": film, "rating": rating}).problem(422)
+    problem = api.post("/ratings", {"user_id": user, "movie_id": movie, "rating": rating}).problem(422)
     assert problem["errors"][0]["field"] == "rating"
     assert "0.5 to 5 in steps of 0.5" in problem["detail"]
     if isinstance(rating, float):
@@ -58,9 +58,9 @@ def test_rating_off_the_grid_is_refused_with_its_value(
 
 
 @pytest.mark.parametrize("path", ["/ratings", "/watched"])
-def test_unknown_user_or_film_is_named(api: ApiClient, user: int, film: int, path: str) -> None:
+def test_unknown_user_or_movie_is_named(api: ApiClient, user: int, movie: int, path: str) -> None:
     more = {"rating": 3} if path == "/ratings" else {}
-    of_nobody = api.post(path, {"user_id": NOBODY, "movie_id": film, **more}).problem(404)
+    of_nobody = api.post(path, {"user_id": NOBODY, "movie_id": movie, **more}).problem(404)
     assert of_nobody["detail"] == f"There is no user with the id {NOBODY}."
     of_nothing = api.post(path, {"user_id": user, "movie_id": NOBODY, **more}).problem(404)
     assert of_nothing["detail"] == f"There is no movie with the id {NOBODY}."
@@ -76,18 +76,18 @@ def test_what_cannot_be_an_id_is_refused_by_field(api: ApiClient, field: str, id
     assert api.post("/ratings", body).problem(422)["errors"][0]["field"] == field
 
 
-def test_view_is_marked_then_changed(api: ApiClient, user: int, film: int) -> None:
+def test_view_is_marked_then_changed(api: ApiClient, user: int, movie: int) -> None:
     first = api.post(
-        "/watched", {"user_id": user, "movie_id": film, "watched_at": "2024-02-29T23:00:00+01:00"}
+        "/watched", {"user_id": user, "movie_id": movie, "watched_at": "2024-02-29T23:00:00+01:00"}
     )
     assert first.status == 201
     assert first.json["watched_at"] == "2024-02-29T22:00:00Z"
-    second = api.post("/watched", {"user_id": user, "movie_id": film})
+    second = api.post("/watched", {"user_id": user, "movie_id": movie})
     assert second.status == 200
     moment = datetime.fromisoformat(second.json["watched_at"])
     assert abs(datetime.now(UTC) - moment) < timedelta(minutes=5)
     listed = api.get(f"/watched/{user}").json
-    assert [row["movie_id"] for row in listed["data"]] == [film]
+    assert [row["movie_id"] for row in listed["data"]] == [movie]
     assert api.get(f"/users/{user}").json["watched_count"] == 1
 
 
@@ -108,19 +108,19 @@ def test_view_is_marked_then_changed(api: ApiClient, user: int, film: int) -> No
     ],
 )
 def test_view_needs_a_time_of_the_past_with_its_offset(
-    api: ApiClient, user: int, film: int, moment: Any
+    api: ApiClient, user: int, movie: int, moment: Any
 ) -> None:
-    problem = api.post("/watched", {"user_id": user, "movie_id": film, "watched_at": moment}).problem(422)
+    problem = api.post("/watched", {"user_id": user, "movie_id": movie, "watched_at": moment}).problem(422)
     assert problem["errors"][0]["field"] == "watched_at"
     assert api.get(f"/watched/{user}").json["data"] == []
 
 
 def test_events_are_listed_latest_first_in_pages(api: ApiClient, catalogue: Catalogue) -> None:
     user = api.new_user()
-    films = list(catalogue.titles)[:5]
-    for day, movie_id in enumerate(films, start=1):
+    movies = list(catalogue.titles)[:5]
+    for day, movie_id in enumerate(movies, start=1):
         moment = f"2024-03-0{day}T00:00:00Z"
         api.post("/watched", {"user_id": user, "movie_id": movie_id, "watched_at": moment})
     page = api.get(f"/watched/{user}?limit=2&offset=1").json
-    assert [row["movie_id"] for row in page["data"]] == [films[3], films[2]]
+    assert [row["movie_id"] for row in page["data"]] == [movies[3], movies[2]]
     assert page["meta"] == {"count": 2, "total": 5, "limit": 2, "offset": 1}

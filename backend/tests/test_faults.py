@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 import requests
 
-from dataflix_backend.access.keys import secret_hash
+from dataflix_backend.api_key import secret_hash
 from dataflix_backend.database import RECONNECT_AFTER_S
-from dataflix_backend.queries.history import ground
-from dataflix_backend.serving.last_known import LastKnown
-from dataflix_backend.serving.list_ids import ListIds
+from dataflix_backend.queries.ranking_context import load_ranking_context
+from dataflix_backend.services.list_ids import ListIds
+from dataflix_backend.services.ranking.stale_context_cache import StaleContextCache
 from dataflix_testkit.long_mode import short_or_long
 
 from .support import data, models
@@ -22,7 +22,7 @@ from .support.api import API_KEY
 from .support.data import Catalogue
 from .support.keys import database, make_key
 from .support.killable import KillablePostgres, children, kill_children, killable_postgres
-from .support.load import Load, Told
+from .support.load import Load, LoadAnswer
 from .support.server import Server, serving
 
 KILLS_OF_POSTGRES = short_or_long(2, 50)
@@ -53,7 +53,7 @@ def server(
 
 
 class Writer:
-    """Writes ratings that are new each time, and dismisses films of lists, each of which is two rows."""
+    """Writes ratings that are new each time, and dismisses movies of lists, each of which is two rows."""
 
     def __init__(self, lists: dict[int, str], movies: list[int]) -> None:
         self._lock = threading.Lock()
@@ -120,65 +120,65 @@ def test_postgres_killed_under_load(server: Server, cluster: KillablePostgres, c
         "dismiss": writer.dismiss,
     }
     with Load(server, calls) as load:
-        load.wait_for("user", lambda told: not told.body["meta"]["stale"], 50)
+        load.wait_for("user", lambda answer: not answer.body["meta"]["stale"], 50)
         for _ in range(KILLS_OF_POSTGRES):
             cluster.kill()
             load.wait_for("user", is_stale, 10)
-            load.wait_for("rate", lambda told: told.status == 503, 5)
+            load.wait_for("rate", lambda answer: answer.status == 503, 5)
             cluster.start()
-            # Nobody lends a hand: the next request that finds it there uses it.
-            load.wait_for("user", lambda told: not told.body["meta"]["stale"], 10)
-            load.wait_for("rate", lambda told: told.status == 201, 5)
-            load.wait_for("dismiss", lambda told: told.status == 201, 5)
+            # No restart is needed: the next request uses the new connection.
+            load.wait_for("user", lambda answer: not answer.body["meta"]["stale"], 10)
+            load.wait_for("rate", lambda answer: answer.status == 201, 5)
+            load.wait_for("dismiss", lambda answer: answer.status == 201, 5)
     statuses = load.statuses()
     for name in ("user", "user again", "session", "chart"):
         assert statuses[name] == {200}, name
-    shown = {tuple(row["movie_id"] for row in told.body["data"]) for told in load.told["user"]}
+    shown = {tuple(row["movie_id"] for row in answer.body["data"]) for answer in load.answers["user"]}
     assert len(shown) == 1, "a stale list differs from a present one although nothing was changed"
     for name in ("rate", "dismiss"):
         assert statuses[name] == {201, 503}, name
-        refused = [told for told in load.told[name] if told.status == 503]
-        assert all(int(told.retry_after or 0) > 0 for told in refused)
+        refused = [answer for answer in load.answers[name] if answer.status == 503]
+        assert all(int(answer.retry_after or 0) > 0 for answer in refused)
     ratings = stored(cluster, "SELECT user_id, movie_id FROM ratings WHERE rating = 3.5")
     feedback = stored(cluster, "SELECT user_id, movie_id FROM feedback")
     blocks = stored(cluster, "SELECT user_id, movie_id FROM user_blocks")
-    assert confirmed(load.told["rate"]) <= ratings, "a confirmed rating is lost"
-    assert confirmed(load.told["dismiss"]) <= feedback, "confirmed feedback is lost"
+    assert confirmed(load.answers["rate"]) <= ratings, "a confirmed rating is lost"
+    assert confirmed(load.answers["dismiss"]) <= feedback, "confirmed feedback is lost"
     assert feedback == blocks, "feedback without its block, or a block without its feedback"
     record("kills of Postgres", KILLS_OF_POSTGRES, load)
 
 
 def record(what: str, times: int, load: Load) -> None:
     """Log how often something was tried, for the table in docs/reliability.md."""
-    answers = sum(map(len, load.told.values()))
+    answers = sum(map(len, load.answers.values()))
     logging.getLogger("reliability").warning("%s: %d tried, %d answers", what, times, answers)
 
 
-def is_stale(told: Told) -> bool:
-    return bool(told.body["meta"]["stale"]) and told.body["meta"]["as_of"] is not None
+def is_stale(answer: LoadAnswer) -> bool:
+    return bool(answer.body["meta"]["stale"]) and answer.body["meta"]["as_of"] is not None
 
 
-def confirmed(answers: list[Told]) -> set[tuple[int, int]]:
-    return {told.sent for told in answers if told.status in (200, 201)}
+def confirmed(answers: list[LoadAnswer]) -> set[tuple[int, int]]:
+    return {answer.sent for answer in answers if answer.status in (200, 201)}
 
 
 def test_workers_killed_under_load(server: Server, catalogue: Catalogue) -> None:
     calls = {f"client {n}": asking(f"/recommendations/{catalogue.users[n]}") for n in range(4)}
     with Load(server, calls) as load:
-        load.wait_for("client 0", lambda told: told.status == 200, 10)
+        load.wait_for("client 0", lambda answer: answer.status == 200, 10)
         for _ in range(KILLS_OF_WORKERS):
             before = set(children(server.pid))
             assert kill_children(server.pid)
             while not (born := set(children(server.pid)) - before):
                 time.sleep(0.02)
-            load.wait_for("client 0", lambda told: told.status == 200, 5)
+            load.wait_for("client 0", lambda answer: answer.status == 200, 5)
             assert born
-    # A request that a killed worker had in hand gets no answer; whatever is answered is right.
+    # A request inside a killed worker gets no answer; all answers are right.
     assert all(seen <= {0, 200} for seen in load.statuses().values())
-    for answers in load.told.values():
-        lists = {tuple(row["movie_id"] for row in told.body["data"]) for told in answers if told.status}
+    for answers in load.answers.values():
+        lists = {tuple(row["movie_id"] for row in answer.body["data"]) for answer in answers if answer.status}
         assert len(lists) == 1
-        broken = [told for told in answers if told.status == 0]
+        broken = [answer for answer in answers if answer.status == 0]
         assert len(broken) <= 3 * KILLS_OF_WORKERS
     record("kills of workers", KILLS_OF_WORKERS, load)
 
@@ -208,32 +208,32 @@ def test_everything_down_and_workers_killed_serves_the_last_good_model(
                 answer = session.get(f"{server.url}/recommendations/{catalogue.users[0]}", timeout=30)
                 assert answer.status_code == 200
                 meta = answer.json()["meta"]
-                # Who was born into this knows the model and no history.
+                # A new worker knows the model and no history.
                 assert (meta["stale"], meta["as_of"], meta["model_version"]) == (True, None, "1")
-            told = session.get(f"{server.url}/model", timeout=30).json()
-            assert told["version"] == present["version"]
-            assert told["age_seconds"] > present["age_seconds"]
+            described = session.get(f"{server.url}/model", timeout=30).json()
+            assert described["version"] == present["version"]
+            assert described["age_seconds"] > present["age_seconds"]
             assert session.get(f"{server.url}/readyz", timeout=30).status_code == 503
             assert session.get(f"{server.url}/healthz", timeout=30).status_code == 200
             session.headers["X-API-Key"] = known
             assert session.get(f"{server.url}/trending", timeout=30).status_code == 200
     finally:
         cluster.start()
-        # What answers speaks for its own worker; another may have found nobody there a moment ago.
+        # Another worker may have failed to connect a moment ago, and waits before it tries again.
         time.sleep(RECONNECT_AFTER_S)
     for _ in range(20):
         assert requests.get(f"{server.url}/readyz", timeout=30).status_code == 200
 
 
-def test_what_is_known_of_the_deleted_is_dropped(server: Server, cluster: KillablePostgres) -> None:
+def test_contexts_of_deleted_users_are_dropped(server: Server, cluster: KillablePostgres) -> None:
     (gone, stays) = new_users(server, 2, "forgotten")
     connection = database(cluster.server)
-    known = LastKnown(connection)
+    known = StaleContextCache(connection)
     for user in (gone, stays):
-        known.keep(user, ground(connection, user))
+        known.put(user, load_ranking_context(connection, user))
     with server.session() as session:
         assert session.delete(f"{server.url}/users/{gone}", timeout=30).status_code == 202
-    known.forget_the_gone()
+    known.forget_deleted_users()
     assert known.find(gone) is None
     assert known.find(stays) is not None
     connection.close()

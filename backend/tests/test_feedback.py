@@ -1,4 +1,4 @@
-"""Feedback is laid at the door of the model that made the list, once, and a dismissal is heeded."""
+"""Feedback counts once, for the model that made the list, and a dismissal blocks the movie."""
 
 import base64
 from pathlib import Path
@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from dataflix_backend.app import create_app
-from dataflix_backend.errors import Problem
-from dataflix_backend.serving.list_ids import ListIds
+from dataflix_backend.exceptions import InvalidInputError
+from dataflix_backend.services.list_ids import ListIds
 from dataflix_recommender import Model
 from dataflix_testkit import PostgresServer
 
@@ -44,12 +44,12 @@ def test_feedback_is_stored_under_the_model_that_made_the_list(
         "position": row["rank"],
         "user_id": user,
     }
-    told = api.post("/feedback", body)
-    assert told.status == 201
-    assert told.json["model_version"] == answer["meta"]["model_version"] == "7"
-    assert told.json["listed_at"].endswith("Z")
+    sent = api.post("/feedback", body)
+    assert sent.status == 201
+    assert sent.json["model_version"] == answer["meta"]["model_version"] == "7"
+    assert sent.json["listed_at"].endswith("Z")
     again = api.post("/feedback", body)
-    assert (again.status, again.json) == (200, told.json)
+    assert (again.status, again.json) == (200, sent.json)
     assert stored(pg, list_id) == [(row["movie_id"], "clicked", user, 4, "7")]
 
 
@@ -60,8 +60,8 @@ def test_a_session_s_feedback_has_no_user(api: ApiClient, pg: PostgresServer) ->
         {"recommendation_id": list_id, "movie_id": row["movie_id"], "event": "shown", "position": row["rank"]}
         for row in answer["data"]
     ]
-    told = api.post("/feedback/batch", {"events": [*events, events[0] | {"event": "watched"}]})
-    assert told.json == {"stored": 4, "repeated": 0}
+    sent = api.post("/feedback/batch", {"events": [*events, events[0] | {"event": "watched"}]})
+    assert sent.json == {"stored": 4, "repeated": 0}
     assert api.post("/feedback/batch", {"events": events}).json == {"stored": 0, "repeated": 3}
     assert [row[2] for row in stored(pg, list_id)] == [None] * 4
 
@@ -77,24 +77,24 @@ def test_without_model_the_version_is_empty(untrained: ApiClient, catalogue: Cat
     assert untrained.post("/feedback", body).json["model_version"] == ""
 
 
-def test_a_dismissed_film_is_not_recommended_again_to_that_user(api: ApiClient, user: int) -> None:
+def test_a_dismissed_movie_is_not_recommended_again_to_that_user(api: ApiClient, user: int) -> None:
     answer = api.get(f"/recommendations/{user}").json
-    film = answer["data"][0]["movie_id"]
+    movie = answer["data"][0]["movie_id"]
     body = {
         "recommendation_id": answer["meta"]["recommendation_id"],
-        "movie_id": film,
+        "movie_id": movie,
         "event": "dismissed",
         "position": 1,
         "user_id": user,
     }
     assert api.post("/feedback", body).status == 201
     after = api.get(f"/recommendations/{user}?n=100").json["data"]
-    assert film not in [row["movie_id"] for row in after]
+    assert movie not in [row["movie_id"] for row in after]
     (block,) = api.get(f"/users/{user}/blocks").json["data"]
-    assert (block["movie_id"], block["owner"], block["ends_at"]) == (film, "dismissed", None)
+    assert (block["movie_id"], block["owner"], block["ends_at"]) == (movie, "dismissed", None)
     other = api.new_user()
-    assert film in [row["movie_id"] for row in api.get(f"/recommendations/{other}?n=100").json["data"]]
-    assert api.delete(f"/users/{user}/blocks/{film}").status == 204
+    assert movie in [row["movie_id"] for row in api.get(f"/recommendations/{other}?n=100").json["data"]]
+    assert api.delete(f"/users/{user}/blocks/{movie}").status == 204
     assert api.get(f"/recommendations/{user}").json["data"] == answer["data"]
 
 
@@ -117,7 +117,7 @@ def test_serving_a_list_writes_nothing(
 
 
 @pytest.mark.parametrize("what", ["user_id", "movie_id"])
-def test_feedback_of_nobody_or_on_no_film_is_not_found_and_nothing_is_stored(
+def test_feedback_of_nobody_or_on_no_movie_is_not_found_and_nothing_is_stored(
     api: ApiClient, user: int, catalogue: Catalogue, pg: PostgresServer, what: str
 ) -> None:
     list_id = api.get(f"/recommendations/{user}").json["meta"]["recommendation_id"]
@@ -165,5 +165,5 @@ def test_ids_are_unlike_and_cannot_be_altered() -> None:
     for place in range(len(made)):
         altered = bytearray(made)
         altered[place] ^= 1
-        with pytest.raises(Problem, match="not the id of a list"):
+        with pytest.raises(InvalidInputError, match="not the id of a list"):
             ids.read(base64.urlsafe_b64encode(altered).rstrip(b"=").decode())

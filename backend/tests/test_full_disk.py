@@ -1,4 +1,4 @@
-"""Postgres' disk full: writes are refused whole, reads go on, and room is all it takes to heal."""
+"""Postgres' disk is full: writes are refused completely, reads work, and free space is enough to recover."""
 
 import time
 from collections.abc import Iterator
@@ -36,7 +36,7 @@ def cluster(disk: Path) -> Iterator[KillablePostgres]:
 
 
 def dismiss(server: Server, session: requests.Session, user: int, movie: int, listed: str) -> int:
-    """Dismiss a film, which is two rows: the feedback and the block."""
+    """Dismiss a movie, which is two rows: the feedback and the block."""
     said = {"recommendation_id": listed, "movie_id": movie, "event": "dismissed"}
     body = {**said, "position": 1, "user_id": user}
     answer = session.post(f"{server.url}/feedback", json=body, timeout=60)
@@ -66,7 +66,7 @@ def test_a_full_disk_refuses_writes_whole_and_room_heals_it(
         url = f"{server.url}/recommendations/{reader}"
         before = session.get(url, timeout=60).json()
         listed = before["meta"]["recommendation_id"]
-        films = [row["movie_id"] for row in before["data"]]
+        movies = [row["movie_id"] for row in before["data"]]
         pairs = [(user, movie) for user in writers for movie in catalogue.titles]
         ballast = fill_disk(disk, left=0)
         statuses = []
@@ -79,10 +79,10 @@ def test_a_full_disk_refuses_writes_whole_and_room_heals_it(
         for _ in range(10):
             answer = session.get(url, timeout=60)
             assert answer.status_code == 200
-            assert [row["movie_id"] for row in answer.json()["data"]] == films
+            assert [row["movie_id"] for row in answer.json()["data"]] == movies
         ballast.unlink()
         deadline = time.monotonic() + HEALED_IN_S
-        # A log that could not be written would have ended Postgres, whom its supervisor starts again.
+        # Postgres ends if it cannot write its log; then its supervisor starts it again.
         cluster.start()
         while dismiss(server, session, *pairs[WRITES], listed) != 201:
             assert time.monotonic() < deadline
@@ -90,4 +90,4 @@ def test_a_full_disk_refuses_writes_whole_and_room_heals_it(
         assert counted(cluster, "feedback") == counted(cluster, "user_blocks") == statuses.count(201) + 1
         fresh = session.get(url, timeout=60).json()
         assert fresh["meta"]["stale"] is False
-        assert [row["movie_id"] for row in fresh["data"]] == films
+        assert [row["movie_id"] for row in fresh["data"]] == movies

@@ -1,4 +1,4 @@
-"""Keys from the command that makes them to the moment they are refused, also while Postgres is away."""
+"""API keys from creation to refusal, also while Postgres is away."""
 
 import itertools
 import json
@@ -9,15 +9,15 @@ from pathlib import Path
 import pytest
 from flask import Flask
 
-from dataflix_backend.access import ring as ring_module
-from dataflix_backend.access.keys import PREFIX, Key, new_secret, secret_hash
-from dataflix_backend.access.known_file import KnownFile
-from dataflix_backend.access.rates import UNKNOWN_KEYS_PER_SECOND, Rates
-from dataflix_backend.access.ring import KeyRing
-from dataflix_backend.access.shelf import Shelf
+from dataflix_backend.api_key import PREFIX, ApiKey, new_secret, secret_hash
 from dataflix_backend.database import Database
-from dataflix_backend.errors import Problem, UnavailableProblem
-from dataflix_backend.queries.keys import BOOTSTRAP, find_key, list_keys, revoke_key, rotate_key
+from dataflix_backend.exceptions import RateLimitedError, UnavailableError
+from dataflix_backend.queries.api_keys import BOOTSTRAP, find_key, list_keys, revoke_key, rotate_key
+from dataflix_backend.services.access import api_key_cache as cache_module
+from dataflix_backend.services.access.api_key_cache import ApiKeyCache
+from dataflix_backend.services.access.key_cache_file import KeyCacheFile
+from dataflix_backend.services.access.rate_limiter import UNKNOWN_KEYS_PER_SECOND, RateLimiter
+from dataflix_backend.services.access.shared_counters import SharedCounters
 from dataflix_backend.settings import PostgresSettings
 from dataflix_testkit import PostgresServer, free_port
 from dataflix_testkit.process import clean_environ
@@ -31,7 +31,7 @@ names = (f"named-{number}" for number in itertools.count())
 
 
 class Clock:
-    """A clock that moves when told."""
+    """A clock that a test moves."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -46,13 +46,15 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def known_file(tmp_path: Path) -> KnownFile:
-    return KnownFile(tmp_path / "backend" / "known-keys.json")
+def cache_file(tmp_path: Path) -> KeyCacheFile:
+    return KeyCacheFile(tmp_path / "backend" / "known-keys.json")
 
 
 @pytest.fixture
-def ring(pg: PostgresServer, app: Flask, clock: Clock, known_file: KnownFile) -> KeyRing:
-    return KeyRing(database(pg), API_KEY, Rates(0, 0, Shelf.private()), known_file, clock=clock)
+def keys(pg: PostgresServer, app: Flask, clock: Clock, cache_file: KeyCacheFile) -> ApiKeyCache:
+    return ApiKeyCache(
+        database(pg), API_KEY, RateLimiter(0, 0, SharedCounters.private()), cache_file, clock=clock
+    )
 
 
 def keys_command(pg: PostgresServer, *words: str) -> subprocess.CompletedProcess[str]:
@@ -61,10 +63,10 @@ def keys_command(pg: PostgresServer, *words: str) -> subprocess.CompletedProcess
     )
 
 
-def cut_off(ring: KeyRing, pg: PostgresServer) -> None:
-    """Let the ring ask a port where nobody is."""
+def cut_off(keys: ApiKeyCache, pg: PostgresServer) -> None:
+    """Let the cache ask a port without a server."""
     environ = {**pg.environ, "DATAFLIX_POSTGRES_PORT": str(free_port())}
-    ring._database = Database(PostgresSettings.from_environ(environ), 1)
+    keys._database = Database(PostgresSettings.from_environ(environ), 1)
 
 
 def test_secrets_are_long_prefixed_and_never_alike() -> None:
@@ -87,47 +89,49 @@ def test_only_the_hash_is_stored(pg: PostgresServer, app: Flask) -> None:
     assert API_KEY not in stored
 
 
-def test_the_key_of_the_first_run_is_an_administrator_s(ring: KeyRing) -> None:
-    key = ring.find(API_KEY)
+def test_the_key_of_the_first_run_is_an_admin_key(keys: ApiKeyCache) -> None:
+    key = keys.find(API_KEY)
     assert key is not None
     assert key.is_admin
     assert key.key_id is not None
 
 
 def test_a_good_key_costs_no_round_trip_until_it_is_two_seconds_old(
-    ring: KeyRing, pg: PostgresServer, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    keys: ApiKeyCache, pg: PostgresServer, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     secret = make_key(pg, ["read"])
     asked = []
     find = find_key
 
-    def counted(*arguments: object) -> Key | None:
+    def counted(*arguments: object) -> ApiKey | None:
         asked.append(clock.now)
         return find(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(ring_module, "find_key", counted)
+    monkeypatch.setattr(cache_module, "find_key", counted)
     for step in range(41):
         clock.now = 1000 + step / 10
-        assert ring.find(secret)
+        assert keys.find(secret)
     assert asked == [1000.0, 1002.0, 1004.0]
 
 
-def test_a_revoked_key_is_refused_after_two_seconds(ring: KeyRing, pg: PostgresServer, clock: Clock) -> None:
+def test_a_revoked_key_is_refused_after_two_seconds(
+    keys: ApiKeyCache, pg: PostgresServer, clock: Clock
+) -> None:
     name = next(names)
     secret = make_key(pg, ["read"], name=name)
-    assert ring.find(secret)
+    assert keys.find(secret)
     revoke_key(database(pg), name)
-    clock.now += ring_module.FRESH_S
-    assert ring.find(secret) is None
+    clock.now += cache_module.FRESH_S
+    assert keys.find(secret) is None
 
 
 def test_both_secrets_are_good_until_the_overlap_ends(
-    ring: KeyRing, pg: PostgresServer, clock: Clock
+    keys: ApiKeyCache, pg: PostgresServer, clock: Clock
 ) -> None:
     name = next(names)
     old, new = make_key(pg, ["write"], name=name), new_secret()
     rotate_key(database(pg), name, timedelta(hours=1), secret_hash(new))
-    first, second = ring.find(old), ring.find(new)
+    first, second = keys.find(old), keys.find(new)
     assert first is not None
     assert second is not None
     assert (first.key_id, first.scopes) == (second.key_id, second.scopes)
@@ -139,81 +143,85 @@ def test_both_secrets_are_good_until_the_overlap_ends(
             "UPDATE access.api_key_secrets SET expires_at = now() WHERE secret_hash = %s", (secret_hash(old),)
         )
     connection.close()
-    clock.now += ring_module.FRESH_S
-    assert ring.find(old) is None
-    assert ring.find(new) == second
+    clock.now += cache_module.FRESH_S
+    assert keys.find(old) is None
+    assert keys.find(new) == second
 
 
 def test_known_keys_work_without_postgres_for_a_day_and_unknown_ones_wait(
-    ring: KeyRing, pg: PostgresServer, clock: Clock
+    keys: ApiKeyCache, pg: PostgresServer, clock: Clock
 ) -> None:
     known, unknown = make_key(pg, ["read"]), make_key(pg, ["read"])
-    assert ring.find(known)
-    cut_off(ring, pg)
-    for after in (10.0, ring_module.LAST_KNOWN_S - 10):
+    assert keys.find(known)
+    cut_off(keys, pg)
+    for after in (10.0, cache_module.LAST_KNOWN_S - 10):
         clock.now = 1000 + after
-        assert ring.find(known)
-        with pytest.raises(UnavailableProblem):
-            ring.find(unknown)
-    clock.now = 1000 + ring_module.LAST_KNOWN_S
-    with pytest.raises(UnavailableProblem):
-        ring.find(known)
-    bootstrap = ring.find(API_KEY)
+        assert keys.find(known)
+        with pytest.raises(UnavailableError):
+            keys.find(unknown)
+    clock.now = 1000 + cache_module.LAST_KNOWN_S
+    with pytest.raises(UnavailableError):
+        keys.find(known)
+    bootstrap = keys.find(API_KEY)
     assert bootstrap is not None
     assert (bootstrap.key_id, bootstrap.is_admin) == (None, True)
 
 
 def test_a_secret_that_ends_while_postgres_is_away_ends(
-    ring: KeyRing, pg: PostgresServer, clock: Clock
+    keys: ApiKeyCache, pg: PostgresServer, clock: Clock
 ) -> None:
     name = next(names)
     old = make_key(pg, ["read"], name=name)
     rotate_key(database(pg), name, timedelta(minutes=1), secret_hash(new_secret()))
-    assert ring.find(old)
-    cut_off(ring, pg)
+    assert keys.find(old)
+    cut_off(keys, pg)
     clock.now += 59
-    assert ring.find(old)
-    clock.now += 1 + ring_module.FRESH_S
-    assert ring.find(old) is None
+    assert keys.find(old)
+    clock.now += 1 + cache_module.FRESH_S
+    assert keys.find(old) is None
 
 
 def test_a_key_revoked_before_postgres_goes_away_does_not_come_back(
-    ring: KeyRing, pg: PostgresServer, clock: Clock
+    keys: ApiKeyCache, pg: PostgresServer, clock: Clock
 ) -> None:
     name = next(names)
     secret, other = make_key(pg, ["read"], name=name), make_key(pg, ["read"])
-    assert ring.find(secret)
-    assert ring.find(other)
+    assert keys.find(secret)
+    assert keys.find(other)
     revoke_key(database(pg), name)
-    # Nobody sends the key again; the worker looks after what it knows by itself.
-    clock.now += ring_module.LOOK_AFTER_S
-    ring.look_after()
-    cut_off(ring, pg)
-    clock.now += ring_module.FRESH_S
-    assert ring.find(other)
-    with pytest.raises(UnavailableProblem):
-        ring.find(secret)
+    # The key is not sent again; the worker refreshes the keys that it knows.
+    clock.now += cache_module.REFRESH_INTERVAL_S
+    keys.refresh()
+    cut_off(keys, pg)
+    clock.now += cache_module.FRESH_S
+    assert keys.find(other)
+    with pytest.raises(UnavailableError):
+        keys.find(secret)
 
 
 def test_a_worker_born_while_postgres_is_away_knows_what_others_knew(
-    ring: KeyRing, pg: PostgresServer, clock: Clock, known_file: KnownFile
+    keys: ApiKeyCache, pg: PostgresServer, clock: Clock, cache_file: KeyCacheFile
 ) -> None:
     secret, revoked = make_key(pg, ["read", "write"]), next(names)
     gone = make_key(pg, ["read"], name=revoked)
-    known = ring.find(secret)
-    assert ring.find(gone)
-    ring.look_after()
-    other = KeyRing(database(pg), API_KEY, Rates(0, 0, Shelf.private()), known_file, clock=clock)
+    known = keys.find(secret)
+    assert keys.find(gone)
+    keys.refresh()
+    other = ApiKeyCache(
+        database(pg), API_KEY, RateLimiter(0, 0, SharedCounters.private()), cache_file, clock=clock
+    )
     revoke_key(database(pg), revoked)
     # Another worker, which knows neither, keeps the one on disk and drops the other.
-    other.look_after()
-    born = KeyRing(database(pg), API_KEY, Rates(0, 0, Shelf.private()), known_file, clock=clock)
-    cut_off(born, pg)
-    born.learn()
-    assert born.find(secret) == known
-    with pytest.raises(UnavailableProblem):
-        born.find(gone)
-    path = known_file._path
+    other.refresh()
+    started = ApiKeyCache(
+        database(pg), API_KEY, RateLimiter(0, 0, SharedCounters.private()), cache_file, clock=clock
+    )
+    cut_off(started, pg)
+    started.load_file()
+    assert started.find(secret) == known
+    with pytest.raises(UnavailableError):
+        started.find(gone)
+    path = cache_file._path
     assert path.stat().st_mode & 0o777 == 0o600
     assert secret not in path.read_text()
 
@@ -225,54 +233,56 @@ def test_a_worker_born_while_postgres_is_away_knows_what_others_knew(
         b'{"found_at": 1, "keys": {"00": {"key_id": "1", "scopes": [], "user_id": 1, "ends_in_s": "5"}}}',
     ],
 )
-def test_a_file_of_known_keys_that_is_not_whole_says_nothing(known_file: KnownFile, content: bytes) -> None:
-    known_file._path.parent.mkdir()
-    known_file._path.write_bytes(content)
-    assert known_file.load() == ({}, 0.0)
+def test_a_damaged_cache_file_is_ignored(cache_file: KeyCacheFile, content: bytes) -> None:
+    cache_file._path.parent.mkdir()
+    cache_file._path.write_bytes(content)
+    assert cache_file.load() == ({}, 0.0)
 
 
-def test_unknown_keys_are_bounded_and_known_ones_are_not(ring: KeyRing, pg: PostgresServer) -> None:
+def test_unknown_keys_are_bounded_and_known_ones_are_not(keys: ApiKeyCache, pg: PostgresServer) -> None:
     known = make_key(pg, ["read"])
-    assert ring.find(known)
+    assert keys.find(known)
 
     def guess() -> None:
         for _ in range(100 * UNKNOWN_KEYS_PER_SECOND):
-            assert ring.find(new_secret()) is None
+            assert keys.find(new_secret()) is None
 
-    with pytest.raises(Problem) as refused:
+    with pytest.raises(RateLimitedError) as refused:
         guess()
-    assert (refused.value.status, refused.value.headers["Retry-After"]) == (429, "1")
-    assert ring.find(known)
+    assert refused.value.retry_after_s == 1
+    assert keys.find(known)
 
 
 def test_another_key_in_env_takes_the_place_of_the_first_for_good(
-    pg: PostgresServer, app: Flask, clock: Clock, known_file: KnownFile
+    pg: PostgresServer, app: Flask, clock: Clock, cache_file: KeyCacheFile
 ) -> None:
     first, second = (f"key-of-the-env-file-{number}" for number in "12")
-    rings = {
-        secret: KeyRing(database(pg), secret, Rates(0, 0, Shelf.private()), known_file, clock=clock)
+    caches = {
+        secret: ApiKeyCache(
+            database(pg), secret, RateLimiter(0, 0, SharedCounters.private()), cache_file, clock=clock
+        )
         for secret in (first, second)
     }
     try:
-        for ring in rings.values():
-            ring.start()
-        assert rings[second].find(second)
-        assert rings[second].find(first) is None
+        for keys in caches.values():
+            keys.start()
+        assert caches[second].find(second)
+        assert caches[second].find(first) is None
         # A worker that still has the old .env does not bring it back.
-        clock.now += ring_module.FRESH_S
-        assert rings[first].find(first) is None
+        clock.now += cache_module.FRESH_S
+        assert caches[first].find(first) is None
     finally:
         _forget_secrets(pg)
 
 
 def test_a_revoked_bootstrap_key_stays_revoked_when_the_api_starts_again(
-    pg: PostgresServer, known_file: KnownFile
+    pg: PostgresServer, cache_file: KeyCacheFile
 ) -> None:
     secret = "key-of-the-env-file-4"
     try:
-        KeyRing(database(pg), secret, Rates(0, 0, Shelf.private()), known_file).start()
+        ApiKeyCache(database(pg), secret, RateLimiter(0, 0, SharedCounters.private()), cache_file).start()
         revoke_key(database(pg), BOOTSTRAP)
-        again = KeyRing(database(pg), secret, Rates(0, 0, Shelf.private()), known_file)
+        again = ApiKeyCache(database(pg), secret, RateLimiter(0, 0, SharedCounters.private()), cache_file)
         again.start()
         assert again.find(secret) is None
     finally:
@@ -316,23 +326,23 @@ def test_keys_are_made_listed_rotated_and_revoked_by_command(
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         (("create", "a b", "--scope", "read"), "1 to 64"),
         (("create", "x"), "--scope"),
         (("create", "x", "--scope", "root"), "root"),
         (("create", BOOTSTRAP, "--scope", "read"), ".env"),
-        (("create", "x", "--scope", "admin", "--user", "1"), "can't be an administrator's"),
+        (("create", "x", "--scope", "admin", "--user", "1"), "can't have the scope admin"),
         (("create", "x", "--scope", "read", "--user", "999999999"), "no user with the id 999999999"),
         (("rotate", "nobody"), "no key named nobody"),
         (("revoke", "nobody"), "no key named nobody"),
     ],
 )
-def test_what_cannot_be_done_is_told(pg: PostgresServer, words: tuple[str, ...], told: str) -> None:
+def test_a_refused_command_says_why(pg: PostgresServer, words: tuple[str, ...], message: str) -> None:
     ended = keys_command(pg, *words)
     assert ended.returncode in (1, 2)
     assert ended.stdout == ""
-    assert told in ended.stderr
+    assert message in ended.stderr
 
 
 def test_settings_are_found_in_the_env_file(pg: PostgresServer, app: Flask, tmp_path: Path) -> None:
@@ -349,14 +359,14 @@ def test_settings_are_found_in_the_env_file(pg: PostgresServer, app: Flask, tmp_
 
 
 def test_a_user_who_is_deleted_takes_the_key_along(
-    ring: KeyRing, pg: PostgresServer, api: ApiClient, clock: Clock
+    keys: ApiKeyCache, pg: PostgresServer, api: ApiClient, clock: Clock
 ) -> None:
     user = api.new_user()
     secret = make_key(pg, ["read"], user)
-    assert ring.find(secret)
+    assert keys.find(secret)
     connection = data.connect(pg.dsn("postgres"))
     with connection.cursor() as cursor:
         cursor.execute("DELETE FROM users WHERE user_id = %s", (user,))
     connection.close()
-    clock.now += ring_module.FRESH_S
-    assert ring.find(secret) is None
+    clock.now += cache_module.FRESH_S
+    assert keys.find(secret) is None

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from dataflix_backend.serving import files
-from dataflix_backend.serving.store import ModelStore
+from dataflix_backend.services.model import files
+from dataflix_backend.services.model.store import ModelStore
 from dataflix_recommender import ArtifactError, ConfidenceWeights, Model
 
+from .support.log_records import records_of
 from .support.models import publish
-from .support.told import told_by
 
 
 @pytest.fixture
@@ -29,13 +29,13 @@ def damage(artifact: Path) -> None:
 
 
 def version(store: ModelStore) -> str | None:
-    return store.served.version if store.served else None
+    return store.loaded.version if store.loaded else None
 
 
 def test_models_are_taken_up_as_they_come(folder: Path, model: Model) -> None:
     store = ModelStore(folder)
     store.refresh()
-    assert store.served is None
+    assert store.loaded is None
     for name in ("1", "2", "1"):
         publish(folder, name, model)
         store.refresh()
@@ -46,9 +46,9 @@ def test_unchanged_file_is_not_loaded_again(folder: Path, model: Model) -> None:
     publish(folder, "1", model)
     store = ModelStore(folder)
     store.refresh()
-    first = store.served
+    first = store.loaded
     store.refresh()
-    assert store.served is first
+    assert store.loaded is first
 
 
 def test_damaged_model_is_refused_once_and_the_good_one_stays(
@@ -63,9 +63,9 @@ def test_damaged_model_is_refused_once_and_the_good_one_stays(
         for _ in range(5):
             store.refresh()
     assert version(store) == "1"
-    (told,) = told_by(caplog, "dataflix_backend.serving.store")
-    assert told.message == "model refused"
-    assert "item_factors.npy" in told.__dict__["reason"]
+    (record,) = records_of(caplog, "dataflix_backend.services.model.store")
+    assert record.message == "model refused"
+    assert "item_factors.npy" in record.__dict__["reason"]
     publish(folder, "3", model)
     store.refresh()
     assert version(store) == "3"
@@ -102,7 +102,7 @@ def test_new_worker_falls_back_to_the_previous_model(folder: Path, model: Model)
 def test_model_that_cannot_weigh_every_event_is_refused(folder: Path, model: Model) -> None:
     few = ConfidenceWeights.from_rows([(0.0, "unknown", 1.0), (4.0, "unknown", 2.0)])
     Model(model.info, model.item_ids, model.item_factors, model.catalogue, few).save(folder / "few")
-    with pytest.raises(ArtifactError, match="does not weigh every event"):
+    with pytest.raises(ArtifactError, match="has no weight for some kind of event"):
         files.load_model(folder / "few")
 
 

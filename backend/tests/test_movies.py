@@ -41,7 +41,7 @@ def test_years_in_the_wrong_order_are_both_named(api: ApiClient) -> None:
     assert "year_to" in problem["detail"]
 
 
-def test_film_tells_how_it_is_rated_now(api: ApiClient, catalogue: Catalogue, user: int) -> None:
+def test_movie_tells_how_it_is_rated_now(api: ApiClient, catalogue: Catalogue, user: int) -> None:
     movie_id = next(iter(catalogue.titles))
     before = api.get(f"/movies/{movie_id}").json
     api.post("/ratings", {"user_id": user, "movie_id": movie_id, "rating": 0.5})
@@ -60,8 +60,8 @@ def test_genres_are_counted(api: ApiClient, catalogue: Catalogue) -> None:
     assert answer["meta"] == {"count": 5}
 
 
-def test_similar_films_share_the_genre(api: ApiClient, catalogue: Catalogue) -> None:
-    movie_id = catalogue.films_of("Horror")[1]
+def test_similar_movies_share_the_genre(api: ApiClient, catalogue: Catalogue) -> None:
+    movie_id = catalogue.movies_of("Horror")[1]
     answer = api.get(f"/movies/{movie_id}/similar?n=5").json
     assert [row["rank"] for row in answer["data"]] == [1, 2, 3, 4, 5]
     assert all("Horror" in row["genres"] for row in answer["data"])

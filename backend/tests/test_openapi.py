@@ -5,7 +5,7 @@ import orjson
 from flask import Flask
 from jsonschema import Draft202012Validator
 
-from dataflix_backend.operation import operation_of
+from dataflix_backend.web.operation import operation_of
 
 from .support.api import ApiClient
 from .support.server import COMMAND

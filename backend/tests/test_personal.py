@@ -28,15 +28,15 @@ PERSON = {
 @pytest.fixture
 def person(api: ApiClient, catalogue: Catalogue) -> int:
     """A user with a row in every table that has users."""
-    films = list(catalogue.titles)
+    movies = list(catalogue.titles)
     answer = api.post("/users", PERSON)
     if answer.status == 409:
         name = f"ada{secrets.token_hex(6)}"
         answer = api.post("/users", PERSON | {"username": name, "email": f"{name}@example.org"})
     user_id: int = answer.json["user_id"]
-    assert api.post("/ratings", {"user_id": user_id, "movie_id": films[0], "rating": 4.5}).status == 201
-    assert api.post("/ratings", {"user_id": user_id, "movie_id": films[1], "rating": 1}).status == 201
-    assert api.post("/watched", {"user_id": user_id, "movie_id": films[2]}).status == 201
+    assert api.post("/ratings", {"user_id": user_id, "movie_id": movies[0], "rating": 4.5}).status == 201
+    assert api.post("/ratings", {"user_id": user_id, "movie_id": movies[1], "rating": 1}).status == 201
+    assert api.post("/watched", {"user_id": user_id, "movie_id": movies[2]}).status == 201
     listed = api.get(f"/recommendations/{user_id}?n=3").json
     event = {"recommendation_id": listed["meta"]["recommendation_id"], "user_id": user_id, "position": 1}
     event |= {"movie_id": listed["data"][0]["movie_id"], "event": "dismissed"}
@@ -47,12 +47,12 @@ def person(api: ApiClient, catalogue: Catalogue) -> int:
 def test_an_export_holds_a_row_of_everything(api: ApiClient, catalogue: Catalogue, person: int) -> None:
     exported = api.get(f"/users/{person}/export").json
     assert exported["user"] == api.get(f"/users/{person}").json
-    films = list(catalogue.titles)
+    movies = list(catalogue.titles)
     assert [(row["movie_id"], row["rating"]) for row in exported["ratings"]] == [
-        (films[0], 4.5),
-        (films[1], 1),
+        (movies[0], 4.5),
+        (movies[1], 1),
     ]
-    assert [row["title"] for row in exported["watched"]] == [catalogue.titles[films[2]]]
+    assert [row["title"] for row in exported["watched"]] == [catalogue.titles[movies[2]]]
     assert [row["event"] for row in exported["feedback"]] == ["dismissed"]
     assert [row["owner"] for row in exported["blocks"]] == ["dismissed"]
     assert exported["api_keys"] == []
@@ -120,16 +120,16 @@ def test_unknown_erasures_are_told(api: ApiClient) -> None:
 def test_events_that_come_while_a_user_is_erased_leave_nothing_behind(
     pg: PostgresServer, app: Flask, api: ApiClient, catalogue: Catalogue, person: int
 ) -> None:
-    films = list(catalogue.titles)[5:25]
+    movies = list(catalogue.titles)[5:25]
     answers: list[Answer] = []
-    lock = threading.Barrier(len(films) + 1)
+    lock = threading.Barrier(len(movies) + 1)
 
     def rate(movie_id: int) -> None:
         client = ApiClient(app.test_client(), api.contract)
         lock.wait()
         answers.append(client.post("/ratings", {"user_id": person, "movie_id": movie_id, "rating": 5}))
 
-    threads = [threading.Thread(target=rate, args=(movie_id,)) for movie_id in films]
+    threads = [threading.Thread(target=rate, args=(movie_id,)) for movie_id in movies]
     for thread in threads:
         thread.start()
     lock.wait()

@@ -32,7 +32,7 @@ def test_bad_offset_is_refused_with_its_range(api: ApiClient, value: str) -> Non
 
 @pytest.mark.parametrize("value", ["0", "-1", "1000000000", "all"])
 @pytest.mark.parametrize("path", ["/recommendations/1", "/movies/1/similar"])
-def test_bad_number_of_films_is_refused(api: ApiClient, path: str, value: str) -> None:
+def test_bad_number_of_movies_is_refused(api: ApiClient, path: str, value: str) -> None:
     assert "n must be a whole number from 1 to 100" in api.get(f"{path}?n={value}").problem(400)["detail"]
 
 
@@ -87,7 +87,7 @@ def test_every_route_but_the_public_ones_needs_the_key(api: ApiClient) -> None:
                 assert operations[method]["security"][0]["apiKey"]
             else:
                 public.add(path)
-    assert public == {"/healthz", "/readyz", "/metrics", "/openapi.json"}
+    assert public == {"/healthz", "/health", "/readyz", "/metrics", "/openapi.json"}
 
 
 def test_unwanted_write_does_not_happen(api: ApiClient, catalogue: Catalogue) -> None:

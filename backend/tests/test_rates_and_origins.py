@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from dataflix_backend.app import create_app
-from dataflix_backend.settings import Settings, SettingsError
+from dataflix_backend.settings import Settings
+from dataflix_common.settings import SettingsError
 from dataflix_testkit import PostgresServer
 
 from .conftest import settings_for
@@ -18,7 +19,7 @@ from .support.keys import make_key
 from .support.killable import children
 from .support.server import serving
 
-SITE = "https://films.example"
+SITE = "https://movies.example"
 PREFLIGHT = {"Origin": SITE, "Access-Control-Request-Method": "POST"}
 
 
@@ -105,7 +106,7 @@ def test_named_origins_are_let_in_and_no_others(
     assert api.get("/genres", key=None, headers={"Origin": SITE}).status == 401
 
 
-@pytest.mark.parametrize("origins", ["*", "films.example", "https://films.example/", "https://a b", ","])
+@pytest.mark.parametrize("origins", ["*", "movies.example", "https://movies.example/", "https://a b", ","])
 def test_what_is_no_origin_is_refused(origins: str) -> None:
     environ = {"DATAFLIX_API_KEY": "k" * 32, "DATAFLIX_POSTGRES_BACKEND_PASSWORD": "p" * 32}
     with pytest.raises(SettingsError, match="DATAFLIX_BACKEND_CORS_ORIGINS"):

@@ -14,14 +14,14 @@ def recommended(api: ApiClient, user: int, n: int = 10) -> list[Any]:
     return rows
 
 
-def like(api: ApiClient, user: int, *films: int) -> None:
-    for movie_id in films:
+def like(api: ApiClient, user: int, *movies: int) -> None:
+    for movie_id in movies:
         assert api.post("/ratings", {"user_id": user, "movie_id": movie_id, "rating": 5}).status == 201
 
 
 def test_answer_names_model_and_reasons(api: ApiClient, catalogue: Catalogue) -> None:
     user = api.new_user()
-    like(api, user, *catalogue.films_of("Horror")[:3])
+    like(api, user, *catalogue.movies_of("Horror")[:3])
     answer = api.get(f"/recommendations/{user}").json
     meta = answer["meta"]
     assert meta.pop("recommendation_id")
@@ -43,7 +43,7 @@ def test_answer_names_model_and_reasons(api: ApiClient, catalogue: Catalogue) ->
     top = answer["data"][0]
     assert "Horror" in top["genres"]
     assert top["title"] == catalogue.titles[top["movie_id"]]
-    assert top["reason"]["text"].startswith("Because you rated Horror Film")
+    assert top["reason"]["text"].startswith("Because you rated Horror Movie")
     explained = sum(part["contribution"] for part in top["reason"]["because"]) + top["reason"]["other"]
     assert explained == pytest.approx(top["score"], abs=1e-5)
 
@@ -52,9 +52,9 @@ def test_rating_changes_the_next_answer_and_delete_changes_it_back(
     api: ApiClient, catalogue: Catalogue
 ) -> None:
     user = api.new_user()
-    like(api, user, *catalogue.films_of("Drama")[:3])
+    like(api, user, *catalogue.movies_of("Drama")[:3])
     before = recommended(api, user)
-    liked = catalogue.films_of("Sci-Fi")[:4]
+    liked = catalogue.movies_of("Sci-Fi")[:4]
     like(api, user, *liked)
     after = recommended(api, user)
     assert [row["movie_id"] for row in before] != [row["movie_id"] for row in after]
@@ -63,10 +63,10 @@ def test_rating_changes_the_next_answer_and_delete_changes_it_back(
     assert recommended(api, user) == before
 
 
-def test_seen_films_are_never_shown_and_all_others_are(api: ApiClient, catalogue: Catalogue) -> None:
+def test_seen_movies_are_never_shown_and_all_others_are(api: ApiClient, catalogue: Catalogue) -> None:
     user = api.new_user()
-    rated = catalogue.films_of("Action")[:5]
-    watched = catalogue.films_of("Comedy")[:5]
+    rated = catalogue.movies_of("Action")[:5]
+    watched = catalogue.movies_of("Comedy")[:5]
     like(api, user, *rated)
     for movie_id in watched:
         api.post("/watched", {"user_id": user, "movie_id": movie_id})
@@ -97,7 +97,7 @@ def test_few_that_are_left_are_all_there_is_and_scores_make_sense(
     answer = api.post(
         "/recommendations",
         {
-            "ratings": [{"movie_id": film, "rating": 4} for film in seen],
+            "ratings": [{"movie_id": movie, "rating": 4} for movie in seen],
             "n": 100,
             **{name: float(value) for name, value in (part.split("=") for part in knobs.split("&") if part)},
         },
@@ -108,7 +108,7 @@ def test_few_that_are_left_are_all_there_is_and_scores_make_sense(
 
 
 @pytest.fixture
-def new_film(pg: PostgresServer, catalogue: Catalogue) -> Any:
+def new_movie(pg: PostgresServer, catalogue: Catalogue) -> Any:
     connection = data.connect(pg.dsn("dataflix_backend"))
     with connection.cursor() as cursor:
         cursor.execute(
@@ -120,27 +120,27 @@ def new_film(pg: PostgresServer, catalogue: Catalogue) -> Any:
     connection.close()
 
 
-def test_film_unknown_to_the_model_counts_as_seen_but_is_never_shown(
-    api: ApiClient, catalogue: Catalogue, new_film: int
+def test_movie_unknown_to_the_model_counts_as_seen_but_is_never_shown(
+    api: ApiClient, catalogue: Catalogue, new_movie: int
 ) -> None:
     user = api.new_user()
-    assert new_film not in {row["movie_id"] for row in recommended(api, user, 100)}
-    like(api, user, new_film)
+    assert new_movie not in {row["movie_id"] for row in recommended(api, user, 100)}
+    like(api, user, new_movie)
     assert len(recommended(api, user, 100)) == len(catalogue.titles)
 
 
-def test_film_unknown_to_the_model_has_similar_ones_by_genre(api: ApiClient, new_film: int) -> None:
-    answer = api.get(f"/movies/{new_film}/similar?n=3").json
+def test_movie_unknown_to_the_model_has_similar_ones_by_genre(api: ApiClient, new_movie: int) -> None:
+    answer = api.get(f"/movies/{new_movie}/similar?n=3").json
     assert answer["meta"]["source"] == "genres"
     assert all("Horror" in row["genres"] for row in answer["data"])
     assert len(answer["data"]) == 3
 
 
-def test_films_deleted_since_training_are_replaced(
+def test_movies_deleted_since_training_are_replaced(
     pg: PostgresServer, api: ApiClient, catalogue: Catalogue
 ) -> None:
     user = api.new_user()
-    like(api, user, *catalogue.films_of("Horror")[:2])
+    like(api, user, *catalogue.movies_of("Horror")[:2])
     before = [row["movie_id"] for row in recommended(api, user, 30)]
     gone = before[:12]
     columns = "movie_id, title, genres, release_year"
@@ -183,7 +183,7 @@ def test_charts_follow_the_model(api: ApiClient, catalogue: Catalogue) -> None:
 class TestWithoutModel:
     def test_popularity_stands_in(self, untrained: ApiClient, catalogue: Catalogue) -> None:
         user = untrained.new_user()
-        rated = set(catalogue.films_of("Comedy")[:4])
+        rated = set(catalogue.movies_of("Comedy")[:4])
         like(untrained, user, *rated)
         answer = untrained.get(f"/recommendations/{user}?n=100").json
         assert answer["meta"]["model_version"] is None
@@ -201,8 +201,8 @@ class TestWithoutModel:
             assert scores == sorted(scores, reverse=True)
             assert scores
 
-    def test_similar_films_come_from_genres(self, untrained: ApiClient, catalogue: Catalogue) -> None:
-        movie_id = catalogue.films_of("Drama")[1]
+    def test_similar_movies_come_from_genres(self, untrained: ApiClient, catalogue: Catalogue) -> None:
+        movie_id = catalogue.movies_of("Drama")[1]
         answer = untrained.get(f"/movies/{movie_id}/similar").json
         assert answer["meta"]["source"] == "genres"
         assert answer["meta"]["model_version"] is None

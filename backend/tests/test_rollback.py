@@ -8,8 +8,8 @@ from pathlib import Path
 import mlflow as mlflow_client
 import pytest
 
-from dataflix_backend.serving import files, store
-from dataflix_backend.sync import POLL_INTERVAL_S
+from dataflix_backend.services.model import files, store
+from dataflix_backend.services.model.synchroniser import POLL_INTERVAL_S
 from dataflix_testkit import MlflowServer, PostgresServer, mlflow, s3
 from dataflix_testkit.process import server_process
 
@@ -79,6 +79,6 @@ def test_rollback_reaches_every_worker_without_a_failed_request(
         assert rolled_back.returncode == 0, rolled_back.stderr
         wait_for_version(server, "1")
     assert load.failures == []
-    lists = {version: films for version, _, films in load.answers}
+    lists = {version: movies for version, _, movies in load.answers}
     assert set(lists) == {"1", "2"}
     assert len(load.answers) == 2, "an answer mixed two versions"

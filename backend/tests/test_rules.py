@@ -39,7 +39,7 @@ def rules(pg: PostgresServer) -> Iterator[Any]:
 def fan(api: ApiClient, catalogue: Catalogue) -> int:
     """A user who loves comedies."""
     user = api.new_user()
-    for movie_id in catalogue.films_of("Comedy")[:3]:
+    for movie_id in catalogue.movies_of("Comedy")[:3]:
         api.post("/ratings", {"user_id": user, "movie_id": movie_id, "rating": 5})
     return user
 
@@ -59,81 +59,81 @@ def listed(api: ApiClient, user: int, n: int = 10, **parameters: Any) -> list[An
     return rows
 
 
-def films(rows: list[Any]) -> list[int]:
+def movies(rows: list[Any]) -> list[int]:
     return [row["movie_id"] for row in rows]
 
 
-def test_a_pin_puts_a_film_at_its_place_and_says_so(api: ApiClient, fan: int, catalogue: Catalogue) -> None:
+def test_a_pin_puts_a_movie_at_its_place_and_says_so(api: ApiClient, fan: int, catalogue: Catalogue) -> None:
     before = listed(api, fan, 100)
     unlikely = before[-1]["movie_id"]
     made = rule(api, unlikely, "pin", place=3)
     after = listed(api, fan, 10)
-    assert films(after) == [*films(before[:2]), unlikely, *films(before[2:9])]
+    assert movies(after) == [*movies(before[:2]), unlikely, *movies(before[2:9])]
     assert after[2]["rule"] == {"rule_id": made["rule_id"], "kind": "pin"}
     assert [row["rule"] for row in after if row["movie_id"] != unlikely] == [None] * 9
-    # What is said of the film stays true: its score and what adds up to it.
+    # What is said of the movie stays true: its score and what adds up to it.
     assert after[2]["score"] == before[-1]["score"]
     assert after[2]["reason"] == before[-1]["reason"]
-    assert films(listed(api, fan, 2)) == films(before[:2])
+    assert movies(listed(api, fan, 2)) == movies(before[:2])
 
 
-def test_a_pin_shows_neither_seen_nor_blocked_nor_filtered_films(
+def test_a_pin_shows_neither_seen_nor_blocked_nor_filtered_movies(
     api: ApiClient, fan: int, catalogue: Catalogue
 ) -> None:
-    seen = catalogue.films_of("Comedy")[0]
-    blocked, other = catalogue.films_of("Drama")[:2]
+    seen = catalogue.movies_of("Comedy")[0]
+    blocked, other = catalogue.movies_of("Drama")[:2]
     api.post(f"/users/{fan}/blocks", {"movie_id": blocked})
     for movie_id in (seen, blocked, other):
         rule(api, movie_id, "pin")
     rows = listed(api, fan, 100)
     assert rows[0]["movie_id"] == other
-    assert not {seen, blocked} & set(films(rows))
-    assert other not in films(listed(api, fan, 100, genre="Horror"))
+    assert not {seen, blocked} & set(movies(rows))
+    assert other not in movies(listed(api, fan, 100, genre="Horror"))
 
 
 def test_a_boost_lifts_and_a_bury_sinks(api: ApiClient, fan: int) -> None:
-    before = films(listed(api, fan, 100))
+    before = movies(listed(api, fan, 100))
     lifted, sunk = before[30], before[0]
     boost = rule(api, lifted, "boost", strength=0.9)
     bury = rule(api, sunk, "bury")
     rows = listed(api, fan, 100)
-    after = films(rows)
+    after = movies(rows)
     assert after.index(lifted) < 10
     assert after[-1] == sunk
     said = {row["movie_id"]: row["rule"] for row in rows}
     assert said[lifted] == {"rule_id": boost["rule_id"], "kind": "boost"}
     assert said[sunk] == {"rule_id": bury["rule_id"], "kind": "bury"}
     assert sorted(after) == sorted(before)
-    assert sunk not in films(listed(api, fan, len(before) - 1))
+    assert sunk not in movies(listed(api, fan, len(before) - 1))
 
 
 def test_of_several_rules_the_pin_wins_then_the_bury_then_the_newest(api: ApiClient, fan: int) -> None:
-    before = films(listed(api, fan, 100))
-    film = before[20]
-    rule(api, film, "boost")
-    bury = rule(api, film, "bury")
-    rule(api, film, "boost", strength=1)
+    before = movies(listed(api, fan, 100))
+    movie = before[20]
+    rule(api, movie, "boost")
+    bury = rule(api, movie, "bury")
+    rule(api, movie, "boost", strength=1)
     assert listed(api, fan, 100)[-1]["rule"]["rule_id"] == bury["rule_id"]
-    rule(api, film, "pin", place=5)
-    newest = rule(api, film, "pin", place=7)
+    rule(api, movie, "pin", place=5)
+    newest = rule(api, movie, "pin", place=7)
     assert listed(api, fan)[6]["rule"] == {"rule_id": newest["rule_id"], "kind": "pin"}
 
 
 def test_rules_apply_to_sessions_and_together_with_knobs(api: ApiClient, catalogue: Catalogue) -> None:
-    film = catalogue.films_of("Drama")[5]
-    rule(api, film, "pin", place=2)
+    movie = catalogue.movies_of("Drama")[5]
+    rule(api, movie, "pin", place=2)
     rows = api.post("/recommendations", {"diversity": 0.5, "freshness": 0.3}).json["data"]
-    assert rows[1]["movie_id"] == film
+    assert rows[1]["movie_id"] == movie
     assert len(rows) == 10
 
 
 def test_what_has_ended_or_not_begun_has_no_effect(api: ApiClient, fan: int, rules: Any) -> None:
     before = listed(api, fan)
-    film = listed(api, fan, 100)[-1]["movie_id"]
-    later = rule(api, film, "pin", starts_at="2198-01-01T00:00:00Z")
+    movie = listed(api, fan, 100)[-1]["movie_id"]
+    later = rule(api, movie, "pin", starts_at="2198-01-01T00:00:00Z")
     assert later["is_active"] is False
-    ending = rule(api, film, "pin")
-    assert listed(api, fan)[0]["movie_id"] == film
+    ending = rule(api, movie, "pin")
+    assert listed(api, fan)[0]["movie_id"] == movie
     rules.execute(
         "UPDATE ranking_rules SET starts_at = now() - interval '2 hours', ends_at = now() WHERE rule_id = %s",
         (ending["rule_id"],),
@@ -145,14 +145,14 @@ def test_what_has_ended_or_not_begun_has_no_effect(api: ApiClient, fan: int, rul
 
 
 def test_rules_are_listed_with_owner_and_end_and_deleted(api: ApiClient, catalogue: Catalogue) -> None:
-    film = catalogue.films_of("Action")[0]
-    made = rule(api, film, "boost", note="Festival week")
+    movie = catalogue.movies_of("Action")[0]
+    made = rule(api, movie, "boost", note="Festival week")
     page = api.get("/rules?limit=1").json
     assert page["data"] == [made]
     assert page["meta"]["total"] == 1
     assert (made["owner"], made["note"], made["strength"]) == ("editors", "Festival week", 0.5)
     assert made["ends_at"] == END
-    assert made["title"] == catalogue.titles[film]
+    assert made["title"] == catalogue.titles[movie]
     assert api.delete(f"/rules/{made['rule_id']}").status == 204
     assert str(made["rule_id"]) in api.delete(f"/rules/{made['rule_id']}").problem(404)["detail"]
     assert api.get("/rules").json["data"] == []
@@ -186,20 +186,20 @@ def test_a_bad_rule_is_refused_by_field(api: ApiClient, changes: dict[str, Any],
     assert field in problem["errors"][0]["field"]
 
 
-def test_a_rule_needs_a_film_owner_and_end(api: ApiClient) -> None:
+def test_a_rule_needs_a_movie_owner_and_end(api: ApiClient) -> None:
     missing = api.post("/rules", {"kind": "bury"}).problem(422)
     assert {error["field"] for error in missing["errors"]} == {"movie_id", "owner", "ends_at"}
     body = {"movie_id": NOBODY, "kind": "bury", "owner": "ann", "ends_at": END}
     assert str(NOBODY) in api.post("/rules", body).problem(404)["detail"]
 
 
-def test_a_blocked_film_is_not_recommended_until_it_is_taken_away(api: ApiClient, fan: int) -> None:
+def test_a_blocked_movie_is_not_recommended_until_it_is_taken_away(api: ApiClient, fan: int) -> None:
     before = listed(api, fan, 20)
     unwanted = before[0]["movie_id"]
     path = f"/users/{fan}/blocks"
     made = api.post(path, {"movie_id": unwanted})
     assert (made.status, made.json["owner"], made.json["ends_at"]) == (201, "user", None)
-    assert films(listed(api, fan, 19)) == films(before)[1:]
+    assert movies(listed(api, fan, 19)) == movies(before)[1:]
     changed = api.post(path, {"movie_id": unwanted, "owner": "parent", "ends_at": END})
     assert (changed.status, changed.json["owner"], changed.json["ends_at"]) == (200, "parent", END)
     assert [row["movie_id"] for row in api.get(path).json["data"]] == [unwanted]
@@ -225,8 +225,8 @@ def test_what_is_over_when_it_arrives_is_refused(
 ) -> None:
     """The clocks of the API and of Postgres need not agree."""
     monkeypatch.setattr(fields, "datetime", LateClock)
-    film = catalogue.films_of("Drama")[0]
-    block = {"movie_id": film, "ends_at": "2026-01-01T00:00:00Z"}
+    movie = catalogue.movies_of("Drama")[0]
+    block = {"movie_id": movie, "ends_at": "2026-01-01T00:00:00Z"}
     for path, body in (
         (f"/users/{fan}/blocks", block),
         ("/rules", {**block, "kind": "bury", "owner": "ann"}),
@@ -241,7 +241,7 @@ def test_blocks_of_one_are_none_of_another(api: ApiClient, fan: int) -> None:
     assert listed(api, other) == before
 
 
-def test_blocks_of_nobody_and_of_no_film_are_not_found(api: ApiClient, fan: int) -> None:
+def test_blocks_of_nobody_and_of_no_movie_are_not_found(api: ApiClient, fan: int) -> None:
     assert str(NOBODY) in api.get(f"/users/{NOBODY}/blocks").problem(404)["detail"]
     assert str(NOBODY) in api.post(f"/users/{NOBODY}/blocks", {"movie_id": 1}).problem(404)["detail"]
     assert str(NOBODY) in api.post(f"/users/{fan}/blocks", {"movie_id": NOBODY}).problem(404)["detail"]

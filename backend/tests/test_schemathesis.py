@@ -23,7 +23,7 @@ COMMAND = Path(sys.executable).with_name("schemathesis")
 # The phase coverage makes some 1,800 cases of its own, the same ones each time.
 PHASES = "coverage,fuzzing,stateful" if LONG_MODE else "fuzzing,stateful"
 EXAMPLES = short_or_long(30, 300)
-# The short form tries the same cases each time; the long one tells its seed when it finds something.
+# The short form tries the same cases each time; the long form prints its seed when it finds something.
 SEED = [] if LONG_MODE else ["--seed", "1"]
 
 

@@ -47,8 +47,8 @@ class Load:
                 self.failures.append(repr(error))
                 continue
             body = answer.json()
-            films = tuple((row["movie_id"], round(row["score"], 4)) for row in body["data"])
-            self.answers[(body["meta"]["model_version"], body["meta"]["trained_at"], films)] += 1
+            movies = tuple((row["movie_id"], round(row["score"], 4)) for row in body["data"])
+            self.answers[(body["meta"]["model_version"], body["meta"]["trained_at"], movies)] += 1
 
     def __enter__(self) -> "Load":
         for thread in self._threads:
@@ -90,7 +90,7 @@ def test_models_are_swapped_without_a_failed_or_mixed_answer(
             publish(home / "models", version, versions[version])
             wait_for_version(server, version)
     assert load.failures == []
-    # Every answer is what the model of the version it names makes by itself, film by film and score by score.
+    # Every answer equals what the model of its version makes on its own, movie by movie and score by score.
     own = {
         version: tuple(
             (item.item_id, round(item.score, 4))
@@ -99,7 +99,7 @@ def test_models_are_swapped_without_a_failed_or_mixed_answer(
         for version, swapped in versions.items()
     }
     assert len(set(own.values())) == len(own)
-    assert {(version, films) for version, _, films in load.answers} == set(own.items())
+    assert {(version, movies) for version, _, movies in load.answers} == set(own.items())
     answers = sum(load.answers.values())
     logging.getLogger("reliability").warning("model swaps: %d, %d answers", SWAPS, answers)
 
@@ -115,8 +115,8 @@ def test_damaged_model_never_replaces_the_good_one(server: Server, home: Path, m
         time.sleep(0.05)
         refusals = {entry["pid"] for entry in log_entries(server) if entry["event"] == "model refused"}
     wait_for_version(server, "10")
-    told = [entry["pid"] for entry in log_entries(server) if entry["event"] == "model refused"]
-    assert len(told) == len(set(told))
+    refused_by = [entry["pid"] for entry in log_entries(server) if entry["event"] == "model refused"]
+    assert len(refused_by) == len(set(refused_by))
 
 
 def log_entries(server: Server) -> list[dict[str, Any]]:
@@ -156,11 +156,11 @@ def test_metrics_count_all_workers_by_route(server: Server, catalogue: Catalogue
 
 def test_model_tells_its_origin_and_age(server: Server) -> None:
     with server.session() as session:
-        told = session.get(f"{server.url}/model", timeout=30).json()
-    assert told["trained_at"] == "2026-05-17T12:00:00Z"
-    assert told["metrics"] == {"ndcg@10": 0.31}
-    assert told["age_seconds"] > 0
-    assert told["registry_reached_at"] is None
+        described = session.get(f"{server.url}/model", timeout=30).json()
+    assert described["trained_at"] == "2026-05-17T12:00:00Z"
+    assert described["metrics"] == {"ndcg@10": 0.31}
+    assert described["age_seconds"] > 0
+    assert described["registry_reached_at"] is None
 
 
 def test_body_of_unknown_length_is_bounded_too(server: Server, catalogue: Catalogue) -> None:

@@ -1,4 +1,4 @@
-"""POST /recommendations: somebody of whom nothing is known or stored."""
+"""POST /recommendations: an anonymous session, of which nothing is stored."""
 
 from typing import Any
 
@@ -14,18 +14,18 @@ UNKNOWN = 987_654_321
 TABLES = ("users", "ratings", "watched_movies", "feedback", "user_blocks")
 
 
-def rated(*films: int, rating: float = 5) -> list[dict[str, Any]]:
-    return [{"movie_id": film, "rating": rating} for film in films]
+def rated(*movies: int, rating: float = 5) -> list[dict[str, Any]]:
+    return [{"movie_id": movie, "rating": rating} for movie in movies]
 
 
-def test_a_session_is_answered_as_a_user_with_the_same_films(api: ApiClient, catalogue: Catalogue) -> None:
-    loved, seen = catalogue.films_of("Sci-Fi")[:3], catalogue.films_of("Comedy")[:2]
+def test_a_session_is_answered_as_a_user_with_the_same_movies(api: ApiClient, catalogue: Catalogue) -> None:
+    loved, seen = catalogue.movies_of("Sci-Fi")[:3], catalogue.movies_of("Comedy")[:2]
     user = api.new_user()
     for movie_id in loved:
         api.post("/ratings", {"user_id": user, "movie_id": movie_id, "rating": 5, "liked": True})
     for movie_id in seen:
         api.post("/watched", {"user_id": user, "movie_id": movie_id})
-    ratings = [film | {"liked": True} for film in rated(*loved)]
+    ratings = [movie | {"liked": True} for movie in rated(*loved)]
     of_session = api.post("/recommendations", {"ratings": ratings, "watched": seen, "n": 20})
     of_user = api.get(f"/recommendations/{user}?n=20").json
     assert of_session.status == 200
@@ -44,13 +44,13 @@ def test_nothing_of_a_session_is_stored(api: ApiClient, catalogue: Catalogue, pg
             return found
 
     before = counts()
-    films = list(catalogue.titles)
-    api.post("/recommendations", {"ratings": rated(*films[:5]), "watched": films[5:9]})
+    movies = list(catalogue.titles)
+    api.post("/recommendations", {"ratings": rated(*movies[:5]), "watched": movies[5:9]})
     assert counts() == before
 
 
-def test_films_nobody_knows_are_named_and_the_rest_counts(api: ApiClient, catalogue: Catalogue) -> None:
-    loved = catalogue.films_of("Horror")[:2]
+def test_movies_nobody_knows_are_named_and_the_rest_counts(api: ApiClient, catalogue: Catalogue) -> None:
+    loved = catalogue.movies_of("Horror")[:2]
     alone = api.post("/recommendations", {"ratings": rated(*loved)}).json
     body = {"ratings": rated(*loved, UNKNOWN), "watched": [UNKNOWN + 1, UNKNOWN]}
     answer = api.post("/recommendations", body).json
@@ -61,7 +61,7 @@ def test_films_nobody_knows_are_named_and_the_rest_counts(api: ApiClient, catalo
     assert {row["reason"]["kind"] for row in only_unknown["data"]} <= {"popular", "trending"}
 
 
-def test_an_empty_session_gets_popular_films_of_several_genres(api: ApiClient) -> None:
+def test_an_empty_session_gets_popular_movies_of_several_genres(api: ApiClient) -> None:
     answer = api.post("/recommendations", {}).json
     assert len(answer["data"]) == 10
     assert {row["reason"]["kind"] for row in answer["data"]} <= {"popular", "trending"}
@@ -69,7 +69,7 @@ def test_an_empty_session_gets_popular_films_of_several_genres(api: ApiClient) -
 
 
 def test_dislikes_alone_are_never_shown_again(api: ApiClient, catalogue: Catalogue) -> None:
-    disliked = catalogue.films_of("Action")
+    disliked = catalogue.movies_of("Action")
     answer = api.post("/recommendations", {"ratings": rated(*disliked, rating=0.5), "n": 100}).json
     shown = {row["movie_id"] for row in answer["data"]}
     assert shown == set(catalogue.titles) - set(disliked)
@@ -77,13 +77,13 @@ def test_dislikes_alone_are_never_shown_again(api: ApiClient, catalogue: Catalog
 
 
 def test_contributions_and_other_add_up_to_every_score(api: ApiClient, catalogue: Catalogue) -> None:
-    films = list(catalogue.titles)
-    ratings = rated(*films[:30:2], rating=4) + rated(*films[1:20:2], rating=1.5)
-    rows = api.post("/recommendations", {"ratings": ratings, "watched": films[40:44], "n": 100}).json["data"]
-    assert len(rows) == len(films) - 29
+    movies = list(catalogue.titles)
+    ratings = rated(*movies[:30:2], rating=4) + rated(*movies[1:20:2], rating=1.5)
+    rows = api.post("/recommendations", {"ratings": ratings, "watched": movies[40:44], "n": 100}).json["data"]
+    assert len(rows) == len(movies) - 29
     for row in rows:
-        told = sum(part["contribution"] for part in row["reason"]["because"]) + row["reason"]["other"]
-        assert told == pytest.approx(row["score"], abs=1e-5)
+        explained = sum(part["contribution"] for part in row["reason"]["because"]) + row["reason"]["other"]
+        assert explained == pytest.approx(row["score"], abs=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -127,9 +127,9 @@ def test_the_largest_session_fits(api: ApiClient) -> None:
 
 
 def test_without_model_popularity_answers(untrained: ApiClient, catalogue: Catalogue) -> None:
-    films = catalogue.films_of("Drama")[:3]
-    answer = untrained.post("/recommendations", {"ratings": rated(*films), "n": 100}).json
+    movies = catalogue.movies_of("Drama")[:3]
+    answer = untrained.post("/recommendations", {"ratings": rated(*movies), "n": 100}).json
     assert answer["meta"]["source"] == "popularity"
     shown = {row["movie_id"] for row in answer["data"]}
     assert shown
-    assert not shown & set(films)
+    assert not shown & set(movies)

@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from dataflix_backend.settings import Settings, SettingsError, SyncSettings
+from dataflix_backend.settings import Settings, SyncSettings
+from dataflix_common.settings import SettingsError
 
 GOOD = {"DATAFLIX_API_KEY": "k" * 32, "DATAFLIX_POSTGRES_BACKEND_PASSWORD": "p" * 32}
 
@@ -10,7 +11,7 @@ GOOD = {"DATAFLIX_API_KEY": "k" * 32, "DATAFLIX_POSTGRES_BACKEND_PASSWORD": "p" 
 def test_defaults_need_only_the_secrets() -> None:
     settings = Settings.from_environ(GOOD)
     assert (settings.host, settings.port) == ("127.0.0.1", 5002)
-    assert (settings.postgres.host, settings.postgres.port) == ("127.0.0.1", 5432)
+    assert (settings.postgres_host, settings.postgres_port) == ("127.0.0.1", 5432)
     assert settings.models_dir == Path(".dataflix/models").absolute()
 
 

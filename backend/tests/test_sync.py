@@ -15,21 +15,21 @@ import pytest
 from mlflow.pyfunc import log_model
 from mlflow.pyfunc.model import PythonModel
 
-from dataflix_backend.registry import MlflowRegistry
-from dataflix_backend.serving import files
-from dataflix_backend.settings import SyncSettings
-from dataflix_backend.sync import (
+from dataflix_backend.services.model import files
+from dataflix_backend.services.model.registry import MlflowRegistry
+from dataflix_backend.services.model.synchroniser import (
     Champion,
     RegistryUnavailableError,
     SyncError,
     Synchroniser,
-    exclusive,
+    sync_lock,
 )
+from dataflix_backend.settings import SyncSettings
 from dataflix_recommender import Model
 from dataflix_testkit import MlflowServer, mlflow, s3
 
+from .support.log_records import records_of
 from .support.server import COMMAND, environment
-from .support.told import told_by
 from .test_model_store import damage
 
 
@@ -111,7 +111,7 @@ class TestSynchroniser:
         bad = registry.register("2", damaged)
         with caplog.at_level(logging.WARNING):
             assert not any(synchroniser.step() for _ in range(5))
-        assert len(told_by(caplog, "dataflix_backend.sync")) == 1
+        assert len(records_of(caplog, "dataflix_backend.services.model.synchroniser")) == 1
         assert registry.downloads == 2
         assert current_version(folder) == "1"
         assert [path.name for path in folder.iterdir() if path.is_dir()] == [
@@ -136,7 +136,7 @@ class TestSynchroniser:
             assert files.registry_reached_at(folder) == reached
             registry.away = False
             assert synchroniser.step()
-        assert len(told_by(caplog, "dataflix_backend.sync")) == 2
+        assert len(records_of(caplog, "dataflix_backend.services.model.synchroniser")) == 2
         assert current_version(folder) == "1"
 
     def test_champion_taken_away_keeps_the_model(self, folder: Path, artifact: Path) -> None:
@@ -222,7 +222,7 @@ class TestSynchroniser:
         assert list(folder.glob(".incoming-*")) == []
 
     def test_two_at_once_are_refused(self, folder: Path) -> None:
-        with exclusive(folder), pytest.raises(SyncError, match="another sync-model"), exclusive(folder):
+        with sync_lock(folder), pytest.raises(SyncError, match="another sync-model"), sync_lock(folder):
             pass
 
     def test_stops_when_told(self, folder: Path) -> None:
@@ -274,7 +274,7 @@ class TestMlflow:
         home = tmp_path / "home"
         settings = SyncSettings.from_environ({**registry_server.environ, "DATAFLIX_HOME": str(home)})
         folder = settings.models_dir
-        with exclusive(folder):
+        with sync_lock(folder):
             synchroniser = Synchroniser(folder, MlflowRegistry(settings))
             assert synchroniser.step()
             assert files.read_current(folder) is None
@@ -312,7 +312,7 @@ class TestMlflow:
             process.send_signal(signal.SIGTERM)
             _, log = process.communicate(timeout=30)
         assert process.returncode == 0
-        assert '"event":"champion taken up"' in log
+        assert '"event":"champion installed"' in log
 
     def test_registry_that_is_away_is_told(self, tmp_path: Path) -> None:
         settings = SyncSettings.from_environ({"DATAFLIX_MLFLOW_PORT": "1", "DATAFLIX_HOME": str(tmp_path)})

@@ -11,7 +11,8 @@ import orjson
 
 from dataflix_backend import logs
 from dataflix_backend.key_commands import keys
-from dataflix_backend.settings import SettingsError, SyncSettings
+from dataflix_backend.settings import SyncSettings
+from dataflix_common.settings import SettingsError
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -25,7 +26,7 @@ main.add_command(keys)
 @main.command()
 def serve() -> None:
     """Serve the API with gunicorn, in the foreground."""
-    from dataflix_backend.serve import ServeError, serve  # noqa: PLC0415 - gunicorn is needed here alone
+    from dataflix_backend.server.launch import ServeError, serve  # noqa: PLC0415 - only serve needs gunicorn
 
     try:
         serve(os.environ)
@@ -34,16 +35,21 @@ def serve() -> None:
 
 
 @main.command("sync-model")
-@click.option("--once", is_flag=True, help="Look once; exit 1 if the champion could not be taken up.")
+@click.option("--once", is_flag=True, help="Look once; exit 1 if the champion could not be installed.")
 def sync_model(*, once: bool) -> None:
-    """Keep the served model level with the registry's champion, until stopped."""
+    """Install each new champion of the registry for the API, until stopped."""
     logging.config.dictConfig(logs.configuration())
-    from dataflix_backend.registry import MlflowRegistry  # noqa: PLC0415 - MLflow takes seconds to import
-    from dataflix_backend.sync import SyncError, Synchroniser, exclusive  # noqa: PLC0415
+    # MLflow takes seconds to import.
+    from dataflix_backend.services.model.registry import MlflowRegistry  # noqa: PLC0415
+    from dataflix_backend.services.model.synchroniser import (  # noqa: PLC0415
+        SyncError,
+        Synchroniser,
+        sync_lock,
+    )
 
     try:
         settings = SyncSettings.from_environ(os.environ)
-        with exclusive(settings.models_dir):
+        with sync_lock(settings.models_dir):
             synchroniser = Synchroniser(settings.models_dir, MlflowRegistry(settings))
             if once:
                 sys.exit(0 if synchroniser.step() else 1)
@@ -59,6 +65,6 @@ def sync_model(*, once: bool) -> None:
 def openapi() -> None:
     """Print the OpenAPI document; needs no settings."""
     from dataflix_backend.app import bare_app  # noqa: PLC0415
-    from dataflix_backend.openapi import document  # noqa: PLC0415
+    from dataflix_backend.web.openapi import document  # noqa: PLC0415
 
     click.echo(orjson.dumps(document(bare_app()), option=orjson.OPT_INDENT_2))

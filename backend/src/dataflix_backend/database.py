@@ -1,4 +1,4 @@
-"""Postgres: a bounded pool of autocommit connections; every call is one statement, so one round trip."""
+"""Postgres: a bounded pool of autocommit connections. Every call is one statement, so one round trip."""
 
 import logging
 import select
@@ -15,19 +15,19 @@ from psycopg2 import errors as pg
 from psycopg2.extensions import connection as Connection  # noqa: N812 - psycopg2 spells its class in lower case
 from psycopg2.extensions import cursor as Cursor  # noqa: N812 - as above
 
-from dataflix_backend.errors import UnavailableProblem
+from dataflix_backend.exceptions import UnavailableError
 from dataflix_backend.settings import PostgresSettings
 
 # A healthy answer takes milliseconds; the longest statement (popularity over all ratings) seconds.
 STATEMENT_TIMEOUT_MS = 10_000
 # On one machine a connect succeeds or is refused at once; this bounds a lost network.
 CONNECT_TIMEOUT_S = 3
-# How long a request waits for a free connection before it answers 503.
+# How long a request waits for a free connection.
 POOL_TIMEOUT_S = 5.0
-# After a connect that failed, how long nobody tries again: on a lost network each try would take seconds.
+# Pause after a failed connect: on a lost network each attempt would take seconds.
 RECONNECT_AFTER_S = 0.5
 
-# A disk that is full is an OperationalError; a standby, or a server that was made read-only, takes no writes.
+# A full disk is an OperationalError; a standby or a read-only server raises ReadOnlySqlTransaction.
 _UNAVAILABLE = (psycopg2.OperationalError, psycopg2.InterfaceError, pg.ReadOnlySqlTransaction)
 
 Row = dict[str, Any]
@@ -36,9 +36,12 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A statement that each connection has parsed and planned once: worth it for what every request runs.
+    """A statement that each connection parses and plans once; for statements that every request runs.
 
-    ``types`` are those of its parameters $1, $2 and so on, as SQL lists them.
+    Attributes:
+        name: the statement's name in Postgres.
+        types: the types of the parameters $1, $2 and so on, as an SQL list.
+        sql: the statement.
     """
 
     name: LiteralString
@@ -47,7 +50,7 @@ class Prepared:
 
 
 class _PreparingConnection(Connection):
-    """Remembers what it has prepared, which lasts as long as it does."""
+    """A connection with the names of the statements that are prepared on it."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -55,17 +58,17 @@ class _PreparingConnection(Connection):
 
 
 class Database:
-    """A pool of at most ``size`` connections, opened when first needed and replaced when Postgres went away.
+    """A pool of at most ``size`` connections, opened when needed and replaced when they break.
 
-    Raises UnavailableProblem (503) when Postgres cannot be reached or does not answer in time. A statement is
-    atomic on its own, so an error never leaves half a result.
+    All methods raise UnavailableError when Postgres cannot be reached or does not answer in time. Every
+    statement is atomic, so an error never leaves half a result.
     """
 
     def __init__(self, settings: PostgresSettings, size: int) -> None:
         self._settings = settings
         self._idle: deque[_PreparingConnection] = deque()
         self._free = threading.BoundedSemaphore(size)
-        self._away_until = 0.0
+        self._retry_after = 0.0
 
     def query(self, sql: LiteralString, parameters: Mapping[str, Any] | None = None) -> list[Row]:
         """Run one statement and return its rows as dictionaries."""
@@ -74,7 +77,7 @@ class Database:
             return _rows(cursor)
 
     def query_prepared(self, statement: Prepared, *parameters: Any) -> list[Row]:
-        """Run a prepared statement, as ``query`` does; the first time on a connection takes one more trip."""
+        """Run a prepared statement as ``query`` does; the first use on a connection takes two round trips."""
         with self._connection() as connection, connection.cursor() as cursor:
             if statement.name not in connection.prepared:
                 cursor.execute(f"PREPARE {statement.name} ({statement.types}) AS {statement.sql}")
@@ -91,14 +94,14 @@ class Database:
     @contextmanager
     def _connection(self) -> Iterator[_PreparingConnection]:
         if not self._free.acquire(timeout=POOL_TIMEOUT_S):
-            raise UnavailableProblem("Every database connection is busy; ask again in a moment.")
+            raise UnavailableError("Every database connection is busy; try again in a moment.")
         connection = None
         try:
             connection = self._take()
             yield connection
         except _UNAVAILABLE as error:
             _log.warning("database unavailable", extra={"reason": type(error).__name__, "code": error.pgcode})
-            raise UnavailableProblem(_what_happened(connection, error)) from error
+            raise UnavailableError(_explain(connection, error)) from error
         finally:
             if connection is not None and not connection.closed:
                 self._idle.append(connection)
@@ -113,23 +116,23 @@ class Database:
         return self._connect()
 
     def _connect(self) -> _PreparingConnection:
-        if time.monotonic() < self._away_until:
-            raise UnavailableProblem(_UNREACHABLE)
+        if time.monotonic() < self._retry_after:
+            raise UnavailableError(_UNREACHABLE)
         settings = self._settings
         try:
             connection = psycopg2.connect(
-                host=settings.host,
-                port=settings.port,
-                dbname=settings.dbname,
-                user=settings.user,
-                password=settings.password,
+                host=settings.postgres_host,
+                port=settings.postgres_port,
+                dbname=settings.postgres_db,
+                user=settings.postgres_user,
+                password=settings.postgres_password,
                 connect_timeout=CONNECT_TIMEOUT_S,
                 application_name="dataflix-backend",
                 connection_factory=_PreparingConnection,
                 options=f"-c statement_timeout={STATEMENT_TIMEOUT_MS} -c timezone=UTC",
             )
         except psycopg2.OperationalError:
-            self._away_until = time.monotonic() + RECONNECT_AFTER_S
+            self._retry_after = time.monotonic() + RECONNECT_AFTER_S
             raise
         connection.autocommit = True
         return connection
@@ -143,19 +146,19 @@ def _rows(cursor: Cursor) -> list[Row]:
 _UNREACHABLE = "The database cannot be reached; nothing was changed."
 
 
-def _what_happened(connection: Connection | None, error: psycopg2.Error) -> str:
-    """Return what a client may rely on: a statement whose connection broke may have been carried out."""
+def _explain(connection: Connection | None, error: psycopg2.Error) -> str:
+    """Return what a client may rely on: a statement on a connection that broke may have been carried out."""
     if connection is None:
         return _UNREACHABLE
     if connection.closed:
-        return "The database went away before it answered: either all of it was done or nothing. Ask again."
+        return "The database connection broke: either the whole change was made or nothing. Try again."
     if isinstance(error, pg.QueryCanceled):
         return "The database took too long; nothing was changed."
-    return "The database cannot do this at present; nothing was changed."
+    return "The database cannot do this now; nothing was changed."
 
 
 def _is_alive(connection: Connection) -> bool:
-    """Say whether the server still holds an idle connection: one that it closed has become readable."""
+    """Return whether an idle connection is still open: one that the server closed is readable."""
     poll = select.poll()
     poll.register(connection.fileno(), select.POLLIN)
     return not connection.closed and not poll.poll(0)

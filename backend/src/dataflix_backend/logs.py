@@ -10,15 +10,15 @@ import orjson
 _STANDARD_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
-# What gunicorn says of requests that never reach the application, with the request's own text behind it.
+# gunicorn's messages about requests that do not reach the application; the request's own text follows.
 _QUOTING = ("Invalid request from", "Error handling request")
 
 
 class WithoutRequests(logging.Filter):
-    """Leaves out what gunicorn quotes of a request: it may be anything, personal values too."""
+    """Cuts the request's text out of gunicorn's messages: it may hold personal values."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Let every record pass, shortened where it quotes."""
+        """Let every record pass, shortened where it quotes a request."""
         beginning = next((text for text in _QUOTING if str(record.msg).startswith(text)), None)
         if record.name == "gunicorn.error" and beginning is not None:
             record.msg, record.args = f"{beginning} a client", ()
@@ -43,11 +43,11 @@ class JsonFormatter(logging.Formatter):
         return orjson.dumps(entry, default=str).decode()
 
     def _exception(self, record: logging.LogRecord) -> list[str]:
-        """Return the chain's types and code places; messages may quote personal values and stay out."""
+        """Return types and code locations of the chain, without messages: they may hold personal values."""
         error = record.exc_info[1] if record.exc_info else None
         chain: list[str] = []
         seen: set[int] = set()
-        # An error that is raised anew out of its own makes the chain a ring.
+        # An error that is raised again from its own cause makes the chain a cycle.
         while error is not None and id(error) not in seen:
             seen.add(id(error))
             place = error.__traceback__

@@ -1,145 +1,107 @@
-"""Every setting of the backend, read from the environment and checked at once."""
+"""Settings of the backend, read from environment variables and checked all at once."""
 
 import re
-import sys
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
+from typing import Annotated, ClassVar
 
-from dotenv import dotenv_values
+from pydantic import BeforeValidator, Field
+from pydantic_settings import NoDecode
 
-# Shorter keys can be guessed; the first run writes one of 64 characters.
-MIN_SECRET_LENGTH = 16
-MAX_PORT = 65535
+from dataflix_common import ports
+from dataflix_common.env_file import HOME_VARIABLE
+from dataflix_common.model_registry import DEFAULT_MODEL_NAME
+from dataflix_common.settings import (
+    AbsolutePath,
+    EnvironmentSettings,
+    Port,
+    StrongSecret,
+    Text,
+    invalid,
+    whole_number,
+)
+
 MAX_WORKERS = 64
 MAX_THREADS = 64
 # More than any machine answers in a minute.
 MAX_RATE = 100_000_000
 NO_ORIGINS = "none"
 
-# Scheme, host and port, as browsers send them; a wildcard would open the API to every page there is.
+# Scheme, host and port, as browsers send them. No wildcards: they would open the API to every page.
 _ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?")
 
 
-def with_env_file(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return ``environ`` over the values of ``.env``, so that a person's shell needs no exports.
-
-    The file is ``DATAFLIX_ENV_FILE``, or ``.env`` beside the virtual environment.
-    """
-    file = Path(environ.get("DATAFLIX_ENV_FILE") or Path(sys.prefix).parent / ".env").absolute()
-    values = dotenv_values(file) if file.is_file() else {}
-    return {name: value for name, value in values.items() if value} | dict(environ)
-
-
-class SettingsError(ValueError):
-    """One or more environment variables are missing or wrong; the message names each."""
-
-
-class _Reader:
-    """Reads variables and collects what is wrong, so that one start shows every mistake."""
-
-    def __init__(self, environ: Mapping[str, str]) -> None:
-        self._environ = environ
-        self._problems: list[str] = []
-
-    def text(self, name: str, default: str) -> str:
-        return self._environ.get(name, "").strip() or default
-
-    def whole(self, name: str, default: int, *, high: int, low: int = 1) -> int:
-        text = self.text(name, str(default))
-        if text.isascii() and text.isdecimal() and low <= int(text) <= high:
-            return int(text)
-        self._problems.append(f"{name} must be a whole number from {low} to {high}, not {text!r}")
-        return default
-
-    def origins(self, name: str) -> tuple[str, ...]:
-        text = self.text(name, NO_ORIGINS)
-        origins = tuple(part.strip() for part in text.split(",")) if text != NO_ORIGINS else ()
-        for origin in origins:
-            if not _ORIGIN.fullmatch(origin):
-                self._problems.append(
-                    f"{name} must be {NO_ORIGINS!r} or origins like https://films.example, separated by "
-                    f"commas, not {origin!r}"
-                )
-        return origins
-
-    def secret(self, name: str) -> str:
-        value = self._environ.get(name, "")
-        if not value:
-            self._problems.append(f"{name} is not set")
-        elif len(value) < MIN_SECRET_LENGTH or not value.isprintable() or " " in value:
-            self._problems.append(f"{name} must have at least {MIN_SECRET_LENGTH} characters and no blanks")
+def _origins(value: str | tuple[str, ...]) -> tuple[str, ...]:
+    if isinstance(value, tuple):
         return value
-
-    def home(self) -> Path:
-        return Path(self.text("DATAFLIX_HOME", ".dataflix")).expanduser().absolute()
-
-    def postgres(self) -> "PostgresSettings":
-        return PostgresSettings(
-            host=self.text("DATAFLIX_POSTGRES_HOST", "127.0.0.1"),
-            port=self.whole("DATAFLIX_POSTGRES_PORT", 5432, high=MAX_PORT),
-            dbname=self.text("DATAFLIX_POSTGRES_DB", "dataflix"),
-            password=self.secret("DATAFLIX_POSTGRES_BACKEND_PASSWORD"),
-        )
-
-    def check(self) -> None:
-        if self._problems:
-            raise SettingsError(
-                "; ".join(self._problems) + ". Settings come from .env, which ./run.sh writes."
+    text = value.strip()
+    origins = tuple(part.strip() for part in text.split(",")) if text != NO_ORIGINS else ()
+    for origin in origins:
+        if not _ORIGIN.fullmatch(origin):
+            raise invalid(
+                f"must be {NO_ORIGINS!r} or origins like https://movies.example, separated by commas, "
+                f"not {origin!r}"
             )
+    return origins
 
 
-@dataclass(frozen=True, slots=True)
-class PostgresSettings:
-    """Where the application's database is, and the role we use."""
-
-    host: str
-    port: int
-    dbname: str
-    password: str = field(repr=False)
-    user: str = "dataflix_backend"
-
-    @classmethod
-    def from_environ(cls, environ: Mapping[str, str]) -> Self:
-        """Read and check; raises SettingsError naming every variable that is wrong."""
-        read = _Reader(environ)
-        found = read.postgres()
-        read.check()
-        return cls(found.host, found.port, found.dbname, found.password)
+Rate = Annotated[int, BeforeValidator(whole_number(0, MAX_RATE))]
+Workers = Annotated[int, BeforeValidator(whole_number(1, MAX_WORKERS))]
+Threads = Annotated[int, BeforeValidator(whole_number(1, MAX_THREADS))]
+# NoDecode: the list is text with commas, not JSON.
+Origins = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_origins)]
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """What the API needs; ``threads`` are per worker and so is the size of the connection pool.
+class HomeSettings(EnvironmentSettings):
+    """The folder of all state files."""
 
-    ``rate_limit`` and ``admin_rate_limit`` are requests a minute for each key, 0 for no limit.
-    """
-
-    home: Path
-    host: str
-    port: int
-    workers: int
-    threads: int
-    api_key: str = field(repr=False)
-    rate_limit: int
-    admin_rate_limit: int
-    cors_origins: tuple[str, ...]
-    postgres: PostgresSettings
+    home: AbsolutePath = Field(
+        default_factory=lambda: Path(".dataflix").absolute(), validation_alias=HOME_VARIABLE
+    )
 
     @property
     def models_dir(self) -> Path:
-        """The folder that holds the synchronised models and ``current.json``."""
+        """The folder with the synchronised models and ``current.json``."""
         return self.home / "models"
 
+
+class PostgresSettings(EnvironmentSettings):
+    """Where the application's database is, and the role of the backend."""
+
+    postgres_user: ClassVar[str] = "dataflix_backend"
+
+    postgres_host: Text = Field(default=ports.DEFAULT_HOST, validation_alias="DATAFLIX_POSTGRES_HOST")
+    postgres_port: Port = Field(default=ports.POSTGRES, validation_alias="DATAFLIX_POSTGRES_PORT")
+    postgres_db: Text = Field(default="dataflix", validation_alias="DATAFLIX_POSTGRES_DB")
+    postgres_password: StrongSecret = Field(validation_alias="DATAFLIX_POSTGRES_BACKEND_PASSWORD")
+
+
+class Settings(HomeSettings, PostgresSettings):
+    """What the API needs.
+
+    Attributes:
+        threads: threads of each worker, and the size of its connection pool.
+        rate_limit: requests per minute of each ordinary key; 0 for no limit.
+        admin_rate_limit: requests per minute of each admin key; 0 for no limit.
+        cors_origins: origins whose pages may call the API from a browser.
+    """
+
+    host: Text = Field(default=ports.DEFAULT_HOST, validation_alias="DATAFLIX_BACKEND_HOST")
+    port: Port = Field(default=ports.BACKEND, validation_alias="DATAFLIX_BACKEND_PORT")
+    workers: Workers = Field(default=2, validation_alias="DATAFLIX_BACKEND_WORKERS")
+    threads: Threads = Field(default=4, validation_alias="DATAFLIX_BACKEND_THREADS")
+    api_key: StrongSecret = Field(validation_alias="DATAFLIX_API_KEY")
+    rate_limit: Rate = Field(default=600, validation_alias="DATAFLIX_BACKEND_RATE_LIMIT")
+    admin_rate_limit: Rate = Field(default=0, validation_alias="DATAFLIX_BACKEND_ADMIN_RATE_LIMIT")
+    cors_origins: Origins = Field(default=(), validation_alias="DATAFLIX_BACKEND_CORS_ORIGINS")
+
     @property
-    def known_keys(self) -> Path:
-        """The file in which workers leave which keys are good, for those born while Postgres is away."""
+    def key_cache_file(self) -> Path:
+        """The file with the valid keys, for workers that start while Postgres is away."""
         return self.home / "backend" / "known-keys.json"
 
     @property
     def counts(self) -> Path:
-        """The file in which workers count together how often each key asks."""
+        """The file in which the workers count the requests of each key."""
         return self.home / "backend" / "counts"
 
     @property
@@ -147,49 +109,15 @@ class Settings:
         """The folder through which the workers share their Prometheus metrics."""
         return self.home / "backend" / "metrics"
 
-    @classmethod
-    def from_environ(cls, environ: Mapping[str, str]) -> Self:
-        """Read and check; raises SettingsError naming every variable that is wrong."""
-        read = _Reader(environ)
-        settings = cls(
-            home=read.home(),
-            host=read.text("DATAFLIX_BACKEND_HOST", "127.0.0.1"),
-            port=read.whole("DATAFLIX_BACKEND_PORT", 5002, high=MAX_PORT),
-            workers=read.whole("DATAFLIX_BACKEND_WORKERS", 2, high=MAX_WORKERS),
-            threads=read.whole("DATAFLIX_BACKEND_THREADS", 4, high=MAX_THREADS),
-            api_key=read.secret("DATAFLIX_API_KEY"),
-            rate_limit=read.whole("DATAFLIX_BACKEND_RATE_LIMIT", 600, low=0, high=MAX_RATE),
-            admin_rate_limit=read.whole("DATAFLIX_BACKEND_ADMIN_RATE_LIMIT", 0, low=0, high=MAX_RATE),
-            cors_origins=read.origins("DATAFLIX_BACKEND_CORS_ORIGINS"),
-            postgres=read.postgres(),
-        )
-        read.check()
-        return settings
 
-
-@dataclass(frozen=True, slots=True)
-class SyncSettings:
+class SyncSettings(HomeSettings):
     """What the model synchroniser needs."""
 
-    home: Path
-    tracking_uri: str
-    model_name: str
+    mlflow_host: Text = Field(default=ports.DEFAULT_HOST, validation_alias="DATAFLIX_MLFLOW_HOST")
+    mlflow_port: Port = Field(default=ports.MLFLOW, validation_alias="DATAFLIX_MLFLOW_PORT")
+    model_name: Text = Field(default=DEFAULT_MODEL_NAME, validation_alias="DATAFLIX_MODEL_NAME")
 
     @property
-    def models_dir(self) -> Path:
-        """The folder that holds the synchronised models and ``current.json``."""
-        return self.home / "models"
-
-    @classmethod
-    def from_environ(cls, environ: Mapping[str, str]) -> Self:
-        """Read and check; raises SettingsError naming every variable that is wrong."""
-        read = _Reader(environ)
-        host = read.text("DATAFLIX_MLFLOW_HOST", "127.0.0.1")
-        port = read.whole("DATAFLIX_MLFLOW_PORT", 5003, high=MAX_PORT)
-        settings = cls(
-            home=read.home(),
-            tracking_uri=f"http://{host}:{port}",
-            model_name=read.text("DATAFLIX_MODEL_NAME", "dataflix-als"),
-        )
-        read.check()
-        return settings
+    def tracking_uri(self) -> str:
+        """The address of MLflow."""
+        return f"http://{self.mlflow_host}:{self.mlflow_port}"

@@ -38,7 +38,7 @@ class Contract:
     def _operation(self, method: str, path: str) -> Any:
         # As the server does: an encoded slash separates like a plain one.
         path = unquote(path.partition("?")[0])
-        # "/genres" must not be taken for a film; the longest literal path wins.
+        # "/genres" must not be taken for a movie; the longest literal path wins.
         for template in sorted(self._patterns, key=lambda known: known.count("{")):
             if self._patterns[template].fullmatch(path):
                 found = self.document["paths"][template].get(method.lower())

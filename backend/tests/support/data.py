@@ -8,19 +8,19 @@ import psycopg2
 from psycopg2.extras import execute_values
 
 GENRES = ("Action", "Comedy", "Drama", "Horror", "Sci-Fi")
-FILMS_PER_GENRE = 12
+MOVIES_PER_GENRE = 12
 USERS = 30
 
 
 @dataclass(frozen=True)
 class Catalogue:
-    """What was written: films by id, and the users' ids; user i loves genre i modulo 5."""
+    """What was written: movies by id, and the users' ids; user i loves genre i modulo 5."""
 
     titles: dict[int, str]
     genres: dict[int, list[str]]
     users: list[int]
 
-    def films_of(self, genre: str) -> list[int]:
+    def movies_of(self, genre: str) -> list[int]:
         return [movie_id for movie_id, genres in self.genres.items() if genres[0] == genre]
 
 
@@ -32,20 +32,20 @@ def connect(dsn: str) -> Any:
 
 
 def seed(dsn: str) -> Catalogue:
-    """Write films, users, ratings and views."""
+    """Write movies, users, ratings and views."""
     rng = np.random.default_rng(7)
     connection = connect(dsn)
     with connection, connection.cursor() as cursor:
-        films = [
+        movies = [
             (
-                f"{genre} Film {number:02}",
+                f"{genre} Movie {number:02}",
                 [genre] if number % 3 else [genre, GENRES[(index + 1) % len(GENRES)]],
                 1960 + number,
             )
             for index, genre in enumerate(GENRES)
-            for number in range(FILMS_PER_GENRE)
+            for number in range(MOVIES_PER_GENRE)
         ]
-        films += [
+        movies += [
             ("100% Wolf_Man", ["Horror"], 1999),
             ("Amélie", ["Comedy"], 2001),
             ("The Matrix", ["Sci-Fi"], 1999),
@@ -54,14 +54,14 @@ def seed(dsn: str) -> Catalogue:
         movie_ids = execute_values(
             cursor,
             "INSERT INTO movies (title, genres, release_year) VALUES %s RETURNING movie_id",
-            films,
+            movies,
             fetch=True,
             page_size=1000,
         )
         ids = [row[0] for row in movie_ids]
         catalogue = Catalogue(
-            {movie_id: film[0] for movie_id, film in zip(ids, films, strict=True)},
-            {movie_id: film[1] for movie_id, film in zip(ids, films, strict=True)},
+            {movie_id: movie[0] for movie_id, movie in zip(ids, movies, strict=True)},
+            {movie_id: movie[1] for movie_id, movie in zip(ids, movies, strict=True)},
             [
                 row[0]
                 for row in execute_values(
@@ -75,7 +75,7 @@ def seed(dsn: str) -> Catalogue:
         )
         ratings = []
         for index, user_id in enumerate(catalogue.users):
-            loved = catalogue.films_of(GENRES[index % len(GENRES)])
+            loved = catalogue.movies_of(GENRES[index % len(GENRES)])
             for movie_id in rng.choice(loved, 6, replace=False):
                 ratings.append((user_id, int(movie_id), 4.5, f"2026-0{1 + index % 6}-10T12:00:00Z"))
             for movie_id in rng.choice(ids, 4, replace=False):

@@ -3,9 +3,9 @@
 import itertools
 from collections.abc import Sequence
 
-from dataflix_backend.access.keys import new_secret, secret_hash
+from dataflix_backend.api_key import new_secret, secret_hash
 from dataflix_backend.database import Database
-from dataflix_backend.queries.keys import create_key
+from dataflix_backend.queries.api_keys import create_key
 from dataflix_backend.settings import PostgresSettings
 from dataflix_testkit import PostgresServer
 

@@ -19,7 +19,7 @@ from dataflix_testkit.process import START_TIMEOUT_S, clean_environ
 
 
 class KillablePostgres:
-    """One cluster; ``server`` tells where it is."""
+    """One cluster; ``server`` says where it is."""
 
     def __init__(self, folder: Path) -> None:
         port = free_port()
@@ -46,9 +46,9 @@ class KillablePostgres:
             time.sleep(0.1)
 
     def kill(self) -> None:
-        """End it as a power cut would."""
+        """End it as a power failure would."""
         assert self._process is not None
-        # Its children would outlive it by a moment and answer. Stopped, it starts nobody more meanwhile.
+        # Its children live a moment longer and would answer. While it is stopped, it starts no new ones.
         self._process.send_signal(signal.SIGSTOP)
         kill_children(self._process.pid)
         self._process.kill()

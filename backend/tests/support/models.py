@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dataflix_backend.serving.files import ModelEntry, read_current, write_current
+from dataflix_backend.services.model.files import ModelEntry, read_current, write_current
 from dataflix_recommender import ConfidenceWeights, Item, ItemCatalogue, Model, ModelInfo
 
 TRAINED_AT = datetime(2026, 5, 17, 12, 0, tzinfo=UTC)
@@ -18,9 +18,9 @@ def taste_model(
     seed: int = 0,
     trained_at: datetime = TRAINED_AT,
 ) -> Model:
-    """Return a model whose factors are the films' genres and a little noise.
+    """Return a model whose factors are the movies' genres and a little noise.
 
-    Film number ``row`` is of 1960 + row, takes 80 + row minutes and has a mean rating of 2 to 4.
+    Movie number ``row`` is of 1960 + row, takes 80 + row minutes and has a mean rating of 2 to 4.
     """
     movie_ids = sorted(genres_by_movie)
     names = sorted({genre for genres in genres_by_movie.values() for genre in genres})

@@ -1,1 +1,1 @@
-"""SQL, one module per resource: every function is one statement, so one round trip and all or nothing."""
+"""SQL, one module for each resource. Every function is one statement: one round trip, all or nothing."""

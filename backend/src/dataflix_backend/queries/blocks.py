@@ -1,12 +1,13 @@
-"""Films that a user is spared, in Postgres."""
+"""Blocks: movies that are not recommended to one user."""
 
 from typing import Any, cast
 
 from psycopg2 import errors as pg
 
 from dataflix_backend.database import Database
+from dataflix_backend.exceptions import NotFoundError
 from dataflix_backend.queries import pages
-from dataflix_backend.queries.writes import deleted, over_already, written
+from dataflix_backend.queries.events import already_ended, delete_event, upsert_event
 from dataflix_backend.schemas.common import Page
 from dataflix_backend.schemas.rules import Block, NewBlock
 
@@ -65,27 +66,39 @@ SELECT
 
 
 def write_block(database: Database, user_id: int, block: NewBlock) -> tuple[Block, bool]:
-    """Block a film for a user or change the block; returns it and whether it is new.
+    """Block a movie for a user, or change the block.
 
-    Raises NotFoundProblem naming an unknown user or film, and Problem (422) when it is over already; then
-    nothing is written.
+    Returns:
+        The block, and whether it is new.
+
+    Raises:
+        UnknownIdError: the user or the movie does not exist; nothing was written.
+        InvalidInputError: the block has already ended; nothing was written.
     """
     parameters: dict[str, Any] = {"user_id": user_id, **block.model_dump()}
     try:
-        row, is_new = written(database, _WRITE, parameters)
+        row, is_new = upsert_event(database, _WRITE, parameters)
     except pg.CheckViolation as error:
-        raise over_already("ends_at") from error
+        raise already_ended("ends_at") from error
     return cast("Block", row), is_new
 
 
-def delete_block(database: Database, user_id: int, movie_id: int) -> bool:
-    """Take a block away; returns whether there was one.
+def delete_block(database: Database, user_id: int, movie_id: int) -> None:
+    """Delete a block.
 
-    Raises NotFoundProblem for an unknown user or film.
+    Raises:
+        UnknownIdError: the user or the movie does not exist.
+        NotFoundError: the movie is not blocked for the user.
     """
-    return deleted(database, _DELETE, user_id, movie_id)
+    if not delete_event(database, _DELETE, user_id, movie_id):
+        detail = f"Movie {movie_id} is not blocked for user {user_id}."
+        raise NotFoundError(detail, kind="unknown-block")
 
 
-def list_blocks(database: Database, user_id: int, page: Page) -> tuple[list[Block], int] | None:
-    """Return one page of what is blocked for a user now and its number, None for an unknown user."""
-    return cast("tuple[list[Block], int] | None", pages.of_user(database, _LIST, user_id, page))
+def list_blocks(database: Database, user_id: int, page: Page) -> tuple[list[Block], int]:
+    """Return one page of a user's current blocks and their total.
+
+    Raises:
+        UnknownIdError: the user does not exist.
+    """
+    return cast("tuple[list[Block], int]", pages.page_of_user(database, _LIST, user_id, page))

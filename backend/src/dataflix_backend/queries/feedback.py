@@ -1,17 +1,17 @@
-"""Feedback in Postgres."""
+"""Feedback on recommended movies."""
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from psycopg2 import errors as pg
 
 from dataflix_backend.database import Database
-from dataflix_backend.errors import NotFoundProblem
+from dataflix_backend.exceptions import UnknownIdError
 from dataflix_backend.schemas.feedback import NewFeedback
-from dataflix_backend.serving.list_ids import ListOrigin
 
-# A dismissal is for good: it also prolongs a block that would end.
+# A dismissal lasts: it also extends a block that would end.
 _STORE = """
 WITH given AS (
     SELECT *
@@ -44,27 +44,35 @@ _MISSING = re.compile(r"\((user|movie)_id\)=\((\d+)\)")
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """An event, and what the id of its list says."""
+class FeedbackRecord:
+    """An event, and what the id of its list says.
 
-    feedback: NewFeedback
-    origin: ListOrigin
-
-
-def store(database: Database, told: Sequence[Told]) -> int:
-    """Store events and block what a user dismissed; returns how many were new.
-
-    Raises NotFoundProblem naming an unknown user or film; then nothing is written.
+    Attributes:
+        event: what the client sent.
+        model_version: the model that made the list, empty for the popularity fallback.
+        listed_at: when the list was made.
     """
-    events = [each.feedback for each in told]
+
+    event: NewFeedback
+    model_version: str
+    listed_at: datetime
+
+
+def insert_feedback(database: Database, records: Sequence[FeedbackRecord]) -> int:
+    """Store events and block what users dismissed; returns how many events were new.
+
+    Raises:
+        UnknownIdError: a user or a movie does not exist; nothing was written.
+    """
+    events = [record.event for record in records]
     parameters = {
         "recommendation_ids": [event.recommendation_id for event in events],
         "movie_ids": [event.movie_id for event in events],
         "events": [event.event for event in events],
         "user_ids": [event.user_id for event in events],
         "positions": [event.position for event in events],
-        "model_versions": [each.origin.model_version for each in told],
-        "listed_at": [each.origin.listed_at for each in told],
+        "model_versions": [record.model_version for record in records],
+        "listed_at": [record.listed_at for record in records],
     }
     try:
         return int(database.query(_STORE, parameters)[0]["stored"])
@@ -72,4 +80,4 @@ def store(database: Database, told: Sequence[Told]) -> int:
         missing = _MISSING.search(error.diag.message_detail or "")
         if missing is None:
             raise
-        raise NotFoundProblem(missing[1], missing[2]) from error
+        raise UnknownIdError(missing[1], missing[2]) from error

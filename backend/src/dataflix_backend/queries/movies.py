@@ -1,14 +1,15 @@
-"""Films in Postgres."""
+"""Movies, genres, and statistics of movies."""
 
 from collections.abc import Sequence
 from typing import Any, cast
 
 from dataflix_backend.database import Database, Prepared, Row
+from dataflix_backend.exceptions import UnknownIdError
 from dataflix_backend.queries import pages
 from dataflix_backend.queries.text import like_prefix, word_prefixes
 from dataflix_backend.schemas.movies import Genre, Movie, MovieQuery, MovieSummary
 
-# The parameters arrive as literals, so a condition whose parameter is null costs nothing.
+# psycopg2 sends parameters as literals, so a condition on a null parameter costs nothing.
 _LIST = """
 WITH matching AS (
     SELECT movie_id, title, genres, release_year, director, duration_minutes
@@ -57,7 +58,7 @@ WHERE movie_id = %(movie_id)s
 """
 
 _BY_ID = Prepared(
-    "films_by_id",
+    "movies_by_id",
     "bigint []",
     """
 SELECT movie_id, title, genres, release_year
@@ -88,9 +89,31 @@ GROUP BY g.genre
 ORDER BY g.genre
 """
 
+# A rating loses half its weight in 30 days. At most 100 half-lives count: then 0.5 ^ x would underflow.
+_STATISTICS = """
+SELECT
+    m.movie_id, m.title, m.genres, m.release_year, m.duration_minutes,
+    coalesce(r.ratings_count, 0) AS ratings_count,
+    coalesce(r.ratings_sum, 0) AS ratings_sum,
+    coalesce(r.trending_score, 0) AS trending_score
+FROM movies AS m
+LEFT JOIN (
+    SELECT
+        movie_id,
+        count(*) AS ratings_count,
+        sum(rating::float8) AS ratings_sum,
+        sum(0.5 ^ least(extract(epoch FROM newest.rated_at - ratings.rated_at)::float8 / 2592000, 100))
+            AS trending_score
+    FROM ratings
+    CROSS JOIN (SELECT max(rated_at) AS rated_at FROM ratings) AS newest
+    GROUP BY movie_id
+) AS r ON m.movie_id = r.movie_id
+ORDER BY m.movie_id
+"""
+
 
 def list_movies(database: Database, query: MovieQuery) -> tuple[list[MovieSummary], int]:
-    """Return one page of films and how many match."""
+    """Return one page of movies and the number of all that match."""
     parameters: dict[str, Any] = query.model_dump()
     parameters["q"] = query.q or None
     parameters["prefix"] = like_prefix(query.q) if query.q else None
@@ -99,23 +122,34 @@ def list_movies(database: Database, query: MovieQuery) -> tuple[list[MovieSummar
     return cast("list[MovieSummary]", page), total
 
 
-def find_movie(database: Database, movie_id: int) -> Movie | None:
-    """Return the film, None when there is none."""
+def get_movie(database: Database, movie_id: int) -> Movie:
+    """Return a movie.
+
+    Raises:
+        UnknownIdError: the movie does not exist.
+    """
     rows = database.query(_SHOW, {"movie_id": movie_id})
-    return cast("Movie", rows[0]) if rows else None
+    if not rows:
+        raise UnknownIdError("movie", movie_id)
+    return cast("Movie", rows[0])
 
 
-def films_by_id(database: Database, movie_ids: Sequence[int]) -> dict[int, Row]:
-    """Return those of the films that exist: movie_id, title, genres, release_year by movie_id."""
+def find_movies(database: Database, movie_ids: Sequence[int]) -> dict[int, Row]:
+    """Return movie_id, title, genres and release_year of the movies that exist, by movie_id."""
     rows = database.query_prepared(_BY_ID, list(movie_ids))
     return {row["movie_id"]: row for row in rows}
 
 
-def films_of_same_genres(database: Database, movie_id: int, limit: int) -> list[Row]:
-    """Return films by the Jaccard similarity of their genres (``score``), then nearness in years."""
+def find_movies_of_same_genres(database: Database, movie_id: int, limit: int) -> list[Row]:
+    """Return movies ordered by the Jaccard similarity of their genres (``score``), then by release year."""
     return database.query(_OF_SAME_GENRES, {"movie_id": movie_id, "limit": limit})
 
 
 def list_genres(database: Database) -> list[Genre]:
-    """Return every genre and how many films have it."""
+    """Return all genres, each with the number of its movies."""
     return cast("list[Genre]", database.query(_GENRES))
+
+
+def load_movie_statistics(database: Database) -> list[Row]:
+    """Return all movies with count and sum of their ratings and a time-decayed score, ordered by movie_id."""
+    return database.query(_STATISTICS)

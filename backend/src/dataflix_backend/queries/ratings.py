@@ -1,10 +1,11 @@
-"""Ratings in Postgres."""
+"""Ratings of movies by users."""
 
 from typing import Any, cast
 
 from dataflix_backend.database import Database
+from dataflix_backend.exceptions import NotFoundError
 from dataflix_backend.queries import pages
-from dataflix_backend.queries.writes import deleted, written
+from dataflix_backend.queries.events import delete_event, upsert_event
 from dataflix_backend.schemas.common import Page
 from dataflix_backend.schemas.events import NewRating, RatedMovie, StoredRating
 
@@ -61,21 +62,36 @@ WHERE u.user_id = %(user_id)s
 
 
 def write_rating(database: Database, rating: NewRating) -> tuple[StoredRating, bool]:
-    """Create or change a rating; returns it and whether it is new.
+    """Create or change a rating.
 
-    Raises NotFoundProblem naming an unknown user or film; then nothing is written.
+    Returns:
+        The rating, and whether it is new.
+
+    Raises:
+        UnknownIdError: the user or the movie does not exist; nothing was written.
     """
     parameters: dict[str, Any] = rating.model_dump()
     parameters["keep_liked"] = "liked" not in rating.model_fields_set
-    row, is_new = written(database, _WRITE, parameters)
+    row, is_new = upsert_event(database, _WRITE, parameters)
     return cast("StoredRating", row), is_new
 
 
-def delete_rating(database: Database, user_id: int, movie_id: int) -> bool:
-    """Delete a rating; returns whether there was one. Raises NotFoundProblem for an unknown user or film."""
-    return deleted(database, _DELETE, user_id, movie_id)
+def delete_rating(database: Database, user_id: int, movie_id: int) -> None:
+    """Delete a rating.
+
+    Raises:
+        UnknownIdError: the user or the movie does not exist.
+        NotFoundError: the user has not rated the movie.
+    """
+    if not delete_event(database, _DELETE, user_id, movie_id):
+        detail = f"User {user_id} has not rated movie {movie_id}."
+        raise NotFoundError(detail, kind="unknown-rating")
 
 
-def list_ratings(database: Database, user_id: int, page: Page) -> tuple[list[RatedMovie], int] | None:
-    """Return one page of a user's ratings and their number, None for an unknown user."""
-    return cast("tuple[list[RatedMovie], int] | None", pages.of_user(database, _LIST, user_id, page))
+def list_ratings(database: Database, user_id: int, page: Page) -> tuple[list[RatedMovie], int]:
+    """Return one page of a user's ratings and their total.
+
+    Raises:
+        UnknownIdError: the user does not exist.
+    """
+    return cast("tuple[list[RatedMovie], int]", pages.page_of_user(database, _LIST, user_id, page))

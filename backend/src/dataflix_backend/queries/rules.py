@@ -1,13 +1,13 @@
-"""Rules in Postgres."""
+"""Ranking rules."""
 
 from typing import cast
 
 from psycopg2 import errors as pg
 
 from dataflix_backend.database import Database
-from dataflix_backend.errors import NotFoundProblem
+from dataflix_backend.exceptions import UnknownIdError
 from dataflix_backend.queries import pages
-from dataflix_backend.queries.writes import over_already
+from dataflix_backend.queries.events import already_ended
 from dataflix_backend.schemas.rules import NewRule, Rule, RuleQuery
 
 _LIST = """
@@ -52,26 +52,36 @@ _DELETE = "DELETE FROM ranking_rules WHERE rule_id = %(rule_id)s RETURNING rule_
 
 
 def list_rules(database: Database, query: RuleQuery) -> tuple[list[Rule], int]:
-    """Return one page of rules and how many match."""
+    """Return one page of rules and the number of all that match."""
     parameters = {"all": query.state == "all", "limit": query.limit, "offset": query.offset}
     page, total = pages.split(database.query(_LIST, parameters), "rule_id")
     return cast("list[Rule]", page), total
 
 
 def write_rule(database: Database, rule: NewRule) -> Rule:
-    """Insert the rule; raises NotFoundProblem for an unknown film, Problem (422) when it is over already."""
+    """Insert a rule.
+
+    Raises:
+        UnknownIdError: the movie does not exist.
+        InvalidInputError: the rule has already ended.
+    """
     try:
         rows = database.query(_WRITE, rule.model_dump())
     except pg.ForeignKeyViolation as error:
-        # The film was deleted after the statement had seen it.
-        raise NotFoundProblem("movie", rule.movie_id) from error
+        # The movie was deleted after the statement had read it.
+        raise UnknownIdError("movie", rule.movie_id) from error
     except pg.CheckViolation as error:
-        raise over_already("ends_at") from error
+        raise already_ended("ends_at") from error
     if not rows:
-        raise NotFoundProblem("movie", rule.movie_id)
+        raise UnknownIdError("movie", rule.movie_id)
     return cast("Rule", rows[0])
 
 
-def delete_rule(database: Database, rule_id: int) -> bool:
-    """Delete the rule; returns whether there was one."""
-    return bool(database.query(_DELETE, {"rule_id": rule_id}))
+def delete_rule(database: Database, rule_id: int) -> None:
+    """Delete a rule.
+
+    Raises:
+        UnknownIdError: the rule does not exist.
+    """
+    if not database.query(_DELETE, {"rule_id": rule_id}):
+        raise UnknownIdError("rule", rule_id)

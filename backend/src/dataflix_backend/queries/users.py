@@ -1,11 +1,12 @@
-"""Users in Postgres."""
+"""Users."""
 
+from collections.abc import Sequence
 from typing import cast
 
 from psycopg2 import errors as pg
 
 from dataflix_backend.database import Database
-from dataflix_backend.errors import Problem
+from dataflix_backend.exceptions import ConflictError, UnknownIdError
 from dataflix_backend.queries import pages
 from dataflix_backend.queries.text import like_prefix
 from dataflix_backend.schemas.users import NewUser, User, UserQuery, UserSummary
@@ -54,31 +55,51 @@ RETURNING
     0 AS ratings_count, 0 AS watched_count, created_at, updated_at
 """
 
+_DELETED = """
+SELECT known.user_id
+FROM unnest(%(user_ids)s::bigint[]) AS known (user_id)
+WHERE NOT EXISTS (SELECT FROM users AS u WHERE u.user_id = known.user_id)
+"""
+
 _UNIQUE_FIELDS = {"users_username_key": "username", "users_email_key": "email"}
 
 
 def list_users(database: Database, query: UserQuery) -> tuple[list[UserSummary], int]:
-    """Return one page of users by id, and how many match."""
+    """Return one page of users ordered by id, and the number of all that match."""
     prefix = like_prefix(query.q) if query.q else None
     rows = database.query(_LIST, {"prefix": prefix, "limit": query.limit, "offset": query.offset})
     page, total = pages.split(rows, "user_id")
     return cast("list[UserSummary]", page), total
 
 
-def find_user(database: Database, user_id: int) -> User | None:
-    """Return the user, None when there is none."""
+def get_user(database: Database, user_id: int) -> User:
+    """Return a user.
+
+    Raises:
+        UnknownIdError: the user does not exist.
+    """
     rows = database.query(_SHOW, {"user_id": user_id})
-    return cast("User", rows[0]) if rows else None
+    if not rows:
+        raise UnknownIdError("user", user_id)
+    return cast("User", rows[0])
 
 
 def create_user(database: Database, user: NewUser) -> User:
-    """Insert the user; raises Problem (409) naming the field that is taken."""
+    """Insert a user.
+
+    Raises:
+        ConflictError: the username or the e-mail address belongs to another user.
+    """
     try:
         rows = database.query(_CREATE, user.model_dump())
     except pg.UniqueViolation as error:
         field = _UNIQUE_FIELDS.get(error.diag.constraint_name or "", "user")
         message = "is taken by another user"
-        raise Problem(
-            409, "taken", f"This {field} {message}.", errors=[{"field": field, "message": message}]
-        ) from error
+        errors = [{"field": field, "message": message}]
+        raise ConflictError(f"This {field} {message}.", errors=errors) from error
     return cast("User", rows[0])
+
+
+def find_deleted_users(database: Database, user_ids: Sequence[int]) -> list[int]:
+    """Return the users among ``user_ids`` that do not exist (any more)."""
+    return [row["user_id"] for row in database.query(_DELETED, {"user_ids": list(user_ids)})]

@@ -1,10 +1,10 @@
-"""Views in Postgres."""
+"""Views: movies that a user has watched."""
 
 from typing import cast
 
 from dataflix_backend.database import Database
 from dataflix_backend.queries import pages
-from dataflix_backend.queries.writes import written
+from dataflix_backend.queries.events import upsert_event
 from dataflix_backend.schemas.common import Page
 from dataflix_backend.schemas.events import NewWatch, StoredWatch, WatchedMovie
 
@@ -45,14 +45,22 @@ WHERE u.user_id = %(user_id)s
 
 
 def write_watch(database: Database, watch: NewWatch) -> tuple[StoredWatch, bool]:
-    """Mark a film as watched; returns the view and whether it is new.
+    """Mark a movie as watched.
 
-    Raises NotFoundProblem naming an unknown user or film; then nothing is written.
+    Returns:
+        The view, and whether it is new.
+
+    Raises:
+        UnknownIdError: the user or the movie does not exist; nothing was written.
     """
-    row, is_new = written(database, _WRITE, watch.model_dump())
+    row, is_new = upsert_event(database, _WRITE, watch.model_dump())
     return cast("StoredWatch", row), is_new
 
 
-def list_watched(database: Database, user_id: int, page: Page) -> tuple[list[WatchedMovie], int] | None:
-    """Return one page of what a user has watched and its number, None for an unknown user."""
-    return cast("tuple[list[WatchedMovie], int] | None", pages.of_user(database, _LIST, user_id, page))
+def list_watched(database: Database, user_id: int, page: Page) -> tuple[list[WatchedMovie], int]:
+    """Return one page of what a user has watched and the total.
+
+    Raises:
+        UnknownIdError: the user does not exist.
+    """
+    return cast("tuple[list[WatchedMovie], int]", pages.page_of_user(database, _LIST, user_id, page))

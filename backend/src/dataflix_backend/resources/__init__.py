@@ -1,4 +1,4 @@
-"""One blueprint per resource."""
+"""The REST API: one blueprint for each resource."""
 
 from flask import Flask
 
@@ -10,7 +10,7 @@ from dataflix_backend.resources import (
     health,
     model,
     movies,
-    personal,
+    personal_data,
     ratings,
     recommendations,
     rules,
@@ -22,7 +22,7 @@ from dataflix_backend.resources import (
 def register(app: Flask) -> None:
     """Add every route to ``app``."""
     for module in (
-        *(users, personal, blocks, movies, watched, ratings, recommendations, feedback, rules),
+        *(users, personal_data, blocks, movies, watched, ratings, recommendations, feedback, rules),
         *(charts, model, health, docs),
     ):
         app.register_blueprint(module.blueprint)

@@ -1,14 +1,14 @@
-"""/openapi.json, and /docs: Swagger UI from the installed package, so that no other site is asked."""
+"""/openapi.json, and /docs: Swagger UI from the installed package, with no file of another site."""
 
 from importlib.resources import files
 from typing import Any
 
 from flask import Blueprint, Response, current_app, send_from_directory
 
-from dataflix_backend import openapi
-from dataflix_backend.operation import Operation, operation
+from dataflix_backend.web import openapi
+from dataflix_backend.web.operation import Operation, operation
 
-# The page's styles are set by its script on elements; everything else comes from files of this server.
+# The page's script sets styles on elements; everything else comes from files of this server.
 _PAGE_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -22,9 +22,7 @@ blueprint = Blueprint("docs", __name__, static_folder=_OWN_ASSETS, static_url_pa
 
 @blueprint.get("/openapi.json")
 @operation(
-    Operation(
-        "This API's description", "docs", {200: dict[str, Any]}, query=None, public=True, database=False
-    )
+    Operation("The OpenAPI document", "docs", {200: dict[str, Any]}, query=None, public=True, database=False)
 )
 def document() -> Response:
     """Answer the OpenAPI document."""
@@ -33,7 +31,7 @@ def document() -> Response:
 
 @blueprint.get("/docs")
 def page() -> Response:
-    """Answer the page that shows the document and tries out requests."""
+    """Answer the page that shows the document and sends test requests."""
     response = send_from_directory(_OWN_ASSETS, "docs.html")
     response.headers["Content-Security-Policy"] = _PAGE_POLICY
     return response

@@ -1,50 +1,50 @@
-"""/feedback: what people did with a list."""
+"""/feedback: what people did with a list of recommendations."""
 
 from flask import Blueprint, Response
 
-from dataflix_backend.operation import Operation, answer, operation
-from dataflix_backend.queries.feedback import Told, store
+from dataflix_backend.queries.feedback import FeedbackRecord, insert_feedback
 from dataflix_backend.schemas.feedback import (
     FeedbackBatch,
     FeedbackCount,
     NewFeedback,
     StoredFeedback,
 )
-from dataflix_backend.services import services
+from dataflix_backend.web.current_services import services
+from dataflix_backend.web.operation import Operation, answer, operation
 
 blueprint = Blueprint("feedback", __name__)
 
 _DISMISSED = (
-    "A film that a user dismissed is blocked for that user: it is not recommended again until the block is "
-    "taken away at /users/{user_id}/blocks."
+    "A movie that a user dismisses is blocked for that user: it is not recommended again until the block is "
+    "deleted at /users/{user_id}/blocks."
 )
 
 
 @blueprint.post("/feedback")
 @operation(
     Operation(
-        "Tell what was done with a recommended film",
+        "Send feedback on a recommended movie",
         "feedback",
         {201: StoredFeedback, 200: StoredFeedback},
         body=NewFeedback,
         problems=(404,),
-        description="201 when it is new; told again it is 200 and nothing changes, so it may be sent again. "
-        f"It is counted for the model that the list's id names. {_DISMISSED}",
+        description="201 for a new event. The same event again is 200 and changes nothing, so it is safe to "
+        f"repeat. It counts for the model that made the list. {_DISMISSED}",
         scope="write",
     )
 )
 def write(body: NewFeedback) -> Response:
     """Store one event and answer it."""
-    told = _told(body)
-    is_new = store(services().database, [told]) == 1
+    record = _record(body)
+    is_new = insert_feedback(services().database, [record]) == 1
     stored: StoredFeedback = {
         "recommendation_id": body.recommendation_id,
         "movie_id": body.movie_id,
         "event": body.event,
         "position": body.position,
         "user_id": body.user_id,
-        "model_version": told.origin.model_version,
-        "listed_at": told.origin.listed_at,
+        "model_version": record.model_version,
+        "listed_at": record.listed_at,
     }
     return answer(stored, 201 if is_new else 200)
 
@@ -52,21 +52,22 @@ def write(body: NewFeedback) -> Response:
 @blueprint.post("/feedback/batch")
 @operation(
     Operation(
-        "Tell several events at once",
+        "Send several events at once",
         "feedback",
         {200: FeedbackCount},
         body=FeedbackBatch,
         problems=(404,),
-        description=f"Stored together or not at all; a whole list's 'shown' is one request. {_DISMISSED}",
+        description=f"All events are stored, or none. 'shown' for a whole list is one request. {_DISMISSED}",
         scope="write",
     )
 )
 def write_batch(body: FeedbackBatch) -> Response:
     """Store several events and answer how many were new."""
-    stored = store(services().database, [_told(event) for event in body.events])
+    stored = insert_feedback(services().database, [_record(event) for event in body.events])
     counted: FeedbackCount = {"stored": stored, "repeated": len(body.events) - stored}
     return answer(counted)
 
 
-def _told(feedback: NewFeedback) -> Told:
-    return Told(feedback, services().list_ids.read(feedback.recommendation_id))
+def _record(event: NewFeedback) -> FeedbackRecord:
+    origin = services().list_ids.read(event.recommendation_id)
+    return FeedbackRecord(event, origin.model_version, origin.listed_at)

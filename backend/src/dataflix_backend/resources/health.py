@@ -1,45 +1,51 @@
-"""/healthz, /readyz and /metrics, for whoever watches over the process."""
+"""/healthz, its alias /health, /readyz and /metrics, for monitoring."""
 
 from flask import Blueprint, Response, current_app
 
-from dataflix_backend import metrics
-from dataflix_backend.errors import UnavailableProblem
-from dataflix_backend.operation import Operation, answer, operation
+from dataflix_backend.exceptions import UnavailableError
 from dataflix_backend.schemas.health import Checks, Health, Readiness
-from dataflix_backend.services import services
+from dataflix_backend.web import metrics
+from dataflix_backend.web.current_services import services
+from dataflix_backend.web.operation import Operation, answer, operation
 
 blueprint = Blueprint("health", __name__)
 
 
 @blueprint.get("/healthz")
-@operation(
-    Operation("Does the process live?", "health", {200: Health}, query=None, public=True, database=False)
-)
+@operation(Operation("Liveness", "health", {200: Health}, query=None, public=True, database=False))
 def healthz() -> Response:
-    """Answer without asking anybody else."""
+    """Answer without any other service."""
+    return answer({"status": "ok"})
+
+
+@blueprint.get("/health")
+@operation(Operation("Alias of /healthz", "health", {200: Health}, query=None, public=True, database=False))
+def health() -> Response:
+    """Answer as /healthz does."""
     return answer({"status": "ok"})
 
 
 @blueprint.get("/readyz")
 @operation(
     Operation(
-        "Can requests be answered?",
+        "Readiness",
         "health",
         {200: Readiness},
         query=None,
         public=True,
-        description="503 names the failing part. Without a model it is ready: it recommends what is popular.",
+        description="503 names the part that fails. The API is ready without a model: it recommends popular "
+        "movies.",
     )
 )
 def readyz() -> Response:
-    """Try every part that requests need."""
-    served = services().store.served
-    checks: Checks = {"postgres": "ok", "model": served.version or "none" if served else "none"}
+    """Check every part that requests need."""
+    loaded = services().models.loaded
+    checks: Checks = {"postgres": "ok", "model": loaded.version or "none" if loaded else "none"}
     try:
         services().database.query("SELECT 1 AS one")
-    except UnavailableProblem as error:
+    except UnavailableError as error:
         checks["postgres"] = "unreachable"
-        raise UnavailableProblem("Postgres cannot be reached.", extra={"checks": checks}) from error
+        raise UnavailableError("Postgres cannot be reached.", members={"checks": checks}) from error
     return answer({"status": "ready", "checks": checks})
 
 

@@ -1,22 +1,27 @@
-"""The meta of every list that a model ranked."""
+"""The ``meta`` of every ranking."""
 
-from dataflix_backend.schemas.models import ModelMeta
-from dataflix_backend.serving.knowledge import Knowledge
-from dataflix_backend.serving.store import Served
+from dataflix_backend.schemas.models import ModelMeta, Source
+from dataflix_backend.services.model.store import LoadedModel
+from dataflix_backend.services.ranking.context_reader import RequestContext
 
 
 def model_meta(
-    served: Served | None, knowledge: Knowledge, count: int, limit: int, offset: int = 0
+    loaded: LoadedModel | None,
+    source: Source,
+    context: RequestContext,
+    *,
+    count: int,
+    limit: int,
+    offset: int = 0,
 ) -> ModelMeta:
-    """Return who made a list of ``count`` rows; the stand-in and no model at all have no version."""
-    trained = served is not None and served.source == "model"
+    """Return the meta of a list of ``count`` rows. Only a trained model has a version and a training time."""
     return {
         "count": count,
         "limit": limit,
         "offset": offset,
-        "source": served.source if served else "popularity",
-        "model_version": served.version if served else None,
-        "trained_at": served.model.info.trained_at if served and trained else None,
-        "stale": knowledge.stale,
-        "as_of": knowledge.as_of,
+        "source": source,
+        "model_version": loaded.version if loaded else None,
+        "trained_at": loaded.model.info.trained_at if loaded and loaded.source == "model" else None,
+        "stale": context.is_stale,
+        "as_of": context.as_of,
     }

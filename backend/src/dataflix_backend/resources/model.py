@@ -2,11 +2,11 @@
 
 from flask import Blueprint, Response
 
-from dataflix_backend.errors import Problem
-from dataflix_backend.operation import Operation, answer, operation
+from dataflix_backend.exceptions import NotFoundError
 from dataflix_backend.schemas.models import ServedModel
-from dataflix_backend.services import services
-from dataflix_backend.serving.files import registry_reached_at
+from dataflix_backend.services.model.files import registry_reached_at
+from dataflix_backend.web.current_services import services
+from dataflix_backend.web.operation import Operation, answer, operation
 
 blueprint = Blueprint("model", __name__)
 
@@ -14,31 +14,31 @@ blueprint = Blueprint("model", __name__)
 @blueprint.get("/model")
 @operation(
     Operation(
-        "Tell about the served model",
+        "Show the served model",
         "model",
         {200: ServedModel},
         problems=(404,),
-        description="404 while no model has been trained.",
+        description="404 until a model has been trained.",
         database=False,
         scope="read",
     )
 )
 def show() -> Response:
-    """Answer version, origin and age of the model."""
-    store = services().store
-    served = store.served
-    if served is None or served.version is None:
+    """Answer the model's version, training and age."""
+    models = services().models
+    loaded = models.loaded
+    if loaded is None or loaded.version is None:
         detail = (
             "No model is loaded yet: popularity is recommended. ./run.sh pipeline trains and publishes one."
         )
-        raise Problem(404, "no-model", detail)
-    info = served.model.info
+        raise NotFoundError(detail, kind="no-model")
+    info = loaded.model.info
     described: ServedModel = {
-        "version": served.version,
+        "version": loaded.version,
         "trained_at": info.trained_at,
-        "loaded_at": served.loaded_at,
-        "age_seconds": served.age_s(),
-        "registry_reached_at": registry_reached_at(store.models_dir),
+        "loaded_at": loaded.loaded_at,
+        "age_seconds": loaded.age_s(),
+        "registry_reached_at": registry_reached_at(models.models_dir),
         "metrics": info.metrics,
         "factors": info.factors,
         "regularization": info.regularization,

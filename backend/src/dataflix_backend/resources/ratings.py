@@ -2,12 +2,11 @@
 
 from flask import Blueprint, Response
 
-from dataflix_backend.errors import NotFoundProblem, Problem
-from dataflix_backend.operation import NO_BODY, Operation, answer, operation
 from dataflix_backend.queries.ratings import delete_rating, list_ratings, write_rating
 from dataflix_backend.schemas.common import Page, page_meta
 from dataflix_backend.schemas.events import NewRating, RatingList, StoredRating
-from dataflix_backend.services import services
+from dataflix_backend.web.current_services import services
+from dataflix_backend.web.operation import NO_BODY, Operation, answer, operation
 
 blueprint = Blueprint("ratings", __name__)
 
@@ -20,7 +19,7 @@ blueprint = Blueprint("ratings", __name__)
         {201: StoredRating, 200: StoredRating},
         body=NewRating,
         problems=(404,),
-        description="201 when it is new, 200 when it was changed. It counts in the next recommendations.",
+        description="201 for a new rating, 200 for a changed one. It counts in the next recommendations.",
         scope="write",
     )
 )
@@ -34,17 +33,13 @@ def write(body: NewRating) -> Response:
 @operation(Operation("Delete a rating", "ratings", {204: NO_BODY}, scope="write"))
 def delete(user_id: int, movie_id: int) -> Response:
     """Delete a rating."""
-    if not delete_rating(services().database, user_id, movie_id):
-        raise Problem(404, "unknown-rating", f"User {user_id} has not rated movie {movie_id}.")
+    delete_rating(services().database, user_id, movie_id)
     return Response(status=204)
 
 
 @blueprint.get("/ratings/<user_id>")
-@operation(Operation("What a user has rated", "ratings", {200: RatingList}, query=Page, scope="read"))
+@operation(Operation("List a user's ratings", "ratings", {200: RatingList}, query=Page, scope="read"))
 def index(user_id: int, query: Page) -> Response:
     """Answer one page of a user's ratings."""
-    found = list_ratings(services().database, user_id, query)
-    if found is None:
-        raise NotFoundProblem("user", user_id)
-    data, total = found
+    data, total = list_ratings(services().database, user_id, query)
     return answer({"data": data, "meta": page_meta(query, len(data), total)})

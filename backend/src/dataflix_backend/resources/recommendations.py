@@ -2,7 +2,6 @@
 
 from flask import Blueprint, Response
 
-from dataflix_backend.operation import Operation, answer, operation
 from dataflix_backend.resources.meta import model_meta
 from dataflix_backend.schemas.recommendations import (
     RecommendationList,
@@ -10,68 +9,68 @@ from dataflix_backend.schemas.recommendations import (
     RecommendationQuery,
     SessionRequest,
 )
-from dataflix_backend.services import services
-from dataflix_backend.serving.knowledge import Knowledge
-from dataflix_backend.serving.recommending import Listed, recommend_to_session, recommend_to_user
-from dataflix_backend.serving.store import Served
+from dataflix_backend.services.ranking.recommendations import (
+    RecommendedMovies,
+    recommend_to_session,
+    recommend_to_user,
+)
+from dataflix_backend.web.current_services import services
+from dataflix_backend.web.operation import Operation, answer, operation
 
 blueprint = Blueprint("recommendations", __name__)
 
-_FILTERS_AND_KNOBS = (
-    "Filters leave films out; knobs go from 0 to 1 and choose places, at 0 they do nothing. "
-    "Rules of GET /rules apply last, and an item says when one moved it. "
-    "meta.eligible tells how many films could be listed; n is at most 100."
+_FILTERS_AND_OPTIONS = (
+    "Filters leave movies out. diversity, freshness and popularity go from 0 to 1 and change the order; at 0 "
+    "they do nothing. Rules of GET /rules apply last, and a row names the rule that moved it. "
+    "meta.eligible counts the movies that could be listed; limit is at most 100."
 )
-_STALE = "While Postgres is away the list is made from what was last known, and meta.stale says so."
+_STALE = "While Postgres is away, the list is made from the last known data, and meta.stale is true."
 
 
 @blueprint.get("/recommendations/<user_id>")
 @operation(
     Operation(
-        "Recommend films to a user",
+        "Recommend movies to a user",
         "recommendations",
         {200: RecommendationList},
         query=RecommendationQuery,
-        description="Made from the user's ratings and views of this moment. Exactly n films whenever n are "
-        f"left that the user has neither rated, watched nor blocked. {_FILTERS_AND_KNOBS} {_STALE}",
+        description="Made from the user's current ratings and views. The list has exactly `limit` movies "
+        "whenever so many are left that the user has neither rated nor watched and that are not blocked. "
+        f"{_FILTERS_AND_OPTIONS} {_STALE}",
         scope="read",
     )
 )
 def show(user_id: int, query: RecommendationQuery) -> Response:
-    """Answer the films that suit a user best."""
-    served, knowledge = services().served(), services().knowledge()
-    if served is None:
-        knowledge.ground(user_id)
-        return _answer(None, knowledge, Listed([], 0, []), query.n)
-    return _answer(served, knowledge, recommend_to_user(knowledge, served, user_id, query), query.n)
+    """Answer the best movies for a user."""
+    loaded = services().loaded_model()
+    return _answer(recommend_to_user(services().contexts, loaded, user_id, query), query.limit)
 
 
 @blueprint.post("/recommendations")
 @operation(
     Operation(
-        "Recommend films to an anonymous session",
+        "Recommend movies to an anonymous session",
         "recommendations",
         {200: RecommendationList},
         body=SessionRequest,
-        description="Made from the films in the body, of which nothing is stored. Films that the model does "
-        f"not know are named in meta.ignored. {_FILTERS_AND_KNOBS} {_STALE}",
+        description="Made from the movies in the body; nothing of it is stored. meta.ignored holds the ids "
+        f"of movies that the model does not know. {_FILTERS_AND_OPTIONS} {_STALE}",
         scope="read",
     )
 )
 def session(body: SessionRequest) -> Response:
-    """Answer the films that suit what is told here."""
-    served, knowledge = services().served(), services().knowledge()
-    told = body.events()
-    if served is None:
-        return _answer(None, knowledge, Listed([], 0, [event[0] for event in told]), body.n)
-    return _answer(served, knowledge, recommend_to_session(knowledge, served, told, body), body.n)
+    """Answer the best movies for the events in the body."""
+    loaded = services().loaded_model()
+    return _answer(recommend_to_session(services().contexts, loaded, body.events(), body), body.limit)
 
 
-def _answer(served: Served | None, knowledge: Knowledge, listed: Listed, n: int) -> Response:
+def _answer(listed: RecommendedMovies, limit: int) -> Response:
+    loaded, count = listed.loaded, len(listed.movies)
+    source = loaded.source if loaded else "popularity"
     meta: RecommendationMeta = {
-        **model_meta(served, knowledge, len(listed.films), n),
-        "recommendation_id": services().list_ids.new(served.version if served else None),
+        **model_meta(loaded, source, listed.context, count=count, limit=limit),
+        "recommendation_id": services().list_ids.new(loaded.version if loaded else None),
         "eligible": listed.eligible,
         "ignored": listed.ignored,
     }
-    return answer({"data": listed.films, "meta": meta})
+    return answer({"data": listed.movies, "meta": meta})

@@ -1,13 +1,12 @@
-"""/rules: what somebody wants of every ranking for a time."""
+"""/rules: what changes everybody's rankings for a time."""
 
 from flask import Blueprint, Response
 
-from dataflix_backend.errors import Problem
-from dataflix_backend.operation import NO_BODY, Operation, answer, operation
 from dataflix_backend.queries.rules import delete_rule, list_rules, write_rule
 from dataflix_backend.schemas.common import page_meta
 from dataflix_backend.schemas.rules import NewRule, Rule, RuleList, RuleQuery
-from dataflix_backend.services import services
+from dataflix_backend.web.current_services import services
+from dataflix_backend.web.operation import NO_BODY, Operation, answer, operation
 
 blueprint = Blueprint("rules", __name__)
 
@@ -28,9 +27,9 @@ def index(query: RuleQuery) -> Response:
         {201: Rule},
         body=NewRule,
         problems=(404,),
-        description="It counts in the next recommendations, for everybody to whom the film may be shown: no "
-        "rule shows what was seen, blocked or filtered out. Of several rules for a film a pin wins over a "
-        "bury and that over a boost, of one kind the newest.",
+        description="The rule counts in the next recommendations. No rule shows a movie that a person has "
+        "seen, blocked or filtered out. Of several rules for a movie, a pin wins over a bury and a bury over "
+        "a boost; of one kind, the newest wins.",
         scope="admin",
     )
 )
@@ -43,6 +42,5 @@ def write(body: NewRule) -> Response:
 @operation(Operation("Delete a rule", "rules", {204: NO_BODY}, scope="admin"))
 def delete(rule_id: int) -> Response:
     """Delete a rule."""
-    if not delete_rule(services().database, rule_id):
-        raise Problem(404, "unknown-rule", f"There is no rule with the id {rule_id}.")
+    delete_rule(services().database, rule_id)
     return Response(status=204)

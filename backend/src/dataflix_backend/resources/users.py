@@ -2,12 +2,11 @@
 
 from flask import Blueprint, Response
 
-from dataflix_backend.errors import NotFoundProblem
-from dataflix_backend.operation import Operation, answer, operation
-from dataflix_backend.queries.users import create_user, find_user, list_users
+from dataflix_backend.queries.users import create_user, get_user, list_users
 from dataflix_backend.schemas.common import page_meta
 from dataflix_backend.schemas.users import NewUser, User, UserList, UserQuery
-from dataflix_backend.services import services
+from dataflix_backend.web.current_services import services
+from dataflix_backend.web.operation import Operation, answer, operation
 
 blueprint = Blueprint("users", __name__)
 
@@ -32,7 +31,4 @@ def create(body: NewUser) -> Response:
 @operation(Operation("Show a user", "users", {200: User}, scope="read"))
 def show(user_id: int) -> Response:
     """Answer one user."""
-    user = find_user(services().database, user_id)
-    if user is None:
-        raise NotFoundProblem("user", user_id)
-    return answer(user)
+    return answer(get_user(services().database, user_id))

@@ -20,25 +20,25 @@ class NewRating(BaseModel):
     rating: Annotated[Rating, Field(description="Stars, in half steps.")]
     liked: Annotated[
         StrictBool | None,
-        Field(description="Thumb up or down; null takes it away, left out keeps what it was."),
+        Field(description="Thumb up or down; null removes it, and without this field it stays as it is."),
     ] = None
 
     def users(self) -> list[int]:
-        """Return whose rating it is."""
+        """Return the ids of the users that the body names."""
         return [self.user_id]
 
 
 class NewWatch(BaseModel):
-    """A film to mark as watched."""
+    """A movie to mark as watched."""
 
     model_config = STRICT
 
     user_id: Id
     movie_id: Id
-    watched_at: Annotated[PastTime | None, Field(description="When; now if left out.")] = None
+    watched_at: Annotated[PastTime | None, Field(description="When; by default now.")] = None
 
     def users(self) -> list[int]:
-        """Return who watched."""
+        """Return the ids of the users that the body names."""
         return [self.user_id]
 
 
@@ -66,7 +66,7 @@ class StoredWatch(TypedDict):
 
 @with_config(STRICT)
 class RatedMovie(TypedDict):
-    """A film that a user has rated."""
+    """A movie that a user has rated."""
 
     movie_id: Id
     title: str
@@ -79,7 +79,7 @@ class RatedMovie(TypedDict):
 
 @with_config(STRICT)
 class WatchedMovie(TypedDict):
-    """A film that a user has watched."""
+    """A movie that a user has watched."""
 
     movie_id: Id
     title: str
@@ -90,7 +90,7 @@ class WatchedMovie(TypedDict):
 
 @with_config(STRICT)
 class RatingList(TypedDict):
-    """A page of one user's ratings, the latest first."""
+    """A page of one user's ratings, newest first."""
 
     data: list[RatedMovie]
     meta: PageMeta
@@ -98,7 +98,7 @@ class RatingList(TypedDict):
 
 @with_config(STRICT)
 class WatchedList(TypedDict):
-    """A page of what one user has watched, the latest first."""
+    """A page of what one user has watched, newest first."""
 
     data: list[WatchedMovie]
     meta: PageMeta

@@ -1,4 +1,4 @@
-"""What people did with the films that they were recommended."""
+"""Feedback: what people did with recommended movies."""
 
 from datetime import datetime
 from typing import Annotated, Literal
@@ -7,19 +7,19 @@ from pydantic import BaseModel, Field, StringConstraints, with_config
 from typing_extensions import TypedDict
 
 from dataflix_backend.schemas.common import MAX_LIMIT, STRICT
-from dataflix_backend.schemas.fields import Id, Whole
+from dataflix_backend.schemas.fields import Id, whole
 
-# An id has about 50 characters, and the registry's versions may be longer than ours.
+# An id has about 50 characters; a registry may have longer versions than ours.
 MAX_RECOMMENDATION_ID = 200
-# A list has at most MAX_LIMIT films, and each event may be told of each.
+# A list has at most MAX_LIMIT movies, each with up to four events.
 MAX_EVENTS = 4 * MAX_LIMIT
 
 Event = Literal["shown", "clicked", "watched", "dismissed"]
-Position = Annotated[int, Whole(1, MAX_LIMIT)]
+Position = Annotated[int, whole(1, MAX_LIMIT)]
 
 
 class NewFeedback(BaseModel):
-    """One event of one film of one list."""
+    """One event about one movie of one list."""
 
     model_config = STRICT
 
@@ -30,14 +30,16 @@ class NewFeedback(BaseModel):
     ]
     movie_id: Id
     event: Event
-    position: Annotated[Position, Field(description="The film's rank in the list.")]
+    position: Annotated[Position, Field(description="The movie's rank in the list.")]
     user_id: Annotated[
         Id | None,
-        Field(description="Whose list it was; left out for a session. What a user dismisses is blocked."),
+        Field(
+            description="The list's user; left out for a session. A movie that a user dismisses is blocked."
+        ),
     ] = None
 
     def users(self) -> list[int]:
-        """Return whose list it was, nobody for a session."""
+        """Return the ids of the users that the body names."""
         return [] if self.user_id is None else [self.user_id]
 
 
@@ -49,7 +51,7 @@ class FeedbackBatch(BaseModel):
     events: Annotated[list[NewFeedback], Field(min_length=1, max_length=MAX_EVENTS)]
 
     def users(self) -> list[int]:
-        """Return whose lists they were."""
+        """Return the ids of the users that the body names."""
         return [user for event in self.events for user in event.users()]
 
 
@@ -63,14 +65,14 @@ class StoredFeedback(TypedDict):
     position: int
     user_id: Id | None
     model_version: Annotated[
-        str, Field(description="The model that made the list; empty when popularity stood in.")
+        str, Field(description="The model that made the list; empty for the popularity fallback.")
     ]
     listed_at: datetime
 
 
 @with_config(STRICT)
 class FeedbackCount(TypedDict):
-    """What became of a batch."""
+    """The result of a batch."""
 
     stored: Annotated[int, Field(description="Events that were new.")]
-    repeated: Annotated[int, Field(description="Events that had been told before.")]
+    repeated: Annotated[int, Field(description="Events that were stored before.")]

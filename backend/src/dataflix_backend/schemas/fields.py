@@ -1,30 +1,40 @@
-"""Field types shared by query strings and bodies; each refuses with a sentence that names its range."""
+"""Field types shared by query strings and bodies. Each refuses with a sentence that names its range."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, AwareDatetime, BeforeValidator, GetJsonSchemaHandler, ValidationInfo
-from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+from annotated_types import GroupedMetadata
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BeforeValidator,
+    PlainValidator,
+    ValidationInfo,
+    WithJsonSchema,
+)
+from pydantic_core import PydanticCustomError
 
 # Postgres' bigint identity columns count from 1.
 MAX_ID = 2**63 - 1
 LOWEST_RATING, HIGHEST_RATING, RATING_STEP = 0.5, 5, 0.5
-# Longer digit strings cannot be in any range here, and int() refuses to parse very long ones.
+# Longer digit strings are out of every range here, and int() refuses very long ones.
 _MAX_DIGITS = 30
-# DateTime64 in the warehouse begins at 1900.
+# The warehouse's DateTime64 begins in 1900.
 EARLIEST_TIME = datetime(1900, 1, 1, tzinfo=UTC)
-# Nobody decides for longer; and a far later time does not fit Postgres.
+# Far enough for every plan, and within the range of Postgres.
 LATEST_TIME = datetime(2200, 1, 1, tzinfo=UTC)
 # How far a client's clock may be ahead of ours.
 CLOCK_SKEW = timedelta(minutes=5)
 
-# Ten digits are more than any number here needs.
+# Ten digits are enough for every number here.
 _DECIMAL = re.compile(r"[0-9]{1,10}(\.[0-9]{1,10})?", re.ASCII)
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+
+# The validation context of a JSON body: there, numbers are numbers. In a query string everything is text.
+JSON_BODY = {"is_json": True}
 
 
 def refuse(message: str) -> PydanticCustomError:
@@ -32,81 +42,75 @@ def refuse(message: str) -> PydanticCustomError:
     return PydanticCustomError("refused", "{message}", {"message": message})
 
 
-# What parsing hands to validators, so that a field may be spelt in a query and still be strict in JSON.
-JSON_BODY = {"is_json": True}
+def refuse_together(fields: list[str], message: str) -> PydanticCustomError:
+    """Return the error of several fields that do not fit together; ``message`` follows their names."""
+    return PydanticCustomError("together", "{message}", {"fields": fields, "message": message})
+
+
+def require_order(low_name: str, low: int | None, high_name: str, high: int | None) -> None:
+    """Refuse two bounds of which the lower one is above the higher one; None is no bound."""
+    if low is not None and high is not None and low > high:
+        raise refuse_together([low_name, high_name], f"must be in order: {low} is greater than {high}")
 
 
 def is_json(info: ValidationInfo) -> bool:
-    """Say whether the value comes from a JSON body; otherwise everything arrives as text."""
+    """Return whether the value comes from a JSON body, not from a query string."""
     return info.context is not None and bool(info.context.get("is_json"))
 
 
 def whole_number(text: str) -> int | None:
-    """Return the integer that ``text`` spells in plain decimal digits, or None."""
+    """Return the integer that ``text`` holds in plain decimal digits, or None."""
     return int(text) if len(text) <= _MAX_DIGITS and re.fullmatch(r"-?[0-9]+", text) else None
 
 
-@dataclass(frozen=True)
-class Whole:
-    """An integer from ``low`` to ``high``; ``text`` takes decimal digits outside of JSON bodies."""
+# eq=False: annotations are hashed, and a schema is a dictionary.
+@dataclass(frozen=True, eq=False)
+class Rule(GroupedMetadata):
+    """A validator together with its JSON schema, for ``Annotated``.
 
-    low: int
-    high: int
-    text: bool = False
+    Pydantic's own bounds would refuse in words that do not name the range.
+    """
 
-    def __get_pydantic_core_schema__(self, source: Any, handler: Callable[[Any], CoreSchema]) -> CoreSchema:
-        """Validate by our own rule, so that every refusal names the range."""
-        return core_schema.with_info_plain_validator_function(self._validate)
+    validate: Callable[[Any, ValidationInfo], Any]
+    schema: dict[str, Any]
 
-    def __get_pydantic_json_schema__(
-        self, schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> JsonSchemaValue:
-        """Describe the rule."""
-        return {"type": "integer", "minimum": self.low, "maximum": self.high}
+    def __iter__(self) -> Iterator[object]:
+        yield PlainValidator(self.validate)
+        yield WithJsonSchema(self.schema)
 
-    def _validate(self, value: object, info: ValidationInfo) -> int:
+
+def whole(low: int, high: int, *, text: bool = False) -> Rule:
+    """Return the rule of an integer from ``low`` to ``high``; with ``text``, digits in a query string too."""
+
+    def validate(value: object, info: ValidationInfo) -> int:
         number: object = value
-        if self.text and isinstance(value, str) and not is_json(info):
+        if text and isinstance(value, str) and not is_json(info):
             number = whole_number(value)
         elif isinstance(value, float) and is_json(info) and value.is_integer():
-            # To JSON Schema 1.0 is an integer.
+            # In JSON Schema 1.0 is an integer.
             number = int(value)
-        if isinstance(number, int) and not isinstance(number, bool) and self.low <= number <= self.high:
+        if isinstance(number, int) and not isinstance(number, bool) and low <= number <= high:
             return number
-        raise refuse(f"must be a whole number from {self.low} to {self.high}")
+        raise refuse(f"must be a whole number from {low} to {high}")
+
+    return Rule(validate, {"type": "integer", "minimum": low, "maximum": high})
 
 
-@dataclass(frozen=True)
-class Number:
-    """A number from ``low`` to ``high``; outside of JSON bodies it is spelt in decimal digits."""
+def number(low: float, high: float) -> Rule:
+    """Return the rule of a number from ``low`` to ``high``; a query string holds it in decimal digits."""
 
-    low: float
-    high: float
-
-    def __get_pydantic_core_schema__(self, source: Any, handler: Callable[[Any], CoreSchema]) -> CoreSchema:
-        """Validate by our own rule."""
-        return core_schema.with_info_plain_validator_function(self._validate)
-
-    def __get_pydantic_json_schema__(
-        self, schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> JsonSchemaValue:
-        """Describe the rule."""
-        return {"type": "number", "minimum": self.low, "maximum": self.high}
-
-    def _validate(self, value: object, info: ValidationInfo) -> float:
-        number: object = value
+    def validate(value: object, info: ValidationInfo) -> float:
+        found: object = value
         if isinstance(value, str) and not is_json(info) and _DECIMAL.fullmatch(value):
-            number = float(value)
-        if (
-            isinstance(number, int | float)
-            and not isinstance(number, bool)
-            and self.low <= number <= self.high
-        ):
-            return float(number)
-        raise refuse(f"must be a number from {self.low:g} to {self.high:g}")
+            found = float(value)
+        if isinstance(found, int | float) and not isinstance(found, bool) and low <= found <= high:
+            return float(found)
+        raise refuse(f"must be a number from {low:g} to {high:g}")
+
+    return Rule(validate, {"type": "number", "minimum": low, "maximum": high})
 
 
-def _half_step(value: object) -> float:
+def _half_step(value: object, _: ValidationInfo) -> float:
     if isinstance(value, int | float) and not isinstance(value, bool):
         steps = value / RATING_STEP
         if LOWEST_RATING <= value <= HIGHEST_RATING and steps == int(steps):
@@ -114,24 +118,15 @@ def _half_step(value: object) -> float:
     raise refuse(f"must be a number from {LOWEST_RATING} to {HIGHEST_RATING} in steps of {RATING_STEP}")
 
 
-@dataclass(frozen=True)
-class HalfStep:
-    """A rating on the half-star grid."""
-
-    def __get_pydantic_core_schema__(self, source: Any, handler: Callable[[Any], CoreSchema]) -> CoreSchema:
-        """Validate by our own rule."""
-        return core_schema.no_info_plain_validator_function(_half_step)
-
-    def __get_pydantic_json_schema__(
-        self, schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> JsonSchemaValue:
-        """Describe the rule."""
-        return {
-            "type": "number",
-            "minimum": LOWEST_RATING,
-            "maximum": HIGHEST_RATING,
-            "multipleOf": RATING_STEP,
-        }
+_HALF_STEP = Rule(
+    _half_step,
+    {
+        "type": "number",
+        "minimum": LOWEST_RATING,
+        "maximum": HIGHEST_RATING,
+        "multipleOf": RATING_STEP,
+    },
+)
 
 
 def _rfc3339(value: object) -> object:
@@ -140,7 +135,7 @@ def _rfc3339(value: object) -> object:
     raise refuse("must be a time like 2026-05-17T20:15:00Z, with its offset")
 
 
-def _plausible(moment: datetime) -> datetime:
+def _past(moment: datetime) -> datetime:
     if EARLIEST_TIME <= moment <= datetime.now(UTC) + CLOCK_SKEW:
         return moment
     raise refuse("must lie between 1900 and now")
@@ -153,13 +148,13 @@ def _future(moment: datetime) -> datetime:
 
 
 def no_nul(text: str) -> str:
-    """Refuse what Postgres cannot store: the NUL character."""
+    """Refuse the NUL character, which Postgres cannot store."""
     if "\x00" in text:
         raise refuse("must not contain the NUL character (U+0000)")
     return text
 
 
-Id = Annotated[int, Whole(1, MAX_ID)]
-Rating = Annotated[float, HalfStep()]
-PastTime = Annotated[AwareDatetime, BeforeValidator(_rfc3339), AfterValidator(_plausible)]
+Id = Annotated[int, whole(1, MAX_ID)]
+Rating = Annotated[float, _HALF_STEP]
+PastTime = Annotated[AwareDatetime, BeforeValidator(_rfc3339), AfterValidator(_past)]
 FutureTime = Annotated[AwareDatetime, BeforeValidator(_rfc3339), AfterValidator(_future)]

@@ -17,17 +17,17 @@ class Health(TypedDict):
 
 @with_config(STRICT)
 class Checks(TypedDict):
-    """Each part that readiness depends on or tells about."""
+    """The state of each part."""
 
     postgres: Literal["ok", "unreachable"]
     model: Annotated[
-        str, Field(description="Version of the loaded model, or 'none': then popularity is recommended.")
+        str, Field(description="Version of the loaded model, or 'none': then popular movies are recommended.")
     ]
 
 
 @with_config(STRICT)
 class Readiness(TypedDict):
-    """The API can do its work."""
+    """The API can answer requests."""
 
     status: Literal["ready"]
     checks: Checks

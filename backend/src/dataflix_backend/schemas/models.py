@@ -1,4 +1,4 @@
-"""The served model, and what every list made by it says about it."""
+"""The served model, and the meta of the lists that it makes."""
 
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -13,7 +13,7 @@ Source = Literal["model", "popularity", "genres"]
 
 @with_config(STRICT)
 class ModelMeta(TypedDict):
-    """Who made a ranking, when, and which part of it this is."""
+    """The origin of a ranking, and which part of it this is."""
 
     count: Annotated[int, Field(description="Rows in this answer.")]
     limit: int
@@ -21,8 +21,8 @@ class ModelMeta(TypedDict):
     source: Annotated[
         Source,
         Field(
-            description="model: the trained model. popularity: no model yet, computed from present ratings. "
-            "genres: the model does not know the film, so films of the same genres are given."
+            description="model: the trained model. popularity: no model yet, so from current ratings. "
+            "genres: movies of the same genres, because the model does not know the movie."
         ),
     ]
     model_version: Annotated[str | None, Field(description="Null while there is no model.")]
@@ -30,26 +30,26 @@ class ModelMeta(TypedDict):
     stale: Annotated[
         bool,
         Field(
-            description="True while Postgres is away: films as the model knows them, history and rules as "
-            "they were last read by the worker that answers."
+            description="True while Postgres is away: movies are as the model knows them, history and rules "
+            "as the answering worker last read them."
         ),
     ]
     as_of: Annotated[
         datetime | None,
         Field(
-            description="Of a stale list: when its history was read. Null where none was known; then films "
-            "that were seen or blocked may be in it."
+            description="When the history of a stale list was read. Null if no history was known: then "
+            "movies that were seen or blocked may be in the list."
         ),
     ]
 
 
 @with_config(STRICT)
 class ServedModel(TypedDict):
-    """The model that answers at this moment."""
+    """The model that is served now."""
 
     version: str
     trained_at: datetime
-    loaded_at: Annotated[datetime, Field(description="When the worker that answers took it up.")]
+    loaded_at: Annotated[datetime, Field(description="When the answering worker loaded it.")]
     age_seconds: Annotated[float, Field(description="Seconds since it was trained.")]
     registry_reached_at: Annotated[
         datetime | None, Field(description="When the model registry last answered; null if it never did.")

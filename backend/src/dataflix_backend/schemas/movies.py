@@ -1,34 +1,32 @@
-"""Films and what is like them."""
+"""Movies, genres and rankings."""
 
 from datetime import datetime
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, BaseModel, Field, model_validator, with_config
-from pydantic_core import PydanticCustomError
+from pydantic import AfterValidator, Field, model_validator, with_config
 from typing_extensions import TypedDict
 
-from dataflix_backend.schemas.common import MAX_LIMIT, STRICT, Page, PageMeta
-from dataflix_backend.schemas.fields import Id, Whole, no_nul
+from dataflix_backend.schemas.common import STRICT, MovieLimit, Page, PageMeta
+from dataflix_backend.schemas.fields import Id, no_nul, require_order, whole
 from dataflix_backend.schemas.models import ModelMeta
 
 MAX_SEARCH_LENGTH = 200
-# The table's own bounds.
+# The bounds of the table.
 EARLIEST_YEAR = 1870
 LATEST_YEAR = 2100
-DEFAULT_SIMILAR = 10
 
-_Year = Annotated[int | None, Whole(EARLIEST_YEAR, LATEST_YEAR, text=True)]
+_Year = Annotated[int | None, whole(EARLIEST_YEAR, LATEST_YEAR, text=True)]
 _Search = Annotated[str | None, AfterValidator(no_nul)]
 
 
 class MovieQuery(Page):
-    """Which films to list."""
+    """Which movies to list."""
 
     q: Annotated[
         _Search,
         Field(
             max_length=MAX_SEARCH_LENGTH,
-            description="What words of the title, or the title, begin with.",
+            description="The beginning of words of the title, or of the title.",
         ),
     ] = None
     genre: Annotated[
@@ -39,28 +37,17 @@ class MovieQuery(Page):
 
     @model_validator(mode="after")
     def _years_in_order(self) -> Self:
-        if self.year_from is not None and self.year_to is not None and self.year_from > self.year_to:
-            raise PydanticCustomError(
-                "order",
-                "must be in order: year_from {year_from} lies after year_to {year_to}",
-                {"fields": ["year_from", "year_to"], "year_from": self.year_from, "year_to": self.year_to},
-            )
+        require_order("year_from", self.year_from, "year_to", self.year_to)
         return self
 
 
-class SimilarQuery(BaseModel):
-    """How many similar films."""
-
-    model_config = STRICT
-
-    n: Annotated[int, Whole(1, MAX_LIMIT, text=True), Field(description="How many films to answer.")] = (
-        DEFAULT_SIMILAR
-    )
+class SimilarQuery(MovieLimit):
+    """How many similar movies."""
 
 
 @with_config(STRICT)
 class MovieSummary(TypedDict):
-    """A film in a list."""
+    """A movie in a list."""
 
     movie_id: Id
     title: str
@@ -72,7 +59,7 @@ class MovieSummary(TypedDict):
 
 @with_config(STRICT)
 class Movie(TypedDict):
-    """A film, with how it is rated at this moment."""
+    """A movie, with its current ratings."""
 
     movie_id: Id
     title: str
@@ -91,7 +78,7 @@ class Movie(TypedDict):
 
 @with_config(STRICT)
 class MovieList(TypedDict):
-    """A page of films: by title, the best match first when a search is given."""
+    """A page of movies, ordered by title; with a search, the best match is first."""
 
     data: list[MovieSummary]
     meta: PageMeta
@@ -99,19 +86,19 @@ class MovieList(TypedDict):
 
 @with_config(STRICT)
 class RankedMovie(TypedDict):
-    """A film with its place in a ranking."""
+    """A movie with its place in a ranking."""
 
     movie_id: Id
     title: str
     genres: list[str]
     release_year: int | None
-    score: Annotated[float, Field(description="What the ranking is by; comparable within one list only.")]
+    score: Annotated[float, Field(description="The ranking orders by this; comparable within one list only.")]
     rank: Annotated[int, Field(ge=1)]
 
 
 @with_config(STRICT)
 class RankedList(TypedDict):
-    """A ranking, the best first."""
+    """A ranking, best first."""
 
     data: list[RankedMovie]
     meta: ModelMeta
@@ -119,7 +106,7 @@ class RankedList(TypedDict):
 
 @with_config(STRICT)
 class Genre(TypedDict):
-    """A genre and how many films have it."""
+    """A genre and the number of its movies."""
 
     genre: str
     movies_count: int
@@ -127,14 +114,14 @@ class Genre(TypedDict):
 
 @with_config(STRICT)
 class GenreMeta(TypedDict):
-    """How many genres there are."""
+    """The number of genres."""
 
     count: int
 
 
 @with_config(STRICT)
 class GenreList(TypedDict):
-    """Every genre of the catalogue, by name."""
+    """All genres of the catalogue, ordered by name."""
 
     data: list[Genre]
     meta: GenreMeta

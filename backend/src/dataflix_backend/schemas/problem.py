@@ -21,6 +21,6 @@ class Problem(TypedDict):
     title: str
     status: int
     detail: Annotated[str, Field(description="What was wrong, with which input, and what to do.")]
-    instance: Annotated[str, Field(description="The path that was asked for.")]
+    instance: Annotated[str, Field(description="The path of the request.")]
     request_id: Annotated[str, Field(description="The X-Request-ID under which our logs know this request.")]
     errors: NotRequired[list[FieldError]]

@@ -1,14 +1,13 @@
-"""Rules for everybody's rankings, and films that one user is spared."""
+"""Ranking rules, and movies that are blocked for one user."""
 
 from datetime import datetime
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, Field, StringConstraints, model_validator, with_config
-from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict
 
 from dataflix_backend.schemas.common import MAX_LIMIT, STRICT, Page, PageMeta
-from dataflix_backend.schemas.fields import FutureTime, Id, Whole, no_nul
+from dataflix_backend.schemas.fields import FutureTime, Id, no_nul, refuse_together, whole
 from dataflix_backend.schemas.users import printable
 
 MAX_OWNER = 100
@@ -27,7 +26,7 @@ Owner = Annotated[
 
 
 class NewRule(BaseModel):
-    """A rule to make; it is in force from ``starts_at`` and has no effect from ``ends_at`` on."""
+    """A rule to make. It is in force from ``starts_at`` until ``ends_at``."""
 
     model_config = STRICT
 
@@ -36,8 +35,8 @@ class NewRule(BaseModel):
         RuleKind, Field(description="pin: at a place of the list; boost: higher up; bury: behind all others.")
     ]
     place: Annotated[
-        Annotated[int | None, Whole(1, MAX_LIMIT)],
-        Field(description="Of a pin: the place in the list; the first if left out."),
+        Annotated[int | None, whole(1, MAX_LIMIT)],
+        Field(description="The place in the list, for a pin; by default the first."),
     ] = None
     strength: Annotated[
         float | None,
@@ -45,27 +44,27 @@ class NewRule(BaseModel):
             gt=0,
             le=1,
             strict=True,
-            description="Of a boost: what part of the distance between worst and best score is added; "
-            f"{DEFAULT_STRENGTH} if left out.",
+            description="For a boost: the part of the distance between worst and best score that is added; "
+            f"by default {DEFAULT_STRENGTH}.",
         ),
     ] = None
-    owner: Annotated[Owner, Field(description="Who answers for it: a person or a team.")]
+    owner: Annotated[Owner, Field(description="Who is responsible for it: a person or a team.")]
     note: Annotated[
         str,
         StringConstraints(strict=True, max_length=MAX_NOTE),
         AfterValidator(no_nul),
-        Field(description="Why there is the rule."),
+        Field(description="The reason for the rule."),
     ] = ""
-    starts_at: Annotated[FutureTime | None, Field(description="From when; now if left out.")] = None
+    starts_at: Annotated[FutureTime | None, Field(description="From when; by default now.")] = None
     ends_at: Annotated[FutureTime, Field(description="Until when.")]
 
     @model_validator(mode="after")
     def _fits_its_kind(self) -> Self:
         for name, kind in (("place", "pin"), ("strength", "boost")):
             if getattr(self, name) is not None and self.kind != kind:
-                raise PydanticCustomError("kind", "is of a {kind} alone", {"fields": [name], "kind": kind})
+                raise refuse_together([name], f"belongs to a {kind} only")
         if self.starts_at is not None and self.starts_at >= self.ends_at:
-            raise PydanticCustomError("order", "must be in order", {"fields": ["starts_at", "ends_at"]})
+            raise refuse_together(["starts_at", "ends_at"], "must be in order")
         if self.kind == "pin" and self.place is None:
             self.place = 1
         if self.kind == "boost" and self.strength is None:
@@ -78,7 +77,7 @@ class RuleQuery(Page):
 
     state: Annotated[
         Literal["active", "all"],
-        Field(description="active: in force now; all: also those that have ended or not yet begun."),
+        Field(description="active: in force now; all: also rules that have ended or not yet begun."),
     ] = "active"
 
 
@@ -97,42 +96,42 @@ class Rule(TypedDict):
     starts_at: datetime
     ends_at: datetime
     created_at: datetime
-    is_active: Annotated[bool, Field(description="Whether it is in force at this moment.")]
+    is_active: Annotated[bool, Field(description="Whether the rule is in force now.")]
 
 
 @with_config(STRICT)
 class RuleList(TypedDict):
-    """A page of rules, by their end, the latest first."""
+    """A page of rules, ordered by their end, latest first."""
 
     data: list[Rule]
     meta: PageMeta
 
 
 class NewBlock(BaseModel):
-    """A film that is not to be recommended to a user."""
+    """A movie to block for a user."""
 
     model_config = STRICT
 
     movie_id: Id
     owner: Annotated[Owner, Field(description="Who blocks it.")] = BLOCKED_BY_USER
-    ends_at: Annotated[FutureTime | None, Field(description="Until when; for good if left out.")] = None
+    ends_at: Annotated[FutureTime | None, Field(description="Until when; by default for good.")] = None
 
 
 @with_config(STRICT)
 class Block(TypedDict):
-    """A film that is not recommended to a user."""
+    """A movie that is blocked for a user."""
 
     user_id: Id
     movie_id: Id
     title: str
     owner: Annotated[str, Field(description="Who blocked it; 'dismissed' when feedback did.")]
-    ends_at: Annotated[datetime | None, Field(description="Null until it is taken away.")]
+    ends_at: Annotated[datetime | None, Field(description="Null for a block without end.")]
     created_at: datetime
 
 
 @with_config(STRICT)
 class BlockList(TypedDict):
-    """A page of the films that a user is spared at this moment, the latest first."""
+    """A page of a user's current blocks, newest first."""
 
     data: list[Block]
     meta: PageMeta

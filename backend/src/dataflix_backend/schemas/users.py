@@ -9,7 +9,7 @@ from typing_extensions import TypedDict
 from dataflix_backend.schemas.common import STRICT, Page, PageMeta
 from dataflix_backend.schemas.fields import Id, no_nul, refuse
 
-# The lengths are those of the table's check constraints.
+# The lengths of the table's check constraints.
 MAX_USERNAME = 64
 MAX_EMAIL = 254
 MAX_NAME = 100
@@ -17,7 +17,7 @@ EARLIEST_BIRTH_YEAR = 1900
 
 
 def printable(text: str) -> str:
-    """Refuse what could steer a terminal or break a line."""
+    """Refuse characters that could control a terminal or break a line."""
     if not text.isprintable():
         raise refuse("must hold only printable characters")
     return text
@@ -66,13 +66,13 @@ class UserQuery(Page):
     q: Annotated[
         str | None,
         AfterValidator(no_nul),
-        Field(max_length=MAX_USERNAME, description="What the username begins with, ignoring case."),
+        Field(max_length=MAX_USERNAME, description="The beginning of the username, ignoring case."),
     ] = None
 
 
 @with_config(STRICT)
 class User(TypedDict):
-    """A user, with everything we know about the person."""
+    """A user, with all stored personal fields."""
 
     user_id: Id
     username: str
@@ -91,7 +91,7 @@ class User(TypedDict):
 
 @with_config(STRICT)
 class UserSummary(TypedDict):
-    """A user in a list: enough to choose one, and no more of the person."""
+    """A user in a list, with no more than is needed to choose one."""
 
     user_id: Id
     username: str

@@ -1,1 +1,0 @@
-"""Who may ask, for what, how often; and what administrators did."""

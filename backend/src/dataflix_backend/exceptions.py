@@ -1,0 +1,118 @@
+"""Why a request cannot be done, independent of HTTP. ``web.errors`` maps each type to a status, once."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+
+class BackendError(Exception):
+    """Base of all errors that a client is told about.
+
+    Attributes:
+        kind: a short name of the error. It ends the ``type`` URN of the answer, so it must not change.
+        detail: what was wrong, with which input, and what to do.
+        errors: the wrong inputs, as ``{"field": ..., "message": ...}``.
+        members: further members of the answer's body.
+    """
+
+    kind = "internal"
+
+    def __init__(
+        self,
+        detail: str,
+        *,
+        kind: str = "",
+        errors: Sequence[Mapping[str, str]] = (),
+        members: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.kind = kind or type(self).kind
+        self.errors = list(errors)
+        self.members = dict(members or {})
+
+
+class InvalidInputError(BackendError):
+    """A value is understood and cannot be accepted."""
+
+    kind = "invalid-body"
+
+    @classmethod
+    def of_field(cls, field: str, message: str, *, kind: str = "") -> "InvalidInputError":
+        """Return the error for one field; ``message`` continues a sentence that begins with its name."""
+        return cls(f"{field} {message}.", kind=kind, errors=[{"field": field, "message": message}])
+
+
+class InvalidParameterError(BackendError):
+    """A query parameter is wrong."""
+
+    kind = "invalid-parameter"
+
+
+class NotJsonError(BackendError):
+    """The body is not JSON."""
+
+    kind = "not-json"
+
+
+class UnsupportedMediaTypeError(BackendError):
+    """The body has a media type that the API does not read."""
+
+    kind = "unsupported-media-type"
+
+
+class UnauthenticatedError(BackendError):
+    """The API key is missing or wrong."""
+
+    kind = "missing-api-key"
+
+
+class ForbiddenError(BackendError):
+    """The API key is good and does not allow this."""
+
+    kind = "insufficient-scope"
+
+
+class NotFoundError(BackendError):
+    """The thing does not exist."""
+
+    kind = "not-found"
+
+
+class UnknownIdError(NotFoundError):
+    """No row has this id.
+
+    Args:
+        thing: what was looked for: ``user``, ``movie`` and so on.
+        identifier: the id that was sent.
+        advice: a sentence that follows the message.
+    """
+
+    def __init__(self, thing: str, identifier: object, advice: str = "") -> None:
+        detail = f"There is no {thing} with the id {identifier}." + (f" {advice}" if advice else "")
+        super().__init__(detail, kind=f"unknown-{thing}")
+
+
+class ConflictError(BackendError):
+    """The change contradicts what is stored."""
+
+    kind = "taken"
+
+
+class RateLimitedError(BackendError):
+    """Too many requests.
+
+    Attributes:
+        retry_after_s: whole seconds after which the client may send the request again.
+    """
+
+    kind = "too-many-requests"
+
+    def __init__(self, detail: str, retry_after_s: int) -> None:
+        super().__init__(detail)
+        self.retry_after_s = retry_after_s
+
+
+class UnavailableError(BackendError):
+    """A service that the request needs does not answer. Nothing was written, unless ``detail`` says so."""
+
+    kind = "unavailable"

@@ -1,0 +1,148 @@
+"""What a ranking starts from: a user's events and blocks, the rules in force, the state of the movies."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from dataflix_backend.database import Database, Prepared, Row
+from dataflix_backend.exceptions import UnknownIdError
+from dataflix_recommender import Events, RuleKind
+
+# One row, so one round trip. Events come as the bytes of whole columns, big-endian: SQL arrays of 130 events
+# take 50 % longer, and Python makes an object for each value.
+_RANKING = Prepared(
+    "ranking_context",
+    "bigint",
+    """
+SELECT
+    $1 IS NULL OR EXISTS (SELECT FROM users WHERE user_id = $1) AS user_known,
+    e.movie_ids,
+    e.ratings,
+    e.liked_codes,
+    pg_postmaster_start_time()::text AS server_started,
+    'movies'::regclass::oid::text AS movies_relation,
+    CASE WHEN NOT pg_is_in_recovery() THEN pg_snapshot_xmin(pg_current_snapshot())::text END AS unseen_from,
+    (
+        SELECT
+            greatest(
+                t.complete_from,
+                (SELECT m.last_xid FROM movies AS m ORDER BY m.last_xid DESC LIMIT 1),
+                (
+                    SELECT d.last_xid
+                    FROM capture.deletions AS d
+                    WHERE d.table_name = 'movies'
+                    ORDER BY d.last_xid DESC
+                    LIMIT 1
+                )
+            )::text
+        FROM capture.tracked AS t
+        WHERE t.table_name = 'movies' AND t.relation = 'movies'::regclass
+    ) AS movies_last_xid,
+    ARRAY(
+        SELECT b.movie_id
+        FROM user_blocks AS b
+        WHERE b.user_id = $1 AND (b.ends_at IS NULL OR b.ends_at > now())
+    ) AS blocked,
+    (
+        SELECT coalesce(json_agg(active), '[]')
+        FROM (
+            SELECT r.rule_id, r.movie_id, r.kind, r.place, r.strength
+            FROM ranking_rules AS r
+            WHERE r.starts_at <= now() AND r.ends_at > now()
+            ORDER BY r.rule_id
+        ) AS active
+    ) AS rules
+FROM (
+    SELECT
+        coalesce(string_agg(int8send(movie_id), ''), '') AS movie_ids,
+        coalesce(string_agg(float4send(coalesce(rating, 'NaN')), ''), '') AS ratings,
+        coalesce(
+            string_agg(int2send(CASE WHEN liked THEN 1 WHEN NOT liked THEN 2 ELSE 0 END::int2), ''), ''
+        ) AS liked_codes
+    FROM (
+        SELECT r.movie_id, r.rating, r.liked
+        FROM ratings AS r
+        WHERE r.user_id = $1
+        UNION ALL
+        SELECT w.movie_id, NULL, NULL
+        FROM watched_movies AS w
+        WHERE
+            w.user_id = $1
+            AND NOT EXISTS (
+                SELECT FROM ratings AS r WHERE r.user_id = w.user_id AND r.movie_id = w.movie_id
+            )
+    ) AS events
+) AS e
+""",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ActiveRule:
+    """A rule that is in force."""
+
+    rule_id: int
+    movie_id: int
+    kind: RuleKind
+    place: int | None
+    strength: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class MoviesState:
+    """How much of the table of movies a statement saw, in the order of Postgres' transactions.
+
+    Attributes:
+        source: the server's start time and the table's oid.
+        last_xid: the latest transaction seen that wrote or deleted movies, or from which on the record of
+            deletions is complete.
+        unseen_from: every transaction that the statement did not see has this id or a later one.
+    """
+
+    source: tuple[str, str]
+    last_xid: int
+    unseen_from: int
+
+
+@dataclass(frozen=True, slots=True)
+class RankingContext:
+    """What a ranking starts from.
+
+    Attributes:
+        events: the user's ratings and views.
+        blocked: ids of movies that are blocked for the user.
+        rules: the rules in force, oldest first.
+        movies: the state of the table of movies; None on a standby, and while changes are not captured.
+    """
+
+    events: Events
+    blocked: list[int]
+    rules: list[ActiveRule]
+    movies: MoviesState | None = None
+
+
+def load_ranking_context(database: Database, user_id: int | None) -> RankingContext:
+    """Return the context of a user, or of a session without a user (None), as of now.
+
+    An event is a rating or, for a movie without a rating, a view.
+
+    Raises:
+        UnknownIdError: the user does not exist.
+    """
+    (row,) = database.query_prepared(_RANKING, user_id)
+    if not row["user_known"]:
+        raise UnknownIdError("user", user_id)
+    events = Events(
+        np.frombuffer(row["movie_ids"], dtype=">i8").astype(np.int64),
+        np.frombuffer(row["ratings"], dtype=">f4").astype(np.float32),
+        np.frombuffer(row["liked_codes"], dtype=">i2").astype(np.int8),
+    )
+    rules = [ActiveRule(**rule) for rule in row["rules"]]
+    return RankingContext(events, row["blocked"], rules, _movies_state(row))
+
+
+def _movies_state(row: Row) -> MoviesState | None:
+    last_xid, unseen_from = row["movies_last_xid"], row["unseen_from"]
+    if last_xid is None or unseen_from is None:
+        return None
+    return MoviesState((row["server_started"], row["movies_relation"]), int(last_xid), int(unseen_from))

@@ -1,0 +1,1 @@
+"""The process that serves: gunicorn, its configuration and its workers."""

@@ -1,0 +1,1 @@
+"""The served model: fetched from the registry, checked, loaded by each worker."""

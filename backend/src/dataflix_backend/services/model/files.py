@@ -1,0 +1,99 @@
+"""The folder in which the synchroniser hands models to the workers.
+
+``current.json`` names the served version and the one before it. ``registry-reached`` is touched whenever the
+registry answers. The folder of a version does not change once it has its final name.
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from dataflix_common.files import replace_file
+from dataflix_recommender import ArtifactError, History, InvalidHistoryError, Model
+
+CURRENT = "current.json"
+REGISTRY_REACHED = "registry-reached"
+# Everybody may read which model is served.
+_CURRENT_MODE = 0o644
+
+# Every kind of event that Postgres can hold.
+_ALL_EVENTS = [
+    (movie_id, rating, liked)
+    for movie_id, (rating, liked) in enumerate(
+        [(None, None)] + [(step / 2, liked) for step in range(1, 11) for liked in (None, True, False)],
+        start=1,
+    )
+]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelEntry:
+    """A version and its folder, relative to the models' folder."""
+
+    version: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Current:
+    """The content of ``current.json``: the version to serve, and the one that was served before."""
+
+    version: str
+    path: str
+    loaded_at: str
+    previous: ModelEntry | None = None
+
+    @property
+    def entry(self) -> ModelEntry:
+        """The version to serve."""
+        return ModelEntry(self.version, self.path)
+
+
+def load_model(folder: Path) -> Model:
+    """Load and check an artifact.
+
+    Raises:
+        ArtifactError: the artifact is damaged, or it has no weight for some kind of event.
+    """
+    model = Model.load(folder)
+    try:
+        History.from_events(_ALL_EVENTS, model.weights)
+    except InvalidHistoryError as error:
+        raise ArtifactError(folder, f"has no weight for some kind of event: {error}") from error
+    return model
+
+
+def read_current(models_dir: Path) -> Current | None:
+    """Return the content of ``current.json``, None when there is no such file.
+
+    Raises:
+        ValueError: the file is damaged.
+    """
+    file = models_dir / CURRENT
+    try:
+        values = json.loads(file.read_text(encoding="utf-8"))
+        previous = values.pop("previous", None)
+        return Current(**values, previous=ModelEntry(**previous) if previous else None)
+    except FileNotFoundError:
+        return None
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ValueError(f"{file} cannot be read: {error!r}") from error
+
+
+def write_current(models_dir: Path, entry: ModelEntry, previous: ModelEntry | None) -> None:
+    """Make ``entry`` the served version; readers see the old file or the new one.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    current = Current(entry.version, entry.path, datetime.now(UTC).isoformat(), previous)
+    replace_file(models_dir / CURRENT, json.dumps(asdict(current)), mode=_CURRENT_MODE)
+
+
+def registry_reached_at(models_dir: Path) -> datetime | None:
+    """Return when the registry last answered the synchroniser, None if it never did."""
+    try:
+        return datetime.fromtimestamp((models_dir / REGISTRY_REACHED).stat().st_mtime, UTC)
+    except FileNotFoundError:
+        return None

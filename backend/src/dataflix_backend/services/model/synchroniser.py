@@ -1,0 +1,185 @@
+"""Brings the champion from the model registry to the folder that the workers watch."""
+
+import hashlib
+import logging
+import os
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from dataflix_backend.services.model import files
+from dataflix_common.locks import LockHeldError, exclusive_lock
+from dataflix_recommender import ArtifactError
+
+# A promotion reaches the workers within a few of these.
+POLL_INTERVAL_S = 1.0
+# Pause before a champion that failed is downloaded again: it may be large.
+RETRY_INTERVAL_S = 30.0
+# Next to the served version and the one before it, the newest that a rollback may need.
+KEPT_VERSIONS = 3
+
+_INCOMING_PREFIX = ".incoming-"
+_LOCK = ".sync-lock"
+_log = logging.getLogger(__name__)
+
+
+class SyncError(RuntimeError):
+    """The synchroniser cannot work; the message says why."""
+
+
+class RegistryUnavailableError(RuntimeError):
+    """The registry or its artifact store does not answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Champion:
+    """The registered version to serve.
+
+    Attributes:
+        version: the version's number.
+        source: where the registry keeps it; never used for another version.
+    """
+
+    version: str
+    source: str
+
+    @property
+    def folder(self) -> str:
+        """The name of its folder, unique also when a new registry counts from version 1 again."""
+        return f"{self.version}-{hashlib.sha256(self.source.encode()).hexdigest()[:12]}"
+
+
+class Registry(Protocol):
+    """Where champions come from. All methods raise RegistryUnavailableError when it does not answer."""
+
+    def champion(self) -> Champion | None:
+        """Return the current champion, None while there is none."""
+
+    def download(self, champion: Champion, target: Path) -> Path:
+        """Download the artifact into the empty folder ``target``; returns the artifact's own folder."""
+
+
+class Synchroniser:
+    """Installs each new champion once it is complete and checked; otherwise the last good one stays."""
+
+    def __init__(
+        self, models_dir: Path, registry: Registry, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._models_dir = models_dir
+        self._registry = registry
+        self._clock = clock
+        self._problem = ""
+        self._refused: Champion | None = None
+        self._retry_at = 0.0
+
+    def run(self, stop: threading.Event) -> None:
+        """Poll until ``stop`` is set."""
+        while not stop.is_set():
+            self.step()
+            stop.wait(POLL_INTERVAL_S)
+
+    def step(self) -> bool:
+        """Look once and log each new problem; returns whether the champion, if there is one, is installed."""
+        try:
+            champion = self._registry.champion()
+            (self._models_dir / files.REGISTRY_REACHED).touch()
+            if champion is not None:
+                self._install(champion)
+        except (RegistryUnavailableError, ArtifactError, OSError) as error:
+            self._log_change(f"{type(error).__name__}: {error}")
+            return False
+        if champion != self._refused:
+            self._log_change("")
+        return champion is None or champion != self._refused
+
+    def _install(self, champion: Champion) -> None:
+        current = self._current()
+        if current is not None and current.path == champion.folder:
+            self._refused = None
+            return
+        if champion == self._refused and self._clock() < self._retry_at:
+            return
+        self._refused, self._retry_at = champion, self._clock() + RETRY_INTERVAL_S
+        self._download(champion)
+        # The time of its promotion, also after a rollback: the oldest folders are removed first.
+        os.utime(self._models_dir / champion.folder)
+        previous = current.entry if current else None
+        files.write_current(self._models_dir, files.ModelEntry(champion.version, champion.folder), previous)
+        self._refused = None
+        _log.info("champion installed", extra={"version": champion.version, "folder": champion.folder})
+        self._remove_old_versions()
+
+    def _current(self) -> files.Current | None:
+        try:
+            return files.read_current(self._models_dir)
+        except ValueError as error:
+            # The champion is installed again, which rewrites the file.
+            self._log_change(str(error))
+            return None
+
+    def _download(self, champion: Champion) -> None:
+        """Make the champion's folder; raises ArtifactError when the download is damaged."""
+        target = self._models_dir / champion.folder
+        if target.exists():
+            try:
+                files.load_model(target)
+            except ArtifactError as error:
+                _log.warning("kept model is damaged", extra={"folder": target.name, "reason": str(error)})
+                shutil.rmtree(target)
+            else:
+                return
+        staging = Path(tempfile.mkdtemp(prefix=_INCOMING_PREFIX, dir=self._models_dir))
+        try:
+            artifact = self._registry.download(champion, staging)
+            files.load_model(artifact)
+            artifact.replace(target)
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+
+    def _remove_old_versions(self) -> None:
+        current = files.read_current(self._models_dir)
+        if current is None:
+            return
+        in_use = {current.path} | ({current.previous.path} if current.previous else set())
+        folders = [folder for folder in self._models_dir.iterdir() if folder.is_dir()]
+        versions = [folder for folder in folders if not folder.name.startswith(".")]
+        newest_first = sorted(versions, key=lambda folder: folder.stat().st_mtime, reverse=True)
+        for folder in newest_first[KEPT_VERSIONS:]:
+            if folder.name not in in_use:
+                shutil.rmtree(folder)
+                _log.info("old model removed", extra={"folder": folder.name})
+        for folder in folders:
+            # Left by a killed download. No other download runs: we hold the lock.
+            if folder.name.startswith(_INCOMING_PREFIX):
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def _log_change(self, problem: str) -> None:
+        if problem and problem != self._problem:
+            _log.warning("champion not installed", extra={"reason": problem})
+        elif self._problem and not problem:
+            _log.info("registry and champion recovered")
+        self._problem = problem
+
+
+@contextmanager
+def sync_lock(models_dir: Path) -> Iterator[None]:
+    """Make the models' folder and hold its lock.
+
+    Raises:
+        SyncError: the folder cannot be written, or another process holds the lock.
+    """
+    with ExitStack() as stack:
+        try:
+            models_dir.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(exclusive_lock(models_dir / _LOCK))
+        except LockHeldError as error:
+            raise SyncError(f"another sync-model works on {models_dir}") from error
+        except OSError as error:
+            raise SyncError(f"cannot write to {models_dir}: {error}. DATAFLIX_HOME moves it.") from error
+        yield

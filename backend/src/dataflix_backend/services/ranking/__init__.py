@@ -1,0 +1,1 @@
+"""Recommendations, charts and similar movies, from a model and a user's events."""

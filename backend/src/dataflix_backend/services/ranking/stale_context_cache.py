@@ -1,0 +1,96 @@
+"""The contexts that a worker read last, kept in memory for the time when Postgres is away."""
+
+import logging
+import threading
+import time
+from collections import OrderedDict
+from dataclasses import dataclass
+
+from dataflix_backend.database import Database
+from dataflix_backend.exceptions import UnavailableError
+from dataflix_backend.queries.ranking_context import RankingContext
+from dataflix_backend.queries.users import find_deleted_users
+
+# About 15 MB per worker: an event takes 13 bytes, and a user's overhead is that of about 70 events.
+MAX_EVENTS = 1_000_000
+_USER_COST = 70
+# While Postgres answers, every worker forgets a deleted user within this time.
+FORGET_INTERVAL_S = 60.0
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class StaleContext:
+    """A context, and when it was read by the monotonic clock."""
+
+    context: RankingContext
+    read_at_s: float
+
+    @property
+    def cost(self) -> int:
+        """Its part of MAX_EVENTS."""
+        return _USER_COST + len(self.context.events) + len(self.context.blocked)
+
+
+class StaleContextCache:
+    """The last context of each user, and of sessions without a user (None); the oldest is dropped first."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._lock = threading.Lock()
+        self._entries: OrderedDict[int | None, StaleContext] = OrderedDict()
+        self._cost = 0
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._forget_loop, name="stale-context-cache", daemon=True)
+
+    def start(self) -> None:
+        """Forget deleted users from time to time."""
+        self._thread.start()
+
+    def put(self, user_id: int | None, context: RankingContext) -> None:
+        """Store a context that was read just now."""
+        entry = StaleContext(context, time.monotonic())
+        with self._lock:
+            self._drop(user_id)
+            self._entries[user_id] = entry
+            self._cost += entry.cost
+            while self._cost > MAX_EVENTS:
+                self._drop(next(iter(self._entries)))
+
+    def find(self, user_id: int | None) -> StaleContext | None:
+        """Return what was read last, None when this worker never read it or has dropped it."""
+        with self._lock:
+            return self._entries.get(user_id)
+
+    def forget(self, user_id: int | None) -> None:
+        """Drop the context of a user."""
+        with self._lock:
+            self._drop(user_id)
+
+    def forget_deleted_users(self) -> None:
+        """Drop the contexts of all users that no longer exist.
+
+        Raises:
+            UnavailableError: Postgres does not answer.
+        """
+        with self._lock:
+            known = [user_id for user_id in self._entries if user_id is not None]
+        for user_id in find_deleted_users(self._database, known):
+            self.forget(user_id)
+
+    def _drop(self, user_id: int | None) -> None:
+        entry = self._entries.pop(user_id, None)
+        if entry is not None:
+            self._cost -= entry.cost
+
+    def _forget_loop(self) -> None:
+        while not self._stop.wait(FORGET_INTERVAL_S):
+            try:
+                self.forget_deleted_users()
+            except UnavailableError:
+                # Nobody can be deleted there meanwhile; the next round finds all deleted users.
+                continue
+            except Exception:  # noqa: BLE001 - logged in full
+                # The thread must live: without it this worker would never forget a deleted user.
+                _log.exception("forgetting deleted users failed")

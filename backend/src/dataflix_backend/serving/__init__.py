@@ -1,1 +1,0 @@
-"""From the synchronised model and a user's events to ranked films."""

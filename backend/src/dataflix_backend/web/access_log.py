@@ -1,0 +1,46 @@
+"""A request id on every answer, and one log line for each request, without personal values."""
+
+import logging
+import re
+import time
+import uuid
+
+from flask import Flask, Response, g, request
+
+REQUEST_ID_HEADER = "X-Request-ID"
+# A client's own id is kept when it cannot break a log line or a header.
+_ACCEPTED_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
+
+_log = logging.getLogger("dataflix_backend.access")
+
+
+def register(app: Flask) -> None:
+    """Give each request of ``app`` an id and log it. Register this first, so that refusals are logged too."""
+
+    @app.before_request
+    def _begin() -> None:
+        sent = request.headers.get(REQUEST_ID_HEADER, "")
+        g.request_id = sent if _ACCEPTED_ID.fullmatch(sent) else uuid.uuid4().hex
+        g.started = time.perf_counter()
+
+    @app.after_request
+    def _end(response: Response) -> Response:
+        response.headers[REQUEST_ID_HEADER] = g.request_id
+        _log.info(
+            "request",
+            extra={
+                "request_id": g.request_id,
+                "key_id": key.key_id if (key := g.get("key")) else None,
+                "method": request.method,
+                "route": route_template(),
+                "status": response.status_code,
+                "duration_ms": round((time.perf_counter() - g.started) * 1000, 2),
+                "bytes": response.content_length,
+            },
+        )
+        return response
+
+
+def route_template() -> str:
+    """Return the route of the current request with placeholders instead of values; '-' for no route."""
+    return request.url_rule.rule if request.url_rule else "-"
