@@ -42,17 +42,17 @@ class Pair:
 
     def without_change(self) -> float:
         """Run when nothing has changed."""
-        return self._run("changes")
+        return self._run("incremental")
 
     def with_changes(self) -> float:
         """Run after changes. Making the changes is not timed."""
         self._change()
-        return self._run("changes", expect_changes=True)
+        return self._run("incremental", expect_changes=True)
 
     def _run(self, kind: str, *, expect_changes: bool = False) -> float:
         result = run_worker("elt_load", kind, *TABLES, environ=self._environ, python=ELT_PYTHON)
         self.peak = max(self.peak, result.peak_rss_mb)
-        if kind == "changes" and set(result.json["kinds"]) != {"changes"}:
+        if kind == "incremental" and set(result.json["kinds"]) != {"incremental"}:
             raise RuntimeError(f"a load was not incremental: {result.json}")
         if expect_changes and not sum(result.json["written"]):
             raise RuntimeError("the load wrote no changes")

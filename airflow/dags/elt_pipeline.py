@@ -1,20 +1,19 @@
 """### From the application's database to a published model
 
-1. **extract_load** carries over to ClickHouse what was inserted, updated and deleted in each masked table
-   since the last run, and compares the table with the source.
-2. **dbt** builds and tests staging, intermediate and marts: one `dbt build`, and a task for each model that
-   turns green when the model and its tests have passed.
-3. **train** has the trainer fit, judge and register a model on `user_item_matrix`.
-4. **publish** lets the promotion rule decide, and writes everybody's list of recommendations.
-5. **erase** removes from every table of the warehouse, and from its disk, who asked to be forgotten.
-6. **prune** removes models and exported lists that are older than DATAFLIX_RETENTION_DAYS.
+1. **extract_load** loads into ClickHouse what was inserted, updated and deleted in each masked table since
+the last run, and compares the table with the source. 2. **dbt** builds and tests staging, intermediate and
+marts in one `dbt build`. Each model also has a task, which turns green when the model and its tests have
+passed. 3. **train** lets the trainer fit, evaluate and register a model on `user_item_matrix`. 4. **publish**
+lets the promotion rule decide, and writes a list of recommendations for every user. 5. **erase** removes
+deleted users from every table of the warehouse and from its disk. 6. **prune** removes models and exported
+lists that are older than DATAFLIX_RETENTION_DAYS.
 
-A table that differs from its source, or a failing test of dbt, fails the run: nothing is trained, nothing
-published. The last two steps come all the same, once nothing of the run is at work any more: who asked to be
-forgotten does not wait until somebody has mended a model. **outcome** then fails the run.
+If a table differs from its source, or a test of dbt fails, the run fails: it neither trains nor publishes.
+The last two steps run all the same, once no other step of the run is working: a person who asked to be
+forgotten does not wait until somebody has repaired a model. **outcome** then fails the run.
 
-Parameter `full` loads the tables whole, which also repairs a difference; `verify` says how much of them to
-compare. Only steps that wait for other services are tried again; what needs a person fails at once.
+Parameter `full` loads whole tables, which also repairs a difference; `verify` says how much to compare. Only
+steps that wait for other services are retried; an error that needs a person fails at once.
 """
 
 import os
@@ -44,8 +43,8 @@ from cosmos.constants import DbtResourceType, ExecutionMode, InvocationMode, Loa
 from cosmos.operators.watcher import DbtRunWatcherOperator, DbtTestWatcherOperator
 
 from dataflix_elt import steps
-from dataflix_elt.comparison import Verify
-from dataflix_elt.dbt_project import manifest, models
+from dataflix_elt.clients.dbt_project import manifest, models
+from dataflix_elt.loading.reconciliation import Verify
 from dataflix_elt.settings import DbtSettings
 from dataflix_elt.tables import TABLE_NAMES
 
@@ -53,14 +52,14 @@ DBT = DbtSettings.from_environ(os.environ)
 MANIFEST = manifest(DBT)
 MODELS = models(MANIFEST)
 
-# Each mapped load names its own table when it is done.
+# Each mapped load adds its own table when it is done.
 RAW_TABLES = AssetAlias("raw tables")
 MATRIX = Asset("analytics.user_item_matrix")
 MODEL = Asset("registered model")
 RECOMMENDATIONS = Asset("analytics.recommendations")
 
-# A restart of ClickHouse, Postgres or the trainer takes seconds; by doubling, the last try comes after a
-# minute.
+# A restart of ClickHouse, Postgres or the trainer takes seconds. The delay doubles: the last try comes after
+# a minute.
 IO_RETRIES: dict[str, Any] = {
     "retries": 3,
     "retry_delay": timedelta(seconds=10),
@@ -73,13 +72,13 @@ IO_RETRIES: dict[str, Any] = {
 
 
 def run_url(context: Context) -> str:
-    """Return the address of the run's page."""
+    """Return the URL of the run's page."""
     run = context["dag_run"]
     return f"{conf.get('api', 'base_url')}/dags/{run.dag_id}/runs/{quote(run.run_id)}"
 
 
 def model_task(*, dag: Any, task_group: Any, node: Any, task_args: dict[str, Any], **_: Any) -> Any:
-    """Make the task of a dbt model: it waits until the dbt build has passed the model and all its tests."""
+    """Return the task of a dbt model: it waits until the model and its tests have passed in the dbt build."""
     model = MODELS[node.unique_id]
     operator = DbtTestWatcherOperator if model.tests else DbtRunWatcherOperator
     return operator(
@@ -94,7 +93,7 @@ def model_task(*, dag: Any, task_group: Any, node: Any, task_args: dict[str, Any
 
 
 @dag(
-    # At night, when few write to the source. No start date: the first scheduled run is the next night's.
+    # At night, when the source has little to do. No start date: the first scheduled run is in the next night.
     schedule=CronTriggerTimetable("0 3 * * *", timezone="UTC"),
     catchup=False,
     max_active_runs=1,
@@ -110,11 +109,11 @@ def model_task(*, dag: Any, task_group: Any, node: Any, task_args: dict[str, Any
     doc_md=__doc__,
 )
 def elt_pipeline() -> None:
-    """Wire the steps."""
+    """Connect the steps."""
 
     @task(
         # A mapped task does not take its documentation from the function.
-        doc_md="Carry over to ClickHouse what has changed in one masked table, and compare the two.",
+        doc_md="Load what has changed in one masked table into ClickHouse, and compare both sides.",
         outlets=[RAW_TABLES],
         map_index_template="{{ task.op_kwargs['table'] }}",
         # Each load keeps one core of the source and one of the warehouse busy.
@@ -140,9 +139,9 @@ def elt_pipeline() -> None:
         profile_config=ProfileConfig(
             "dataflix", "warehouse", profiles_yml_filepath=DBT.project / "profiles.yml"
         ),
-        # One dbt process for all: it runs every test, those of sources and of several models too, in dbt's
-        # own order, and costs a fifth of what starting dbt for each model does. As a subprocess it reports
-        # what ended; inside the task it would report each start, too, and keep the API server busier than
+        # One dbt process builds all models and runs all tests, those of sources and of several models too, in
+        # dbt's own order. It costs a fifth of one dbt process per model. As a subprocess it reports what has
+        # ended. Inside the task it would report each start, too, and keep the API server busier than
         # ClickHouse (23 s of its time for 140 nodes instead of 8).
         execution_config=ExecutionConfig(
             execution_mode=ExecutionMode.WATCHER, invocation_mode=InvocationMode.SUBPROCESS
@@ -153,19 +152,19 @@ def elt_pipeline() -> None:
             node_converters={DbtResourceType.MODEL: model_task},
             emit_datasets=False,
         ),
-        # Waiting in the triggerer would need one more service to save a few seconds of a sleeping process.
+        # The triggerer would be one more service, only to save a process that sleeps for a few seconds.
         operator_args={"install_deps": False, "deferrable": False, "poke_interval": 2},
         default_args={"retries": 0, "execution_timeout": timedelta(hours=2)},
     )
 
-    # By itself Cosmos counts a test for every model it reads, and one failure would colour half the graph.
+    # Cosmos would count a test for every model that it reads, and one failure would colour half the graph.
     transform.children["dbt.dbt_producer_watcher"].tests_per_model = {
         unique_id: list(model.tests) for unique_id, model in MODELS.items() if model.tests
     }
 
     @task(inlets=[MATRIX], outlets=[MODEL], execution_timeout=timedelta(hours=6), **IO_RETRIES)
     def train() -> str:
-        """Have the trainer fit, judge and register a model; returns its version."""
+        """Let the trainer fit, evaluate and register a model; returns its version."""
         context = get_current_context()
         result = steps.train(run_id=context["run_id"], run_url=run_url(context))
         context["outlet_events"][MODEL].extra = result
@@ -173,12 +172,12 @@ def elt_pipeline() -> None:
 
     @task(inlets=[MODEL], outlets=[RECOMMENDATIONS], execution_timeout=timedelta(hours=2), **IO_RETRIES)
     def publish(model_version: str) -> dict[str, Any]:
-        """Let the promotion rule decide on the version, and write everybody's recommendations."""
+        """Let the promotion rule decide on the version, and write the recommendations of all users."""
         return steps.publish(model_version, run_id=get_current_context()["run_id"])
 
     @task(trigger_rule=TriggerRule.ALL_DONE, execution_timeout=timedelta(hours=1), **IO_RETRIES)
     def erase() -> dict[str, Any]:
-        """Remove who asked to be forgotten from all that was made of their rows, and see that it is gone."""
+        """Remove deleted users from the warehouse, and verify that they are gone."""
         return steps.erase()
 
     @task(trigger_rule=TriggerRule.ALL_DONE, execution_timeout=timedelta(hours=1), **IO_RETRIES)
@@ -186,14 +185,14 @@ def elt_pipeline() -> None:
         """Remove models and exported lists that are older than the retention."""
         return steps.prune(run_id=get_current_context()["run_id"])
 
-    # A run ends as its last tasks do, and the two before come to a good end when others have failed.
+    # The last tasks decide how a run ends, and the two before succeed even if others have failed.
     outcome = EmptyOperator(task_id="outcome", doc_md="Fails the run when one of its steps has failed.")
 
     loaded, trained = extract_load.expand(table=list(TABLE_NAMES)), train()
     published = publish(trained)
     loaded >> transform >> trained
-    # A step that will not run any more counts as done while the others before it are still at work: so each
-    # that writes to the warehouse is waited for by itself.
+    # A step that will not run any more counts as done while steps before it are still working. So erase waits
+    # for each step that writes to the warehouse.
     [loaded, transform.children["dbt.dbt_producer_watcher"], published] >> erase() >> outcome
     published >> prune() >> outcome
     published >> outcome

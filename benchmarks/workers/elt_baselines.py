@@ -17,11 +17,11 @@ from typing import Any
 import clickhouse_connect
 import psycopg2
 
-from dataflix_elt.clickhouse import session
+from dataflix_elt.clients.clickhouse import session
+from dataflix_elt.loading.stream import CHUNK_BYTES
 from dataflix_elt.settings import SourceSettings, WarehouseSettings
-from dataflix_elt.source import snapshot
-from dataflix_elt.tables import CHANGED_IN, Table, table_named
-from dataflix_elt.transfer import CHUNK_BYTES
+from dataflix_elt.source.snapshot import snapshot
+from dataflix_elt.tables import LAST_XID, Table, table_named
 
 SOURCE = SourceSettings.from_environ(os.environ)
 WAREHOUSE = WarehouseSettings.from_environ(os.environ)
@@ -31,8 +31,8 @@ def full_table(name: str) -> Table:
     """Return the table with the columns that a load sends."""
     table = table_named(name)
     with snapshot(SOURCE) as source:
-        shape = source.shape(table)
-    return table.plus(*shape.more, *([CHANGED_IN] if shape.tells_changes else []))
+        view = source.view_columns(table)
+    return table.with_columns(*view.extra, *([LAST_XID] if view.has_last_xid else []))
 
 
 def query(table: Table) -> dict[str, Any]:

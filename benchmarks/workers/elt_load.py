@@ -1,6 +1,6 @@
 """One load of each named table, timed, with the peak memory. Runs in the environment of the ELT.
 
-Use: elt_load.py full|changes TABLE...
+Use: elt_load.py full|incremental TABLE...
 
 The settings of Postgres and ClickHouse are in the environment. Prints one JSON line.
 """
@@ -12,17 +12,17 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from dataflix_elt.load import load
+from dataflix_elt.loading.load import load
 from dataflix_elt.settings import SourceSettings, WarehouseSettings
-from dataflix_elt.staging import SideTable
 from dataflix_elt.tables import Table, table_named
-from dataflix_elt.warehouse import Warehouse
+from dataflix_elt.warehouse.staging_table import StagingTable
+from dataflix_elt.warehouse.warehouse import Warehouse
 
 transferring = 0.0
 insert = Warehouse.insert
 
 
-def timed_insert(self: Warehouse, table: Table, staging: SideTable, chunks: Iterable[bytes]) -> None:
+def timed_insert(self: Warehouse, table: Table, staging: StagingTable, chunks: Iterable[bytes]) -> None:
     """Insert, and add the time to ``transferring``."""
     global transferring  # noqa: PLW0603  the one figure of this program
     begun = time.perf_counter()

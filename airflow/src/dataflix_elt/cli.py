@@ -1,4 +1,4 @@
-"""`elt`: the ELT without Airflow. Results go to stdout as JSON, the log to stderr."""
+"""`elt`: the ELT without Airflow. Prints results to stdout as JSON, and the log to stderr."""
 
 import argparse
 import json
@@ -9,16 +9,16 @@ import uuid
 from dataclasses import asdict
 
 from dataflix_elt import steps
-from dataflix_elt.comparison import Verify
-from dataflix_elt.dbt_project import manifest, manifest_sha256
+from dataflix_elt.clients.dbt_project import manifest, manifest_sha256
 from dataflix_elt.errors import EltError
-from dataflix_elt.load import load
+from dataflix_elt.loading.load import load
+from dataflix_elt.loading.reconciliation import Verify
 from dataflix_elt.settings import DbtSettings, SourceSettings, WarehouseSettings
 from dataflix_elt.tables import TABLE_NAMES, TABLES, table_named
 
 
 def main() -> None:
-    """Run the command line; exit 1 with one line on stderr when something failed."""
+    """Run the command line; on a failure exit 1 with one line on stderr."""
     arguments = _parser().parse_args()
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s")
     try:
@@ -38,26 +38,26 @@ def main() -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="elt", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    load = commands.add_parser("load", help="carry over from Postgres to ClickHouse what has changed")
+    load = commands.add_parser("load", help="load what has changed from Postgres into ClickHouse")
     load.add_argument("--full", action="store_true", help="load whole tables; repairs every difference")
     load.add_argument(
         "--verify",
         type=Verify,
         choices=list(Verify),
         default=Verify.AUTO,
-        help="what to compare with the source at the end: keys and the transactions that wrote them, the "
-        "content of all rows, or content only of small tables and once a day (auto, the default)",
+        help="what to compare with the source at the end: keys and the transactions that wrote them; the "
+        "content of all rows; or content only of small tables and once a day (auto, the default)",
     )
     load.add_argument(
-        "--table", action="append", choices=TABLE_NAMES, help="which one; may be repeated; default: all"
+        "--table", action="append", choices=TABLE_NAMES, help="which table; can be repeated; default: all"
     )
-    load.add_argument("--run-id", help="goes into every row; default: a random one")
+    load.add_argument("--run-id", help="goes into each row; default: a random one")
     commands.add_parser(
         "erase",
-        help="remove from the warehouse who was deleted in Postgres; loads and publications are waited for",
+        help="remove users from the warehouse who were deleted in Postgres; waits for loads and publications",
     )
     commands.add_parser("tables", help="show the tables with their columns and keys")
-    commands.add_parser("manifest", help="bring dbt's manifest up to date; show its path and hash")
+    commands.add_parser("manifest", help="update dbt's manifest; show its path and hash")
     return parser
 
 

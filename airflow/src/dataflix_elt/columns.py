@@ -1,9 +1,9 @@
 """Kinds of columns: how each travels from Postgres to ClickHouse, and how both sides hash it.
 
-A row's canonical bytes are its columns' one after the other, big-endian as on the network: integers in
+A row's canonical bytes are those of its columns, one after the other, in network byte order: integers in
 their width, a timestamp as microseconds since 2000 in 8 bytes, a text as the length of its UTF-8 in 4 bytes
-and the text, an array as its length in 4 bytes and its elements. A nullable column is led by a byte, 0 for
-NULL. So no two rows have the same bytes unless they are the same.
+and then the text, an array as its length in 4 bytes and then its elements. A nullable column begins with one
+more byte, 0 for NULL. So two rows have the same bytes only if they are equal.
 """
 
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class Kind:
         transport: Postgres: what COPY writes.
         source_bytes: Postgres: the canonical bytes of a value that is not NULL, as bytea.
         warehouse_bytes: ClickHouse: the same bytes, as String.
-        unfit: Postgres: true for a value that ClickHouse's type cannot hold; None when there is none.
+        invalid: Postgres: true for a value that ClickHouse's type cannot hold; None if it holds every value.
     """
 
     source_type: str
@@ -30,11 +30,11 @@ class Kind:
     transport: str
     source_bytes: str
     warehouse_bytes: str
-    unfit: str | None = None
+    invalid: str | None = None
 
     @property
     def can_be_null(self) -> bool:
-        """Say whether ClickHouse has a NULL of this type; arrays have none."""
+        """Whether ClickHouse has a NULL of this type; arrays have none."""
         return not self.warehouse_type.startswith("Array")
 
 
@@ -42,8 +42,8 @@ def _big_endian(value: str) -> str:
     return f"reverse(reinterpretAsFixedString({value}))"
 
 
-def _number(source_type: str, warehouse_type: str, send: str, unfit: str | None = None) -> Kind:
-    return Kind(source_type, warehouse_type, "{c}", f"{send}({{c}})", _big_endian("{c}"), unfit)
+def _number(source_type: str, warehouse_type: str, send: str, invalid: str | None = None) -> Kind:
+    return Kind(source_type, warehouse_type, "{c}", f"{send}({{c}})", _big_endian("{c}"), invalid)
 
 
 # textsend gives the bytes in the session's encoding, always UTF-8, at a third of convert_to's cost.
@@ -52,9 +52,9 @@ _WAREHOUSE_TEXT = "concat(" + _big_endian("toInt32(length({c}))") + ", {c})"
 
 INT16 = _number("smallint", "Int16", "int2send")
 INT64 = _number("bigint", "Int64", "int8send")
-# The text forms of 'not a number' and of infinity differ between engines, and no average survives them.
+# The engines write 'not a number' and infinity differently, and one such value would spoil every average.
 FLOAT32 = _number("real", "Float32", "float4send", "{c} IN ('NaN', 'Infinity', '-Infinity')")
-# Full transaction ids, which never turn around; the sign bit stays free for millions of years.
+# Full transaction ids, which never wrap around; the sign bit stays free for millions of years.
 XID = Kind("xid8", "UInt64", "{c}", "xid8send({c})", _big_endian("{c}"))
 BOOL = Kind("boolean", "Bool", "{c}", "boolsend({c})", "char(toUInt8({c}))")
 TEXT = Kind("text", "String", "{c}", _SOURCE_TEXT, _WAREHOUSE_TEXT)
@@ -66,19 +66,19 @@ TIMESTAMP = Kind(
     "{c} AT TIME ZONE 'UTC'",
     "timestamptz_send({c})",
     _big_endian(f"toUnixTimestamp64Micro({{c}}) - {_POSTGRES_EPOCH_US}"),
-    # The range of DateTime64; values outside would be stored as its ends without a word.
+    # The range of DateTime64; ClickHouse would store values outside as its ends, without an error.
     "{c} NOT BETWEEN '1900-01-01 00:00:00+00' AND '2299-12-31 23:59:59.999999+00'",
 )
 
 
 def _joined(element: str, separator: str) -> str:
-    """Postgres: an expression of `element` for each element of the array, joined in their order."""
+    """Return Postgres' expression that joins `element` of each element of the array, in their order."""
     elements = "unnest({c}) WITH ORDINALITY AS elements (element, position)"
     joined = f"string_agg({element}, '{separator}' ORDER BY position)"
     return f"coalesce((SELECT {joined} FROM {elements}), '')"  # noqa: S608
 
 
-# ClickHouse's literal of a string; backslashes first, since quoting adds more of them.
+# ClickHouse's literal of a string; backslashes first, because quoting adds more of them.
 _LITERAL = r"'''' || replace(replace(element, '\', '\\'), '''', '\''') || ''''"
 
 TEXT_ARRAY = Kind(
@@ -91,12 +91,12 @@ TEXT_ARRAY = Kind(
     + ", arrayStringConcat(arrayMap(element -> "
     + _WAREHOUSE_TEXT.format(c="element")
     + ", {c})))",
-    # array_position refuses arrays of more dimensions, so CASE keeps them from it.
+    # array_position fails on arrays of more dimensions, so CASE keeps them away from it.
     "CASE WHEN array_ndims({c}) > 1 THEN true ELSE array_position({c}, NULL) IS NOT NULL END",
 )
 
 
-# How columns that a view has beyond the specification are carried over, by Postgres' name of their type.
+# How a view's columns beyond the definition are loaded, by Postgres' name of their type.
 KINDS = {kind.source_type: kind for kind in (INT16, INT64, FLOAT32, BOOL, TEXT, TIMESTAMP, TEXT_ARRAY)}
 
 
@@ -135,9 +135,9 @@ class Column:
         return f"if(isNull({self.name}), char(0), concat(char(1), {value}))"
 
     @property
-    def unfit(self) -> str:
-        """Postgres' condition that holds for values the warehouse cannot store; 'false' if it stores all."""
+    def invalid(self) -> str:
+        """Postgres' condition, true for values the warehouse cannot store; 'false' if it stores all."""
         conditions = [] if self.nullable else [f"{self.name} IS NULL"]
-        if self.kind.unfit is not None:
-            conditions.append(self.kind.unfit.format(c=self.name))
+        if self.kind.invalid is not None:
+            conditions.append(self.kind.invalid.format(c=self.name))
         return " OR ".join(conditions) or "false"

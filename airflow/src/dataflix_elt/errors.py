@@ -1,36 +1,36 @@
-"""Errors of the ELT. None carries a value of a row: what databases say about rows is left out on purpose."""
+"""Errors of the ELT. None shows a value of a row: texts of databases about rows are left out on purpose."""
 
 
 class EltError(Exception):
-    """Base class of everything this package raises on purpose."""
+    """Base class of everything that this package raises on purpose."""
 
 
 class PermanentError(EltError):
-    """Trying again changes nothing: somebody has to look."""
+    """A retry changes nothing: a person has to look."""
 
 
 class TransientError(EltError):
-    """A service was away or busy: a later try may succeed."""
+    """A service was down or busy: a later try may succeed."""
 
 
 class SettingsError(PermanentError):
-    """Environment variables are missing or wrong; the message names each."""
+    """Environment variables are missing or wrong; the message names each one."""
 
 
 class UnknownTableError(PermanentError):
-    """A table that the ELT does not load."""
+    """The ELT loads no table of this name."""
 
 
 class SchemaDriftError(PermanentError):
-    """The source or the warehouse no longer has the columns that the table's specification names."""
+    """The source or the warehouse no longer has the columns that the table's definition names."""
 
 
-class CursorVoidError(PermanentError):
-    """What was carried over so far says nothing about this source: it was restored, or is another one."""
+class CursorInvalidError(PermanentError):
+    """The cursor does not fit this source, which was restored or is another one."""
 
 
-class UnfitRowsError(PermanentError):
-    """The source holds rows that the warehouse cannot: NULL in a required column, a date out of range, ..."""
+class InvalidRowsError(PermanentError):
+    """The source has rows that the warehouse cannot hold: NULL where a value is required, a late date, ..."""
 
 
 class ReconciliationError(PermanentError):
@@ -38,7 +38,7 @@ class ReconciliationError(PermanentError):
 
 
 class SourceError(PermanentError):
-    """Postgres refused or failed a statement."""
+    """Postgres refused a statement, or the statement failed."""
 
 
 class SourceUnavailableError(TransientError):
@@ -46,23 +46,23 @@ class SourceUnavailableError(TransientError):
 
 
 class WarehouseError(PermanentError):
-    """ClickHouse refused or failed a statement."""
+    """ClickHouse refused a statement, or the statement failed."""
 
 
 class WarehouseUnavailableError(TransientError):
-    """ClickHouse cannot be reached, the connection broke, or it has no room to work for the moment."""
+    """ClickHouse cannot be reached, the connection broke, or it is out of resources for the moment."""
 
 
 class SupersededError(TransientError):
-    """Another load of the same table was swapped in while this one ran."""
+    """Another load of the same table finished while this one ran."""
 
 
 class BusyError(TransientError):
-    """A load, a publication or an erasure that this one must wait for has been running for long."""
+    """The load, publication or erasure that this one waits for takes too long."""
 
 
 class ErasureIncompleteError(TransientError):
-    """Something of a person who is to be erased is left, or may be; a later run tries again."""
+    """Something of a deleted user is left, or may be; a later run tries again."""
 
 
 class TrainerUnavailableError(TransientError):
@@ -74,7 +74,7 @@ class TrainerRefusedError(PermanentError):
 
 
 class JobFailedError(TransientError):
-    """A job of the trainer failed; a retry starts a new one, since what it needed may have been away."""
+    """A job of the trainer failed. A retry starts a new one: a service it needs may have been down."""
 
 
 class DbtProjectError(PermanentError):

@@ -1,179 +1,99 @@
-"""Every setting of the ELT, read from the environment and checked at once."""
+"""Settings of the ELT: read from the environment and checked all at once."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
+from typing import ClassVar, Self
 
+from pydantic import Field
+
+from dataflix_common import ports
+from dataflix_common.settings import (
+    EnvironmentSettings,
+    ExistingFolder,
+    Port,
+    Secret,
+    Text,
+)
+from dataflix_common.settings import SettingsError as InvalidEnvironmentError
 from dataflix_elt.errors import SettingsError
 
-_MAX_PORT = 65535
 
-
-class _Reader:
-    """Reads variables and collects what is wrong, so that one start shows every mistake."""
-
-    def __init__(self, environ: Mapping[str, str]) -> None:
-        self._environ = environ
-        self._problems: list[str] = []
-
-    def text(self, name: str, default: str) -> str:
-        return self._environ.get(name) or default
-
-    def port(self, name: str, default: int) -> int:
-        text = self.text(name, str(default))
-        if text.isascii() and text.isdecimal() and 1 <= int(text) <= _MAX_PORT:
-            return int(text)
-        self._problems.append(f"{name} must be a port from 1 to {_MAX_PORT}, not {text!r}")
-        return default
-
-    def secret(self, name: str) -> str:
-        value = self._environ.get(name, "")
-        if not value:
-            self._problems.append(f"{name} is not set")
-        return value
-
-    def folder(self, name: str) -> Path:
-        value = self._environ.get(name, "")
-        if not value:
-            self._problems.append(f"{name} is not set")
-        elif not Path(value).is_dir():
-            self._problems.append(f"{name} names no folder: {value}")
-        return Path(value)
-
-    def check(self) -> None:
-        """Raise what was found.
+class _EltSettings(EnvironmentSettings):
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str]) -> Self:
+        """Read the variables of this class and check them.
 
         Raises:
-            SettingsError: something was.
+            SettingsError: at least one is missing or wrong.
         """
-        if self._problems:
-            problems = "; ".join(self._problems)
-            raise SettingsError(f"{problems}. Settings come from .env, which ./run.sh writes.")
+        try:
+            return super().from_environ(environ)
+        except InvalidEnvironmentError as error:
+            raise SettingsError(str(error)) from None
 
 
-@dataclass(frozen=True, slots=True)
-class SourceSettings:
+class SourceSettings(_EltSettings):
     """Where the application's database is, and the role that may read the masked views."""
 
-    host: str
-    port: int
-    dbname: str
-    password: str = field(repr=False)
-    user: str = "elt_reader"
+    user: ClassVar[str] = "elt_reader"
 
-    @classmethod
-    def from_environ(cls, environ: Mapping[str, str]) -> Self:
-        """Read and check the variables.
-
-        Raises:
-            SettingsError: one is missing or wrong.
-        """
-        read = _Reader(environ)
-        settings = cls(
-            host=read.text("DATAFLIX_POSTGRES_HOST", "127.0.0.1"),
-            port=read.port("DATAFLIX_POSTGRES_PORT", 5432),
-            dbname=read.text("DATAFLIX_POSTGRES_DB", "dataflix"),
-            password=read.secret("DATAFLIX_POSTGRES_ELT_PASSWORD"),
-        )
-        read.check()
-        return settings
+    host: Text = Field(default=ports.DEFAULT_HOST, validation_alias="DATAFLIX_POSTGRES_HOST")
+    port: Port = Field(default=ports.POSTGRES, validation_alias="DATAFLIX_POSTGRES_PORT")
+    dbname: Text = Field(default="dataflix", validation_alias="DATAFLIX_POSTGRES_DB")
+    password: Secret = Field(validation_alias="DATAFLIX_POSTGRES_ELT_PASSWORD")
 
 
-@dataclass(frozen=True, slots=True)
-class WarehouseSettings:
+class WarehouseSettings(_EltSettings):
     """Where ClickHouse is, and the user that writes database `raw`."""
 
-    host: str
-    port: int
-    password: str = field(repr=False)
-    user: str = "elt_writer"
-    database: str = "raw"
+    user: ClassVar[str] = "elt_writer"
+    database: ClassVar[str] = "raw"
 
-    @classmethod
-    def from_environ(cls, environ: Mapping[str, str]) -> Self:
-        """Read and check the variables.
-
-        Raises:
-            SettingsError: one is missing or wrong.
-        """
-        read = _Reader(environ)
-        settings = cls(
-            host=read.text("DATAFLIX_CLICKHOUSE_HOST", "127.0.0.1"),
-            port=read.port("DATAFLIX_CLICKHOUSE_PORT", 8123),
-            password=read.secret("DATAFLIX_CLICKHOUSE_ELT_PASSWORD"),
-        )
-        read.check()
-        return settings
+    host: Text = Field(default=ports.DEFAULT_HOST, validation_alias="DATAFLIX_CLICKHOUSE_HOST")
+    port: Port = Field(default=ports.CLICKHOUSE, validation_alias="DATAFLIX_CLICKHOUSE_PORT")
+    password: Secret = Field(validation_alias="DATAFLIX_CLICKHOUSE_ELT_PASSWORD")
 
 
-def warehouse_folder(environ: Mapping[str, str]) -> Path | None:
-    """Return ClickHouse's data folder; None when it is not on this machine.
-
-    Raises:
-        SettingsError: DATAFLIX_CLICKHOUSE_DATA_DIR names no folder.
-    """
-    if environ.get("DATAFLIX_CLICKHOUSE_DATA_DIR"):
-        read = _Reader(environ)
-        folder = read.folder("DATAFLIX_CLICKHOUSE_DATA_DIR")
-        read.check()
-        return folder
-    home = environ.get("DATAFLIX_HOME", "")
-    beside = Path(home) / "clickhouse"
-    return beside if home and beside.is_dir() else None
-
-
-@dataclass(frozen=True, slots=True)
-class TrainerSettings:
+class TrainerSettings(_EltSettings):
     """Where the trainer's job API is, and its bearer token."""
 
-    host: str
-    port: int
-    token: str = field(repr=False)
+    host: Text = Field(default=ports.DEFAULT_HOST, validation_alias="DATAFLIX_TRAINER_HOST")
+    port: Port = Field(default=ports.TRAINER, validation_alias="DATAFLIX_TRAINER_PORT")
+    token: Secret = Field(validation_alias="DATAFLIX_TRAINER_TOKEN")
 
     @property
     def url(self) -> str:
         """Address of the API, without a slash at the end."""
         return f"http://{self.host}:{self.port}"
 
-    @classmethod
-    def from_environ(cls, environ: Mapping[str, str]) -> Self:
-        """Read and check the variables.
 
-        Raises:
-            SettingsError: one is missing or wrong.
-        """
-        read = _Reader(environ)
-        settings = cls(
-            host=read.text("DATAFLIX_TRAINER_HOST", "127.0.0.1"),
-            port=read.port("DATAFLIX_TRAINER_PORT", 5001),
-            token=read.secret("DATAFLIX_TRAINER_TOKEN"),
-        )
-        read.check()
-        return settings
+class DbtSettings(_EltSettings):
+    """Where the dbt project is, and where dbt may write.
 
-
-@dataclass(frozen=True, slots=True)
-class DbtSettings:
-    """Where the dbt project lies, and where dbt may write.
-
-    `target` must be writable; the project need not be.
+    Attributes:
+        project: folder of the project; it may be read-only.
+        target_folder: where dbt writes, or None for the folder `target` of the project.
     """
 
-    project: Path
-    target: Path
+    project: ExistingFolder = Field(validation_alias="DATAFLIX_DBT_PROJECT_DIR")
+    target_folder: Path | None = Field(default=None, validation_alias="DATAFLIX_DBT_TARGET_DIR")
 
-    @classmethod
-    def from_environ(cls, environ: Mapping[str, str]) -> Self:
-        """Read and check the variables.
+    @property
+    def target(self) -> Path:
+        """The folder that dbt writes to."""
+        return self.target_folder or self.project / "target"
 
-        Raises:
-            SettingsError: one is missing or wrong.
-        """
-        read = _Reader(environ)
-        project = read.folder("DATAFLIX_DBT_PROJECT_DIR")
-        settings = cls(
-            project=project, target=Path(read.text("DATAFLIX_DBT_TARGET_DIR", str(project / "target")))
-        )
-        read.check()
-        return settings
+
+class WarehouseFilesSettings(_EltSettings):
+    """Where ClickHouse's files are, if they are on this machine."""
+
+    data_folder: ExistingFolder | None = Field(default=None, validation_alias="DATAFLIX_CLICKHOUSE_DATA_DIR")
+    home: Path | None = Field(default=None, validation_alias="DATAFLIX_HOME")
+
+    @property
+    def folder(self) -> Path | None:
+        """ClickHouse's data folder; None when it is on another machine."""
+        if self.data_folder:
+            return self.data_folder
+        embedded = self.home / "clickhouse" if self.home else None
+        return embedded if embedded and embedded.is_dir() else None

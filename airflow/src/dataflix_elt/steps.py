@@ -1,6 +1,6 @@
-"""The pipeline's steps as plain functions of strings: settings come from the environment, results are JSON.
+"""The pipeline's steps as plain functions: settings come from the environment, results are JSON.
 
-Whatever orchestrates calls these; they know nothing of it.
+An orchestrator calls them; they know nothing about it.
 """
 
 import os
@@ -8,25 +8,30 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from dataflix_elt import erasure, postgres
-from dataflix_elt import load as loading
-from dataflix_elt.comparison import Verify
-from dataflix_elt.dbt_project import manifest, manifest_sha256
+from dataflix_elt.clients import postgres
+from dataflix_elt.clients.dbt_project import manifest, manifest_sha256
+from dataflix_elt.clients.trainer import Trainer, run_job
+from dataflix_elt.erasure import erase as erasing
+from dataflix_elt.loading import load as loading
+from dataflix_elt.loading.reconciliation import Verify
 from dataflix_elt.settings import (
     DbtSettings,
     SourceSettings,
     TrainerSettings,
+    WarehouseFilesSettings,
     WarehouseSettings,
-    warehouse_folder,
 )
 from dataflix_elt.tables import table_named
-from dataflix_elt.trainer import Trainer, run_job
 
 
 def load(table: str, *, run_id: str, attempt: int, full: bool, verify: str) -> dict[str, Any]:
-    """Bring one table up to date; see `load.load` for what it does and raises.
+    """Load one table; see `dataflix_elt.loading.load.load` for what it does and raises.
 
     Args:
+        table: its name.
+        run_id: the pipeline's run.
+        attempt: number of this try.
+        full: load the whole table.
         verify: a value of `Verify`.
     """
     result = loading.load(
@@ -42,9 +47,9 @@ def load(table: str, *, run_id: str, attempt: int, full: bool, verify: str) -> d
 
 
 def train(*, run_id: str, run_url: str) -> dict[str, Any]:
-    """Have a model trained and registered; returns the job's result, with `model_version`.
+    """Let the trainer train and register a model; returns the job's result, with `model_version`.
 
-    The run's identity and that of the dbt project go along, so that a model tells what it was made of.
+    The model is tagged with the run and the hash of the dbt project, so that its origin is known.
     """
     params = {
         "airflow_run_id": run_id,
@@ -55,26 +60,26 @@ def train(*, run_id: str, run_url: str) -> dict[str, Any]:
 
 
 def publish(model_version: str, *, run_id: str) -> dict[str, Any]:
-    """Have a model version promoted if the rule allows it; returns the job's result, with `promoted`.
+    """Let the trainer promote a model version if the rule allows it; returns the result, with `promoted`.
 
-    Nobody is erased from the warehouse meanwhile, and who is being erased is waited for.
+    No erasure runs meanwhile, and the step waits for one that is running.
     """
     with postgres.session(SourceSettings.from_environ(os.environ)) as source:
-        source.take_turn(erasure.PUBLICATION)
+        source.advisory_lock(erasing.PUBLICATION_LOCK)
         return _job("publish", run_id, {"model_version": model_version})
 
 
 def prune(*, run_id: str) -> dict[str, Any]:
-    """Have models and exports removed that are older than the retention; returns the job's result."""
+    """Let the trainer remove models and exports older than the retention; returns the job's result."""
     return _job("prune", run_id, {})
 
 
 def erase() -> dict[str, Any]:
-    """Remove from the warehouse who asked to be forgotten; see `erasure.erase`."""
-    result = erasure.erase(
+    """Remove deleted users from the warehouse; see `dataflix_elt.erasure.erase.erase`."""
+    result = erasing.erase(
         SourceSettings.from_environ(os.environ),
         WarehouseSettings.from_environ(os.environ),
-        warehouse_folder(os.environ),
+        WarehouseFilesSettings.from_environ(os.environ).folder,
     )
     return asdict(result)
 

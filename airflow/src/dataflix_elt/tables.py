@@ -1,6 +1,11 @@
-"""The tables that the ELT loads: the one place that names their columns, types and keys."""
+"""The definition of every table that the ELT loads: columns, types, keys.
+
+The masked views, the raw tables of `clickhouse/init`, dbt's sources and the staging models repeat these
+columns. A test holds each of them to this definition.
+"""
 
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import cached_property
 from typing import Self
 
@@ -9,16 +14,42 @@ from dataflix_elt.errors import UnknownTableError
 
 SOURCE_SCHEMA = "masked"
 
+# The transaction of the source that last wrote the row. Only views of tables whose changes are captured have
+# it. Views and raw tables of installed databases call it so; in Postgres' own tables it is `last_xid`.
+LAST_XID = Column("_changed_in", XID)
 
-# Which transaction of the source wrote the row; in the views of tables whose changes are captured.
-CHANGED_IN = Column("_changed_in", XID)
+# What a raw table has besides the columns of its view, in its order, with the types of ClickHouse.
+METADATA_COLUMNS: dict[str, str] = {
+    LAST_XID.name: LAST_XID.warehouse_type,
+    "_version": "UInt64",
+    "_is_deleted": "UInt8",
+    "_extracted_at": "DateTime64(6, 'UTC')",
+    "_run_id": "LowCardinality(String)",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class LoadMetadata:
+    """What a load adds to each of its rows.
+
+    Attributes:
+        version: newer rows of a key have a higher one.
+        extracted_at: when the load began.
+        run_id: the pipeline's run.
+    """
+
+    version: int
+    extracted_at: datetime
+    run_id: str
 
 
 @dataclass(frozen=True)
 class Table:
-    """A masked view of the source and the raw table of the same name.
+    """A masked view of the source, and the raw table of the same name.
 
     Attributes:
+        name: of the view and of the raw table.
+        columns: what both have, in order.
         key: columns whose values together never repeat and never change.
     """
 
@@ -41,7 +72,12 @@ class Table:
         """The columns of the key, in the key's order."""
         return tuple(column for name in self.key for column in self.columns if column.name == name)
 
-    def plus(self, *columns: Column) -> Self:
+    @cached_property
+    def raw_columns(self) -> dict[str, str]:
+        """The raw table's columns and their types in ClickHouse, in order."""
+        return {column.name: column.warehouse_type for column in self.columns} | METADATA_COLUMNS
+
+    def with_columns(self, *columns: Column) -> Self:
         """Return the table with more columns."""
         return replace(self, columns=(*self.columns, *columns))
 
@@ -123,10 +159,10 @@ TABLE_NAMES: tuple[str, ...] = tuple(table.name for table in TABLES)
 
 
 def table_named(name: str) -> Table:
-    """Return the specification of a table.
+    """Return the definition of a table.
 
     Raises:
-        UnknownTableError: there is none of that name.
+        UnknownTableError: no table has that name.
     """
     for table in TABLES:
         if table.name == name:

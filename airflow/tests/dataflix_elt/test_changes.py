@@ -9,7 +9,7 @@ import psycopg2
 import pytest
 from psycopg2.extensions import connection as Connection  # noqa: N812
 
-from dataflix_elt.comparison import Verify
+from dataflix_elt.loading.reconciliation import Verify
 from dataflix_elt.tables import TABLES, Table, table_named
 
 from ..support.engines import Engines
@@ -55,7 +55,7 @@ def test_only_what_changed_is_sent(engines: Engines, filled: Captured) -> None:
     again = engines.load(table)
 
     assert (result.kind, result.why, result.rows, result.rows_written, result.rows_deleted) == (
-        *("changes", "", 99),
+        *("incremental", "", 99),
         *(2, 2),
     )
     assert (again.rows_written, again.rows_deleted, again.transferred) == (0, 0, 0)
@@ -66,7 +66,7 @@ def test_only_what_changed_is_sent(engines: Engines, filled: Captured) -> None:
 def test_changes_of_every_masked_table_are_captured(engines: Engines, table: Table) -> None:
     engines.load(table)
 
-    assert engines.load(table).kind == "changes"
+    assert engines.load(table).kind == "incremental"
 
 
 def test_a_new_pseudonym_is_a_change(engines: Engines) -> None:
@@ -164,8 +164,8 @@ def test_a_truncated_table_is_loaded_whole(engines: Engines, filled: Captured) -
     result = engines.load(table)
     again = engines.load(table)
 
-    assert (result.kind, result.why) == ("whole", "the table was truncated")
-    assert again.kind == "changes"
+    assert (result.kind, result.why) == ("full", "the table was truncated")
+    assert again.kind == "incremental"
     assert_equal(engines, filled)
 
 

@@ -42,8 +42,8 @@ def test_changes_are_carried_over_unless_all_is_asked_for(engines: Engines) -> N
 
     told = [json.loads(result.stdout) for result in (changes, whole)]
     assert [(line["kind"], line["compared"]) for line in told] == [
-        ("changes", "content"),
-        ("whole", "content"),
+        ("incremental", "content"),
+        ("full", "content"),
     ]
     assert told[0]["rows_written"] == 1
     assert told[0]["rows"] == told[1]["rows"]

@@ -65,7 +65,7 @@ def test_jumping_clocks_lose_no_change(tmp_path: Path) -> None:
             for statement in CHANGES:
                 engines.sql(statement.format(step=step))
             result = load(engines, clock)
-            assert result["kind"] == "changes"
+            assert result["kind"] == "incremental"
             assert result["seconds"] >= 0
             assert sorted(engines.sql(SOURCE)) == sorted(engines.query(COPY))
             versions.append(result["version"])

@@ -4,9 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from dataflix_elt import comparison
-from dataflix_elt.comparison import Verify
-from dataflix_elt.errors import ReconciliationError, SchemaDriftError, UnfitRowsError
+from dataflix_elt.errors import InvalidRowsError, ReconciliationError, SchemaDriftError
+from dataflix_elt.loading import reconciliation
+from dataflix_elt.loading.reconciliation import Verify
 from dataflix_elt.tables import Table
 
 from ..support.engines import Engines
@@ -57,7 +57,7 @@ def test_one_row_that_went_missing_in_the_warehouse_raises_the_alarm(
     with pytest.raises(ReconciliationError):
         engines.load(table, verify=verify)
     assert engines.load(table, full=True).rows == 30000
-    assert engines.load(table, verify=verify).kind == "changes"
+    assert engines.load(table, verify=verify).kind == "incremental"
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def test_a_ledger_that_is_off_while_all_rows_are_equal_is_told_and_no_alarm(
         result = engines.load(table, verify=Verify.KEYS)
 
     assert result.compared == "content"
-    assert [record for record in caplog.records if record.getMessage().startswith("ledger_off")]
+    assert [record for record in caplog.records if record.getMessage().startswith("ledger_mismatch")]
     # It is taken as it is from now on.
     assert engines.load(table, verify=Verify.KEYS).compared == "keys"
 
@@ -154,8 +154,8 @@ def test_pruned_deletions_make_the_next_load_whole_and_only_when_it_needs_them(
     engines.sql("select capture.prune('0 s')")
     forgotten = engines.load(table)
 
-    assert carried_over_already.kind == "changes"
-    assert forgotten.why == "the source has forgotten deletions since the last load"
+    assert carried_over_already.kind == "incremental"
+    assert forgotten.why == "the source has pruned deletions since the last load"
     assert forgotten.rows == 29998
 
 
@@ -164,7 +164,7 @@ def test_small_tables_are_always_compared_whole_and_large_ones_once_a_day(
 ) -> None:
     table, _ = filled
     small = engines.load(table)
-    monkeypatch.setattr(comparison, "_ALWAYS_COMPARED_ROWS", 1000)
+    monkeypatch.setattr(reconciliation, "_ALWAYS_COMPARED_ROWS", 1000)
     large = engines.load(table)
     yesterday = datetime.now(UTC) - timedelta(hours=21)
     engines.admin.command(
@@ -189,8 +189,8 @@ def test_a_table_that_nobody_touched_is_not_read(
     def unread(*_: object) -> None:
         raise AssertionError("the raw table was read")
 
-    monkeypatch.setattr("dataflix_elt.warehouse.Warehouse.holdings", unread)
-    monkeypatch.setattr("dataflix_elt.warehouse.Warehouse.profile", unread)
+    monkeypatch.setattr("dataflix_elt.warehouse.warehouse.Warehouse.state", unread)
+    monkeypatch.setattr("dataflix_elt.warehouse.warehouse.Warehouse.fingerprint", unread)
 
     assert engines.load(table, verify=Verify.KEYS).rows == 30000
 
@@ -204,7 +204,7 @@ def test_of_a_large_table_only_the_changed_keys_are_read_and_merges_do_not_matte
     def unread(*_: object) -> None:
         raise AssertionError("all of the raw table was read")
 
-    monkeypatch.setattr("dataflix_elt.warehouse.Warehouse.holdings", unread)
+    monkeypatch.setattr("dataflix_elt.warehouse.warehouse.Warehouse.state", unread)
     for number in range(5):
         engines.sql(
             f"update {base} set value = {number} where id % 1000 = {number};"
@@ -229,7 +229,7 @@ def test_a_value_that_does_not_fit_stops_a_load_of_changes_before_anything_is_to
     engines.sql(f"insert into {base} values (13, 'x', 1), (14, 'x', 1)")
     before = engines.query("show tables from raw"), engines.audits(table)
 
-    with pytest.raises(UnfitRowsError, match="1 in id"):
+    with pytest.raises(InvalidRowsError, match="1 in id"):
         engines.load(table)
 
     assert (engines.query("show tables from raw"), engines.audits(table)) == before
@@ -248,8 +248,8 @@ def test_a_new_column_is_carried_over_with_all_its_rows_and_one_that_vanished_is
     engines.sql(f"update {base} set mood = 'merry' where id = 1")
     second = engines.load(table, verify=Verify.CONTENT)
 
-    assert (first.kind, first.why) == ("whole", "the raw table lacks columns")
-    assert (second.kind, second.rows_written) == ("changes", 1)
+    assert (first.kind, first.why) == ("full", "the raw table lacks columns")
+    assert (second.kind, second.rows_written) == ("incremental", 1)
     assert engines.query(f"select mood, count() from raw.{table.name} final group by mood order by mood") == [
         *(("calm", 29999), ("merry", 1))
     ]
@@ -262,5 +262,5 @@ def test_a_warehouse_from_before_gets_its_column_by_a_whole_load(engines: Engine
     table, _ = filled
     engines.admin.command(f"alter table raw.{table.name} drop column _changed_in")
 
-    assert engines.load(table).kind == "whole"
-    assert engines.load(table).kind == "changes"
+    assert engines.load(table).kind == "full"
+    assert engines.load(table).kind == "incremental"

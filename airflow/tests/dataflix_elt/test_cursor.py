@@ -9,9 +9,9 @@ from typing import Any
 import psycopg2
 import pytest
 
-from dataflix_elt.capture import Position, require_same_history
-from dataflix_elt.errors import CursorVoidError
-from dataflix_elt.load import LoadResult, load
+from dataflix_elt.errors import CursorInvalidError
+from dataflix_elt.loading.load import LoadResult, load
+from dataflix_elt.source.capture import Position, require_same_history
 from dataflix_elt.tables import Table
 from dataflix_testkit import PostgresServer, postgres
 
@@ -33,7 +33,7 @@ HERE = Position("7", 2, 3, 4, 3 << 32, is_standby=False)
     ],
 )
 def test_another_history_is_refused_and_the_repair_named(now: Position, said: str) -> None:
-    with pytest.raises(CursorVoidError, match=said) as refused:
+    with pytest.raises(CursorInvalidError, match=said) as refused:
         require_same_history("ratings", HERE, now, "elt load --full --table ratings")
 
     assert "elt load --full --table ratings" in str(refused.value)
@@ -83,18 +83,18 @@ def test_a_standby_is_refused_and_so_it_is_once_promoted(
 ) -> None:
     copy = backed_up(primary, folder / "standby", standby=True)
     with started(copy, primary) as standby:
-        with pytest.raises(CursorVoidError, match="it is a standby"):
+        with pytest.raises(CursorInvalidError, match="it is a standby"):
             loaded(engines, standby, carried_over)
         # On demand it serves: nothing is remembered of it.
         assert loaded(engines, standby, carried_over, full=True).rows == 1
 
         run("pg_ctl", "promote", "-D", str(copy), "-w")
 
-        with pytest.raises(CursorVoidError, match="timeline is 2, and was 1: it was restored"):
+        with pytest.raises(CursorInvalidError, match="timeline is 2, and was 1: it was restored"):
             loaded(engines, standby, carried_over)
-        assert loaded(engines, standby, carried_over, full=True).kind == "whole"
-        assert loaded(engines, standby, carried_over).kind == "changes"
-    with pytest.raises(CursorVoidError, match="timeline is 1, and was 2"):
+        assert loaded(engines, standby, carried_over, full=True).kind == "full"
+        assert loaded(engines, standby, carried_over).kind == "incremental"
+    with pytest.raises(CursorInvalidError, match="timeline is 1, and was 2"):
         loaded(engines, primary, carried_over)
 
 
@@ -106,7 +106,7 @@ def test_a_new_epoch_is_refused_and_changes_are_found_after_the_repair(
         pass
     run("pg_resetwal", "-e", "1", "-D", str(copy))
     with started(copy, primary) as server:
-        with pytest.raises(CursorVoidError, match="epoch of transaction ids is 1, and was 0"):
+        with pytest.raises(CursorInvalidError, match="epoch of transaction ids is 1, and was 0"):
             loaded(engines, server, carried_over)
         assert loaded(engines, server, carried_over, full=True).rows == 1
         theirs = Engines(server, engines.warehouse_server)
@@ -114,7 +114,7 @@ def test_a_new_epoch_is_refused_and_changes_are_found_after_the_repair(
 
         result = loaded(engines, server, carried_over)
 
-    assert (result.kind, result.rows_written, result.rows) == ("changes", 1, 2)
+    assert (result.kind, result.rows_written, result.rows) == ("incremental", 1, 2)
     assert result.source_xmin > 1 << 32
 
 
@@ -135,7 +135,7 @@ def test_a_dump_restored_elsewhere_is_refused_and_its_stamps_are_made_anew(
     maintenance.close()
     run("pg_restore", "-d", primary.dsn("postgres"), str(dump))
 
-    with pytest.raises(CursorVoidError, match="database's oid is"):
+    with pytest.raises(CursorInvalidError, match="database's oid is"):
         theirs.load(carried_over)
     assert theirs.load(carried_over, full=True).rows == 1
 
@@ -143,6 +143,6 @@ def test_a_dump_restored_elsewhere_is_refused_and_its_stamps_are_made_anew(
     theirs.sql(f"alter table {base} disable trigger user; update {base} set last_xid = '1000000000'")
     theirs.sql(f"alter table {base} enable trigger user")
     theirs.sql(f"select capture.track('{base}', '{carried_over.name}', 'id', 'part')")
-    assert theirs.load(carried_over).why == "the source began anew to capture its changes"
+    assert theirs.load(carried_over).why == "the source started its change capture again"
     result = theirs.load(carried_over)
-    assert (result.kind, result.rows_written) == ("changes", 0)
+    assert (result.kind, result.rows_written) == ("incremental", 0)

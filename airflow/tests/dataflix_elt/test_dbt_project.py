@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from dataflix_elt.dbt_project import Model, manifest, manifest_sha256, models
+from dataflix_elt.clients.dbt_project import Model, manifest, manifest_sha256, models
 from dataflix_elt.errors import DbtProjectError
 from dataflix_elt.settings import DbtSettings
 
@@ -21,7 +21,7 @@ def project(tmp_path: Path) -> DbtSettings:
     )
     (folder / "models" / "one.sql").write_text("select 1 as n")
     (folder / "models" / "one.yml").write_text("models: [{name: one, description: The number one.}]")
-    return DbtSettings(folder, tmp_path / "target")
+    return DbtSettings(project=folder, target_folder=tmp_path / "target")
 
 
 def test_the_manifest_follows_the_project(project: DbtSettings) -> None:
@@ -81,7 +81,7 @@ def test_a_project_that_cannot_be_parsed_is_told_in_dbt_s_words(project: DbtSett
 
 def test_a_folder_without_a_project_is_named(tmp_path: Path) -> None:
     with pytest.raises(DbtProjectError, match="is no dbt project"):
-        manifest(DbtSettings(tmp_path, tmp_path / "target"))
+        manifest(DbtSettings(project=tmp_path, target_folder=tmp_path / "target"))
 
 
 def test_a_damaged_manifest_is_named(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from dataflix_elt.columns import INT64, TEXT, TEXT_ARRAY, TIMESTAMP, Column
-from dataflix_elt.errors import EltError, ReconciliationError, SchemaDriftError, SourceError, UnfitRowsError
+from dataflix_elt.errors import EltError, InvalidRowsError, ReconciliationError, SchemaDriftError, SourceError
 from dataflix_elt.tables import Table
 
 from ..support.engines import Engines
@@ -43,12 +43,12 @@ def untouched(engines: Engines, table: Table) -> Iterator[None]:
             SchemaDriftError,
             "column at is timestamp without time zone",
         ),
-        (GOOD.replace("1::bigint", "null::bigint"), UnfitRowsError, "1 in id"),
-        (GOOD.replace("'a'", "null::text"), UnfitRowsError, "1 in words"),
-        (GOOD.replace("array['x']", "array['x', null]"), UnfitRowsError, "1 in list"),
-        (GOOD.replace("array['x']", "array[array['x'], array['y']]"), UnfitRowsError, "1 in list"),
-        (GOOD.replace("2024-01-01", "1899-12-31"), UnfitRowsError, "1 in at"),
-        (GOOD.replace("2024-01-01 00:00:00+00", "infinity"), UnfitRowsError, "1 in at"),
+        (GOOD.replace("1::bigint", "null::bigint"), InvalidRowsError, "1 in id"),
+        (GOOD.replace("'a'", "null::text"), InvalidRowsError, "1 in words"),
+        (GOOD.replace("array['x']", "array['x', null]"), InvalidRowsError, "1 in list"),
+        (GOOD.replace("array['x']", "array[array['x'], array['y']]"), InvalidRowsError, "1 in list"),
+        (GOOD.replace("2024-01-01", "1899-12-31"), InvalidRowsError, "1 in at"),
+        (GOOD.replace("2024-01-01 00:00:00+00", "infinity"), InvalidRowsError, "1 in at"),
         (f"{GOOD} union all {GOOD}", ReconciliationError, "2 rows but only 1 different keys"),
     ],
 )

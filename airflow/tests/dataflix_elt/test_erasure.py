@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from dataflix_elt import erasure, remnants
-from dataflix_elt.disk_scan import scan
-from dataflix_elt.erasure import Erased, erase
+from dataflix_elt.erasure import erase as erase_module
+from dataflix_elt.erasure import pending_deletes
+from dataflix_elt.erasure.disk_scan import scan
+from dataflix_elt.erasure.erase import ErasureResult, erase
 from dataflix_elt.errors import ErasureIncompleteError
 from dataflix_elt.tables import TABLES, table_named
 from dataflix_testkit import clickhouse, postgres
@@ -70,7 +71,7 @@ def filled(data: Path) -> Iterator[Engines]:
         yield engines
 
 
-def run(engines: Engines, data: Path | None) -> Erased:
+def run(engines: Engines, data: Path | None) -> ErasureResult:
     return erase(engines.source, engines.warehouse, data)
 
 
@@ -124,7 +125,7 @@ def test_an_erased_user_is_in_no_table_and_no_file(filled: Engines, data: Path) 
     assert lists == []
     # The next loads find both sides equal, whatever was carried over before.
     for table in TABLES:
-        assert filled.load(table).kind == "changes"
+        assert filled.load(table).kind == "incremental"
     assert run(filled, data).erasures == []
 
 
@@ -134,15 +135,15 @@ def test_a_request_that_arrives_while_it_runs_is_left_to_the_next(
     early, late = 21, 22
     filled.sql(f"SELECT erase_user({early})")
     removing, went_on = threading.Event(), threading.Event()
-    original = remnants.wait_for_the_disk
+    original = pending_deletes.wait_for_pending_deletes
 
     def wait(*arguments: Any) -> None:
         removing.set()
         assert went_on.wait(60)
         original(*arguments)
 
-    monkeypatch.setattr(erasure, "wait_for_the_disk", wait)
-    results: list[Erased] = []
+    monkeypatch.setattr(erase_module, "wait_for_pending_deletes", wait)
+    results: list[ErasureResult] = []
     thread = threading.Thread(target=lambda: results.append(run(filled, None)))
     thread.start()
     assert removing.wait(60)
@@ -176,7 +177,7 @@ def test_what_is_left_is_told_and_nothing_is_marked(filled: Engines, data: Path)
     with pytest.raises(ErasureIncompleteError, match="still on ClickHouse's disk"):
         erase(filled.source, filled.warehouse, data, wait_s=0)
     assert len(run(filled, data).erasures) == 2
-    assert replace(run(filled, data), seconds=0.0) == Erased([])
+    assert replace(run(filled, data), seconds=0.0) == ErasureResult([])
 
 
 def test_a_user_deleted_by_hand_is_erased_too(filled: Engines) -> None:

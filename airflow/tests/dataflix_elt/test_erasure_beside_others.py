@@ -7,11 +7,12 @@ from datetime import UTC, datetime
 
 import pytest
 
-from dataflix_elt import postgres, steps
-from dataflix_elt.erasure import PUBLICATION, erase
+from dataflix_elt import steps
+from dataflix_elt.clients import postgres
+from dataflix_elt.erasure.erase import PUBLICATION_LOCK, erase
 from dataflix_elt.errors import BusyError, ErasureIncompleteError
-from dataflix_elt.staging import SideTable
 from dataflix_elt.tables import table_named
+from dataflix_elt.warehouse.staging_table import StagingTable
 
 from ..support.engines import Engines
 from ..support.trainer import fake_trainer
@@ -68,11 +69,11 @@ def publishing(engines: Engines, monkeypatch: pytest.MonkeyPatch) -> Iterator[No
 def test_nobody_is_erased_while_lists_are_published_or_a_table_is_loaded(
     engines: Engines, erased: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with publishing(engines, monkeypatch), pytest.raises(BusyError, match=f"turn of {PUBLICATION}"):
+    with publishing(engines, monkeypatch), pytest.raises(BusyError, match=f"lock '{PUBLICATION_LOCK}'"):
         erase(engines.source, engines.warehouse, None)
     with postgres.session(engines.source) as load:
-        load.take_turn("ratings")
-        with pytest.raises(BusyError, match=r"turn of ratings .* Nothing was changed; try again"):
+        load.advisory_lock("ratings")
+        with pytest.raises(BusyError, match=r"lock 'ratings' .* Nothing was changed; try again"):
             erase(engines.source, engines.warehouse, None)
 
     assert is_pending(engines, erased)
@@ -83,7 +84,7 @@ def test_a_build_of_dbt_at_work_is_refused_and_what_dead_ones_left_is_no_obstacl
     engines: Engines, erased: int
 ) -> None:
     # A load of users was killed while it filled its table, and so was a build.
-    left = SideTable("users", "staging", datetime.now(UTC), "d" * 12)
+    left = StagingTable("users", "staging", datetime.now(UTC), "d" * 12)
     engines.admin.command(f"CREATE TABLE raw.{left.name} AS raw.users")
     engines.admin.command(f"INSERT INTO raw.{left.name} SELECT * FROM raw.users")
     engines.admin.command(f"CREATE TABLE {UNFINISHED} (user_id Int64) ENGINE = MergeTree ORDER BY user_id")

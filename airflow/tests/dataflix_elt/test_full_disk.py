@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from dataflix_elt.errors import EltError
-from dataflix_elt.load import load
+from dataflix_elt.loading.load import load
 from dataflix_elt.settings import WarehouseSettings
 from dataflix_elt.tables import table_named
 from dataflix_testkit import clickhouse, fill_disk, small_disk

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dataflix_elt.comparison import Verify
+from dataflix_elt.loading.reconciliation import Verify
 from dataflix_testkit.long_mode import short_or_long
 
 from ..support.engines import Engines

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from clickhouse_connect.driver.exceptions import DatabaseError
 
-from dataflix_elt.clickhouse import Session
+from dataflix_elt.clients.clickhouse import Session
 from dataflix_elt.errors import WarehouseUnavailableError
 from dataflix_elt.tables import Table
 
@@ -34,7 +34,9 @@ def held_back(engines: Engines, table: Table, statement: str, *, full: bool) -> 
 
 
 @pytest.mark.parametrize(
-    ("statement", "full"), [("EXCHANGE TABLES", True), ("ATTACH PARTITION", False)], ids=["swap", "changes"]
+    ("statement", "full"),
+    [("EXCHANGE TABLES", True), ("ATTACH PARTITION", False)],
+    ids=["swap", "incremental"],
 )
 def test_what_a_killed_load_had_sent_brings_no_row_back(
     engines: Engines, captured: Captured, statement: str, full: bool
@@ -52,4 +54,4 @@ def test_what_a_killed_load_had_sent_brings_no_row_back(
     source, copy = engines.both(table, base)
     assert [row[:3] for row in copy] == [(1, "stays", 7)]
     assert source == copy
-    assert engines.load(table).kind == "changes"
+    assert engines.load(table).kind == "incremental"

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from dataflix_elt import postgres
+from dataflix_elt.clients import postgres
 from dataflix_elt.errors import BusyError, SupersededError
-from dataflix_elt.load import LoadResult
-from dataflix_elt.source import snapshot
+from dataflix_elt.loading.load import LoadResult
+from dataflix_elt.source.snapshot import snapshot
 from dataflix_elt.tables import TABLES, Table, table_named
 
 from ..support.engines import Engines
@@ -49,7 +49,7 @@ def test_each_masked_table_is_loaded_whole(engines: Engines, table: Table) -> No
         f"select count(), groupUniqArray(_run_id), max(_is_deleted) from raw.{table.name}"
     )
     assert found == (source[0], ["second"], 0)
-    assert (again.kind, again.why, again.rows) == ("whole", "asked for", result.rows)
+    assert (again.kind, again.why, again.rows) == ("full", "requested", result.rows)
     assert again.version == result.version + 1
     assert engines.audits(table)[-2:] == [
         ("first 'run'", source[0], source[0], True),
@@ -77,7 +77,7 @@ def test_a_source_that_does_not_tell_its_changes_is_loaded_whole_each_time_and_s
     with caplog.at_level("INFO"):
         result = engines.load(table)
 
-    assert (result.kind, result.why) == ("whole", "the source does not tell its changes")
+    assert (result.kind, result.why) == ("full", "the source does not capture changes")
     assert result.rows == 991
     announced = [
         record for record in caplog.records if record.getMessage().startswith("changes_not_captured")
@@ -90,7 +90,7 @@ def test_a_load_gives_way_when_another_one_has_its_turn_for_long(
 ) -> None:
     table, _ = numbers
     monkeypatch.setitem(postgres._SESSION, "lock_timeout", "100ms")
-    with snapshot(engines.source, turn=table.name), pytest.raises(BusyError, match=table.name):
+    with snapshot(engines.source, lock=table.name), pytest.raises(BusyError, match=table.name):
         engines.load(table)
 
     assert engines.load(table).rows == 1000
@@ -193,7 +193,7 @@ def test_a_new_column_is_carried_over_and_announced(
         assert engines.load(numbers_table).rows == 1000
 
     announced = [record.getMessage() for record in caplog.records if "columns=mood" in record.getMessage()]
-    assert [message.split()[0] for message in announced] == ["columns_carried_over"]
+    assert [message.split()[0] for message in announced] == ["columns_added"]
     assert engines.query(f"select mood, count() from raw.{numbers_table.name} group by mood") == [
         ("new", 1000)
     ]

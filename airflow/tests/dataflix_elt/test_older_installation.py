@@ -116,7 +116,7 @@ def test_a_cursor_of_the_older_installation_still_counts(older: Engines) -> None
     carry_on(older)
 
     results = [older.load(table) for table in tables]
-    assert [(result.kind, result.why) for result in results] == [("changes", "")] * 2
+    assert [(result.kind, result.why) for result in results] == [("incremental", "")] * 2
     assert [result.rows_written for result in results] == [1, 0]
 
 

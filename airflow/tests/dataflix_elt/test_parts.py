@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataflix_elt.parts import Parts
+from dataflix_elt.warehouse.parts import Parts
 
 BEFORE = Parts("t", 0, ((1, 1), (2, 4), (6, 6)))
 
@@ -25,7 +25,7 @@ def test_a_mark_is_read_as_it_was_written(mark: Parts) -> None:
     ids=["nothing happened", "two parts merged", "all merged"],
 )
 def test_merges_change_nothing(now: Parts) -> None:
-    assert now.still_hold(BEFORE)
+    assert now.same_content(BEFORE)
 
 
 @pytest.mark.parametrize(
@@ -41,11 +41,11 @@ def test_merges_change_nothing(now: Parts) -> None:
     ids=["an insert", "a part lost", "the last part lost", "all lost", "a mutation", "a swap"],
 )
 def test_everything_else_does(now: Parts) -> None:
-    assert not now.still_hold(BEFORE)
+    assert not now.same_content(BEFORE)
 
 
 def test_an_empty_table_holds_nothing_until_something_comes() -> None:
     empty = Parts("t", 0, ())
 
-    assert empty.still_hold(empty)
-    assert not BEFORE.still_hold(empty)
+    assert empty.same_content(empty)
+    assert not BEFORE.same_content(empty)

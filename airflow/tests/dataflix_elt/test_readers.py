@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from dataflix_elt import clickhouse
-from dataflix_elt.comparison import Verify
-from dataflix_elt.staging import SideTable
-from dataflix_elt.tables import Table
-from dataflix_elt.warehouse import Stamp, warehouse
+from dataflix_elt.clients import clickhouse
+from dataflix_elt.loading.reconciliation import Verify
+from dataflix_elt.tables import LoadMetadata, Table
+from dataflix_elt.warehouse.staging_table import StagingTable
+from dataflix_elt.warehouse.warehouse import warehouse
 
 from ..support.engines import Engines
 
@@ -82,24 +82,24 @@ def test_a_thousand_swaps_fail_no_read(engines: Engines, captured: Captured) -> 
     engines.sql(f"insert into {base} select i, 'x', 0 from generate_series(1, 1000) i")
     engines.load(table)
     now = datetime.now(UTC)
-    side = SideTable(table.name, "staging", now, "0" * 12)
-    stamp = Stamp(version=2, extracted_at=now, run_id="swapped in")
+    staging = StagingTable(table.name, "staging", now, "0" * 12)
+    metadata = LoadMetadata(version=2, extracted_at=now, run_id="swapped in")
     query = f"select count(), uniqExact(id), uniqExact(_run_id) from raw.{table.name}"
 
     with warehouse(engines.warehouse) as target:
-        target.create_staging(table, side, stamp)
+        target.create_staging(table, staging, metadata, {})
         target.session.command(
-            f"insert into raw.{side.name} (id, part, value) select id, part, 1 from raw.{table.name}"
+            f"insert into raw.{staging.name} (id, part, value) select id, part, 1 from raw.{table.name}"
         )
         with polled(engines, query) as answers:
             for number in range(1000):
                 if number % 50 == 49:
                     # What a swap has put aside is dropped by a later load, when nobody can be reading it.
-                    aside = SideTable(table.name, "retired", now - timedelta(hours=1), f"{number:012x}")
+                    aside = StagingTable(table.name, "retired", now - timedelta(hours=1), f"{number:012x}")
                     target.session.command(f"create table raw.{aside.name} as raw.{table.name}")
-                    target.drop_leftovers(table, now)
-                target.session.command(f"exchange tables raw.{side.name} and raw.{table.name}")
-        target.drop(side)
+                    target.drop_expired(table, now)
+                target.session.command(f"exchange tables raw.{staging.name} and raw.{table.name}")
+        target.drop(staging)
 
     assert set(answers) == {(1000, 1000, 1)}
     assert len(answers) > 100

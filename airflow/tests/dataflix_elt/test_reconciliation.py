@@ -6,7 +6,7 @@ import pytest
 
 from dataflix_elt.errors import EltError, ReconciliationError, WarehouseError
 from dataflix_elt.tables import Table
-from dataflix_elt.warehouse import Warehouse
+from dataflix_elt.warehouse.warehouse import Warehouse
 
 from ..support.engines import Engines
 

@@ -4,7 +4,6 @@ import os
 import signal
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -12,11 +11,11 @@ import pytest
 
 from dataflix_elt.columns import INT64, TEXT, Column
 from dataflix_elt.errors import SourceUnavailableError, WarehouseUnavailableError
-from dataflix_elt.load import load
+from dataflix_elt.loading.load import load
 from dataflix_elt.settings import WarehouseSettings
-from dataflix_elt.staging import RETIRED_GRACE
 from dataflix_elt.tables import Table, table_named
-from dataflix_elt.warehouse import Warehouse, warehouse
+from dataflix_elt.warehouse.staging_table import RETIRED_GRACE
+from dataflix_elt.warehouse.warehouse import Warehouse, warehouse
 from dataflix_testkit import clickhouse, free_port
 
 from ..support.engines import Engines
@@ -53,14 +52,14 @@ def copies_running(engines: Engines) -> list[int]:
 
 
 def test_a_source_that_is_away_is_named(engines: Engines, table: Table) -> None:
-    nobody = replace(engines.source, port=free_port())
+    nobody = engines.source.model_copy(update={"port": free_port()})
 
     with pytest.raises(SourceUnavailableError, match=str(nobody.port)):
         load(table, run_id="r", source_settings=nobody, warehouse_settings=engines.warehouse)
 
 
 def test_a_wrong_password_is_no_secret_and_no_crash(engines: Engines, table: Table) -> None:
-    wrong = replace(engines.source, password="not the password")
+    wrong = engines.source.model_copy(update={"password": "not the password"})
 
     with pytest.raises(SourceUnavailableError, match="password authentication failed") as caught:
         load(table, run_id="r", source_settings=wrong, warehouse_settings=engines.warehouse)
@@ -69,7 +68,7 @@ def test_a_wrong_password_is_no_secret_and_no_crash(engines: Engines, table: Tab
 
 
 def test_a_warehouse_that_is_away_is_named(engines: Engines, table: Table) -> None:
-    nobody = replace(engines.warehouse, port=free_port())
+    nobody = engines.warehouse.model_copy(update={"port": free_port()})
 
     with pytest.raises(WarehouseUnavailableError, match=str(nobody.port)):
         load(table, run_id="r", source_settings=engines.source, warehouse_settings=nobody)
@@ -140,7 +139,7 @@ def test_a_killed_load_leaves_the_old_table_and_a_later_one_cleans_up(engines: E
     ]
     with warehouse(engines.warehouse) as target:
         now = datetime.now(UTC)
-        assert target.drop_leftovers(table, now) == []
+        assert target.drop_expired(table, now) == []
         # What the loads have swapped out, and what the killed one had filled.
-        assert len(target.drop_leftovers(table, now + RETIRED_GRACE + timedelta(minutes=1))) == 3
+        assert len(target.drop_expired(table, now + RETIRED_GRACE + timedelta(minutes=1))) == 3
         assert engines.side_tables(table, "staging") == engines.side_tables(table, "retired") == []

@@ -36,5 +36,5 @@ def test_dbt_writes_beside_the_project_unless_told_otherwise(tmp_path: Path) -> 
     assert DbtSettings.from_environ({**environ, "DATAFLIX_DBT_TARGET_DIR": "/else/where"}).target == Path(
         "/else/where"
     )
-    with pytest.raises(SettingsError, match="names no folder"):
+    with pytest.raises(SettingsError, match="is not a folder"):
         DbtSettings.from_environ({"DATAFLIX_DBT_PROJECT_DIR": str(tmp_path / "missing")})

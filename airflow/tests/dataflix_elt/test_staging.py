@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataflix_elt.staging import RETIRED_GRACE, SideTable, owner_of
 from dataflix_elt.tables import TABLE_NAMES
+from dataflix_elt.warehouse.staging_table import RETIRED_GRACE, StagingTable, owner_of
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
@@ -23,26 +23,26 @@ NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 def test_a_name_says_what_it_was_made_of(
     table: str, role: str, since: datetime, run_id: str, attempt: int
 ) -> None:
-    side = SideTable(table, role, since.replace(microsecond=0), owner_of(run_id, attempt, since))
+    side = StagingTable(table, role, since.replace(microsecond=0), owner_of(run_id, attempt, since))
 
-    assert SideTable.parse(side.name) == side
+    assert StagingTable.parse(side.name) == side
 
 
 @pytest.mark.parametrize(
     "name", ["ratings", "load_audit", "ratings__staging", "ratings__staging_20260102T030405_", "x__y"]
 )
 def test_other_tables_are_not_taken_for_ours(name: str) -> None:
-    assert SideTable.parse(name) is None
+    assert StagingTable.parse(name) is None
 
 
 def test_a_side_table_is_a_leftover_once_nobody_can_be_using_it() -> None:
-    side = SideTable("ratings", "retired", NOW, "0" * 12)
+    side = StagingTable("ratings", "retired", NOW, "0" * 12)
 
-    assert not side.is_leftover(NOW + RETIRED_GRACE - timedelta(seconds=1))
-    assert side.is_leftover(NOW + RETIRED_GRACE)
-    assert not side.is_leftover(NOW - timedelta(seconds=1)), "put aside just now, by another load"
-    assert side.is_leftover(NOW - timedelta(days=365)), "the clock was set back since"
-    assert not replace(side, role="staging").is_leftover(NOW + timedelta(days=1))
+    assert not side.is_expired(NOW + RETIRED_GRACE - timedelta(seconds=1))
+    assert side.is_expired(NOW + RETIRED_GRACE)
+    assert not side.is_expired(NOW - timedelta(seconds=1)), "put aside just now, by another load"
+    assert side.is_expired(NOW - timedelta(days=365)), "the clock was set back since"
+    assert not replace(side, role="staging").is_expired(NOW + timedelta(days=1))
 
 
 def test_tries_have_owners_of_their_own() -> None:

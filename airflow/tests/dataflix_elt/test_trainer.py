@@ -3,13 +3,12 @@
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 
 import pytest
 
-from dataflix_elt import trainer as trainer_module
+from dataflix_elt.clients import trainer as trainer_module
+from dataflix_elt.clients.trainer import Trainer, run_job
 from dataflix_elt.errors import JobFailedError, TrainerRefusedError, TrainerUnavailableError
-from dataflix_elt.trainer import Trainer, run_job
 from dataflix_testkit import free_port
 
 from ..support.trainer import FakeTrainer, fake_trainer
@@ -85,7 +84,7 @@ def test_a_trainer_that_comes_back_is_found_again() -> None:
     thread = threading.Thread(target=come_back)
     thread.start()
     try:
-        with Trainer(replace(FakeTrainer().settings, port=port), patience_s=30) as client:
+        with Trainer(FakeTrainer(port).settings, patience_s=30) as client:
             run_job(client, "train", "run:train", {})
     finally:
         done.set()
@@ -94,7 +93,7 @@ def test_a_trainer_that_comes_back_is_found_again() -> None:
 
 
 def test_a_trainer_that_stays_away_is_named() -> None:
-    nobody = replace(FakeTrainer().settings, port=free_port())
+    nobody = FakeTrainer(free_port()).settings
 
     with (
         Trainer(nobody, patience_s=0.05) as client,
@@ -104,7 +103,7 @@ def test_a_trainer_that_stays_away_is_named() -> None:
 
 
 def test_a_wrong_token_is_refused_at_once(fake: FakeTrainer) -> None:
-    stranger = replace(fake.settings, token="wrong")
+    stranger = fake.settings.model_copy(update={"token": "wrong"})
 
     with Trainer(stranger) as client, pytest.raises(TrainerRefusedError, match="401 Unauthorized The token"):
         run_job(client, "train", "run:train", {})

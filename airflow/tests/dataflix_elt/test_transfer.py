@@ -7,7 +7,7 @@ from typing import BinaryIO
 
 import pytest
 
-from dataflix_elt.transfer import CHUNK_BYTES, streamed
+from dataflix_elt.loading.stream import CHUNK_BYTES, streamed
 
 
 def no_cancel() -> None:

@@ -11,8 +11,8 @@ from typing import Any
 import psycopg2
 
 from dataflix_elt.columns import BOOL, FLOAT32, INT16, INT64, TEXT, TEXT_ARRAY, TIMESTAMP, Column
-from dataflix_elt.comparison import Verify
-from dataflix_elt.load import LoadResult, load
+from dataflix_elt.loading.load import LoadResult, load
+from dataflix_elt.loading.reconciliation import Verify
 from dataflix_elt.settings import SourceSettings, WarehouseSettings
 from dataflix_elt.tables import Table
 from dataflix_testkit import ClickHouseServer, PostgresServer

@@ -15,8 +15,8 @@ import psycopg2
 from psycopg2.extensions import TRANSACTION_STATUS_INERROR
 from psycopg2.extensions import connection as Connection  # noqa: N812
 
-from dataflix_elt import changes
-from dataflix_elt.comparison import Verify
+from dataflix_elt.loading import incremental
+from dataflix_elt.loading.reconciliation import Verify
 
 from .engines import Engines
 from .kills import WHEN, Moment, load_and_kill
@@ -114,7 +114,7 @@ class World:
     def load(self, verify: Verify) -> None:
         """Load, and hold the copy against what is committed at this moment."""
         # By turns, all of the raw table is added up, or the changed keys alone as in a large one.
-        with patch.object(changes, "_FEW", (0.0, 10.0)[self.loads % 2]):
+        with patch.object(incremental, "_SMALL_SHARE", (0.0, 10.0)[self.loads % 2]):
             result = self.engines.load(self.table, verify=verify)
         self.loads += 1
         source, copy = self.engines.both(self.table, self.base)

@@ -11,15 +11,15 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from dataflix_elt import clickhouse, postgres
-from dataflix_elt.comparison import Verify
-from dataflix_elt.load import load
+from dataflix_elt.clients import clickhouse, postgres
+from dataflix_elt.loading.load import load
+from dataflix_elt.loading.reconciliation import Verify
 from dataflix_elt.settings import SourceSettings, WarehouseSettings
 from dataflix_elt.tables import Table
 
 _METHODS = {
     clickhouse.Session: ("query", "command", "insert"),
-    postgres.Session: ("take_turn", "begin", "rows", "execute", "copy"),
+    postgres.Session: ("advisory_lock", "begin", "rows", "execute", "copy"),
 }
 
 WHEN = ("before", "middle", "after")

@@ -11,10 +11,10 @@ import sys
 from collections.abc import Iterator
 
 from dataflix_elt.columns import INT64, TEXT, Column
-from dataflix_elt.load import load
+from dataflix_elt.loading.load import load
+from dataflix_elt.loading.stream import Stream
 from dataflix_elt.settings import SourceSettings, WarehouseSettings
 from dataflix_elt.tables import Table
-from dataflix_elt.transfer import Stream
 
 every_chunk = Stream.__iter__
 

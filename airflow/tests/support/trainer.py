@@ -28,7 +28,7 @@ class FakeTrainer:
 
     @property
     def settings(self) -> TrainerSettings:
-        return TrainerSettings("127.0.0.1", self.port, TOKEN)
+        return TrainerSettings(host="127.0.0.1", port=self.port, token=TOKEN)
 
     def post(self, body: dict[str, Any]) -> dict[str, Any]:
         self.posted.append(body)

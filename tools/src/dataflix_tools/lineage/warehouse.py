@@ -54,7 +54,7 @@ def check_specification(graph: Graph, root: Path) -> None:
             where = "the ELT's list" if column in listed.get(table, []) else "the masked view"
             graph.find(file, f"{table}.{column}", f"is only in {where}")
     # Bookkeeping columns come from the loader's own code.
-    code = "\n".join(path.read_text() for path in (root / _ELT).glob("*.py"))
+    code = "\n".join(path.read_text() for path in (root / _ELT).rglob("*.py"))
     for name, known in graph.columns.items():
         is_ours = name.table.startswith("raw.") and name.column.startswith(_BOOKKEEPING)
         if is_ours and name.column not in code:

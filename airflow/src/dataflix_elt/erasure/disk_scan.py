@@ -1,4 +1,4 @@
-"""Searches ClickHouse's files, unpacked, for texts that must not be in them."""
+"""Searches ClickHouse's files, packed and unpacked, for texts that must not be in them."""
 
 import struct
 from collections.abc import Iterator, Sequence
@@ -7,24 +7,24 @@ from pathlib import Path
 
 import lz4.block
 
-# A compressed block: 16 bytes of checksum; then method, size with these 9 bytes, and size unpacked.
+# A compressed block: 16 bytes of checksum; then method, size including these 9 bytes, and size unpacked.
 _CHECKSUM_BYTES = 16
 _HEADER = struct.Struct("<BII")
 _LZ4, _PLAIN = 0x82, 0x02
-# Files of columns. Marks and the index are packed, too, but hold places and keys.
+# Files of columns. Marks and the index are packed, too, but hold offsets and keys.
 _COLUMNS = ".bin"
 # Plain files may be larger than memory.
 _PIECE_BYTES = 16 << 20
 
 
 @dataclass(slots=True)
-class Result:
-    """What a scan saw.
+class ScanResult:
+    """What a scan found.
 
     Attributes:
         bytes: searched, unpacked where packed.
-        found: files that hold one of the texts.
-        unread: files that are packed in a way which this cannot unpack.
+        found: files that contain one of the texts.
+        unread: files with a codec that this module cannot unpack.
     """
 
     bytes: int = 0
@@ -33,15 +33,15 @@ class Result:
 
 
 class _UnknownCodecError(Exception):
-    """A block is packed in a way which this cannot unpack, or is no block."""
+    """A block has a codec that this module cannot unpack, or is no block."""
 
 
-def scan(folder: Path, texts: Sequence[bytes]) -> Result:
+def scan(folder: Path, texts: Sequence[bytes]) -> ScanResult:
     """Search every file under `folder` as it is and, if it is packed, unpacked.
 
-    Files that vanish while it runs are gone, and so is what they held.
+    Files that vanish meanwhile are skipped: what they held is gone, too.
     """
-    result = Result()
+    result = ScanResult()
     for path in sorted(folder.rglob("*")):
         if not path.is_file() or path.is_symlink():
             continue
@@ -67,7 +67,7 @@ def _pieces(path: Path, longest: int) -> Iterator[bytes]:
         before = b""
         while piece := file.read(_PIECE_BYTES):
             yield before + piece
-            # A text may lie across two pieces.
+            # A text may span two pieces.
             before = piece[-longest:]
 
 

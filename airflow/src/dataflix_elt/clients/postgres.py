@@ -1,4 +1,4 @@
-"""A connection to the source as `elt_reader`, and what its errors may tell."""
+"""A connection to the source as `elt_reader`; its errors never show a value of a row."""
 
 import logging
 from collections.abc import Iterator
@@ -9,32 +9,32 @@ import psycopg2
 import psycopg2.extensions
 
 from dataflix_elt.errors import BusyError, SourceError, SourceUnavailableError
-from dataflix_elt.log import event
+from dataflix_elt.log import EventLog
 from dataflix_elt.settings import SourceSettings
 
-_log = logging.getLogger(__name__)
+_log = EventLog(logging.getLogger(__name__))
 
-# Everything that text output depends on is fixed here, whatever the role's or the server's defaults are.
+# Fixes all that text output depends on, whatever the defaults of the role and the server are.
 _SESSION = {
     "TimeZone": "UTC",
     "DateStyle": "ISO",
     "extra_float_digits": "1",
     "standard_conforming_strings": "on",
     "search_path": "pg_catalog",
-    # A long load is no hung session; a peer that vanished without a word is noticed by the keepalives.
+    # A long load is no hung session; keepalives notice a peer that has vanished.
     "statement_timeout": "0",
     "idle_in_transaction_session_timeout": "0",
-    # Compiling a query takes longer than to answer most of ours.
+    # To compile a query takes longer than to answer most of ours.
     "jit": "off",
-    # Somebody else's load of the same table is waited for; the whole of a large one takes about this long.
+    # The wait for another load of the same table; a full load of a large one takes about this long.
     "lock_timeout": "20min",
 }
 
 _CONNECT_TIMEOUT_S = 10
 
-# Classes of SQLSTATE whose messages speak of connections, roles, names and limits, never of a row.
+# Classes of SQLSTATE whose messages are about connections, roles, names and limits, never about a row.
 _SAFE_CLASSES = ("08", "28", "3D", "42", "53", "55", "57")
-# Those where a later try may find things better: connection, resources, operator intervention.
+# Classes where a later try may succeed: connection, resources, operator intervention.
 _TRANSIENT_CLASSES = ("08", "53", "57", "58", "40")
 
 
@@ -45,30 +45,30 @@ class Session:
         self._connection = connection
         self.address = address
 
-    def take_turn(self, name: str) -> None:
-        """Wait until no other session has this turn; it ends with the session, however that ends.
+    def advisory_lock(self, name: str) -> None:
+        """Wait for the advisory lock of this name. The end of the session releases it, however that happens.
 
         Raises:
-            BusyError: another one has had it for the whole of the time we wait.
+            BusyError: another session still holds it after 20 minutes.
         """
         self._connection.autocommit = True
         key = (f"dataflix elt {name}",)
         if self.row("SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", key)[0]:
             return
-        event(_log, "waiting_for_turn", turn=name)
+        _log.info("waiting_for_lock", lock=name)
         try:
             with self._errors(), self._connection.cursor() as cursor:
                 cursor.execute("SELECT pg_advisory_lock(hashtextextended(%s, 0))", key)
         except SourceError as error:
             if isinstance(error.__context__, psycopg2.errors.LockNotAvailable):
                 raise BusyError(
-                    f"The turn of {name} has been somebody else's for 20 minutes: a load, a publication or "
-                    "an erasure is at work. Nothing was changed; try again when the pipeline is over."
+                    f"Another session has held the lock {name!r} for 20 minutes: a load, a publication or an "
+                    "erasure is running. Nothing was changed; try again when the pipeline is done."
                 ) from None
             raise
 
     def begin(self) -> None:
-        """Begin the one read-only transaction whose statements all see the same moment."""
+        """Begin the read-only transaction whose statements all see the same moment."""
         self._connection.set_session(isolation_level="REPEATABLE READ", readonly=True, autocommit=False)
 
     def rows(self, query: str, parameters: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
@@ -89,8 +89,8 @@ class Session:
     def copy(self, query: str, sink: BinaryIO) -> None:
         r"""Write a query's rows to `sink` as CSV; NULL is a bare \N.
 
-        CSV, because only there ClickHouse undoes the quoting before it reads an array; in the tab-separated
-        format, which is no faster to make, the two escapings get into each other's way.
+        CSV, because only in this format does ClickHouse undo the quoting before it reads an array. In the
+        tab-separated format, which is no faster, the two ways to escape conflict.
         """
         with self._errors(), self._connection.cursor() as cursor:
             cursor.copy_expert(f"COPY ({query}) TO STDOUT (FORMAT csv, NULL '\\N')", sink)
@@ -105,13 +105,13 @@ class Session:
         try:
             yield
         except psycopg2.Error as error:
-            # Without its cause: the original's text may print values of a row.
+            # Without its cause: the text of the original may contain values of a row.
             raise _translated(error, self.address) from None
 
 
 @contextmanager
 def session(settings: SourceSettings) -> Iterator[Session]:
-    """Connect.
+    """Connect to Postgres.
 
     Raises:
         SourceUnavailableError: Postgres cannot be reached, or refused the role.

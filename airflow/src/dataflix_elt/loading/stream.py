@@ -1,4 +1,4 @@
-"""Bytes from a writer that pushes to a reader that pulls, in constant memory."""
+"""A pipe from a writer that pushes bytes to a reader that pulls them, in constant memory."""
 
 import fcntl
 import os
@@ -7,16 +7,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import BinaryIO
 
-# psycopg2 hands over one row at a time; gathering them before the pipe saves a system call and a switch of
-# threads for each. The same size for the pipe (Linux' limit for ordinary users) and for a chunk over HTTP.
+# psycopg2 writes one row at a time. A buffer before the pipe saves a system call and a thread switch per row.
+# The pipe (Linux' limit for ordinary users) and a chunk over HTTP have the same size.
 CHUNK_BYTES = 1 << 20
 
 
 class Stream:
-    """What a writer has written, chunk by chunk.
+    """The bytes of a writer, chunk by chunk.
 
     Attributes:
-        transferred: bytes handed out so far.
+        transferred: bytes read so far.
     """
 
     def __init__(self, descriptor: int, writer: "_Writer") -> None:
@@ -25,7 +25,7 @@ class Stream:
         self.transferred = 0
 
     def __iter__(self) -> Iterator[bytes]:
-        """Yield the chunks; at the end, raise what the writer raised: a torn stream never looks whole."""
+        """Yield the chunks; at the end raise the writer's error: a torn stream never looks complete."""
         while chunk := os.read(self._descriptor, CHUNK_BYTES):
             self.transferred += len(chunk)
             yield chunk
@@ -45,7 +45,7 @@ class _Writer(threading.Thread):
         try:
             with open(self._descriptor, "wb", buffering=CHUNK_BYTES) as sink:  # noqa: PTH123  a descriptor
                 self._write(sink)
-        except BaseException as error:  # noqa: BLE001  raised again by the reader
+        except BaseException as error:  # noqa: BLE001  the reader raises it again
             self.error = error
 
 
@@ -54,18 +54,19 @@ def streamed(write: Callable[[BinaryIO], None], cancel: Callable[[], None]) -> I
     """Run `write(sink)` in a thread and yield what it writes.
 
     Args:
-        cancel: makes `write` end soon; called when the reader leaves early.
+        write: writes to the file that it is given.
+        cancel: makes `write` end soon; called if the reader stops early.
     """
     read_end, write_end = os.pipe()
     with suppress(PermissionError):
-        # The user's share of large pipes is used up: the default of 64 KiB is slower, not wrong.
+        # The user has used up the quota of large pipes. The default of 64 KiB is slower, but works.
         fcntl.fcntl(write_end, fcntl.F_SETPIPE_SZ, CHUNK_BYTES)
     writer = _Writer(write_end, write)
     writer.start()
     try:
         yield Stream(read_end, writer)
     finally:
-        # A writer that waits for room in the pipe is woken by this; one that waits for its input by `cancel`.
+        # This wakes a writer that waits for room in the pipe; `cancel` wakes one that waits for its input.
         os.close(read_end)
         if writer.is_alive():
             cancel()

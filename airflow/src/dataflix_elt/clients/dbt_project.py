@@ -1,6 +1,5 @@
-"""The dbt project's manifest: kept current, and its identity."""
+"""The dbt project's manifest: kept up to date, with a hash that identifies the project."""
 
-import fcntl
 import hashlib
 import json
 import os
@@ -11,43 +10,44 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from dataflix_common.files import replace_file
+from dataflix_common.locks import exclusive_lock
 from dataflix_elt.errors import DbtProjectError
 from dataflix_elt.settings import DbtSettings
 
-# What a parse depends on; nothing else below the project is looked at.
+# What a parse depends on; other files of the project do not matter.
 _SOURCES = {".sql", ".yml", ".yaml", ".md", ".csv"}
 _GENERATED = {"target", "logs", "dbt_packages"}
 
-# Stamps of the parse itself, which change although the project does not.
+# Times and ids of the parse itself, which change although the project does not.
 _VOLATILE = {"metadata", "created_at"}
 
 
 def manifest(settings: DbtSettings) -> Path:
-    """Return the path of a manifest that was made of the project as it is now.
+    """Return the path of a manifest that matches the project as it is now.
 
-    A missing or outdated one is made by `dbt parse`, which takes seconds and needs no warehouse; several
-    processes that find it so wait for the one that does it.
+    If it is missing or outdated, `dbt parse` writes it, which takes seconds and needs no warehouse. Of
+    several processes one does it, and the others wait.
 
     Raises:
-        DbtProjectError: there is no project, or it cannot be parsed; dbt's words are in the message.
+        DbtProjectError: there is no project, or dbt cannot parse it; the message has dbt's output.
     """
     if not (settings.project / "dbt_project.yml").is_file():
         raise DbtProjectError(f"{settings.project} is no dbt project: it has no dbt_project.yml.")
     path, mark = settings.target / "manifest.json", settings.target / "manifest.sources"
     sources = _sources_sha256(settings)
-    if _is_made_of(path, mark, sources):
+    if _matches(path, mark, sources):
         return path
     settings.target.mkdir(parents=True, exist_ok=True)
-    with (settings.target / "manifest.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not _is_made_of(path, mark, sources):
+    with exclusive_lock(settings.target / "manifest.lock", wait=True):
+        if not _matches(path, mark, sources):
             _parse(settings)
-            mark.write_text(sources)
+            replace_file(mark, sources, mode=None)
     return path
 
 
 def manifest_sha256(path: Path) -> str:
-    """Return the hash of what a manifest says, as 64 hexadecimal digits: same project, same hash.
+    """Return the SHA-256 of a manifest's content, in hexadecimal: same project, same hash.
 
     Raises:
         DbtProjectError: the file cannot be read.
@@ -61,7 +61,8 @@ class Model:
     """A model of the project.
 
     Attributes:
-        tests: unique ids of the data tests that judge it; each test belongs to one model.
+        description: text for people.
+        tests: unique ids of its data tests; each test belongs to one model.
     """
 
     description: str
@@ -71,8 +72,9 @@ class Model:
 def models(path: Path) -> dict[str, Model]:
     """Return the models of a manifest by their unique id.
 
-    A test that looks at several models belongs to the one it is written at, or else to the one that is built
-    last: it runs after that one, and a model further up that it also reads is not to blame.
+    A test of several models belongs to the one that it is attached to, or else to the one that is built last:
+        it
+    runs after that one, and a model upstream that it also reads did not cause its failure.
 
     Raises:
         DbtProjectError: the file cannot be read.
@@ -88,13 +90,13 @@ def models(path: Path) -> dict[str, Model]:
             owner = at if at in tests else max(parents, key=lambda parent: (_depth(nodes, parent), parent))
             tests[owner].append(unique_id)
     return {
-        unique_id: Model(nodes[unique_id]["description"], tuple(sorted(judges)))
-        for unique_id, judges in tests.items()
+        unique_id: Model(nodes[unique_id]["description"], tuple(sorted(of_model)))
+        for unique_id, of_model in tests.items()
     }
 
 
 def _depth(nodes: dict[str, Any], unique_id: str) -> int:
-    """Return the length of the longest way from a model up to its sources."""
+    """Return the length of the longest path from a model up to its sources."""
     parents = [parent for parent in nodes[unique_id]["depends_on"]["nodes"] if parent in nodes]
     return 1 + max((_depth(nodes, parent) for parent in parents), default=0)
 
@@ -114,7 +116,7 @@ def _without_volatile(value: Any) -> Any:
     return value
 
 
-def _is_made_of(path: Path, mark: Path, sources: str) -> bool:
+def _matches(path: Path, mark: Path, sources: str) -> bool:
     try:
         return path.is_file() and mark.read_text() == sources
     except FileNotFoundError:
@@ -122,7 +124,7 @@ def _is_made_of(path: Path, mark: Path, sources: str) -> bool:
 
 
 def _sources_sha256(settings: DbtSettings) -> str:
-    """Return a hash of names and contents; times of files say little after a checkout or in an image."""
+    """Return a hash of names and contents. File times mean little after a checkout or in an image."""
     digest = hashlib.sha256(version("dbt-core").encode())
     for folder, folders, names in os.walk(settings.project):
         folders[:] = sorted(set(folders) - _GENERATED)
@@ -138,7 +140,7 @@ def _sources_sha256(settings: DbtSettings) -> str:
 def _parse(settings: DbtSettings) -> None:
     folder, target = str(settings.project), str(settings.target)
     command = [
-        # The dbt of this very environment.
+        # The dbt of this environment.
         *(str(Path(sys.executable).with_name("dbt")), "--no-use-colors", "--log-level-file", "none", "parse"),
         *("--project-dir", folder, "--profiles-dir", folder, "--target-path", target),
     ]

@@ -1,4 +1,4 @@
-"""A connection to ClickHouse as `elt_writer`, and what its errors may tell."""
+"""A connection to ClickHouse as `elt_writer`; its errors never show a value of a row."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -14,10 +14,10 @@ from dataflix_elt.errors import WarehouseError, WarehouseUnavailableError
 from dataflix_elt.settings import WarehouseSettings
 
 _CONNECT_TIMEOUT_S = 10
-# For one answer: the checksum of a billion rows takes minutes, and an insert is answered only when all is in.
+# For one answer: the checksum of a billion rows takes minutes, and an insert is answered only at its end.
 _ANSWER_TIMEOUT_S = 3600
 
-# Read CSV exactly as Postgres writes it; several of ClickHouse's defaults would change values in silence.
+# Read CSV exactly as Postgres writes it; several of ClickHouse's defaults would change values silently.
 _INSERT_SETTINGS: Mapping[str, Any] = {
     "format_csv_delimiter": ",",
     "format_csv_allow_single_quotes": 0,
@@ -28,17 +28,17 @@ _INSERT_SETTINGS: Mapping[str, Any] = {
     "input_format_null_as_default": 0,
     "input_format_allow_errors_num": 0,
     "date_time_input_format": "basic",
-    # The quick parser of floats may be off by one in the last place.
+    # The fast parser of floats may be off by one in the last digit.
     "precise_float_parsing": 1,
-    # Rows are collapsed by key when parts are merged; to do it for each block as well takes as long as the
-    # rest of an insert, and whether keys repeat is looked up when all rows are there.
+    # Merges collapse rows by key. To do it in each block as well takes as long as the rest of an insert, and
+    # the load looks for repeated keys once all rows are there.
     "optimize_on_insert": 0,
-    # A repeated insert of the same rows is a new load, not a duplicate to be dropped.
+    # A second insert of the same rows is a new load, not a duplicate to drop.
     "insert_deduplicate": 0,
     "async_insert": 0,
 }
 
-# Errors whose text names tables, users and limits, never a row, and those that may pass by themselves.
+# Errors whose text names tables, users and limits, never a row; and errors that may pass on their own.
 _SAFE_CODES = {36, 57, 60, 62, 81, 159, 160, 164, 192, 193, 194, 202, 209, 210, 241, 242, 243, 394, 497, 516}
 _TRANSIENT_CODES = {159, 160, 202, 209, 210, 241, 242, 243, 319, 394, 425, 999}
 
@@ -67,7 +67,7 @@ class Session:
             self._client.command(statement)
 
     def insert(self, table: str, columns: tuple[str, ...], chunks: Iterable[bytes]) -> None:
-        """Send CSV as it comes."""
+        """Send chunks of CSV as they come."""
         with self._errors():
             self._client.raw_insert(
                 self.path(table),
@@ -82,7 +82,7 @@ class Session:
         try:
             yield
         except ClickHouseError as error:
-            # Without its cause: the original's text may print values of a row.
+            # Without its cause: the text of the original may contain values of a row.
             raise _translated(error, self.address) from None
 
 
@@ -113,7 +113,7 @@ def session(settings: WarehouseSettings) -> Iterator[Session]:
 
 
 def literal(value: object) -> str:
-    """Return a text, a number or a moment as SQL."""
+    """Return a text, a number or a time as SQL."""
     if isinstance(value, datetime):
         return f"toDateTime64('{value.strftime('%Y-%m-%d %H:%M:%S.%f')}', 6, 'UTC')"
     if isinstance(value, bool):
@@ -126,8 +126,10 @@ def literal(value: object) -> str:
 def _translated(error: ClickHouseError, address: str) -> WarehouseError | WarehouseUnavailableError:
     code, name = getattr(error, "code", None), getattr(error, "name", None)
     if code is None:
-        # No answer at all, or one that is not ClickHouse's: a gateway's, a dying server's.
-        return WarehouseUnavailableError(f"ClickHouse at {address} is away, or the connection broke.")
+        # No answer, or one that is not from ClickHouse: from a gateway, or a dying server.
+        return WarehouseUnavailableError(
+            f"ClickHouse at {address} cannot be reached, or the connection broke."
+        )
     message = f"ClickHouse at {address} failed with {name or 'an error'} (code {code})"
     if code in _SAFE_CODES:
         found = re.search(r"DB::Exception: (.*)", str(error))

@@ -1,12 +1,14 @@
-"""A mark of the files that a raw table consists of: does it still hold what it held, without reading it?"""
+"""What a raw table holds, and the parts it consists of: is it unchanged, without reading it?"""
 
 from dataclasses import dataclass
 from typing import Self
 
+from dataflix_elt.fingerprint import Fingerprint
+
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """The parts of a table as ClickHouse numbers them.
+    """The parts of a table, as ClickHouse numbers them.
 
     Attributes:
         table: the table's uuid; a swap brings another one.
@@ -18,8 +20,8 @@ class Parts:
     mutation: int
     blocks: tuple[tuple[int, int], ...]
 
-    def still_hold(self, before: Self) -> bool:
-        """Say whether nothing was added, taken away or rewritten since; merges change no content."""
+    def same_content(self, before: Self) -> bool:
+        """Return whether nothing was added, removed or rewritten since `before`; merges change no content."""
         return (
             (self.table, self.mutation) == (before.table, before.mutation)
             and self._last == before._last
@@ -34,12 +36,12 @@ class Parts:
         return max((last for _, last in self.blocks), default=0)
 
     def __str__(self) -> str:
-        """Return what `parse` reads."""
+        """Return the text that `parse` reads."""
         return f"{self.table} {self.mutation} " + ",".join(f"{first}-{last}" for first, last in self.blocks)
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read what `str` writes."""
+        """Read the text that `str` returns."""
         table, mutation, blocks = text.split(" ")
         return cls(
             table,
@@ -49,3 +51,16 @@ class Parts:
                 for first, last in (block.split("-") for block in blocks.split(",") if block)
             ),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class TableState:
+    """What a raw table holds.
+
+    Attributes:
+        keys: key fingerprint of the rows that are not deleted.
+        parts: what the table consisted of then. As long as they have the same content, `keys` is right.
+    """
+
+    keys: Fingerprint
+    parts: Parts

@@ -1,0 +1,1 @@
+"""Connections to what the ELT talks to: Postgres, ClickHouse, the trainer, dbt."""

@@ -1,0 +1,1 @@
+"""Removal of deleted users from the warehouse and from its disk."""

@@ -1,0 +1,1 @@
+"""The source: masked views in Postgres, read in one snapshot."""
