@@ -1,5 +1,5 @@
--- The warehouse's two databases: what the source holds, and what dbt makes of it.
--- Atomic, because reloads and model swaps rely on EXCHANGE TABLES.
+-- The warehouse's two databases: what the source holds, and what dbt builds from it.
+-- Atomic, because full loads and dbt's tables rely on EXCHANGE TABLES.
 CREATE DATABASE IF NOT EXISTS raw ENGINE = Atomic;
 
 CREATE DATABASE IF NOT EXISTS analytics ENGINE = Atomic;

@@ -1,8 +1,10 @@
--- One table per masked view of the application's database. Rows are only ever added: a newer
--- _version replaces the row of the same key, and _is_deleted = 1 removes it, when the table is read with FINAL.
--- The sort key is the source's immutable key, so a changed row always lands on its older self. No partitions: a
--- row whose partition changed would stay in the old one, too. _changed_in is the transaction of the source that wrote
--- the row, 0 where the source doesn't tell. Rows are on the disk before the cursor that counts on them is written.
+-- One table per masked view of the application's database. Loads only add rows: a row with a newer _version replaces
+-- the row of the same key, and _is_deleted = 1 removes it, if the table is read with FINAL. The sort key is the source's
+-- immutable key, so a changed row always meets its older version. There are no partitions: a row whose partition
+-- changed would stay in the old one, too. _changed_in is the source's transaction that wrote the row; 0 if the source
+-- captures no changes. Inserts are synced, so rows are on the disk before the cursor that relies on them.
+--
+-- airflow/src/dataflix_elt/tables.py defines the columns. A test holds these tables to it.
 
 CREATE TABLE IF NOT EXISTS raw.users
 (
@@ -84,8 +86,9 @@ ENGINE = ReplacingMergeTree(_version, _is_deleted)
 ORDER BY (user_id, movie_id)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1;
 
--- One row per load of a table and its comparison with the source. `kind` is whole or changes. When `compared` is
--- content, the checksums are of all columns of all rows; when it is keys, of every row's key and _changed_in.
+-- One row per load of a table and its comparison with the source. `kind` is full or incremental; rows from before
+-- December 2026 have whole or changes. If `compared` is content, the checksums cover all columns of all rows; if it is
+-- keys, they cover each row's key and _changed_in.
 CREATE TABLE IF NOT EXISTS raw.load_audit
 (
     run_id String,
@@ -99,7 +102,7 @@ CREATE TABLE IF NOT EXISTS raw.load_audit
     matches Bool,
     started_at DateTime64(6, 'UTC'),
     finished_at DateTime64(6, 'UTC'),
-    kind LowCardinality(String) DEFAULT 'whole',
+    kind LowCardinality(String) DEFAULT 'full',
     compared LowCardinality(String) DEFAULT 'content',
     rows_written UInt64 DEFAULT 0,
     rows_deleted UInt64 DEFAULT 0
@@ -107,15 +110,15 @@ CREATE TABLE IF NOT EXISTS raw.load_audit
 ENGINE = MergeTree
 ORDER BY (table_name, finished_at, run_id);
 
--- A warehouse from before the loads of changes.
+-- An older warehouse has no incremental loads and lacks these columns.
 ALTER TABLE raw.load_audit
-    ADD COLUMN IF NOT EXISTS kind LowCardinality(String) DEFAULT 'whole',
+    ADD COLUMN IF NOT EXISTS kind LowCardinality(String) DEFAULT 'full',
     ADD COLUMN IF NOT EXISTS compared LowCardinality(String) DEFAULT 'content',
     ADD COLUMN IF NOT EXISTS rows_written UInt64 DEFAULT 0,
     ADD COLUMN IF NOT EXISTS rows_deleted UInt64 DEFAULT 0;
 
--- Up to where each table has been carried over; the row of the highest version counts. It is written last of all,
--- when the rows are in and have been compared.
+-- How far each table has been loaded; the row with the highest version counts. It is written last, once the rows are in
+-- and have been compared.
 CREATE TABLE IF NOT EXISTS raw.load_cursors
 (
     table_name LowCardinality(String),
@@ -138,7 +141,7 @@ CREATE TABLE IF NOT EXISTS raw.load_cursors
 ENGINE = ReplacingMergeTree(version)
 ORDER BY table_name;
 
--- Versions that were given out. No two tries ever get the same, so what a dead one still sends can't win.
+-- Versions that loads have used. No two tries get the same one, so rows that a killed load sends late cannot win.
 CREATE TABLE IF NOT EXISTS raw.load_versions
 (
     table_name LowCardinality(String),

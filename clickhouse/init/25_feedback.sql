@@ -1,4 +1,4 @@
--- Feedback on recommendations, beside the tables of 20_raw_tables.sql and of their form.
+-- Feedback on recommendations; the table has the form of those in 20_raw_tables.sql.
 
 CREATE TABLE IF NOT EXISTS raw.feedback
 (

@@ -1,4 +1,4 @@
--- Written whole by the trainer into a staging table of the same shape, then exchanged with this one.
+-- The trainer writes all rows into a staging table with the same columns and exchanges it with this one.
 CREATE TABLE IF NOT EXISTS analytics.recommendations
 (
     user_id Int64,

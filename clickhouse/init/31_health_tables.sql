@@ -1,7 +1,7 @@
--- What the trainer and dbt say about their own work, for the dashboard on model and data health.
+-- What the trainer and dbt record about their work, for the dashboard on model and data health.
 
--- A copy of the model registry: written whole by the trainer into staging tables of the same shape, then
--- exchanged with these.
+-- A copy of the model registry. The trainer writes it into staging tables with the same columns and exchanges them
+-- with these.
 CREATE TABLE IF NOT EXISTS analytics.registry_versions
 (
     model_version UInt32,
@@ -25,7 +25,7 @@ CREATE TABLE IF NOT EXISTS analytics.registry_metrics
 ENGINE = MergeTree
 ORDER BY (model_version, candidate, metric);
 
--- One row per data test and dbt run; rows are only ever added.
+-- One row per data test and dbt run; rows are only added.
 CREATE TABLE IF NOT EXISTS analytics.dbt_test_results
 (
     invocation_id String,

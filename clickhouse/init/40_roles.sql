@@ -1,5 +1,5 @@
--- One role per kind of user; the users and their passwords come from the environment, not from SQL.
--- No role may read files, URLs or other servers, and none but the administrator's may create databases.
+-- One role per kind of user. The users and their passwords come from the environment, not from SQL.
+-- No role may read files, URLs or other servers, and only the administrator's may create databases.
 
 CREATE ROLE IF NOT EXISTS administrator;
 GRANT ALL ON *.* TO administrator WITH GRANT OPTION;
@@ -16,16 +16,17 @@ GRANT CREATE TEMPORARY TABLE ON *.* TO transformer;
 
 CREATE ROLE IF NOT EXISTS recommendation_writer;
 GRANT SELECT ON analytics.* TO recommendation_writer;
--- The staging tables that are exchanged with these begin with their names.
+-- Their staging tables have names that begin with theirs.
 GRANT INSERT, CREATE TABLE, DROP TABLE, TRUNCATE ON analytics.recommendations* TO recommendation_writer;
 GRANT INSERT, CREATE TABLE, DROP TABLE, TRUNCATE ON analytics.registry* TO recommendation_writer;
 
 CREATE ROLE IF NOT EXISTS analytics_reader;
 GRANT SELECT ON analytics.* TO analytics_reader;
 
--- Erasure: the ELT removes people from everything that was made of what it loaded, and waits until the files are gone.
+-- Erasure: the ELT removes users from all tables that dbt and the trainer derived from its own, and waits until the files
+-- are deleted.
 GRANT SELECT, ALTER DELETE, ALTER SETTINGS ON analytics.* TO raw_writer;
 GRANT SELECT ON system.parts TO raw_writer;
 GRANT SELECT ON system.dropped_tables TO raw_writer;
--- It tells a build of dbt that is at work from one that was killed.
+-- With it, the ELT distinguishes a running build by dbt from a killed one.
 GRANT SELECT ON system.processes TO raw_writer;
