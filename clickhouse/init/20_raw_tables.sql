@@ -1,8 +1,8 @@
 -- One table per masked view of the application's database. Loads only add rows: a row with a newer _version replaces
--- the row of the same key, and _is_deleted = 1 removes it, if the table is read with FINAL. The sort key is the source's
--- immutable key, so a changed row always meets its older version. There are no partitions: a row whose partition
--- changed would stay in the old one, too. _changed_in is the source's transaction that wrote the row; 0 if the source
--- captures no changes. Inserts are synced, so rows are on the disk before the cursor that relies on them.
+-- the row of the same key, and _is_deleted = 1 removes it, if the table is read with FINAL. The sort key is the
+-- source's immutable key, so a changed row always meets its older version. There are no partitions: a row whose
+-- partition changed would stay in the old one, too. _changed_in is the source's transaction that wrote the row; 0 if
+-- the source captures no changes. Inserts are synced, so rows are on the disk before the cursor that relies on them.
 --
 -- airflow/src/dataflix_elt/tables.py defines the columns. A test holds these tables to it.
 

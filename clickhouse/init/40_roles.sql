@@ -23,8 +23,8 @@ GRANT INSERT, CREATE TABLE, DROP TABLE, TRUNCATE ON analytics.registry* TO recom
 CREATE ROLE IF NOT EXISTS analytics_reader;
 GRANT SELECT ON analytics.* TO analytics_reader;
 
--- Erasure: the ELT removes users from all tables that dbt and the trainer derived from its own, and waits until the files
--- are deleted.
+-- Erasure: the ELT removes users from all tables that dbt and the trainer derived from its own, and waits until the
+-- files are deleted.
 GRANT SELECT, ALTER DELETE, ALTER SETTINGS ON analytics.* TO raw_writer;
 GRANT SELECT ON system.parts TO raw_writer;
 GRANT SELECT ON system.dropped_tables TO raw_writer;

@@ -1,6 +1,6 @@
--- Example: the masked views over a database that is not Dataflix's, here a video shop's.
+-- Example: masked views over a database that is not Dataflix's, here that of a video shop.
 --
--- It takes the place of 03_tables.sql and 05_masked_views.sql. The shop's tables, in schema shop:
+-- It replaces 03_tables.sql and 05_masked_views.sql. The shop's tables, in schema shop:
 --     customer(customer_no bigint, login text, mail text, full_name text, town text, country text, born date,
 --              registered timestamptz, changed timestamptz)
 --     film(id integer, name text, year integer, director text, minutes integer, category text)
@@ -40,11 +40,11 @@ CREATE OR REPLACE TRIGGER customer_keep_pseudonyms_of_updated AFTER UPDATE ON sh
 REFERENCING NEW TABLE AS changed
 FOR EACH STATEMENT EXECUTE FUNCTION pii.keep_customer_pseudonyms();
 
--- The trigger makes the pseudonyms of those who are there already.
+-- The trigger writes the pseudonyms of existing customers.
 UPDATE shop.customer SET customer_no = customer_no;
 
--- Changes alone are carried over of these; of film, which is small, and of rental, whose view adds rows up, a run
--- loads the whole. The second argument is the view's name, the others are the columns of its key.
+-- Loads of these are incremental. Those of film, which is small, and of rental, whose view aggregates rows, are full.
+-- The second argument is the view's name, the others are the columns of its key.
 SELECT
     capture.track('shop.customer', 'users', 'customer_no'),
     capture.track('shop.review', 'ratings', 'customer_no', 'film_id');

@@ -1,7 +1,7 @@
--- Roles of the database, and what everybody may do in it: nothing.
+-- Roles of the database. Revokes all rights that everybody has by default.
 --
--- Run by psql as a superuser, connected to the application's database. Safe to run again: roles that
--- exist are kept and their passwords set to what the environment says.
+-- Run by psql as a superuser, connected to the application's database. Safe to run again: it keeps
+-- existing roles and sets their passwords to those of the environment.
 \set ON_ERROR_STOP on
 
 -- A failing statement must not put a password into the server's log.
@@ -9,7 +9,7 @@ SET log_min_error_statement = 'panic';
 SET log_min_duration_statement = -1;
 SET log_statement = 'none';
 
--- \getenv leaves the variable as it was when the environment does not have it.
+-- \getenv leaves the variable unchanged if the environment does not have it.
 \set backend_password ''
 \set elt_password ''
 \getenv backend_password DATAFLIX_POSTGRES_BACKEND_PASSWORD
@@ -47,7 +47,7 @@ FROM (
 WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = wanted.role_name)
 \gexec
 
--- Owners of things. Nobody logs in as them, and nothing of ours belongs to a superuser.
+-- Owners of objects. Nobody logs in as them, and no superuser owns an object of ours.
 ALTER ROLE dataflix_owner NOLOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS;
 ALTER ROLE dataflix_pii NOLOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS;
 ALTER ROLE dataflix_masking NOLOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS;
@@ -68,19 +68,19 @@ ALTER ROLE elt_reader SET default_transaction_read_only = on;
 COMMENT ON ROLE dataflix_backend IS 'The API: reads and writes rows of the application''s tables.';
 COMMENT ON ROLE elt_reader IS 'The ELT: reads the views of schema masked, and nothing else.';
 
--- Postgres grants CONNECT, TEMP and more to everybody until told otherwise.
+-- By default Postgres grants CONNECT, TEMP and more to everybody.
 SELECT format('REVOKE ALL ON DATABASE %I FROM PUBLIC', datname)
 FROM pg_database
 WHERE datname IN (current_database(), 'postgres', 'template1')
 \gexec
 SELECT format('GRANT CONNECT ON DATABASE %I TO dataflix_backend, elt_reader', current_database())
 \gexec
--- Bulk loads stage their rows in temporary tables as the tables' owner.
+-- Bulk loads stage rows in temporary tables, as the owner of the tables.
 SELECT format('GRANT TEMPORARY ON DATABASE %I TO dataflix_owner', current_database())
 \gexec
 REVOKE ALL ON SCHEMA public FROM PUBLIC;
 
--- Without these a reader could run anonymous code blocks and store large objects.
+-- Otherwise a reader could run anonymous code blocks and store large objects.
 REVOKE USAGE ON LANGUAGE plpgsql FROM PUBLIC;
 GRANT USAGE ON LANGUAGE plpgsql TO dataflix_owner, dataflix_pii;
 REVOKE EXECUTE ON FUNCTION lo_creat(integer), lo_create(oid), lo_from_bytea(oid, bytea) FROM PUBLIC;

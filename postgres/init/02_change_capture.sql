@@ -1,8 +1,8 @@
--- What changed since a run of the ELT, in Postgres' own order: schema capture.
+-- Change capture: what changed since a load, in Postgres' own order. All of it is in schema capture.
 --
--- A tracked table has a column last_xid, the transaction that last wrote the row, kept by trigger. Keys that
--- went away are written down, and for each statement how it moved the number of rows and a checksum. Clocks
--- play no part. Two views in masked show it to the ELT; docs/adr/0006-change-capture.md says why it is so.
+-- Triggers set column last_xid of a tracked table to the transaction that last wrote the row. They record the keys of
+-- deleted rows and, per statement, the change in the number of rows and in a checksum. No clock is involved. The ELT
+-- reads two views in masked; docs/adr/0006-change-capture.md gives the reasons.
 --
 -- Run by psql as a superuser after 01_roles.sql. Safe to run again.
 \set ON_ERROR_STOP on
@@ -68,8 +68,8 @@ CREATE TABLE IF NOT EXISTS tracked (
 COMMENT ON TABLE tracked IS 'Tables whose changes are captured.';
 COMMENT ON COLUMN tracked.table_name IS 'Name of the masked view, and of the table in the warehouse.';
 COMMENT ON COLUMN tracked.relation IS 'The table itself.';
-COMMENT ON COLUMN tracked.tracking_id IS 'Another one each time that tracking began anew: what came before is unknown.';
-COMMENT ON COLUMN tracked.complete_from IS 'Deletions of this transaction and of later ones are all kept.';
+COMMENT ON COLUMN tracked.tracking_id IS 'Changes each time that tracking starts again; changes before that are unknown.';
+COMMENT ON COLUMN tracked.complete_from IS 'Deletions by this transaction and by later ones are all kept.';
 
 CREATE TABLE IF NOT EXISTS deletions (
     deletion_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -80,12 +80,12 @@ CREATE TABLE IF NOT EXISTS deletions (
 );
 CREATE INDEX IF NOT EXISTS deletions_last_xid_idx ON deletions (table_name, last_xid);
 
-COMMENT ON TABLE deletions IS 'Keys that went away: by a DELETE, or because an UPDATE changed the key.';
+COMMENT ON TABLE deletions IS 'Keys that a DELETE removed, or that an UPDATE changed.';
 COMMENT ON COLUMN deletions.deletion_id IS 'Key.';
 COMMENT ON COLUMN deletions.table_name IS 'As in tracked.';
-COMMENT ON COLUMN deletions.row_key IS 'Values of the key''s columns; NULL for a TRUNCATE, which takes all.';
+COMMENT ON COLUMN deletions.row_key IS 'Values of the key''s columns; NULL for a TRUNCATE, which deletes all keys.';
 COMMENT ON COLUMN deletions.last_xid IS 'Transaction that deleted.';
-COMMENT ON COLUMN deletions.deleted_at IS 'When it began, for prune(); nothing is ordered by it.';
+COMMENT ON COLUMN deletions.deleted_at IS 'When that transaction began, for prune(); nothing is ordered by it.';
 
 CREATE TABLE IF NOT EXISTS ledger (
     entry_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -96,17 +96,17 @@ CREATE TABLE IF NOT EXISTS ledger (
 CREATE INDEX IF NOT EXISTS ledger_table_name_idx ON ledger (table_name);
 
 COMMENT ON TABLE ledger IS
-'By how much statements changed a table; only added to, so that writers never wait for each other. Sums matter.';
+'By how much statements changed a table. Rows are only added, so writers never wait for each other. Only sums count.';
 COMMENT ON COLUMN ledger.entry_id IS 'Key.';
 COMMENT ON COLUMN ledger.table_name IS 'As in tracked.';
-COMMENT ON COLUMN ledger.row_count IS 'Rows added, less rows taken away.';
-COMMENT ON COLUMN ledger.checksum IS 'Sum of row_hash(key and last_xid) of rows added, less that of rows taken away.';
+COMMENT ON COLUMN ledger.row_count IS 'Rows added, minus rows removed.';
+COMMENT ON COLUMN ledger.checksum IS 'Sum of row_hash(key and last_xid) of rows added, minus that of rows removed.';
 
 CREATE OR REPLACE FUNCTION row_hash(parts text) RETURNS bigint
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 RETURN ('x' || substr(md5(parts), 1, 16))::bit(64)::bigint;
 
-COMMENT ON FUNCTION row_hash(text) IS 'First 8 bytes of the MD5, as the warehouse computes it, too.';
+COMMENT ON FUNCTION row_hash(text) IS 'First 8 bytes of the MD5; the warehouse computes the same.';
 
 CREATE OR REPLACE FUNCTION set_last_xid() RETURNS trigger
 LANGUAGE plpgsql
@@ -118,17 +118,17 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION set_last_xid() IS 'Trigger: whatever a writer says, last_xid is the transaction that wrote.';
+COMMENT ON FUNCTION set_last_xid() IS 'Trigger: sets last_xid to the writing transaction, whatever the writer says.';
 
--- Folds ledger entries into one for each table. It waits for nobody, and readers see either the old ones or the new.
+-- Replaces ledger entries by their sum, one per table. It waits for nobody; readers see the old entries or the new.
 CREATE OR REPLACE FUNCTION compact() RETURNS void
 LANGUAGE sql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
-    WITH folded AS (
+    WITH compacted AS (
         DELETE FROM capture.ledger
         WHERE entry_id IN (
-            -- 5,000: a few milliseconds for the one write in a thousand that does this.
+            -- 5,000: costs the one write in a thousand that does this a few milliseconds.
             SELECT entry_id FROM capture.ledger ORDER BY entry_id LIMIT 5000 FOR UPDATE SKIP LOCKED
         )
         RETURNING table_name, row_count, checksum
@@ -138,13 +138,13 @@ BEGIN ATOMIC
         table_name,
         sum(row_count),
         sum(checksum)
-    FROM folded
+    FROM compacted
     GROUP BY table_name;
 END;
 
-COMMENT ON FUNCTION compact() IS 'Folds ledger entries into one for each table; sums stay.';
+COMMENT ON FUNCTION compact() IS 'Replaces ledger entries by their sum, one per table.';
 
--- Arguments of the triggers: the table's name in the warehouse, and the list of its key's columns, quoted for SQL.
+-- Arguments of the trigger: the table's name in the warehouse, and the columns of its key as a quoted SQL list.
 CREATE OR REPLACE FUNCTION record_changes() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -169,7 +169,7 @@ BEGIN
         WHEN 'TRUNCATE' THEN
             INSERT INTO capture.deletions (table_name) VALUES (TG_ARGV[0]);
     END CASE;
-    -- Elsewhere, an entry that somebody else has just folded would end the writer's transaction.
+    -- At other isolation levels, an entry that another session has just compacted would abort the writer.
     IF random() < 0.001 AND current_setting('transaction_isolation') = 'read committed' THEN
         PERFORM capture.compact();
     END IF;
@@ -190,9 +190,9 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION record_old_key() IS 'Trigger: the key that a row had before an UPDATE gave it another.';
+COMMENT ON FUNCTION record_old_key() IS 'Trigger: the key that a row had before an UPDATE changed it.';
 
--- Begins to track a table, or sees to it that tracking is whole.
+-- Starts to track a table, or restores what is missing of its tracking.
 CREATE OR REPLACE FUNCTION track(relation regclass, table_name text, VARIADIC key_columns text []) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -202,7 +202,8 @@ DECLARE
     old_keys text;
     new_keys text;
     call text;
-    -- The last trigger by name before a row is written: others then see whether anybody changed it.
+    -- Triggers run in the order of their names. This one is the last before a row is written, so the others still
+    -- see whether the row has changed.
     names CONSTANT text[] := ARRAY[
         'zz_capture_stamp', 'zz_capture_insert', 'zz_capture_update', 'zz_capture_delete', 'zz_capture_truncate',
         'zz_capture_old_key'
@@ -233,7 +234,7 @@ BEGIN
         ON CONFLICT ON CONSTRAINT tracked_pkey DO UPDATE SET
             relation = excluded.relation, tracking_id = excluded.tracking_id, complete_from = excluded.complete_from;
     END IF;
-    -- A new row has the right stamp by default, and calling the function for each takes longer than writing it.
+    -- A new row has the right stamp by default; a call of the function per row takes longer than the insert.
     EXECUTE format('CREATE OR REPLACE TRIGGER zz_capture_stamp BEFORE INSERT OR UPDATE ON %s '
         'FOR EACH ROW WHEN (new.last_xid IS DISTINCT FROM pg_current_xact_id()) EXECUTE FUNCTION capture.set_last_xid()',
         relation);
@@ -249,17 +250,18 @@ BEGIN
         'FOR EACH ROW WHEN (ROW(%s) IS DISTINCT FROM ROW(%s)) EXECUTE FUNCTION capture.record_old_key(%L, %L)',
         relation, old_keys, new_keys, table_name, keys);
     FOREACH trigger_name IN ARRAY names LOOP
-        -- Also in sessions that replicate (session_replication_role).
+        -- Fire also in sessions that replicate (session_replication_role).
         EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', relation, trigger_name);
     END LOOP;
-    -- Brought along by a dump from a cluster that had come further: stamped anew, or every run would read them.
+    -- A dump from a cluster with higher transaction ids brings such stamps. Without a new one, each run would read
+    -- these rows again.
     EXECUTE format('UPDATE %s SET last_xid = last_xid WHERE last_xid > pg_current_xact_id()', relation);
     DELETE FROM capture.deletions AS d WHERE d.table_name = track.table_name AND d.last_xid > pg_current_xact_id();
 END
 $$;
 
 COMMENT ON FUNCTION track(regclass, text, text []) IS
-'Captures changes of a table: its name in the warehouse, and the columns of its key in the order of the warehouse''s.';
+'Captures changes of a table, given its name in the warehouse and the columns of its key in the warehouse''s order.';
 
 CREATE OR REPLACE FUNCTION prune(kept interval) RETURNS void
 LANGUAGE sql
@@ -277,17 +279,17 @@ BEGIN ATOMIC
 END;
 
 COMMENT ON FUNCTION prune(interval) IS
-'Forgets old deletions. A run whose last one came before what is kept loads the table whole.';
+'Removes old deletions. If the last load was before the oldest deletion that is kept, the next one is full.';
 
 GRANT USAGE ON SCHEMA capture TO dataflix_masking;
 GRANT SELECT ON tracked, deletions, ledger TO dataflix_masking;
 
--- The API keeps films in memory and asks with each list whether any has changed since; keys stay hidden from it.
+-- The API caches movies and checks with each list whether one has changed since. It cannot see the keys.
 GRANT USAGE ON SCHEMA capture TO dataflix_backend;
 GRANT SELECT (table_name, relation, complete_from) ON tracked TO dataflix_backend;
 GRANT SELECT (table_name, last_xid) ON deletions TO dataflix_backend;
 
--- 30 days: a pipeline that has not run for that long may load whole.
+-- 30 days: after a longer break, a full load is acceptable.
 SELECT
     compact(),
     prune(INTERVAL '30 days');
@@ -317,8 +319,8 @@ SELECT
     last_xid
 FROM capture.deletions;
 
-COMMENT ON VIEW _tracked IS 'Tables whose changes are captured, and what their ledgers add up to.';
-COMMENT ON VIEW _deletions IS 'Keys that went away; a NULL took all keys of its table.';
+COMMENT ON VIEW _tracked IS 'Tables whose changes are captured, with the sums of their ledgers.';
+COMMENT ON VIEW _deletions IS 'Deleted keys; NULL means all keys of the table.';
 
 GRANT USAGE ON SCHEMA masked TO elt_reader;
 GRANT SELECT ON _tracked, _deletions TO elt_reader;

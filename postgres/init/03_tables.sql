@@ -36,16 +36,16 @@ CREATE TABLE IF NOT EXISTS users (
     CONSTRAINT users_birth_year_range CHECK (birth_year BETWEEN 1900 AND 2100)
 );
 
--- Collation C folds ASCII letters alone, the same on every machine; the pseudonyms fold the same way.
+-- Collation C lowers only ASCII letters, the same on every machine; the pseudonyms do the same.
 CREATE UNIQUE INDEX IF NOT EXISTS users_username_key ON users (lower(username COLLATE "C"));
 CREATE UNIQUE INDEX IF NOT EXISTS users_email_key ON users (lower(email COLLATE "C"));
 
-COMMENT ON TABLE users IS 'People who watch and rate films.';
+COMMENT ON TABLE users IS 'People who watch and rate movies.';
 COMMENT ON COLUMN users.user_id IS 'Key; never changes.';
 COMMENT ON COLUMN users.username IS 'Personal. Unique, ignoring the case of ASCII letters.';
 COMMENT ON COLUMN users.email IS 'Personal. Unique, ignoring the case of ASCII letters.';
-COMMENT ON COLUMN users.first_name IS 'Personal. Empty when not told.';
-COMMENT ON COLUMN users.last_name IS 'Personal. Empty when not told.';
+COMMENT ON COLUMN users.first_name IS 'Personal. Empty if unknown.';
+COMMENT ON COLUMN users.last_name IS 'Personal. Empty if unknown.';
 COMMENT ON COLUMN users.city IS 'Place of residence.';
 COMMENT ON COLUMN users.state IS 'State or region of residence; states of the USA by their two letters.';
 COMMENT ON COLUMN users.country IS 'Country of residence, by its English name.';
@@ -78,24 +78,24 @@ CREATE TABLE IF NOT EXISTS movies (
     CONSTRAINT movies_tmdb_id_positive CHECK (tmdb_id > 0)
 );
 
--- Both serve title search: the first what a title begins with (lower(title) LIKE 'the mat%'), the second
--- whole words and their beginnings (to_tsvector('simple', title) @@ to_tsquery('simple', 'matr:*')).
+-- Both serve title search: the first finds the beginning of a title (lower(title) LIKE 'the mat%'), the second whole
+-- words and their beginnings (to_tsvector('simple', title) @@ to_tsquery('simple', 'matr:*')).
 CREATE INDEX IF NOT EXISTS movies_title_prefix_idx ON movies (lower(title) text_pattern_ops);
 CREATE INDEX IF NOT EXISTS movies_title_words_idx ON movies USING gin (to_tsvector('simple', title));
 CREATE INDEX IF NOT EXISTS movies_genres_idx ON movies USING gin (genres);
 CREATE INDEX IF NOT EXISTS movies_release_year_idx ON movies (release_year);
 
-COMMENT ON TABLE movies IS 'The catalogue of films.';
+COMMENT ON TABLE movies IS 'The catalogue of movies.';
 COMMENT ON COLUMN movies.movie_id IS 'Key; never changes.';
-COMMENT ON COLUMN movies.title IS 'Title as people say it, without the year: "The Matrix".';
+COMMENT ON COLUMN movies.title IS 'Title in spoken order, without the year: "The Matrix".';
 COMMENT ON COLUMN movies.genres IS 'Genres by their English names; empty when unknown.';
 COMMENT ON COLUMN movies.release_year IS 'Year of the first showing.';
 COMMENT ON COLUMN movies.director IS 'Director, several joined by commas.';
 COMMENT ON COLUMN movies.duration_minutes IS 'Running time in minutes.';
-COMMENT ON COLUMN movies.description IS 'One or two sentences about the film.';
+COMMENT ON COLUMN movies.description IS 'One or two sentences about the movie.';
 COMMENT ON COLUMN movies.imdb_id IS 'Id at IMDb, with its prefix: "tt0133093".';
 COMMENT ON COLUMN movies.tmdb_id IS 'Id at The Movie Database.';
-COMMENT ON COLUMN movies.created_at IS 'When the film entered the catalogue.';
+COMMENT ON COLUMN movies.created_at IS 'When the movie entered the catalogue.';
 COMMENT ON COLUMN movies.updated_at IS 'When the row last changed; kept by trigger.';
 
 CREATE TABLE IF NOT EXISTS watched_movies (
@@ -109,10 +109,10 @@ CREATE TABLE IF NOT EXISTS watched_movies (
 
 CREATE INDEX IF NOT EXISTS watched_movies_movie_id_idx ON watched_movies (movie_id);
 
-COMMENT ON TABLE watched_movies IS 'Which films a user has watched; one row per user and film.';
-COMMENT ON COLUMN watched_movies.user_id IS 'Who watched.';
-COMMENT ON COLUMN watched_movies.movie_id IS 'What was watched.';
-COMMENT ON COLUMN watched_movies.watched_at IS 'When it was watched, the last time.';
+COMMENT ON TABLE watched_movies IS 'Which movies a user has watched; one row per user and movie.';
+COMMENT ON COLUMN watched_movies.user_id IS 'The user who watched it.';
+COMMENT ON COLUMN watched_movies.movie_id IS 'The movie.';
+COMMENT ON COLUMN watched_movies.watched_at IS 'When it was watched last.';
 COMMENT ON COLUMN watched_movies.updated_at IS 'When the row last changed; kept by trigger.';
 
 CREATE TABLE IF NOT EXISTS ratings (
@@ -129,12 +129,12 @@ CREATE TABLE IF NOT EXISTS ratings (
 
 CREATE INDEX IF NOT EXISTS ratings_movie_id_idx ON ratings (movie_id);
 
-COMMENT ON TABLE ratings IS 'What users think of films; one row per user and film.';
-COMMENT ON COLUMN ratings.user_id IS 'Who rated.';
-COMMENT ON COLUMN ratings.movie_id IS 'What was rated.';
+COMMENT ON TABLE ratings IS 'How users rate movies; one row per user and movie.';
+COMMENT ON COLUMN ratings.user_id IS 'The user who rated it.';
+COMMENT ON COLUMN ratings.movie_id IS 'The movie.';
 COMMENT ON COLUMN ratings.rating IS 'Stars from 0.5 to 5 in half steps; exact as a binary fraction.';
 COMMENT ON COLUMN ratings.liked IS 'Thumb up (true), thumb down (false), or neither (null).';
-COMMENT ON COLUMN ratings.rated_at IS 'When it was rated, the last time.';
+COMMENT ON COLUMN ratings.rated_at IS 'When it was rated last.';
 COMMENT ON COLUMN ratings.updated_at IS 'When the row last changed; kept by trigger.';
 
 CREATE OR REPLACE FUNCTION set_updated_at() RETURNS trigger
@@ -147,7 +147,7 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION set_updated_at() IS 'Stamps a changed row; an update that changes nothing keeps its stamp.';
+COMMENT ON FUNCTION set_updated_at() IS 'Sets updated_at of a changed row; an update that changes nothing leaves it.';
 
 CREATE OR REPLACE TRIGGER users_set_updated_at BEFORE UPDATE ON users
 FOR EACH ROW WHEN (old.* IS DISTINCT FROM new.*) EXECUTE FUNCTION set_updated_at();
@@ -158,7 +158,7 @@ FOR EACH ROW WHEN (old.* IS DISTINCT FROM new.*) EXECUTE FUNCTION set_updated_at
 CREATE OR REPLACE TRIGGER ratings_set_updated_at BEFORE UPDATE ON ratings
 FOR EACH ROW WHEN (old.* IS DISTINCT FROM new.*) EXECUTE FUNCTION set_updated_at();
 
--- What a run of the ELT needs to carry over changes alone. A database from before has no last_xid; this adds it.
+-- Incremental loads need this. An older database has no last_xid; this adds it.
 SELECT
     capture.track('users', 'users', 'user_id'),
     capture.track('movies', 'movies', 'movie_id'),

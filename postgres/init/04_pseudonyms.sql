@@ -1,7 +1,7 @@
--- Pseudonyms and the key they are made with, in schema pii, which no client may enter.
+-- Pseudonyms and their key, in schema pii, which no client can access.
 --
--- The key is in no view, function or setting: those texts are readable by everybody who can log in.
--- Nothing here knows the application's tables.
+-- The key is in no view, function or setting, because everybody who can log in can read those texts.
+-- Nothing here refers to the application's tables.
 --
 -- Run by psql as a superuser after 01_roles.sql. Safe to run again with the same key.
 \set ON_ERROR_STOP on
@@ -17,7 +17,7 @@ SET log_statement = 'none';
 BEGIN;
 
 CREATE SCHEMA IF NOT EXISTS pii AUTHORIZATION dataflix_pii;
-COMMENT ON SCHEMA pii IS 'Pseudonyms of users and the key they are made with. No client may enter.';
+COMMENT ON SCHEMA pii IS 'Pseudonyms of users and their key. No client can access it.';
 
 SET LOCAL ROLE dataflix_pii;
 SET LOCAL search_path = pii;
@@ -28,7 +28,7 @@ CREATE TABLE IF NOT EXISTS hmac_key (
     outer_block bytea NOT NULL CHECK (octet_length(outer_block) = 64)
 );
 
-COMMENT ON TABLE hmac_key IS 'The key of the pseudonyms in the two padded forms that HMAC (RFC 2104) hashes with.';
+COMMENT ON TABLE hmac_key IS 'The key of the pseudonyms, in the two padded forms that HMAC (RFC 2104) uses.';
 COMMENT ON COLUMN hmac_key.is_only_row IS 'Allows one row.';
 COMMENT ON COLUMN hmac_key.inner_block IS 'Key, padded to 64 bytes, XOR 0x36.';
 COMMENT ON COLUMN hmac_key.outer_block IS 'Key, padded to 64 bytes, XOR 0x5c.';
@@ -46,7 +46,7 @@ BEGIN
     IF key_text !~ '^[0-9a-fA-F]{64}$' THEN
         RAISE EXCEPTION 'DATAFLIX_PII_KEY must be 64 hexadecimal digits, but has % characters%',
             length(key_text), CASE key_text WHEN '' THEN ' (it is not set)' ELSE '' END
-            USING HINT = 'run.sh writes a random one to .env; "openssl rand -hex 32" makes one';
+            USING HINT = 'run.sh writes a random one to .env; "openssl rand -hex 32" prints one';
     END IF;
     key_block := decode(rpad(key_text, 128, '0'), 'hex');
     SELECT
@@ -69,8 +69,8 @@ CREATE TABLE IF NOT EXISTS user_pseudonyms (
     email_hash text NOT NULL
 );
 
-COMMENT ON TABLE user_pseudonyms IS 'What stands for a user''s name and address in the warehouse; kept by trigger on the table of users.';
-COMMENT ON COLUMN user_pseudonyms.user_id IS 'Whose pseudonyms.';
+COMMENT ON TABLE user_pseudonyms IS 'What stands for a user''s name and address in the warehouse; a trigger on the table of users writes it.';
+COMMENT ON COLUMN user_pseudonyms.user_id IS 'The user.';
 COMMENT ON COLUMN user_pseudonyms.username_hash IS 'HMAC-SHA256 of "username:" and the lower-cased username, in hexadecimal.';
 COMMENT ON COLUMN user_pseudonyms.email_hash IS 'HMAC-SHA256 of "email:" and the lower-cased address, in hexadecimal.';
 

@@ -1,6 +1,6 @@
--- The border of personal data: how the application's tables look to the ELT, the role elt_reader.
+-- The boundary of personal data: what the ELT, the role elt_reader, sees of the application's tables.
 --
--- This file alone ties the warehouse to these tables; README.md tells how to write one for other tables.
+-- Only this file connects the warehouse to these tables; README.md says how to write one for other tables.
 --
 -- Run by psql as a superuser after 03_tables.sql and 04_pseudonyms.sql. Safe to run again.
 \set ON_ERROR_STOP on
@@ -8,7 +8,7 @@
 BEGIN;
 
 GRANT USAGE ON SCHEMA public TO dataflix_pii, dataflix_masking;
--- The foreign key of the pseudonyms is checked as the owner of users.
+-- Postgres checks the foreign key of the pseudonyms as the owner of users.
 GRANT USAGE ON SCHEMA pii TO dataflix_owner;
 GRANT REFERENCES (user_id) ON public.users TO dataflix_pii;
 
@@ -25,7 +25,7 @@ BEGIN
 END
 $$;
 
--- The prefixes keep the two pseudonyms apart: a username that looks like an address must not hash like it.
+-- The prefixes keep the two pseudonyms apart: a username that equals an address must not get the same hash.
 CREATE OR REPLACE FUNCTION pii.keep_user_pseudonyms() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -57,9 +57,9 @@ REFERENCING NEW TABLE AS changed
 FOR EACH STATEMENT EXECUTE FUNCTION pii.keep_user_pseudonyms();
 
 CREATE SCHEMA IF NOT EXISTS masked AUTHORIZATION dataflix_masking;
-COMMENT ON SCHEMA masked IS 'What leaves this database for the warehouse: one view per table, personal data masked.';
+COMMENT ON SCHEMA masked IS 'What leaves this database for the warehouse: one view per table, with personal data masked.';
 
--- Not even the views' owner can read usernames, addresses or the key.
+-- Even the owner of the views cannot read usernames, addresses or the key.
 GRANT SELECT (user_id, first_name, last_name, city, state, country, birth_year, created_at, updated_at, last_xid)
 ON public.users TO dataflix_masking;
 GRANT SELECT ON public.movies, public.watched_movies, public.ratings TO dataflix_masking;
@@ -67,7 +67,7 @@ GRANT SELECT ON public.movies, public.watched_movies, public.ratings TO dataflix
 SET LOCAL ROLE dataflix_masking;
 SET LOCAL search_path = masked;
 
--- LEFT JOIN: a user without pseudonyms shows up as NULL, which the warehouse refuses, rather than not at all.
+-- LEFT JOIN: for a user without pseudonyms the warehouse refuses the NULL; otherwise the user would just be missing.
 CREATE OR REPLACE VIEW users WITH (security_barrier = true) AS
 SELECT
     u.user_id,
@@ -121,14 +121,14 @@ SELECT
     last_xid AS _changed_in
 FROM public.ratings;
 
-COMMENT ON VIEW users IS 'Users: pseudonyms for username and e-mail, names cut to their first letter.';
+COMMENT ON VIEW users IS 'Users: pseudonyms for username and e-mail, and names cut to their first letter.';
 COMMENT ON COLUMN users.username_hash IS 'HMAC-SHA256 of the username, 64 hexadecimal digits.';
 COMMENT ON COLUMN users.email_hash IS 'HMAC-SHA256 of the e-mail address, 64 hexadecimal digits.';
 COMMENT ON COLUMN users.first_name IS 'First letter and three asterisks, whatever the length; asterisks alone when empty.';
 COMMENT ON COLUMN users.last_name IS 'First letter and three asterisks, whatever the length; asterisks alone when empty.';
-COMMENT ON VIEW movies IS 'The catalogue of films, as it is.';
-COMMENT ON VIEW watched_movies IS 'Films watched, as they are.';
-COMMENT ON VIEW ratings IS 'Ratings, as they are.';
+COMMENT ON VIEW movies IS 'The catalogue of movies, unchanged.';
+COMMENT ON VIEW watched_movies IS 'Watched movies, unchanged.';
+COMMENT ON VIEW ratings IS 'Ratings, unchanged.';
 
 GRANT USAGE ON SCHEMA masked TO elt_reader;
 GRANT SELECT ON masked.users, masked.movies, masked.watched_movies, masked.ratings TO elt_reader;

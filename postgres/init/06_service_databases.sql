@@ -1,7 +1,7 @@
 -- A database and a role of its own for each service that keeps its state in Postgres.
 --
--- Run by psql as a superuser. Safe to run again: what exists is kept and its password set to what the
--- environment says.
+-- Run by psql as a superuser. Safe to run again: it keeps what exists and sets passwords to those of
+-- the environment.
 \set ON_ERROR_STOP on
 
 -- A failing statement must not put a password into the server's log.

@@ -1,7 +1,7 @@
--- What people decide about rankings: rules for everybody, and films that one person does not want.
+-- What people decide about rankings: rules for all users, and movies that one user does not want.
 --
--- Read by the API at each recommendation, so what has ended has no effect from that moment on. The warehouse
--- does not need them: they are no behaviour.
+-- The API reads them for each recommendation, so an end takes effect at once. The warehouse does not need them: they
+-- are no behaviour of users.
 --
 -- Run by psql as a superuser after 03_tables.sql. Safe to run again.
 \set ON_ERROR_STOP on
@@ -34,21 +34,21 @@ CREATE TABLE IF NOT EXISTS ranking_rules (
     CONSTRAINT ranking_rules_end_after_start CHECK (ends_at > starts_at)
 );
 
--- What is in force now is a few rows at the end of this index, however many rules have ended.
+-- The rules in force are a few rows at the end of this index, however many have ended.
 CREATE INDEX IF NOT EXISTS ranking_rules_ends_at_idx ON ranking_rules (ends_at);
 CREATE INDEX IF NOT EXISTS ranking_rules_movie_id_idx ON ranking_rules (movie_id);
 
-COMMENT ON TABLE ranking_rules IS 'What somebody wants of every ranking for a time: films at a place, higher up, or last.';
+COMMENT ON TABLE ranking_rules IS 'What somebody wants of every ranking for a time: movies at a fixed place, higher up, or last.';
 COMMENT ON COLUMN ranking_rules.rule_id IS 'Key; never changes.';
-COMMENT ON COLUMN ranking_rules.movie_id IS 'The film that is moved.';
-COMMENT ON COLUMN ranking_rules.kind IS 'pin: at a place; boost: higher up; bury: behind all others.';
+COMMENT ON COLUMN ranking_rules.movie_id IS 'The movie that is moved.';
+COMMENT ON COLUMN ranking_rules.kind IS 'pin: at a fixed place; boost: higher up; bury: behind all others.';
 COMMENT ON COLUMN ranking_rules.place IS 'Of a pin: the place in the list, from 1.';
-COMMENT ON COLUMN ranking_rules.strength IS 'Of a boost: how much of the distance between worst and best score is added, above 0 to 1.';
-COMMENT ON COLUMN ranking_rules.owner IS 'Who answers for the rule: a person or a team.';
-COMMENT ON COLUMN ranking_rules.note IS 'Why there is the rule; empty when not told.';
-COMMENT ON COLUMN ranking_rules.starts_at IS 'From when it is in force.';
-COMMENT ON COLUMN ranking_rules.ends_at IS 'Until when it is in force; it has no effect at that moment any more.';
-COMMENT ON COLUMN ranking_rules.created_at IS 'When the rule was made.';
+COMMENT ON COLUMN ranking_rules.strength IS 'Of a boost: the share of the distance between worst and best score that is added, above 0 up to 1.';
+COMMENT ON COLUMN ranking_rules.owner IS 'Who is responsible for the rule: a person or a team.';
+COMMENT ON COLUMN ranking_rules.note IS 'Why the rule exists; empty if not given.';
+COMMENT ON COLUMN ranking_rules.starts_at IS 'When it starts.';
+COMMENT ON COLUMN ranking_rules.ends_at IS 'When it ends; at that moment it no longer has an effect.';
+COMMENT ON COLUMN ranking_rules.created_at IS 'When the rule was created.';
 
 CREATE TABLE IF NOT EXISTS user_blocks (
     user_id bigint NOT NULL REFERENCES users (user_id) ON DELETE CASCADE,
@@ -63,12 +63,12 @@ CREATE TABLE IF NOT EXISTS user_blocks (
 
 CREATE INDEX IF NOT EXISTS user_blocks_movie_id_idx ON user_blocks (movie_id);
 
-COMMENT ON TABLE user_blocks IS 'Films that are not recommended to a user; one row per user and film.';
-COMMENT ON COLUMN user_blocks.user_id IS 'Who is spared the film.';
-COMMENT ON COLUMN user_blocks.movie_id IS 'The film that is not recommended.';
-COMMENT ON COLUMN user_blocks.owner IS 'Who blocked it: "user", "dismissed" (by feedback), or whoever acted for the user.';
-COMMENT ON COLUMN user_blocks.ends_at IS 'Until when; null until it is taken away.';
-COMMENT ON COLUMN user_blocks.created_at IS 'When it was blocked.';
+COMMENT ON TABLE user_blocks IS 'Movies that are not recommended to a user; one row per user and movie.';
+COMMENT ON COLUMN user_blocks.user_id IS 'The user.';
+COMMENT ON COLUMN user_blocks.movie_id IS 'The movie.';
+COMMENT ON COLUMN user_blocks.owner IS 'Who blocked it: "user", "dismissed" (by feedback), or the name of somebody who acted for the user.';
+COMMENT ON COLUMN user_blocks.ends_at IS 'When it ends; null if it stays until somebody deletes it.';
+COMMENT ON COLUMN user_blocks.created_at IS 'When the block was created.';
 
 GRANT SELECT, INSERT, UPDATE, DELETE ON ranking_rules, user_blocks TO dataflix_backend;
 GRANT USAGE ON SEQUENCE ranking_rules_rule_id_seq TO dataflix_backend;

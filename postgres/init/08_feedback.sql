@@ -1,7 +1,7 @@
--- What people did with the films that they were recommended, and how the ELT sees it.
+-- What users did with recommended movies, and the view of it for the ELT.
 --
--- No list is stored when it is served. Its recommendation_id is signed and says which model made it and when;
--- what is stored here is what it said, so a row needs no other table to be understood.
+-- Lists are not stored when they are served. A signed recommendation_id says which model made the list and when. That
+-- is stored here, so a row is complete without another table.
 --
 -- Run by psql as a superuser after 05_masked_views.sql. Safe to run again.
 \set ON_ERROR_STOP on
@@ -21,7 +21,7 @@ CREATE TABLE IF NOT EXISTS feedback (
     listed_at timestamptz NOT NULL,
     received_at timestamptz NOT NULL DEFAULT now(),
     last_xid xid8 NOT NULL DEFAULT pg_current_xact_id(),
-    -- Told twice, it is stored once: a client may send again what it is not sure of.
+    -- A repeated request is stored once: a client may retry if it got no answer.
     PRIMARY KEY (recommendation_id, movie_id, event),
     CONSTRAINT feedback_recommendation_id_length CHECK (char_length(recommendation_id) BETWEEN 1 AND 200),
     CONSTRAINT feedback_event_known CHECK (event IN ('shown', 'clicked', 'watched', 'dismissed')),
@@ -33,18 +33,18 @@ SELECT capture.track('feedback', 'feedback', 'recommendation_id', 'movie_id', 'e
 CREATE INDEX IF NOT EXISTS feedback_user_id_idx ON feedback (user_id);
 CREATE INDEX IF NOT EXISTS feedback_movie_id_idx ON feedback (movie_id);
 
-COMMENT ON TABLE feedback IS 'What was done with a recommended film; one row per list, film and event. Rows never change.';
-COMMENT ON COLUMN feedback.recommendation_id IS 'The list, by the id that came with it.';
-COMMENT ON COLUMN feedback.movie_id IS 'The film.';
+COMMENT ON TABLE feedback IS 'What was done with a recommended movie; one row per list, movie and event. Rows never change.';
+COMMENT ON COLUMN feedback.recommendation_id IS 'The list, by its id.';
+COMMENT ON COLUMN feedback.movie_id IS 'The movie.';
 COMMENT ON COLUMN feedback.event IS 'shown, clicked, watched or dismissed.';
-COMMENT ON COLUMN feedback.user_id IS 'Whose list it was; null for an anonymous session.';
-COMMENT ON COLUMN feedback.position IS 'The film''s rank in the list, from 1.';
-COMMENT ON COLUMN feedback.model_version IS 'The model that made the list, as its id says; empty when there was none and popularity stood in.';
-COMMENT ON COLUMN feedback.listed_at IS 'When the list was made, as its id says.';
-COMMENT ON COLUMN feedback.received_at IS 'When we were told.';
+COMMENT ON COLUMN feedback.user_id IS 'The user who got the list; null for an anonymous session.';
+COMMENT ON COLUMN feedback.position IS 'The movie''s rank in the list, from 1.';
+COMMENT ON COLUMN feedback.model_version IS 'The model that made the list, according to its id; empty if there was none and popularity was the fallback.';
+COMMENT ON COLUMN feedback.listed_at IS 'When the list was made, according to its id.';
+COMMENT ON COLUMN feedback.received_at IS 'When the API received it.';
 COMMENT ON COLUMN feedback.last_xid IS 'Transaction that last wrote the row; kept by trigger.';
 
--- Rows never change, so there is no UPDATE; deleting a user or a film deletes theirs.
+-- Rows never change, so there is no UPDATE. The deletion of a user or a movie deletes its rows.
 GRANT SELECT, INSERT, DELETE ON feedback TO dataflix_backend;
 GRANT SELECT ON feedback TO dataflix_masking;
 
@@ -65,7 +65,7 @@ SELECT
     last_xid AS _changed_in
 FROM public.feedback;
 
-COMMENT ON VIEW feedback IS 'Feedback on recommendations, as it is.';
+COMMENT ON VIEW feedback IS 'Feedback on recommendations, unchanged.';
 
 GRANT SELECT ON masked.feedback TO elt_reader;
 

@@ -1,7 +1,7 @@
--- Who may use the API, and what its administrators did.
+-- The API's keys, and the log of what its administrators did.
 --
--- Of a key only the SHA-256 is here: it is made of random bits, so nothing slower is needed to keep it secret.
--- Schema access is closed to the ELT; none of it goes to the warehouse.
+-- Only the SHA-256 of a key is stored. A key is random bits, so it needs no slower hash. The ELT has no access to
+-- schema access; nothing of it goes to the warehouse.
 --
 -- Run by psql as a superuser after 03_tables.sql. Safe to run again.
 \set ON_ERROR_STOP on
@@ -9,7 +9,7 @@
 BEGIN;
 
 CREATE SCHEMA IF NOT EXISTS access AUTHORIZATION dataflix_owner;
-COMMENT ON SCHEMA access IS 'Keys of the API and the record of what its administrators did.';
+COMMENT ON SCHEMA access IS 'Keys of the API and the log of what its administrators did.';
 
 SET LOCAL ROLE dataflix_owner;
 SET LOCAL search_path = access;
@@ -18,7 +18,7 @@ CREATE TABLE IF NOT EXISTS api_keys (
     key_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     name text NOT NULL,
     scopes text [] NOT NULL,
-    -- Whoever is erased takes the key along.
+    -- The erasure of a user deletes the user's keys.
     user_id bigint REFERENCES public.users (user_id) ON DELETE CASCADE,
     created_at timestamptz NOT NULL DEFAULT now(),
     revoked_at timestamptz,
@@ -33,14 +33,14 @@ CREATE TABLE IF NOT EXISTS api_keys (
 CREATE INDEX IF NOT EXISTS api_keys_user_id_idx ON api_keys (user_id);
 
 COMMENT ON TABLE api_keys IS 'Clients of the API; one row per client.';
-COMMENT ON COLUMN api_keys.key_id IS 'Key; what logs call the client by.';
+COMMENT ON COLUMN api_keys.key_id IS 'Key; logs use it to name the client.';
 COMMENT ON COLUMN api_keys.name IS 'The client: a program or a team, never a person''s name.';
 COMMENT ON COLUMN api_keys.scopes IS 'read, write or admin; admin includes the others.';
-COMMENT ON COLUMN api_keys.user_id IS 'The one user whose routes it opens; null for a key of no user.';
-COMMENT ON COLUMN api_keys.created_at IS 'When it was made.';
-COMMENT ON COLUMN api_keys.revoked_at IS 'When it was taken away; null while it is good.';
+COMMENT ON COLUMN api_keys.user_id IS 'The one user whose routes the key opens; null if it is not bound to a user.';
+COMMENT ON COLUMN api_keys.created_at IS 'When it was created.';
+COMMENT ON COLUMN api_keys.revoked_at IS 'When it was revoked; null while it is valid.';
 
--- Rows stay when they have expired, so that a secret that was retired can never be taken for a new one.
+-- Expired rows stay, so that a retired secret can never pass for a new one.
 CREATE TABLE IF NOT EXISTS api_key_secrets (
     secret_hash bytea PRIMARY KEY,
     key_id bigint NOT NULL REFERENCES api_keys (key_id) ON DELETE CASCADE,
@@ -51,13 +51,13 @@ CREATE TABLE IF NOT EXISTS api_key_secrets (
 
 CREATE INDEX IF NOT EXISTS api_key_secrets_key_id_idx ON api_key_secrets (key_id);
 
-COMMENT ON TABLE api_key_secrets IS 'What clients send; a rotated key has two that are good for a while.';
+COMMENT ON TABLE api_key_secrets IS 'What clients send; a rotated key has two that are valid for a while.';
 COMMENT ON COLUMN api_key_secrets.secret_hash IS 'SHA-256 of the secret.';
-COMMENT ON COLUMN api_key_secrets.key_id IS 'Whose it is.';
-COMMENT ON COLUMN api_key_secrets.created_at IS 'When it was made.';
-COMMENT ON COLUMN api_key_secrets.expires_at IS 'From when it is refused; null for the present one.';
+COMMENT ON COLUMN api_key_secrets.key_id IS 'The client.';
+COMMENT ON COLUMN api_key_secrets.created_at IS 'When it was created.';
+COMMENT ON COLUMN api_key_secrets.expires_at IS 'When it stops to be valid; null for the present one.';
 
--- No foreign key: what was done stays on record when the key or the thing it was done to is gone.
+-- No foreign key: entries stay when the key or the target is deleted.
 CREATE TABLE IF NOT EXISTS audit_log (
     entry_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     happened_at timestamptz NOT NULL DEFAULT now(),
@@ -70,13 +70,13 @@ CREATE TABLE IF NOT EXISTS audit_log (
     CONSTRAINT audit_log_request_id_length CHECK (char_length(request_id) <= 64)
 );
 
-COMMENT ON TABLE audit_log IS 'What administrators set out to do, one row before each action; the API can only add to it.';
+COMMENT ON TABLE audit_log IS 'What administrators did or tried, one row before each action; the API can only add rows.';
 COMMENT ON COLUMN audit_log.entry_id IS 'Key.';
-COMMENT ON COLUMN audit_log.happened_at IS 'When.';
-COMMENT ON COLUMN audit_log.key_id IS 'Whose key; null for the command line on the database.';
+COMMENT ON COLUMN audit_log.happened_at IS 'When it happened.';
+COMMENT ON COLUMN audit_log.key_id IS 'The key that was used; null for the command line on the database.';
 COMMENT ON COLUMN audit_log.action IS 'Method and route, as in "DELETE /rules/<rule_id>", or the command.';
 COMMENT ON COLUMN audit_log.target IS 'Ids in the path, as in "rule_id=7"; no personal values.';
-COMMENT ON COLUMN audit_log.request_id IS 'The X-Request-ID, under which the API''s log tells how it ended.';
+COMMENT ON COLUMN audit_log.request_id IS 'The X-Request-ID; the API''s log has the outcome under it.';
 
 GRANT USAGE ON SCHEMA access TO dataflix_backend;
 GRANT SELECT, INSERT, UPDATE ON api_keys, api_key_secrets TO dataflix_backend;

@@ -1,7 +1,7 @@
--- Erasures: who asked to be forgotten, and the proof that it was done.
+-- Erasures: which users must be removed from the warehouse, and the proof that they were.
 --
--- A deleted user is an erasure, however the row was deleted: the ELT reads what is still to be removed from the
--- warehouse, removes it, looks whether it is gone, and says so. From then on a record names nobody.
+-- A deleted user is an erasure, however the row was deleted. The ELT reads which users are pending, removes them from
+-- the warehouse, verifies that nothing is left, and records that. From then on the record names nobody.
 --
 -- Run by psql as a superuser after 08_feedback.sql. Safe to run again.
 \set ON_ERROR_STOP on
@@ -22,25 +22,25 @@ CREATE TABLE IF NOT EXISTS erasures (
     verified_at timestamptz,
     warehouse_rows_count bigint,
     scanned_bytes_count bigint,
-    -- Neither a plain id nor a hash of one stays: there are few enough ids to try them all.
+    -- Neither an id nor a hash of one stays: there are few enough ids to try them all.
     CONSTRAINT erasures_names_nobody_once_verified CHECK ((user_id IS NULL) = (verified_at IS NOT NULL))
 );
 
 CREATE UNIQUE INDEX IF NOT EXISTS erasures_user_id_key ON erasures (user_id);
 
-COMMENT ON TABLE erasures IS 'Which erasures were asked for, and what was removed when.';
-COMMENT ON COLUMN erasures.erasure_id IS 'Key; says nothing of the person.';
-COMMENT ON COLUMN erasures.user_id IS 'Who is to be removed from the warehouse; null once that was verified.';
+COMMENT ON TABLE erasures IS 'Which erasures were requested, and what was removed when.';
+COMMENT ON COLUMN erasures.erasure_id IS 'Key; says nothing about the person.';
+COMMENT ON COLUMN erasures.user_id IS 'The user to remove from the warehouse; null once that is verified.';
 COMMENT ON COLUMN erasures.requested_at IS 'When the user was deleted here.';
-COMMENT ON COLUMN erasures.ratings_count IS 'Ratings deleted here; null when the row of users was deleted by hand.';
-COMMENT ON COLUMN erasures.watched_count IS 'Views deleted here; null when by hand.';
-COMMENT ON COLUMN erasures.blocks_count IS 'Blocks deleted here; null when by hand.';
-COMMENT ON COLUMN erasures.feedback_count IS 'Feedback deleted here; null when by hand.';
-COMMENT ON COLUMN erasures.verified_at IS 'When nothing of the person was found in the warehouse any more.';
+COMMENT ON COLUMN erasures.ratings_count IS 'Ratings deleted here; null if the row of users was deleted by hand.';
+COMMENT ON COLUMN erasures.watched_count IS 'Watched movies deleted here; null if by hand.';
+COMMENT ON COLUMN erasures.blocks_count IS 'Blocks deleted here; null if by hand.';
+COMMENT ON COLUMN erasures.feedback_count IS 'Feedback deleted here; null if by hand.';
+COMMENT ON COLUMN erasures.verified_at IS 'When nothing of the person was left in the warehouse.';
 COMMENT ON COLUMN erasures.warehouse_rows_count IS
 'Rows removed from the warehouse, in all tables and versions together, by the run that removed them.';
 COMMENT ON COLUMN erasures.scanned_bytes_count IS
-'Bytes of the warehouse''s files, unpacked, that were searched for the pseudonyms; null where they are out of reach.';
+'Bytes of the warehouse''s files, unpacked, that were searched for the pseudonyms; null if they are out of reach.';
 
 CREATE OR REPLACE FUNCTION ask_for_erasure() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
@@ -53,7 +53,7 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION ask_for_erasure() IS 'Trigger: users that a statement deleted are to be erased.';
+COMMENT ON FUNCTION ask_for_erasure() IS 'Trigger: requests an erasure for each user that a statement deleted.';
 
 CREATE OR REPLACE TRIGGER users_ask_for_erasure AFTER DELETE ON users
 REFERENCING OLD TABLE AS gone
@@ -68,8 +68,8 @@ DECLARE
     deleted bigint;
     table_name text;
 BEGIN
-    -- Whoever is storing an event of this user has a share of the row until it is committed; who comes after us
-    -- waits, and then finds nobody.
+    -- A transaction that stores an event of this user holds a share lock on the row until it commits; a later one
+    -- waits for us and then finds no user.
     PERFORM FROM public.users WHERE user_id = erased FOR UPDATE;
     IF NOT FOUND THEN
         RETURN;
@@ -91,7 +91,7 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION erase_user(bigint) IS 'Deletes a user with everything that is the user''s; no row for an unknown one.';
+COMMENT ON FUNCTION erase_user(bigint) IS 'Deletes a user with all data of that user; returns no row for an unknown user.';
 
 GRANT EXECUTE ON FUNCTION erase_user(bigint) TO dataflix_backend;
 GRANT SELECT ON erasures TO dataflix_backend;
@@ -112,10 +112,10 @@ SELECT
 FROM public.erasures
 WHERE verified_at IS NULL;
 
-COMMENT ON VIEW _erasures IS 'Users who are still to be removed from the warehouse.';
+COMMENT ON VIEW _erasures IS 'Users who must still be removed from the warehouse.';
 
--- The one thing that the ELT may change here: it lets a record forget whom it was about, and the list of deleted keys
--- as well, which says what the person had rated.
+-- The only change that the ELT may make here: it removes the user from the record, and from the list of deleted keys,
+-- which shows what the person had rated.
 CREATE OR REPLACE FUNCTION _erasure_verified(verified bigint, removed_rows bigint, scanned_bytes bigint)
 RETURNS boolean
 LANGUAGE sql SECURITY DEFINER
@@ -136,7 +136,7 @@ BEGIN ATOMIC
 END;
 
 COMMENT ON FUNCTION _erasure_verified(bigint, bigint, bigint) IS
-'Writes down that nothing is left in the warehouse, and forgets whom it was about; null if there is no such erasure.';
+'Records that nothing is left in the warehouse, and removes the user from the record; null if there is no such erasure.';
 
 GRANT SELECT ON _erasures TO elt_reader;
 GRANT EXECUTE ON FUNCTION _erasure_verified(bigint, bigint, bigint) TO elt_reader;

@@ -49,7 +49,7 @@ def test_a_bad_rule_is_refused(backend: Connection, changes: dict[str, object]) 
 
 
 @pytest.mark.parametrize("column", ["owner", "ends_at", "movie_id"])
-def test_a_rule_needs_film_owner_and_end(backend: Connection, column: str) -> None:
+def test_a_rule_needs_movie_owner_and_end(backend: Connection, column: str) -> None:
     with pytest.raises(errors.NotNullViolation):
         insert(backend, "ranking_rules", RULE | {"movie_id": add_movie(backend), column: None})
 
@@ -68,13 +68,13 @@ def test_feedback_is_never_changed(backend: Connection) -> None:
         execute(backend, "UPDATE feedback SET position = 1")
 
 
-def test_what_belongs_to_a_user_or_film_goes_with_it(backend: Connection) -> None:
-    user, film, other = add_user(backend), add_movie(backend), add_movie(backend, "Other")
-    for movie in (film, other):
+def test_deleting_a_user_or_a_movie_deletes_feedback_blocks_and_rules(backend: Connection) -> None:
+    user, deleted, other = add_user(backend), add_movie(backend), add_movie(backend, "Other")
+    for movie in (deleted, other):
         insert(backend, "feedback", FEEDBACK | {"movie_id": movie, "user_id": user})
         insert(backend, "user_blocks", {"user_id": user, "movie_id": movie, "owner": "user"})
         insert(backend, "ranking_rules", RULE | {"movie_id": movie})
-    execute(backend, "DELETE FROM movies WHERE movie_id = %s", film)
+    execute(backend, "DELETE FROM movies WHERE movie_id = %s", deleted)
     for table in ("feedback", "user_blocks", "ranking_rules"):
         assert fetch(backend, f"SELECT movie_id FROM {table}") == [(other,)]
     execute(backend, "DELETE FROM users WHERE user_id = %s", user)
@@ -83,9 +83,9 @@ def test_what_belongs_to_a_user_or_film_goes_with_it(backend: Connection) -> Non
 
 
 def test_the_reader_sees_feedback_as_it_is(backend: Connection, reader: Connection) -> None:
-    film = add_movie(backend)
-    insert(backend, "feedback", FEEDBACK | {"movie_id": film})
+    movie = add_movie(backend)
+    insert(backend, "feedback", FEEDBACK | {"movie_id": movie})
     seen = fetch(reader, "SELECT movie_id, event, user_id, position, model_version FROM feedback")
-    assert seen == [(film, "clicked", None, 3, "7")]
+    assert seen == [(movie, "clicked", None, 3, "7")]
     with pytest.raises(psycopg2.errors.InsufficientPrivilege):
         fetch(reader, "SELECT * FROM public.feedback")

@@ -118,7 +118,7 @@ def test_only_half_stars_are_stored_and_come_back_exactly(backend: Connection, r
 
 
 @pytest.mark.parametrize("table", ["watched_movies", "ratings"])
-def test_rows_about_unknown_users_or_films_are_refused(backend: Connection, table: str) -> None:
+def test_rows_about_unknown_users_or_movies_are_refused(backend: Connection, table: str) -> None:
     user, movie = add_user(backend), add_movie(backend)
     more_columns, more_values = (", rating", ", 4") if table == "ratings" else ("", "")
     insert = f"INSERT INTO {table} (user_id, movie_id{more_columns}) VALUES (%s, %s{more_values})"
@@ -128,12 +128,19 @@ def test_rows_about_unknown_users_or_films_are_refused(backend: Connection, tabl
     assert execute(backend, insert, user, movie) == 1
 
 
-def test_deleting_a_user_or_a_film_takes_what_hangs_on_it(backend: Connection, admin: Connection) -> None:
+def test_deleting_a_user_or_a_movie_deletes_its_rows(backend: Connection, admin: Connection) -> None:
     user, movie = add_user(backend), add_movie(backend)
     other_user, other_movie = add_user(backend, "bob", "bob@example.org"), add_movie(backend, "Aliens")
-    for one, film in ((user, movie), (user, other_movie), (other_user, movie), (other_user, other_movie)):
-        execute(backend, "INSERT INTO ratings (user_id, movie_id, rating) VALUES (%s, %s, 4)", one, film)
-        execute(backend, "INSERT INTO watched_movies (user_id, movie_id) VALUES (%s, %s)", one, film)
+    for a_user, a_movie in (
+        (user, movie),
+        (user, other_movie),
+        (other_user, movie),
+        (other_user, other_movie),
+    ):
+        execute(
+            backend, "INSERT INTO ratings (user_id, movie_id, rating) VALUES (%s, %s, 4)", a_user, a_movie
+        )
+        execute(backend, "INSERT INTO watched_movies (user_id, movie_id) VALUES (%s, %s)", a_user, a_movie)
     execute(backend, "DELETE FROM users WHERE user_id = %s", user)
     execute(backend, "DELETE FROM movies WHERE movie_id = %s", movie)
     for table in ("ratings", "watched_movies"):

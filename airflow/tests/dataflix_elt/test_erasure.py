@@ -52,7 +52,7 @@ def filled(data: Path) -> Iterator[Engines]:
         engines.sql(
             f"INSERT INTO users (user_id, username, email) SELECT i, 'u' || i, 'u' || i || '@example.org'"
             f" FROM generate_series(1, {USERS}) AS i;"
-            " INSERT INTO movies (movie_id, title) SELECT i, 'Film ' || i FROM generate_series(1, 200) AS i;"
+            " INSERT INTO movies (movie_id, title) SELECT i, 'Movie ' || i FROM generate_series(1, 200) AS i;"
             " INSERT INTO ratings (user_id, movie_id, rating)"
             f" SELECT u, m, 4 FROM generate_series(1, {USERS}) AS u, generate_series(1, 100) AS m;"
             f" INSERT INTO watched_movies (user_id, movie_id) SELECT u, 3 FROM generate_series(1, {USERS}) u;"

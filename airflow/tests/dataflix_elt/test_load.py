@@ -24,7 +24,7 @@ def people(engines: Engines) -> None:
         select 'user' || i, 'user' || i || '@example.org', 'Jane', 'Doe', case i % 2 when 0 then 'Lyon' end
         from generate_series(1, 200) i;
         insert into movies (title, genres, release_year)
-        select 'Film ' || i, array['Drama', 'Sci-Fi'], 1900 + i from generate_series(1, 50) i;
+        select 'Movie ' || i, array['Drama', 'Sci-Fi'], 1900 + i from generate_series(1, 50) i;
         insert into ratings (user_id, movie_id, rating, liked)
         select user_id, movie_id, (user_id + movie_id) % 10 / 2.0 + 0.5, nullif(user_id % 3, 0) = 1
         from users, movies;
