@@ -1,4 +1,4 @@
-"""One Postgres, one published model and one application for all tests of this package."""
+"""One Postgres, one MLflow, one published model and one application for all tests of the backend."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,11 +10,12 @@ from dataflix_backend.app import bare_app, create_app
 from dataflix_backend.settings import Settings
 from dataflix_backend.web.openapi import document
 from dataflix_recommender import Model
-from dataflix_testkit import PostgresServer, postgres
+from dataflix_testkit import MlflowServer, PostgresServer, mlflow, postgres, s3
 
 from .support import data, models
 from .support.api import API_KEY, ApiClient
 from .support.contract import Contract
+from .support.killable import KillablePostgres, killable_postgres
 from .support.server import Server, serving
 
 
@@ -22,6 +23,25 @@ from .support.server import Server, serving
 def pg() -> Iterator[PostgresServer]:
     with postgres() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def shared_mlflow() -> Iterator[MlflowServer]:
+    """A registry; each module registers a model of its own name there."""
+    with s3() as storage, mlflow(storage) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[KillablePostgres]:
+    """A Postgres that tests may kill; each leaves it running."""
+    with killable_postgres() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def cluster_catalogue(cluster: KillablePostgres) -> data.Catalogue:
+    return data.seed(cluster.server.dsn("dataflix_backend"))
 
 
 @pytest.fixture(scope="session")
@@ -70,7 +90,7 @@ def untrained(
 
 @pytest.fixture
 def user(api: ApiClient) -> int:
-    """A user of the test's own."""
+    """A user that only this test uses."""
     return api.new_user()
 
 

@@ -15,21 +15,18 @@ from dataflix_backend.services.access.shared_counters import SharedCounters
 from dataflix_backend.services.model.store import LoadedModel
 from dataflix_testkit.clock import Clock, movable_clock
 
-from .support import data, models
+from .support import models
 from .support.api import API_KEY
+from .support.data import Catalogue
 from .support.keys import database, make_key
-from .support.killable import KillablePostgres, children, kill_children, killable_postgres
+from .support.killable import KillablePostgres, children, kill_children
 from .support.server import Server, serving
 
 HOUR, DAY, DECADE = timedelta(hours=1), timedelta(days=1), timedelta(days=3653)
 JUMPS = (HOUR, -HOUR, DAY, -DAY, DECADE, -DECADE)
 LIMIT = 60
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[KillablePostgres]:
-    with killable_postgres() as running:
-        yield running
+# Long enough to use the old secret before Postgres is killed, also on a busy machine.
+OVERLAP_S = 6
 
 
 @pytest.fixture(scope="module")
@@ -38,23 +35,20 @@ def clock(tmp_path_factory: pytest.TempPathFactory) -> Clock:
 
 
 @pytest.fixture(scope="module")
-def users(cluster: KillablePostgres, tmp_path_factory: pytest.TempPathFactory) -> list[int]:
-    return data.seed(cluster.server.dsn("dataflix_backend")).users
+def users(cluster_catalogue: Catalogue) -> list[int]:
+    return cluster_catalogue.users
 
 
 @pytest.fixture(scope="module")
 def server(
-    cluster: KillablePostgres, clock: Clock, users: list[int], tmp_path_factory: pytest.TempPathFactory
+    cluster: KillablePostgres,
+    clock: Clock,
+    cluster_catalogue: Catalogue,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Server]:
-    assert users
     home = tmp_path_factory.mktemp("served")
-    connection = data.connect(cluster.server.dsn("postgres"))
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT movie_id, genres, title FROM movies")
-        rows = cursor.fetchall()
-    connection.close()
-    genres, titles = {row[0]: row[1] for row in rows}, {row[0]: row[2] for row in rows}
-    models.publish(home / "models", "1", models.taste_model(genres, titles))
+    model = models.taste_model(cluster_catalogue.genres, cluster_catalogue.titles)
+    models.publish(home / "models", "1", model)
     extra = {**clock.environ, "DATAFLIX_BACKEND_RATE_LIMIT": str(LIMIT), "DATAFLIX_BACKEND_WORKERS": "1"}
     with serving(home, cluster.server.environ, **extra) as running:
         yield running
@@ -133,9 +127,9 @@ def test_without_postgres_ages_and_ends_use_the_monotonic_clock(
     key = make_key(cluster.server, ["read"], name="rotated")
     lasting = make_key(cluster.server, ["read"], name="lasting")
     get_json(server, "/genres", lasting)
-    rotate_key(database(cluster.server), "rotated", timedelta(seconds=15), secret_hash(new_secret()))
+    rotate_key(database(cluster.server), "rotated", timedelta(seconds=OVERLAP_S), secret_hash(new_secret()))
     get_json(server, "/genres", key)
-    ends = time.monotonic() + 15
+    ends = time.monotonic() + OVERLAP_S
     get_json(server, f"/recommendations/{users[0]}")
     cluster.kill()
     try:

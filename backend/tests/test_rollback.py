@@ -10,33 +10,37 @@ import pytest
 
 from dataflix_backend.services.model import files, store
 from dataflix_backend.services.model.synchroniser import POLL_INTERVAL_S
-from dataflix_testkit import MlflowServer, PostgresServer, mlflow, s3
+from dataflix_testkit import MlflowServer, PostgresServer
 from dataflix_testkit.process import server_process
 
 from .support.data import Catalogue
 from .support.models import taste_model
 from .support.server import COMMAND, Server, environment, serving
 from .test_server import Load, wait_for_version
-from .test_sync import register
+from .test_sync import named, register
 
 TRAINER = Path(sys.executable).with_name("trainer")
-MODEL = "dataflix-als"
 # What is promised for a rollback, and how much of it waiting may take: asking and loading need the rest.
 PROMISED_S = 5.0
 WAITED_S = POLL_INTERVAL_S + store.WATCH_INTERVAL_S
 
 
 @pytest.fixture(scope="module")
-def registry(catalogue: Catalogue, tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
+def registry(
+    shared_mlflow: MlflowServer, catalogue: Catalogue, tmp_path_factory: pytest.TempPathFactory
+) -> MlflowServer:
     """A registry with two versions, of which the second is the champion, as the trainer leaves it."""
-    with s3() as storage, mlflow(storage) as server:
-        for seed in (1, 2):
-            artifact = tmp_path_factory.mktemp("artifact") / "dataflix-model"
-            taste_model(catalogue.genres, catalogue.titles, seed=seed).save(artifact)
-            version = register(server, artifact)
-            client = mlflow_client.MlflowClient()
-            client.set_model_version_tag(MODEL, version, "promoted_at", f"2026-05-1{seed}T12:00:00+00:00")
-        yield server
+    server = named(shared_mlflow, "rollback")
+    for seed in (1, 2):
+        artifact = tmp_path_factory.mktemp("artifact") / "dataflix-model"
+        taste_model(catalogue.genres, catalogue.titles, seed=seed).save(artifact)
+        version = register(server, artifact)
+        client = mlflow_client.MlflowClient()
+        promoted_at = f"2026-05-1{seed}T12:00:00+00:00"
+        client.set_model_version_tag(
+            server.environ["DATAFLIX_MODEL_NAME"], version, "promoted_at", promoted_at
+        )
+    return server
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ from .support.server import COMMAND, Server, environment
 from .test_model_store import damage
 
 # Of real workers under load.
-SWAPS = short_or_long(50, 1000)
+SWAPS = short_or_long(20, 1000)
 
 
 class Load:

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from dataflix_backend.services.model.synchroniser import (
 )
 from dataflix_backend.settings import SyncSettings
 from dataflix_recommender import Model
-from dataflix_testkit import MlflowServer, mlflow, s3
+from dataflix_testkit import MlflowServer
 
 from .support.log_records import records_of
 from .support.server import COMMAND, environment
@@ -243,14 +243,19 @@ class _Logged(PythonModel):
         return model_input
 
 
+def named(server: MlflowServer, model: str) -> MlflowServer:
+    """Return the server with another model's name in its environment."""
+    return replace(server, environ={**server.environ, "DATAFLIX_MODEL_NAME": model})
+
+
 @pytest.fixture(scope="module")
-def registry_server() -> Iterator[MlflowServer]:
-    with s3() as storage, mlflow(storage) as server:
-        yield server
+def registry_server(shared_mlflow: MlflowServer) -> MlflowServer:
+    return named(shared_mlflow, "sync")
 
 
 def register(server: MlflowServer, artifact: Path) -> str:
     """Log and register an artifact as the trainer does, and make it the champion."""
+    model = server.environ["DATAFLIX_MODEL_NAME"]
     mlflow_client.set_tracking_uri(server.tracking_uri)
     # The current experiment belongs to the process: another test's would not be on this server.
     mlflow_client.set_experiment("sync")
@@ -260,10 +265,10 @@ def register(server: MlflowServer, artifact: Path) -> str:
             python_model=_Logged(),
             artifacts={"model": str(artifact)},
             pip_requirements=[],
-            registered_model_name="dataflix-als",
+            registered_model_name=model,
         )
     version = str(logged.registered_model_version)
-    mlflow_client.MlflowClient().set_registered_model_alias("dataflix-als", "champion", version)
+    mlflow_client.MlflowClient().set_registered_model_alias(model, "champion", version)
     return version
 
 
@@ -281,7 +286,7 @@ class TestMlflow:
             first = register(registry_server, artifact)
             assert synchroniser.step()
             assert current_version(folder) == first
-            mlflow_client.MlflowClient().delete_registered_model_alias("dataflix-als", "champion")
+            mlflow_client.MlflowClient().delete_registered_model_alias("sync", "champion")
             assert synchroniser.step()
             assert current_version(folder) == first
             shutil.copytree(damaged, tmp_path / "dataflix-model")
