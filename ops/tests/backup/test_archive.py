@@ -1,4 +1,4 @@
-"""A backup that is put back, here onto other servers, gives everything that was there."""
+"""A backup that is restored onto other servers gives everything that it covers."""
 
 import hashlib
 import os
@@ -14,7 +14,7 @@ import psycopg2
 import pytest
 from botocore.config import Config
 
-from dataflix_ops.backup.archive import Places, put_back, take
+from dataflix_ops.backup.archive import Stores, create_backup, restore_backup
 from dataflix_ops.backup.errors import BackupError
 from dataflix_ops.backup.postgres import Server
 from dataflix_testkit import ClickHouseServer, PostgresServer, S3Server, clickhouse, postgres, s3
@@ -42,7 +42,7 @@ PEOPLE = """
 INSERT INTO users (username, email, city)
 SELECT 'ü' || i, 'u' || i || '@example.org', E'a\tb\nc' FROM generate_series(1, 30) AS i;
 INSERT INTO movies (title, genres)
-SELECT 'Film ' || i, ARRAY['Drama', 'a"b'] FROM generate_series(1, 20) AS i;
+SELECT 'Movie ' || i, ARRAY['Drama', 'a"b'] FROM generate_series(1, 20) AS i;
 INSERT INTO ratings (user_id, movie_id, rating)
 SELECT u, m, 3.5 FROM generate_series(1, 30) AS u, generate_series(1, 20) AS m;
 DELETE FROM users WHERE user_id = 9
@@ -55,7 +55,7 @@ class World:
 
     source: PostgresServer
     warehouse: ClickHouseServer
-    places: Places
+    stores: Stores
 
     def postgres(self, dbname: str = "dataflix") -> Any:
         connection = psycopg2.connect(self.source.dsn("postgres", dbname))
@@ -86,7 +86,7 @@ class World:
                 cursor.execute(TRIGGERS)
                 found[f"{dbname} triggers"] = cursor.fetchall()
             connection.close()
-        client = self.places.client
+        client = self.stores.client
         tables = client.query(
             "SELECT database, name, create_table_query, engine FROM system.tables"
             # What a load has put aside is no part of a backup.
@@ -98,8 +98,8 @@ class World:
                 f"SELECT count(), sum(toUInt128(cityHash64(*))) FROM {database}.{name}"
             ).result_rows
             found[f"{database}.{name}"] = (statement, engine, mark)
-        for entry in self.places.s3.list_objects_v2(Bucket=BUCKET).get("Contents", []):
-            body = self.places.s3.get_object(Bucket=BUCKET, Key=entry["Key"])["Body"].read()
+        for entry in self.stores.s3.list_objects_v2(Bucket=BUCKET).get("Contents", []):
+            body = self.stores.s3.get_object(Bucket=BUCKET, Key=entry["Key"])["Body"].read()
             found[f"s3 {entry['Key']}"] = hashlib.sha256(body).hexdigest()
         return found
 
@@ -118,8 +118,8 @@ def world(source: PostgresServer, warehouse: ClickHouseServer, storage: S3Server
     password = source.environ["DATAFLIX_POSTGRES_ADMIN_PASSWORD"]
     server = Server(source.host, source.port, source.dbname, password, source.environ)
     admin = warehouse.client("dataflix_admin", autogenerate_session_id=False)
-    places = Places(server, admin, client, BUCKET, source.environ["DATAFLIX_PII_KEY"])
-    return World(source, warehouse, places)
+    stores = Stores(server, admin, client, BUCKET, source.environ["DATAFLIX_PII_KEY"])
+    return World(source, warehouse, stores)
 
 
 @pytest.fixture(scope="module")
@@ -137,17 +137,17 @@ def filled() -> Iterator[World]:
             )
         registry.close()
         assert made.elt().returncode == 0
-        made.places.client.command("CREATE VIEW analytics.b AS SELECT user_id FROM raw.ratings FINAL")
-        made.places.client.command("CREATE VIEW analytics.a AS SELECT user_id FROM analytics.b")
+        made.stores.client.command("CREATE VIEW analytics.b AS SELECT user_id FROM raw.ratings FINAL")
+        made.stores.client.command("CREATE VIEW analytics.a AS SELECT user_id FROM analytics.b")
         for key, body in {"mlflow/1/model.bin": os.urandom(100_000), "mlflow/1/a b ü.json": b"{}"}.items():
-            made.places.s3.put_object(Bucket=BUCKET, Key=key, Body=body)
+            made.stores.s3.put_object(Bucket=BUCKET, Key=key, Body=body)
         yield made
 
 
 @pytest.fixture
 def backup(filled: World, tmp_path: Path) -> Path:
     folder = tmp_path / "backups" / "today"
-    take(filled.places, folder, lambda _: None)
+    create_backup(filled.stores, folder, lambda _: None)
     return folder
 
 
@@ -162,10 +162,10 @@ def test_a_round_trip_changes_nothing(filled: World, backup: Path) -> None:
         with connection.cursor() as cursor:
             cursor.execute("TRUNCATE pii.hmac_key; INSERT INTO movies (title) VALUES ('Not in the backup')")
         connection.close()
-        other.places.s3.put_object(Bucket=BUCKET, Key="strange", Body=b"x")
-        other.places.client.command("CREATE TABLE raw.strange (n Int8) ENGINE = MergeTree ORDER BY n")
+        other.stores.s3.put_object(Bucket=BUCKET, Key="strange", Body=b"x")
+        other.stores.client.command("CREATE TABLE raw.strange (n Int8) ENGINE = MergeTree ORDER BY n")
 
-        put_back(other.places, backup, lambda _: None)
+        restore_backup(other.stores, backup, lambda _: None)
         found = other.content()
 
         names = expected.keys() | found.keys()
@@ -181,13 +181,13 @@ def test_a_round_trip_changes_nothing(filled: World, backup: Path) -> None:
         assert other.elt().returncode == 0
 
 
-def test_a_backup_is_for_its_owner_and_holds_no_secret(filled: World, backup: Path) -> None:
+def test_only_the_owner_can_read_a_backup_and_it_holds_no_secret(filled: World, backup: Path) -> None:
     for path in (backup, *backup.rglob("*")):
         assert path.stat().st_mode & 0o077 == 0, path
     secrets = [
         value.encode() for name, value in filled.source.environ.items() if "PASSWORD" in name or "KEY" in name
     ]
-    padded = bytes.fromhex(filled.places.pii_key).ljust(64, b"\0")
+    padded = bytes.fromhex(filled.stores.pii_key).ljust(64, b"\0")
     secrets += [bytes(byte ^ mask for byte in padded).hex()[:64].encode() for mask in (0x36, 0x5C)]
     plain = subprocess.run(
         [
@@ -208,31 +208,31 @@ def test_a_backup_is_for_its_owner_and_holds_no_secret(filled: World, backup: Pa
     assert not [secret for secret in secrets if secret in content]
 
 
-def test_secrets_are_in_it_when_asked_for(filled: World, tmp_path: Path) -> None:
+def test_secrets_are_included_on_request(filled: World, tmp_path: Path) -> None:
     env_file = tmp_path / ".env"
-    env_file.write_text(f"DATAFLIX_PII_KEY={filled.places.pii_key}\n")
-    written = take(filled.places, tmp_path / "with", lambda _: None, env_file=env_file)
+    env_file.write_text(f"DATAFLIX_PII_KEY={filled.stores.pii_key}\n")
+    written = create_backup(filled.stores, tmp_path / "with", lambda _: None, env_file=env_file)
     assert written.has_secrets
     assert (tmp_path / "with" / "env").read_text() == env_file.read_text()
 
 
-def test_what_is_damaged_or_needs_another_key_is_refused_untouched(filled: World, backup: Path) -> None:
+def test_a_damaged_backup_or_another_key_is_refused_without_changes(filled: World, backup: Path) -> None:
     before = filled.content()
     with pytest.raises(BackupError, match="another DATAFLIX_PII_KEY"):
-        put_back(replace(filled.places, pii_key="ab" * 32), backup, lambda _: None)
+        restore_backup(replace(filled.stores, pii_key="ab" * 32), backup, lambda _: None)
     damaged = backup.with_name("damaged")
     shutil.copytree(backup, damaged)
     with (damaged / "postgres" / "mlflow.dump").open("r+b") as file:
         file.seek(100)
         file.write(b"\0\1")
     with pytest.raises(BackupError, match=r"mlflow\.dump is damaged"):
-        put_back(filled.places, damaged, lambda _: None)
+        restore_backup(filled.stores, damaged, lambda _: None)
     (damaged / "postgres" / "mlflow.dump").unlink()
-    with pytest.raises(BackupError, match="not whole"):
-        put_back(filled.places, damaged, lambda _: None)
-    with pytest.raises(BackupError, match="no backup"):
-        put_back(filled.places, backup / "postgres", lambda _: None)
+    with pytest.raises(BackupError, match="not complete"):
+        restore_backup(filled.stores, damaged, lambda _: None)
+    with pytest.raises(BackupError, match="not a backup"):
+        restore_backup(filled.stores, backup / "postgres", lambda _: None)
     with pytest.raises(BackupError, match="exists already"):
-        take(filled.places, backup, lambda _: None)
+        create_backup(filled.stores, backup, lambda _: None)
     assert filled.content() == before
     assert not list(backup.parent.glob("*.partial"))

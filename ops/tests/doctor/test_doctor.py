@@ -1,4 +1,4 @@
-"""With no stack running every check fails, on its own and in little time, and tells the way out."""
+"""Without a running stack every check fails by itself, quickly, and says what to do."""
 
 import json
 import os
@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from dataflix_ops.doctor.check import Check, CheckError, run
-from dataflix_ops.doctor.report import way_out
+from dataflix_ops.doctor.check import Check, CheckError, run_checks
+from dataflix_ops.doctor.report import remedy
 from dataflix_stack.config import settings as stack_settings
 from dataflix_stack.config.settings import Settings
 from dataflix_stack.config.state import State
@@ -45,20 +45,20 @@ def run_script(*words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_every_check_of_a_stack_that_is_down_fails_with_the_way_out(settings: Settings) -> None:
+def test_every_check_of_a_stopped_stack_fails_and_says_what_to_do(settings: Settings) -> None:
     result = run_script("--json")
     assert result.returncode == 1, result.stderr
-    told = json.loads(result.stdout)
-    assert told["all_work"] is False
-    assert {row["service"] for row in told["checks"]} == SERVICES
-    for row in told["checks"]:
+    report = json.loads(result.stdout)
+    assert report["all_work"] is False
+    assert {row["service"] for row in report["checks"]} == SERVICES
+    for row in report["checks"]:
         assert row["works"] is False, row
         assert row["detail"], row
         assert "./run.sh" in row["way_out"], row
     assert not any(value in result.stdout for name, value in settings.values.items() if "PASSWORD" in name)
 
 
-def test_the_table_ends_with_the_way_out_and_honours_no_color(settings: Settings) -> None:
+def test_the_table_ends_with_what_to_do_and_honours_no_color(settings: Settings) -> None:
     result = run_script()
     assert result.returncode == 1
     assert "FAILS" in result.stdout
@@ -66,7 +66,9 @@ def test_the_table_ends_with_the_way_out_and_honours_no_color(settings: Settings
     assert "superset: the stack does not run: ./run.sh starts it" in result.stderr
 
 
-def test_without_settings_the_way_out_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_settings_the_message_says_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("DATAFLIX_ENV_FILE", str(tmp_path / "nothing.env"))
     result = run_script()
     assert result.returncode == 1
@@ -74,7 +76,7 @@ def test_without_settings_the_way_out_is_told(tmp_path: Path, monkeypatch: pytes
     assert "Traceback" not in result.stderr
 
 
-def test_one_that_fails_or_hangs_stops_no_other(settings: Settings) -> None:
+def test_a_check_that_fails_or_hangs_does_not_stop_others(settings: Settings) -> None:
     def fails(_: Settings) -> str:
         raise CheckError("not as it should be")
 
@@ -87,7 +89,7 @@ def test_one_that_fails_or_hangs_stops_no_other(settings: Settings) -> None:
         Check("two", "hangs", hangs, timeout_s=0.2),
         Check("three", "works", lambda _: "seen"),
     ]
-    outcomes = run(checks, settings)
+    outcomes = run_checks(checks, settings)
     assert [(outcome.works, outcome.detail) for outcome in outcomes] == [
         (False, "not as it should be"),
         (False, "took too long"),
@@ -99,10 +101,10 @@ def test_one_that_fails_or_hangs_stops_no_other(settings: Settings) -> None:
     ("runtime", "wanted"),
     [("local", "logs/s3.log"), ("docker", "docker compose logs s3"), (None, "./run.sh starts it")],
 )
-def test_the_way_out_is_that_of_the_way_the_stack_runs(
+def test_what_to_do_depends_on_how_the_stack_runs(
     settings: Settings, runtime: str | None, wanted: str
 ) -> None:
     settings.home.mkdir()
     State(runtime=runtime).write(settings)
-    (outcome,) = run([Check("s3", "fails", lambda _: str(1 / 0))], settings)
-    assert wanted in way_out(outcome, settings)
+    (outcome,) = run_checks([Check("s3", "fails", lambda _: str(1 / 0))], settings)
+    assert wanted in remedy(outcome, settings)

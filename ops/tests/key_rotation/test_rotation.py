@@ -1,4 +1,4 @@
-"""Another key for the pseudonyms: old ones vanish, neither key shows, and no crash loses one."""
+"""Rotation of the key: no old pseudonym stays, neither key is shown, and no crash loses a key."""
 
 import hmac
 import os
@@ -25,7 +25,7 @@ OLD = "SELECT username_hash, email_hash FROM pii.user_pseudonyms ORDER BY user_i
 
 @dataclass
 class World:
-    """Both engines with users in them, and an .env that fits."""
+    """Both databases with users, and a .env that fits."""
 
     source: PostgresServer
     target: ClickHouseServer
@@ -69,8 +69,8 @@ def world(tmp_path: Path) -> Iterator[World]:
         connection.close()
 
 
-def test_no_old_pseudonym_and_no_key_is_left(world: World) -> None:
-    before, old_key = world.rows(OLD), pii_key.key_in(world.env_file)
+def test_no_old_pseudonym_and_no_key_remains(world: World) -> None:
+    before, old_key = world.rows(OLD), pii_key.read_key(world.env_file)
     # An administrator who logs all that can be logged, while it happens.
     log = world.source.data.parent / "postgres.log"
     world.rows("ALTER ROLE postgres SET log_statement = 'all'")
@@ -82,7 +82,7 @@ def test_no_old_pseudonym_and_no_key_is_left(world: World) -> None:
     rotate(world.env_file, world.connection, world.said.append)
     finish(world.connection, world.client, world.reload, world.said.append)
 
-    after, new_key = world.rows(OLD), pii_key.key_in(world.env_file)
+    after, new_key = world.rows(OLD), pii_key.read_key(world.env_file)
     assert len(after) == USERS
     assert not {hash_ for row in before for hash_ in row} & {hash_ for row in after for hash_ in row}
     held = world.client.query(
@@ -103,29 +103,29 @@ def test_no_old_pseudonym_and_no_key_is_left(world: World) -> None:
     assert not key_store.has_key(world.connection, old_key)
 
 
-@pytest.mark.parametrize("at", ["change_key", "replace"])
-def test_an_interrupted_rotation_is_gone_on_with(
-    world: World, monkeypatch: pytest.MonkeyPatch, at: str
-) -> None:
+@pytest.mark.parametrize("at", ["change_key", "activate_next"])
+def test_an_interrupted_rotation_continues(world: World, monkeypatch: pytest.MonkeyPatch, at: str) -> None:
     def die(*_: object) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(*((key_store, at, die) if at == "change_key" else (Path, at, die)))
+        patched.setattr(*((key_store, at, die) if at == "change_key" else (pii_key, at, die)))
         with pytest.raises(KeyboardInterrupt):
             rotate(world.env_file, world.connection, world.said.append)
     world.connection.rollback()
-    keys = {pii_key.key_in(path) for path in (world.env_file, pii_key.next_path(world.env_file))}
+    keys = {pii_key.read_key(path) for path in (world.env_file, pii_key.next_path(world.env_file))}
     assert len(keys) == 2
     assert sum(key_store.has_key(world.connection, key) for key in keys) == 1
 
     rotate(world.env_file, world.connection, world.said.append)
 
-    assert key_store.has_key(world.connection, pii_key.key_in(world.env_file))
+    assert key_store.has_key(world.connection, pii_key.read_key(world.env_file))
     assert not pii_key.next_path(world.env_file).exists()
 
 
-def test_a_user_who_joins_meanwhile_gets_the_new_key(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_user_who_joins_during_the_rotation_gets_the_new_key(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     other = psycopg2.connect(world.source.dsn("dataflix_backend"))
     # Not yet committed when the rotation begins, so it has to wait.
     with other.cursor() as cursor:
@@ -140,14 +140,14 @@ def test_a_user_who_joins_meanwhile_gets_the_new_key(world: World, monkeypatch: 
         cursor.execute("INSERT INTO users (username, email) VALUES ('later', 'later@example.org')")
     other.commit()
     other.close()
-    key = bytes.fromhex(pii_key.key_in(world.env_file))
+    key = bytes.fromhex(pii_key.read_key(world.env_file))
     expected = {
         hmac.new(key, f"username:{name}".encode(), "sha256").hexdigest() for name in ("late", "later")
     }
     assert expected <= key_store.pseudonyms(world.connection)
 
 
-def test_what_is_left_is_told(world: World) -> None:
+def test_remaining_old_pseudonyms_are_named(world: World) -> None:
     world.client.command(
         "CREATE TABLE analytics.copy ENGINE = MergeTree ORDER BY user_id AS SELECT * FROM raw.users"
     )
@@ -156,7 +156,7 @@ def test_what_is_left_is_told(world: World) -> None:
         finish(world.connection, world.client, world.reload, world.said.append)
 
 
-def test_an_env_of_another_database_is_refused(world: World) -> None:
+def test_an_env_file_of_another_database_is_refused(world: World) -> None:
     world.env_file.write_text(f"DATAFLIX_PII_KEY={'ab' * 32}\n")
     before = world.rows(OLD)
     with pytest.raises(RotationError, match="is not the one"):

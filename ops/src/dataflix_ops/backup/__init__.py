@@ -1,1 +1,1 @@
-"""A backup of what cannot be made again: Postgres, the warehouse, the registry and its artifacts."""
+"""Backup and restore of Postgres, the warehouse, the model registry and its artifacts."""

@@ -1,4 +1,4 @@
-"""Takes a backup, and puts one back."""
+"""Creates and restores backups: a folder that holds every store of the stack."""
 
 import shutil
 from collections.abc import Callable
@@ -11,19 +11,20 @@ from clickhouse_connect.driver.client import Client
 from dataflix_ops.backup import manifest, object_store, postgres, warehouse
 from dataflix_ops.backup.errors import BackupError
 from dataflix_ops.backup.manifest import Manifest
-from dataflix_ops.backup.retention import PARTIAL
+from dataflix_ops.backup.retention import PARTIAL_SUFFIX
 
 Say = Callable[[str], None]
-ENV = "env"
+ENV_FILE = "env"
 
 
 @dataclass(frozen=True)
-class Places:
-    """Everything a backup is of.
+class Stores:
+    """All stores that a backup covers.
 
     Attributes:
+        client: of ClickHouse, as its administrator.
         s3: a boto3 client.
-        pii_key: of the pseudonyms, from `.env`.
+        pii_key: the key of the pseudonyms, from `.env`.
     """
 
     server: postgres.Server
@@ -33,55 +34,65 @@ class Places:
     pii_key: str = field(repr=False)
 
 
-def take(places: Places, folder: Path, say: Say, *, env_file: Path | None = None) -> Manifest:
-    """Write a backup into a new folder, which appears when it is whole.
+def create_backup(stores: Stores, folder: Path, say: Say, *, env_file: Path | None = None) -> Manifest:
+    """Write a backup into a new folder, which appears when the backup is complete.
 
     Args:
-        env_file: `.env`, to be put into it with the key; None leaves secrets out.
+        stores: what to back up.
+        folder: the new folder.
+        say: called with a line for each finished part.
+        env_file: `.env`, to include it and the key of the pseudonyms; None leaves the secrets out.
 
     Raises:
-        BackupError: there is such a folder already, or a service failed.
+        BackupError: the folder exists already, or a service failed.
     """
     if folder.exists():
-        raise BackupError(f"{folder} exists already; a backup is never written over another.")
-    beside = folder.with_name(folder.name + PARTIAL)
-    shutil.rmtree(beside, ignore_errors=True)
-    beside.mkdir(parents=True, mode=0o700)
+        raise BackupError(f"{folder} exists already; a backup never replaces another.")
+    partial = folder.with_name(folder.name + PARTIAL_SUFFIX)
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True, mode=0o700)
     created_at = manifest.now()
     try:
-        # The registry before its artifacts: what it names is in the bucket by then.
-        postgres.dump(places.server, beside, with_key=env_file is not None)
-        say(f"{len(places.server.databases)} databases of Postgres")
-        say(f"{object_store.dump(places.s3, places.bucket, beside)} objects of S3")
-        say(f"{warehouse.dump(places.client, beside)} tables and views of ClickHouse")
+        # The registry before its artifacts: an artifact that it names is in the bucket by then.
+        postgres.dump(stores.server, partial, with_key=env_file is not None)
+        say(f"{len(stores.server.databases)} databases of Postgres")
+        say(f"{object_store.dump(stores.s3, stores.bucket, partial)} objects of S3")
+        say(f"{warehouse.dump(stores.client, partial)} tables and views of ClickHouse")
         if env_file is not None:
-            with manifest.writing(beside / ENV) as out:
+            with manifest.new_file(partial / ENV_FILE) as out:
                 out.write(env_file.read_bytes())
-        written = manifest.write(beside, created_at, pii_key=places.pii_key, has_secrets=env_file is not None)
-        beside.rename(folder)
+        written = manifest.write(
+            partial, created_at, pii_key=stores.pii_key, has_secrets=env_file is not None
+        )
+        partial.rename(folder)
     except BaseException:
-        shutil.rmtree(beside, ignore_errors=True)
+        shutil.rmtree(partial, ignore_errors=True)
         raise
     return written
 
 
-def put_back(places: Places, folder: Path, say: Say) -> Manifest:
-    """Put a backup in the place of everything that is there.
+def restore_backup(stores: Stores, folder: Path, say: Say) -> Manifest:
+    """Replace everything in the stores by a backup.
+
+    Args:
+        stores: what to replace.
+        folder: the backup.
+        say: called with a line for each finished part.
 
     Raises:
         BackupError: the backup is damaged or needs another key (nothing was changed), or a service failed.
         StackError: a file of `postgres/init` failed.
     """
     read = manifest.read(folder)
-    if read.key_mark != manifest.key_mark(places.pii_key):
+    if read.key_mark != manifest.key_mark(stores.pii_key):
         raise BackupError(
             "The pseudonyms in this backup were made with another DATAFLIX_PII_KEY than the one in .env. Put "
             "that key into .env and try again. Nothing was restored."
         )
-    postgres.restore(places.server, folder)
+    postgres.restore(stores.server, folder)
     say("Postgres is restored")
-    object_store.restore(places.s3, places.bucket, folder)
+    object_store.restore(stores.s3, stores.bucket, folder)
     say("S3 is restored")
-    warehouse.restore(places.client, folder)
+    warehouse.restore(stores.client, folder)
     say("ClickHouse is restored")
     return read

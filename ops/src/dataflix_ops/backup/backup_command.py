@@ -4,10 +4,10 @@ import argparse
 import sys
 from pathlib import Path
 
-from dataflix_ops.backup.archive import take
+from dataflix_ops.backup.archive import create_backup
 from dataflix_ops.backup.errors import BackupError
-from dataflix_ops.backup.local_stack import places
-from dataflix_ops.backup.retention import remove_older
+from dataflix_ops.backup.local_stack import open_stores
+from dataflix_ops.backup.retention import delete_expired
 from dataflix_stack.config import settings as stack_settings
 from dataflix_stack.errors import StackError
 
@@ -51,10 +51,10 @@ def main() -> None:
         folder = arguments.folder.absolute()
         if not arguments.prune:
             env_file = settings.env_file if arguments.with_secrets else None
-            written = take(places(settings), folder, _say, env_file=env_file)
+            written = create_backup(open_stores(settings), folder, _say, env_file=env_file)
             _say(f"{arguments.folder}: {len(written.files)} files")
         days = arguments.keep_days or int(settings["RETENTION_DAYS"])
-        for old in remove_older(folder if arguments.prune else folder.parent, days):
+        for old in delete_expired(folder if arguments.prune else folder.parent, days):
             _say(f"{old}: deleted, older than {days} days")
     except (BackupError, StackError) as error:
         sys.exit(f"backup: {error}")

@@ -2,4 +2,4 @@
 
 
 class BackupError(Exception):
-    """Nothing usable came of it; the message says what to do."""
+    """A backup or restore failed; the message says what to do."""

@@ -1,4 +1,4 @@
-"""The local stack as something to back up: where its stores are, and how to run them alone."""
+"""The stores of the local stack: connections to them, and how to run them without the other services."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,7 +8,7 @@ import clickhouse_connect
 from botocore.config import Config
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
-from dataflix_ops.backup.archive import Places
+from dataflix_ops.backup.archive import Stores
 from dataflix_ops.backup.errors import BackupError
 from dataflix_ops.backup.postgres import Server
 from dataflix_stack.config.settings import Settings, prepare_home
@@ -17,11 +17,11 @@ from dataflix_stack.services.startup import start
 from dataflix_stack.services.supervisor import Supervisor
 
 
-def places(settings: Settings) -> Places:
-    """Return the stores of a running stack.
+def open_stores(settings: Settings) -> Stores:
+    """Connect to the stores of a running stack.
 
     Raises:
-        BackupError: ClickHouse cannot be used.
+        BackupError: ClickHouse can't be used.
     """
     try:
         client = clickhouse_connect.get_client(
@@ -30,7 +30,7 @@ def places(settings: Settings) -> Places:
             username="dataflix_admin",
             password=settings["CLICKHOUSE_ADMIN_PASSWORD"],
             autogenerate_session_id=False,
-            # The rows of a large table may be long in coming.
+            # Reading a large table takes time.
             send_receive_timeout=3600,
         )
     except ClickHouseError:
@@ -50,12 +50,12 @@ def places(settings: Settings) -> Places:
         settings["POSTGRES_ADMIN_PASSWORD"],
         settings.values,
     )
-    return Places(server, client, storage, settings["S3_BUCKET"], settings["PII_KEY"])
+    return Stores(server, client, storage, settings["S3_BUCKET"], settings["PII_KEY"])
 
 
 @contextmanager
-def only_the_stores(settings: Settings) -> Iterator[None]:
-    """Run Postgres, ClickHouse and S3, and nothing that writes to them; all stop at the end.
+def running_stores(settings: Settings) -> Iterator[None]:
+    """Run Postgres, ClickHouse and S3 without the services that write to them; stop them at the end.
 
     Raises:
         BackupError: the stack is running.

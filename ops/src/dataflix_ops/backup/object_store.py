@@ -1,4 +1,4 @@
-"""The bucket of model artifacts, object by object."""
+"""Backup of the bucket of model artifacts, object by object."""
 
 from pathlib import Path
 from typing import Any
@@ -7,17 +7,17 @@ from boto3.exceptions import S3UploadFailedError
 from botocore.exceptions import BotoCoreError, ClientError
 
 from dataflix_ops.backup.errors import BackupError
-from dataflix_ops.backup.manifest import writing
+from dataflix_ops.backup.manifest import new_file
 
 FOLDER = "objects"
 _FAILURES = (BotoCoreError, ClientError, S3UploadFailedError)
 
 
 def dump(client: Any, bucket: str, folder: Path) -> int:
-    """Write every object of a bucket; returns how many.
+    """Write every object of a bucket into a backup; returns their number.
 
     Raises:
-        BackupError: S3 failed, or an object's name leads out of the folder.
+        BackupError: S3 failed, or the name of an object points outside of the folder.
     """
     target = folder / FOLDER
     try:
@@ -25,8 +25,10 @@ def dump(client: Any, bucket: str, folder: Path) -> int:
         for key in keys:
             path = target / key
             if not path.resolve().is_relative_to(target.resolve()):
-                raise BackupError(f"The object {key!r} has a name that no file can have.")
-            with writing(path) as out:
+                raise BackupError(
+                    f"The object {key!r} can't be written to a file: its name points outside of {target}."
+                )
+            with new_file(path) as out:
                 client.download_fileobj(bucket, key, out)
     except _FAILURES as error:
         raise BackupError(f"S3 failed: {error}") from None
@@ -34,10 +36,10 @@ def dump(client: Any, bucket: str, folder: Path) -> int:
 
 
 def restore(client: Any, bucket: str, folder: Path) -> None:
-    """Make a bucket hold the objects of a backup, and no others.
+    """Make a bucket hold exactly the objects of a backup.
 
     Raises:
-        BackupError: S3 failed; the bucket is not whole, and the restore has to be run again.
+        BackupError: S3 failed; the bucket is incomplete, and the restore must run again.
     """
     source = folder / FOLDER
     files = {str(path.relative_to(source)): path for path in source.rglob("*") if path.is_file()}

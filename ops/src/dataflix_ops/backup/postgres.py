@@ -1,4 +1,4 @@
-"""The four databases, by pg_dump and pg_restore; roles and rights come from `postgres/init`."""
+"""Backup of the four databases by pg_dump and pg_restore. Roles and grants come from `postgres/init`."""
 
 import os
 import subprocess
@@ -9,10 +9,10 @@ from pathlib import Path
 import psycopg2
 
 from dataflix_ops.backup.errors import BackupError
-from dataflix_ops.backup.manifest import writing
+from dataflix_ops.backup.manifest import new_file
 from dataflix_stack.services import postgres
 
-# The application's comes by its own name.
+# The application's database has a configurable name.
 SERVICE_DATABASES = ("airflow", "mlflow", "superset")
 _KEY_TABLE = "pii.hmac_key"
 FOLDER = "postgres"
@@ -23,7 +23,7 @@ class Server:
     """Where Postgres is, and the password of its role postgres.
 
     Attributes:
-        environ: what `postgres/init` reads: passwords and the key.
+        environ: the variables of `postgres/init`: passwords and the key.
     """
 
     host: str
@@ -34,32 +34,32 @@ class Server:
 
     @property
     def databases(self) -> tuple[str, ...]:
-        """Names of all databases."""
+        """The names of all databases."""
         return (self.dbname, *SERVICE_DATABASES)
 
 
 def dump(server: Server, folder: Path, *, with_key: bool) -> None:
-    """Write each database into a file, each as of one moment.
+    """Write each database into a file. Each file is a consistent snapshot.
 
     Raises:
         BackupError: pg_dump failed.
     """
     for name in server.databases:
-        leave_out = [] if with_key else [f"--exclude-table-data={_KEY_TABLE}"]
-        # In the backup the application's database has one name, whatever it is called there.
+        exclusions = [] if with_key else [f"--exclude-table-data={_KEY_TABLE}"]
+        # The file of the application's database has the same name in every backup.
         file = "dataflix" if name == server.dbname else name
-        with writing(folder / FOLDER / f"{file}.dump") as out:
-            _run(server, "pg_dump", ["--format=custom", *leave_out, f"--dbname={name}"], out)
+        with new_file(folder / FOLDER / f"{file}.dump") as out:
+            _run(server, "pg_dump", ["--format=custom", *exclusions, f"--dbname={name}"], out)
 
 
 def restore(server: Server, folder: Path) -> None:
-    """Put the databases of a backup in the place of those that are there, with everything in them.
+    """Replace the databases by those of a backup.
 
     Raises:
-        BackupError: pg_restore failed; the databases are not whole, and the restore has to be run again.
+        BackupError: pg_restore failed; the databases are incomplete, and the restore must run again.
         StackError: a file of `postgres/init` failed.
     """
-    # Roles are of the server, and in no dump.
+    # Roles belong to the server, and no dump holds them.
     _apply_init(server)
     connection = psycopg2.connect(
         host=server.host, port=server.port, dbname="postgres", user="postgres", password=server.password
@@ -71,8 +71,8 @@ def restore(server: Server, folder: Path) -> None:
         cursor.execute(f'CREATE DATABASE "{server.dbname}"')
     connection.close()
     _load(server, folder, server.dbname, "dataflix")
-    # Rights on databases are in no dump either; nor, unless it was asked for, is the key. This makes them,
-    # and the other databases with their owners.
+    # Dumps hold no grants on databases, and the key only on request. This creates both, and the other
+    # databases with their owners.
     _apply_init(server)
     for name in SERVICE_DATABASES:
         _load(server, folder, name, name)
@@ -113,5 +113,5 @@ def _run(server: Server, program: str, arguments: list[str], out: object = None)
     )
     if result.returncode != 0:
         lines = result.stderr.decode(errors="replace").strip().splitlines()
-        # Its first line names the object; later ones may print rows.
+        # The first line names the object; later lines may show rows.
         raise BackupError(f"{program} failed: {lines[0] if lines else 'no message'}")

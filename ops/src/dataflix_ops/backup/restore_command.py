@@ -4,9 +4,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from dataflix_ops.backup.archive import put_back
+from dataflix_ops.backup.archive import restore_backup
 from dataflix_ops.backup.errors import BackupError
-from dataflix_ops.backup.local_stack import only_the_stores, places
+from dataflix_ops.backup.local_stack import open_stores, running_stores
 from dataflix_stack.config import settings as stack_settings
 from dataflix_stack.errors import StackError
 
@@ -34,8 +34,8 @@ def main() -> None:
         settings = stack_settings.load(create=False)
         if not arguments.yes:
             _confirm(settings.home)
-        with only_the_stores(settings):
-            read = put_back(places(settings), arguments.folder.absolute(), _say)
+        with running_stores(settings):
+            read = restore_backup(open_stores(settings), arguments.folder.absolute(), _say)
     except (BackupError, StackError) as error:
         sys.exit(f"restore: {error}")
     _say(f"everything is as it was at {read.created_at}; next: ./run.sh, then ./run.sh pipeline --full")

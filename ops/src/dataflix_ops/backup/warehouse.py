@@ -1,4 +1,4 @@
-"""ClickHouse's databases `raw` and `analytics`: each table's statement, and its rows, packed."""
+"""Backup of ClickHouse's databases `raw` and `analytics`: statement and compressed rows of each table."""
 
 import gzip
 from collections.abc import Generator
@@ -8,17 +8,17 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from dataflix_ops.backup.errors import BackupError
-from dataflix_ops.backup.manifest import writing
+from dataflix_ops.backup.manifest import new_file
 
 DATABASES = ("raw", "analytics")
 FOLDER = "warehouse"
 _CHUNK_BYTES = 1 << 20
-# What a load or a swap leaves beside its table is not worth keeping.
-_LEFTOVER = "position(name, '__') > 0 AND match(name, '__(staging|retired|dbt_)|__[0-9]{8}T|^erasing__')"
+# Staging and retired tables of loads and swaps are left out.
+_TEMPORARY = "position(name, '__') > 0 AND match(name, '__(staging|retired|dbt_)|__[0-9]{8}T|^erasing__')"
 
 
 def dump(client: Client, folder: Path) -> int:
-    """Write every table and view; returns how many. Rows that versions have replaced are kept.
+    """Write every table and view into a backup; returns their number. Replaced versions of rows are included.
 
     Raises:
         BackupError: ClickHouse failed.
@@ -26,32 +26,32 @@ def dump(client: Client, folder: Path) -> int:
     try:
         tables = client.query(
             "SELECT database, name, endsWith(engine, 'View') FROM system.tables"
-            f" WHERE database IN {DATABASES} AND NOT ({_LEFTOVER}) ORDER BY database, name"
+            f" WHERE database IN {DATABASES} AND NOT ({_TEMPORARY}) ORDER BY database, name"
         ).result_rows
         for database, name, is_view in tables:
             ((statement,),) = client.query(f"SHOW CREATE TABLE {database}.`{name}`").result_rows
             kind = "view" if is_view else "table"
-            with writing(folder / FOLDER / f"{database}.{name}.{kind}.sql") as out:
+            with new_file(folder / FOLDER / f"{database}.{name}.{kind}.sql") as out:
                 out.write(statement.encode())
             if not is_view:
                 with (
-                    writing(folder / FOLDER / f"{database}.{name}.native.gz") as out,
-                    # Level 1: twice as fast as what it saves to write.
-                    gzip.GzipFile(fileobj=out, mode="wb", compresslevel=1, mtime=0) as packed,
+                    new_file(folder / FOLDER / f"{database}.{name}.native.gz") as out,
+                    # Level 1 is the fastest, and already makes the files small.
+                    gzip.GzipFile(fileobj=out, mode="wb", compresslevel=1, mtime=0) as compressed,
                     client.raw_stream(f"SELECT * FROM {database}.`{name}`", fmt="Native") as rows,
                 ):
                     while chunk := rows.read(_CHUNK_BYTES):
-                        packed.write(chunk)
+                        compressed.write(chunk)
     except ClickHouseError as error:
         raise BackupError(f"ClickHouse failed: {_first_line(error)}") from None
     return len(tables)
 
 
 def restore(client: Client, folder: Path) -> None:
-    """Put the tables and views of a backup in the place of all that are there.
+    """Replace all tables and views by those of a backup.
 
     Raises:
-        BackupError: ClickHouse failed; the warehouse is not whole, and the restore has to be run again.
+        BackupError: ClickHouse failed; the warehouse is incomplete, and the restore must run again.
     """
     files = sorted((folder / FOLDER).glob("*.sql"))
     try:
@@ -68,11 +68,11 @@ def restore(client: Client, folder: Path) -> None:
                 database, _, name = table.partition(".")
                 client.raw_insert(
                     f"{database}.`{name}`",
-                    insert_block=_unpacked(folder / FOLDER / f"{table}.native.gz"),
+                    insert_block=_decompressed(folder / FOLDER / f"{table}.native.gz"),
                     fmt="Native",
                     settings={"insert_deduplicate": 0, "async_insert": 0},
                 )
-        # A view may read another one, which may not be there yet.
+        # A view may read another one that does not exist yet.
         _create_views(client, [file for file in files if file.name.endswith(".view.sql")])
     except ClickHouseError as error:
         raise BackupError(f"ClickHouse failed: {_first_line(error)}") from None
@@ -93,9 +93,9 @@ def _create_views(client: Client, waiting: list[Path]) -> None:
         waiting = refused
 
 
-def _unpacked(path: Path) -> Generator[bytes, None, None]:
-    with gzip.open(path, "rb") as packed:
-        while chunk := packed.read(_CHUNK_BYTES):
+def _decompressed(path: Path) -> Generator[bytes, None, None]:
+    with gzip.open(path, "rb") as compressed:
+        while chunk := compressed.read(_CHUNK_BYTES):
             yield chunk
 
 

@@ -1,1 +1,1 @@
-"""Asks the running stack, service by service, whether it does what it is there for."""
+"""Checks whether each service of the running stack does its work."""

@@ -1,4 +1,4 @@
-"""A check, what came of it, and how checks are run: side by side, each within its own time."""
+"""Checks and their results. Checks run in parallel, each with its own timeout."""
 
 import threading
 import time
@@ -7,37 +7,37 @@ from dataclasses import dataclass
 
 from dataflix_stack.config.settings import Settings
 
-# A check that takes longer has found something wrong, even if it would end well some day.
+# A slower check counts as failed, even if it would pass in the end.
 TIMEOUT_S = 60.0
 
 
 class CheckError(Exception):
-    """Something answered, but not as it should; the message says what."""
+    """A service responds, but not as it should; the message says how."""
 
 
 @dataclass(frozen=True)
 class Check:
-    """One question to one service.
+    """One check of one service.
 
     Attributes:
         service: its name in `./run.sh status`.
-        what: what is checked, in a few words.
-        ask: does it; returns what was seen, raises whatever goes wrong.
+        what: what is checked, in a few words; the key `check` of the JSON report.
+        run: does it; returns a short result, raises any error.
         timeout_s: how long it may take.
     """
 
     service: str
     what: str
-    ask: Callable[[Settings], str]
+    run: Callable[[Settings], str]
     timeout_s: float = TIMEOUT_S
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a check.
+    """The result of a check.
 
     Attributes:
-        detail: what was seen, or what was wrong.
+        detail: the result, or what was wrong.
         seconds: how long it took.
     """
 
@@ -47,16 +47,16 @@ class Outcome:
     seconds: float
 
 
-def run(checks: Sequence[Check], settings: Settings) -> list[Outcome]:
-    """Run all checks; one that fails or hangs stops no other.
+def run_checks(checks: Sequence[Check], settings: Settings) -> list[Outcome]:
+    """Run all checks. A check that fails or hangs does not stop the others.
 
     Returns:
-        the outcomes in the order of `checks`.
+        The outcomes, in the order of `checks`.
     """
     found: dict[int, Outcome] = {}
     began = time.monotonic()
     threads = [
-        # A daemon: one that hangs must not keep the process alive.
+        # Daemons, because a check that hangs must not keep the process alive.
         threading.Thread(target=_run_one, args=(check, settings, found, number), daemon=True)
         for number, check in enumerate(checks)
     ]
@@ -73,13 +73,13 @@ def run(checks: Sequence[Check], settings: Settings) -> list[Outcome]:
 def _run_one(check: Check, settings: Settings, found: dict[int, Outcome], number: int) -> None:
     began = time.monotonic()
     try:
-        works, detail = True, check.ask(settings)
-    # Whatever a client library raises is this check's finding, and told in full below.
+        works, detail = True, check.run(settings)
+    # Any error of a client library is the result of this check.
     except Exception as error:  # noqa: BLE001
-        works, detail = False, _told(error)
+        works, detail = False, _error_text(error)
     found[number] = Outcome(check, works, detail, time.monotonic() - began)
 
 
-def _told(error: Exception) -> str:
+def _error_text(error: Exception) -> str:
     text = " ".join(str(error).split())
     return text if isinstance(error, CheckError) else f"{type(error).__name__}: {text}"

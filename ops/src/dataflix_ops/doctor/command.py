@@ -4,7 +4,7 @@ import argparse
 import sys
 
 from dataflix_ops.doctor import api, databases, models, services
-from dataflix_ops.doctor.check import run
+from dataflix_ops.doctor.check import run_checks
 from dataflix_ops.doctor.report import as_json, print_table
 from dataflix_stack.config import settings as stack_settings
 from dataflix_stack.errors import StackError
@@ -29,7 +29,7 @@ def main() -> None:
     except StackError as error:
         sys.exit(f"doctor: {error}")
     checks = [*databases.checks(), *models.checks(), *services.checks(), *api.checks()]
-    outcomes = run(checks, settings)
+    outcomes = run_checks(checks, settings)
     if arguments.json:
         print(as_json(outcomes, settings))
     else:

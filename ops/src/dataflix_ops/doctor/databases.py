@@ -1,4 +1,4 @@
-"""Checks of Postgres and ClickHouse: every role signs in, and sees no more than it should."""
+"""Checks of Postgres and ClickHouse: every role signs in and reads only what it may read."""
 
 from collections.abc import Callable
 from contextlib import closing
@@ -28,7 +28,7 @@ _BASE_TABLES = (
     *("ranking_rules", "user_blocks", "feedback"),
 )
 
-# User, password, and a query that user's work begins with.
+# User, password, and a query that the user needs for its work.
 _USERS = (
     ("dataflix_admin", "CLICKHOUSE_ADMIN_PASSWORD", "SELECT count() FROM system.tables"),
     ("elt_writer", "CLICKHOUSE_ELT_PASSWORD", "SELECT count() FROM raw.ratings"),
@@ -39,7 +39,7 @@ _USERS = (
 
 
 def checks() -> list[Check]:
-    """Return one check for each role and user, and one for what the pipeline may not read."""
+    """Return a check for each role and user, and one for the tables that the pipeline may not read."""
     roles = [Check("postgres", f"{role[0]} signs in", _signs_in(*role)) for role in _ROLES]
     users = [Check("clickhouse", f"{user[0]} signs in and reads", _reads(*user)) for user in _USERS]
     refused = Check("postgres", "elt_reader is refused on the base tables", _refused)
@@ -47,7 +47,7 @@ def checks() -> list[Check]:
 
 
 def _signs_in(role: str, database: str | None, password: str) -> Callable[[Settings], str]:
-    def ask(settings: Settings) -> str:
+    def run(settings: Settings) -> str:
         with (
             closing(_connect(settings, role, database, password)) as connection,
             connection.cursor() as cursor,
@@ -55,11 +55,11 @@ def _signs_in(role: str, database: str | None, password: str) -> Callable[[Setti
             cursor.execute("SELECT current_user, current_database()")
             return " in ".join(cursor.fetchone() or ())
 
-    return ask
+    return run
 
 
 def _refused(settings: Settings) -> str:
-    """Ask for each base table in a transaction of its own."""
+    """Query each base table in its own transaction."""
     with closing(_connect(settings, "elt_reader", None, "POSTGRES_ELT_PASSWORD")) as connection:
         connection.autocommit = True
         with connection.cursor() as cursor:
@@ -88,7 +88,7 @@ def _connect(settings: Settings, role: str, database: str | None, password: str)
 
 
 def _reads(user: str, password: str, query: str) -> Callable[[Settings], str]:
-    def ask(settings: Settings) -> str:
+    def run(settings: Settings) -> str:
         client = clickhouse_connect.get_client(
             host=settings["CLICKHOUSE_HOST"],
             port=settings.port("CLICKHOUSE"),
@@ -101,4 +101,4 @@ def _reads(user: str, password: str, query: str) -> Callable[[Settings], str]:
         with closing(client):
             return f"{client.command(query)} from {query.rpartition(' ')[2]}"
 
-    return ask
+    return run

@@ -1,4 +1,4 @@
-"""HTTP as the checks speak it."""
+"""HTTP requests of the checks."""
 
 from typing import Any
 
@@ -6,23 +6,23 @@ import requests
 
 from dataflix_ops.doctor.check import CheckError
 
-# Long enough for a dashboard's query on a busy machine.
+# Long enough for the query of a dashboard on a busy machine.
 _TIMEOUT_S = 30.0
 
 
-def session(headers: dict[str, str] | None = None) -> requests.Session:
-    """Return a session that no proxy of the environment gets between."""
+def new_session(headers: dict[str, str] | None = None) -> requests.Session:
+    """Return a session that ignores the proxies of the environment."""
     new = requests.Session()
     new.trust_env = False
     new.headers.update(headers or {})
     return new
 
 
-def answer(http: requests.Session, method: str, url: str, **options: Any) -> requests.Response:
-    """Return an answer of whatever status.
+def request(http: requests.Session, method: str, url: str, **options: Any) -> requests.Response:
+    """Return the response, whatever its status.
 
     Raises:
-        CheckError: nobody answers, or not in time.
+        CheckError: there is no response, or not in time.
     """
     try:
         return http.request(method, url, timeout=_TIMEOUT_S, **options)
@@ -32,13 +32,13 @@ def answer(http: requests.Session, method: str, url: str, **options: Any) -> req
         raise CheckError(f"{url} does not answer") from error
 
 
-def ask(http: requests.Session, method: str, url: str, **options: Any) -> requests.Response:
-    """Return an answer of status 2xx.
+def request_ok(http: requests.Session, method: str, url: str, **options: Any) -> requests.Response:
+    """Return the response; its status is 2xx.
 
     Raises:
-        CheckError: no answer, or another status; the message has the beginning of what was said.
+        CheckError: there is no response, or it has another status; the message holds the start of its body.
     """
-    answered = answer(http, method, url, **options)
-    if not answered.ok:
-        raise CheckError(f"{method} {url} answers {answered.status_code}: {answered.text[:200]}")
-    return answered
+    response = request(http, method, url, **options)
+    if not response.ok:
+        raise CheckError(f"{method} {url} answers {response.status_code}: {response.text[:200]}")
+    return response

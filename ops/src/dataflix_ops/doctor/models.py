@@ -1,4 +1,4 @@
-"""Checks of S3 and MLflow: objects come and go, and the champion can be downloaded and loaded."""
+"""Checks of S3 and MLflow: objects are stored and deleted, and the champion downloads and loads."""
 
 import os
 import tempfile
@@ -10,18 +10,18 @@ import boto3
 from botocore.config import Config
 
 from dataflix_ops.doctor.check import Check, CheckError
-from dataflix_ops.doctor.http import ask, session
+from dataflix_ops.doctor.http import new_session, request_ok
 from dataflix_recommender import History, Model
 from dataflix_stack.config.settings import Settings
 
-# Below this key lies nothing of the stack's own.
+# The stack itself has no objects below this key.
 _SCRATCH = "check-all-works/"
 
 _CHAMPION = "champion"
 _MODEL_ARTIFACT = "artifacts/dataflix-model"
 
-# A client that tries again for minutes only hides that the service is away.
-_PATIENCE = {
+# Retries for minutes would only hide that the service is down.
+_CLIENT_LIMITS = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -59,7 +59,7 @@ def _put_get_delete(settings: Settings) -> str:
     client.put_object(**place, Body=body)
     try:
         if client.get_object(**place)["Body"].read() != body:
-            raise CheckError(f"{place['Key']} came back with other bytes")
+            raise CheckError(f"{place['Key']} was returned with other bytes")
     finally:
         client.delete_object(**place)
     left = client.list_objects_v2(Bucket=place["Bucket"], Prefix=place["Key"]).get("KeyCount", 0)
@@ -74,9 +74,9 @@ def _registry(settings: Settings) -> str:
 
 
 def _champion(settings: Settings) -> str:
-    # Asked without MLflow's client first: it is slow to load, and slow to give up.
+    # Checked without MLflow's client first, which loads slowly and gives up late.
     number = _champion_version(settings)["version"]
-    for name, value in _PATIENCE.items():
+    for name, value in _CLIENT_LIMITS.items():
         os.environ.setdefault(name, value)
     import mlflow  # noqa: PLC0415  takes seconds, and only this check needs it
 
@@ -85,14 +85,16 @@ def _champion(settings: Settings) -> str:
     with tempfile.TemporaryDirectory(prefix="dataflix-check-") as folder:
         path = mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=folder)
         model = Model.load(Path(path))
-        films = model.recommend(History.from_events([], model.weights), 1)
-        if not films:
+        recommended = model.recommend(History.from_events([], model.weights), 1)
+        if not recommended:
             raise CheckError(f"version {number} recommends nothing")
-        return f"version {number}: {model.info.n_items} films, trained {model.info.trained_at:%Y-%m-%d %H:%M}"
+        return (
+            f"version {number}: {model.info.n_items} movies, trained {model.info.trained_at:%Y-%m-%d %H:%M}"
+        )
 
 
 def _champion_version(settings: Settings) -> dict[str, Any]:
     url = settings.url("MLFLOW") + "/api/2.0/mlflow/registered-models/alias"
     wanted = {"name": settings["MODEL_NAME"], "alias": _CHAMPION}
-    found: dict[str, Any] = ask(session(), "GET", url, params=wanted).json()["model_version"]
+    found: dict[str, Any] = request_ok(new_session(), "GET", url, params=wanted).json()["model_version"]
     return found

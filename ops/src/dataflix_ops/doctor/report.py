@@ -1,4 +1,4 @@
-"""Tells what came of the checks: a table for people, JSON for programs, and the way out of each failure."""
+"""Reports the outcomes: a table for people, JSON for programs, and what to do about each failure."""
 
 import json
 import sys
@@ -12,7 +12,7 @@ from dataflix_ops.doctor.check import Outcome
 from dataflix_stack.config.settings import Settings
 from dataflix_stack.config.state import State
 
-# A log has no window whose width could be asked for.
+# A file has no width of a window.
 _FILE_WIDTH = 140
 
 
@@ -25,7 +25,7 @@ def as_json(outcomes: Sequence[Outcome], settings: Settings) -> str:
             "works": outcome.works,
             "detail": outcome.detail,
             "seconds": round(outcome.seconds, 3),
-            "way_out": None if outcome.works else way_out(outcome, settings),
+            "way_out": None if outcome.works else remedy(outcome, settings),
         }
         for outcome in outcomes
     ]
@@ -33,12 +33,12 @@ def as_json(outcomes: Sequence[Outcome], settings: Settings) -> str:
 
 
 def print_table(outcomes: Sequence[Outcome], settings: Settings) -> None:
-    """Print all outcomes to stdout, and the way out of failures to stderr."""
-    table = Table("Service", "Check", "", "Seconds", "Seen")
+    """Print all outcomes to stdout, and what to do about failures to stderr."""
+    table = Table("Service", "Check", "", "Seconds", "Result")
     for outcome in outcomes:
-        verdict = "[green]works[/]" if outcome.works else "[red]FAILS[/]"
-        seen = escape(outcome.detail)
-        table.add_row(outcome.check.service, outcome.check.what, verdict, f"{outcome.seconds:.2f}", seen)
+        result = "[green]works[/]" if outcome.works else "[red]FAILS[/]"
+        detail = escape(outcome.detail)
+        table.add_row(outcome.check.service, outcome.check.what, result, f"{outcome.seconds:.2f}", detail)
     # rich itself honours NO_COLOR.
     console = Console(highlight=False)
     if not console.is_terminal:
@@ -48,13 +48,13 @@ def print_table(outcomes: Sequence[Outcome], settings: Settings) -> None:
     if not failed:
         print(f"All {len(outcomes)} checks passed.")
         return
-    print(f"{len(failed)} of {len(outcomes)} checks failed. The way out:", file=sys.stderr)
-    for way in dict.fromkeys(way_out(outcome, settings) for outcome in failed):
-        print(f"  {way}", file=sys.stderr)
+    print(f"{len(failed)} of {len(outcomes)} checks failed. What to do:", file=sys.stderr)
+    for text in dict.fromkeys(remedy(outcome, settings) for outcome in failed):
+        print(f"  {text}", file=sys.stderr)
 
 
-def way_out(outcome: Outcome, settings: Settings) -> str:
-    """Return what to run and which log to read, for the way the stack was started."""
+def remedy(outcome: Outcome, settings: Settings) -> str:
+    """Return what to run and which log to read, by how the stack was started."""
     service = outcome.check.service
     match State.read(settings).runtime:
         case "docker":

@@ -1,1 +1,1 @@
-"""Gives the pseudonyms another key, and sees to it that no old pseudonym is left in the warehouse."""
+"""Rotation of the key of the pseudonyms, with a check that the warehouse holds no old pseudonym."""

@@ -57,7 +57,7 @@ def _reload() -> None:
     if result.returncode != 0:
         raise RotationError(
             "The key is changed, but the pipeline failed, so the warehouse holds old pseudonyms. "
-            "When it is well again: scripts/rotate_pii_key.py --finish"
+            "When the pipeline works again: scripts/rotate_pii_key.py --finish"
         )
 
 

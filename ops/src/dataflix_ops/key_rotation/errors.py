@@ -1,5 +1,5 @@
-"""What can go wrong with a rotation; no message holds a key or a pseudonym."""
+"""Errors of a rotation. No message holds a key or a pseudonym."""
 
 
 class RotationError(Exception):
-    """The rotation stopped; the message says where things stand and what to do."""
+    """The rotation stopped; the message says how far it came and what to do."""

@@ -1,6 +1,7 @@
 """The key and the pseudonyms in Postgres, changed in one transaction.
 
-The key never is part of a statement, which others might see or the server might log: it goes in as data.
+The key is never part of a statement, because others may see statements and the server may log them. It is
+sent as data of a COPY.
 """
 
 import io
@@ -13,20 +14,20 @@ from psycopg2.extensions import connection as Connection  # noqa: N812  psycopg2
 from dataflix_ops.key_rotation.errors import RotationError
 
 _BLOCK_BYTES = 64
-# RFC 2104.
+# The inner and outer padding of HMAC (RFC 2104).
 _INNER, _OUTER = 0x36, 0x5C
 
-# Writers of users are waited for, and wait: whoever comes after us finds the new key.
+# Waits for writers of users and blocks new ones: a later writer finds the new key.
 _LOCK = "LOCK TABLE public.users IN SHARE ROW EXCLUSIVE MODE"
 _NEXT = "CREATE TEMPORARY TABLE next_key (inner_block bytea, outer_block bytea) ON COMMIT DROP"
 _REPLACE = """
 UPDATE pii.hmac_key SET inner_block = next_key.inner_block, outer_block = next_key.outer_block
 FROM next_key
 """
-# The triggers on users make the pseudonyms anew, and tell the ELT that each row has changed.
-_MASK_AGAIN = "UPDATE public.users SET user_id = user_id"
+# The triggers on users compute the pseudonyms again and mark each row as changed for the ELT.
+_RECOMPUTE = "UPDATE public.users SET user_id = user_id"
 _COUNT = "SELECT count(*) FROM pii.user_pseudonyms"
-_SAME = """
+_COUNT_UNCHANGED = """
 SELECT (SELECT count(*) FROM pii.user_pseudonyms AS now INNER JOIN before ON now.user_id = before.user_id
     WHERE now.username_hash = before.username_hash OR now.email_hash = before.email_hash)
 """
@@ -38,7 +39,7 @@ def administrator(*, host: str, port: int, dbname: str, password: str) -> Iterat
     """Connect as the role postgres.
 
     Raises:
-        RotationError: Postgres cannot be used.
+        RotationError: Postgres can't be used.
     """
     try:
         connection = psycopg2.connect(
@@ -53,7 +54,7 @@ def administrator(*, host: str, port: int, dbname: str, password: str) -> Iterat
 
 
 def has_key(connection: Connection, key: str) -> bool:
-    """Say whether the database's pseudonyms are made with a key."""
+    """Return whether the pseudonyms of the database are made with a key."""
     with connection, connection.cursor() as cursor:
         cursor.execute(_NEXT)
         _send(connection, key)
@@ -62,12 +63,10 @@ def has_key(connection: Connection, key: str) -> bool:
 
 
 def change_key(connection: Connection, key: str) -> int:
-    """Put another key in the place of the present one and make all pseudonyms anew; returns how many.
-
-    All of it happens or nothing.
+    """Replace the key and compute all pseudonyms again, in one transaction; returns their number.
 
     Raises:
-        RotationError: a pseudonym stayed what it was; nothing was changed.
+        RotationError: a pseudonym did not change; nothing was changed.
     """
     with connection, connection.cursor() as cursor:
         cursor.execute(_LOCK)
@@ -75,13 +74,13 @@ def change_key(connection: Connection, key: str) -> int:
         cursor.execute(_NEXT)
         _send(connection, key)
         cursor.execute(_REPLACE)
-        cursor.execute(_MASK_AGAIN)
-        cursor.execute(_SAME)
+        cursor.execute(_RECOMPUTE)
+        cursor.execute(_COUNT_UNCHANGED)
         if cursor.fetchone() != (0,):
-            raise RotationError("Some pseudonyms stayed what they were. Nothing was changed.")
+            raise RotationError("Some pseudonyms did not change with the key. Nothing was changed.")
         cursor.execute(_COUNT)
         ((count,),) = cursor.fetchall()
-    # What an UPDATE leaves of a row stays in the table's file until it is rewritten.
+    # Old versions of updated rows stay in the table's file until it is rewritten.
     connection.autocommit = True
     with connection.cursor() as cursor:
         for table in ("pii.hmac_key", "pii.user_pseudonyms"):
@@ -91,7 +90,7 @@ def change_key(connection: Connection, key: str) -> int:
 
 
 def pseudonyms(connection: Connection) -> set[str]:
-    """Return all pseudonyms there are."""
+    """Return all pseudonyms."""
     with connection, connection.cursor() as cursor:
         cursor.execute(
             "SELECT username_hash FROM pii.user_pseudonyms"

@@ -1,7 +1,7 @@
-"""The order of things, so that a rotation which was interrupted anywhere can be gone on with.
+"""The steps of a rotation, in an order that survives an interruption anywhere.
 
-The new `.env` lies beside the old one before Postgres learns of the key, and takes its place afterwards.
-Which of the two keys Postgres has tells how far a rotation had come.
+The new `.env` is on the disk before Postgres gets the key, and it replaces the old one afterwards. Which of
+the two keys Postgres has tells how far an interrupted rotation came.
 """
 
 import secrets
@@ -21,31 +21,42 @@ Say = Callable[[str], None]
 
 
 def rotate(env_file: Path, connection: Connection, say: Say) -> None:
-    """Give Postgres and `.env` a new key; what an interrupted rotation began is finished with its key.
+    """Give Postgres and `.env` a new key. An interrupted rotation continues with its key.
+
+    Args:
+        env_file: `.env`.
+        connection: to the application's database, as the role postgres.
+        say: called with a line for each finished step.
 
     Raises:
-        RotationError: `.env` and Postgres do not have the same key, or nothing could be changed.
+        RotationError: `.env` and Postgres have different keys, or nothing could be changed.
     """
-    beside = pii_key.next_path(env_file)
-    if beside.exists():
-        say("going on with a rotation that was interrupted")
-    elif not postgres.has_key(connection, pii_key.key_in(env_file)):
+    next_file = pii_key.next_path(env_file)
+    if next_file.exists():
+        say("continuing an interrupted rotation")
+    elif not postgres.has_key(connection, pii_key.read_key(env_file)):
         raise RotationError(f"The key in {env_file} is not the one that the pseudonyms were made with.")
     else:
-        beside = pii_key.write_next(env_file, secrets.token_hex(32))
-    key = pii_key.key_in(beside)
+        next_file = pii_key.write_next(env_file, secrets.token_hex(32))
+    key = pii_key.read_key(next_file)
     if not postgres.has_key(connection, key):
         count = postgres.change_key(connection, key)
         say(f"{count} users have new pseudonyms in Postgres")
-    beside.replace(env_file)
-    say(f"the new key is in {env_file}; the old one is nowhere any more")
+    pii_key.activate_next(env_file)
+    say(f"the new key is in {env_file}; the old key is deleted")
 
 
 def finish(connection: Connection, client: Client, reload: Callable[[], None], say: Say) -> None:
-    """Have the warehouse made anew, and check that no old pseudonym is left in it.
+    """Reload the warehouse, and check that it holds no old pseudonym.
+
+    Args:
+        connection: to the application's database, as the role postgres.
+        client: of ClickHouse, as its administrator.
+        reload: runs the full pipeline.
+        say: called with a line for each finished step.
 
     Raises:
-        RotationError: the reload failed, or old pseudonyms are left.
+        RotationError: the reload failed, or the warehouse still holds old pseudonyms.
     """
     reload()
     dropped = warehouse.drop_retired(client)
@@ -54,5 +65,7 @@ def finish(connection: Connection, client: Client, reload: Callable[[], None], s
     old = warehouse.old_pseudonyms(client, postgres.pseudonyms(connection))
     if old:
         places = ", ".join(f"{count} in {place}" for place, count in sorted(old.items()))
-        raise RotationError(f"Old pseudonyms are left: {places}. Again: scripts/rotate_pii_key.py --finish")
-    say("no old pseudonym is left in the warehouse")
+        raise RotationError(
+            f"The warehouse still holds old pseudonyms: {places}. Try: scripts/rotate_pii_key.py --finish"
+        )
+    say("the warehouse holds no old pseudonym")

@@ -1,10 +1,9 @@
-"""The pseudonyms in ClickHouse: which are old, and which tables nobody needs any more hold them."""
-
-import time
+"""The pseudonyms in ClickHouse: which of them are old, and the retired tables that hold them."""
 
 import clickhouse_connect
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
+from tenacity import retry, retry_if_result, stop_after_delay, wait_fixed
 
 from dataflix_ops.key_rotation.errors import RotationError
 
@@ -16,7 +15,7 @@ def administrator(*, host: str, port: int, password: str) -> Client:
     """Connect as dataflix_admin.
 
     Raises:
-        RotationError: ClickHouse cannot be used.
+        RotationError: ClickHouse can't be used.
     """
     try:
         return clickhouse_connect.get_client(
@@ -27,7 +26,7 @@ def administrator(*, host: str, port: int, password: str) -> Client:
 
 
 def drop_retired(client: Client) -> list[str]:
-    """Drop the raw tables that a whole load has put aside, with the old pseudonyms; returns the names."""
+    """Drop the raw tables that a full load has replaced, with the old pseudonyms; returns their names."""
     rows = client.query(
         "SELECT name FROM system.tables WHERE database = 'raw' AND startsWith(name, 'users__retired_')"
     ).result_rows
@@ -37,7 +36,7 @@ def drop_retired(client: Client) -> list[str]:
 
 
 def old_pseudonyms(client: Client, present: set[str]) -> dict[str, int]:
-    """Return how many pseudonyms that are not `present` each column of each table with files holds."""
+    """Return the number of pseudonyms that are not in `present`, for each column of each stored table."""
     columns = client.query(
         "SELECT c.database || '.' || c.table, c.name FROM system.columns AS c INNER JOIN system.tables AS t"
         " ON c.database = t.database AND c.table = t.name"
@@ -45,25 +44,32 @@ def old_pseudonyms(client: Client, present: set[str]) -> dict[str, int]:
     ).result_rows
     old = {}
     for table, name in columns:
-        # Without FINAL: versions that were replaced count. A deletion holds no pseudonym.
+        # Without FINAL: replaced versions count too. A tombstone holds no pseudonym.
         found = client.query(f"SELECT DISTINCT {name} FROM {table} WHERE {name} != ''").result_rows
-        if strange := {str(row[0]) for row in found} - present:
-            old[f"{table}.{name}"] = len(strange)
+        if outdated := {str(row[0]) for row in found} - present:
+            old[f"{table}.{name}"] = len(outdated)
     return old
 
 
 def wait_for_dropped_tables(client: Client, wait_s: float) -> None:
-    """Wait until the files of the tables that were dropped are deleted.
+    """Wait until ClickHouse has deleted the files of the dropped tables.
 
     Raises:
-        RotationError: they are still there.
+        RotationError: some files are still on the disk.
     """
-    deadline = time.monotonic() + wait_s
     query = "SELECT count() FROM system.dropped_tables WHERE database IN ('raw', 'analytics')"
-    while client.query(query).result_rows[0][0]:
-        if time.monotonic() > deadline:
-            raise RotationError(
-                f"Tables that were dropped are still on ClickHouse's disk after {wait_s:.0f} s. "
-                "Wait, then: scripts/rotate_pii_key.py --finish"
-            )
-        time.sleep(_POLL_S)
+
+    @retry(
+        retry=retry_if_result(bool),
+        wait=wait_fixed(_POLL_S),
+        stop=stop_after_delay(wait_s),
+        retry_error_callback=lambda _: True,
+    )
+    def has_dropped_tables() -> bool:
+        return bool(client.query(query).result_rows[0][0])
+
+    if has_dropped_tables():
+        raise RotationError(
+            f"Dropped tables are still on ClickHouse's disk after {wait_s:.0f} s. "
+            "Wait, then: scripts/rotate_pii_key.py --finish"
+        )
