@@ -16,9 +16,10 @@ from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
-from dataflix_superset import bundle, record
+from dataflix_superset import bundle
 from dataflix_superset import settings as setup_settings
 from dataflix_superset.errors import SetupError
+from dataflix_superset.setup_state import CompletedSetup, SetupState, open_setup_state
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -52,55 +53,57 @@ def main() -> None:
 
 
 def set_up(folder: Path) -> None:
-    """Do what has not been done yet, with the import bundle in `folder`.
+    """Bring Superset to the state of the import bundle in `folder`.
 
     Raises:
-        SetupError: a setting, the database or the bundle is not usable.
+        SetupError: a setting, the database or the bundle is invalid.
     """
     settings = setup_settings.from_environ(os.environ)
     import superset_config  # noqa: PLC0415  ends the process with its own message when a setting is missing
 
     assets = bundle.read(folder).connected_to(settings.warehouse_uri)
     key_check = _keyed(superset_config.SECRET_KEY, "secret key")
-    wanted = record.Done(_fingerprint(assets, settings, superset_config), key_check, assets.uuids)
+    wanted = CompletedSetup(_fingerprint(assets, settings, superset_config), key_check, assets.uuids)
     uri = superset_config.SQLALCHEMY_DATABASE_URI.replace("+psycopg2", "")
-    with record.opened(uri) as kept:
-        last = kept.last()
+    with open_setup_state(uri) as state:
+        last = state.last()
         if last is not None and last.key_check != key_check:
             raise SetupError(
                 "DATAFLIX_SUPERSET_SECRET_KEY is not the one that Superset's passwords are encrypted with. "
-                "Put the old one back into .env, or drop the database superset and start anew."
+                "Put the old one back into .env, or drop the database superset and start again."
             )
-        if last == wanted and _has_password(kept, settings.admin_password):
+        if last == wanted and _has_password(state, settings.admin_password):
             _say("  Superset is set up already")
             return
-        _work(assets, settings, before=last.uuids if last else {})
-        kept.write(wanted)
+        _run_steps(assets, settings, before=last.uuids if last else {})
+        state.write(wanted)
 
 
-def _work(assets: bundle.Bundle, settings: setup_settings.Settings, before: dict[str, list[str]]) -> None:
-    # Superset tells hundreds of things that only its developers want to know.
+def _run_steps(
+    assets: bundle.Bundle, settings: setup_settings.Settings, before: dict[str, list[str]]
+) -> None:
+    # Superset logs hundreds of lines that only its developers need.
     logging.disable(logging.INFO)
-    # Warnings of SQLAlchemy about Superset's own models.
+    # SQLAlchemy warns about Superset's own models.
     logging.getLogger("py.warnings").setLevel(logging.ERROR)
     with _step("Superset's code loaded"):
-        from superset.app import create_app  # noqa: PLC0415  four seconds, not spent when nothing is to do
+        from superset.app import create_app  # noqa: PLC0415  takes four seconds; not needed when nothing changed
 
         app = create_app()
-    # The service logs no values, for people's may be among them. Here they are those of the bundle's files.
+    # The service logs no values, because they may be personal. Here they are values of the bundle's files.
     for handler in logging.getLogger().handlers:
         handler.setFormatter(logging.Formatter())
     with app.app_context():
         with _step("Superset's tables"):
-            from dataflix_superset import steps  # noqa: PLC0415  needs the application's context
+            from dataflix_superset import application  # noqa: PLC0415  needs the application's context
 
-            steps.migrate()
+            application.migrate()
         with _step("Superset's roles"):
-            steps.create_roles()
-        steps.set_admin(settings.admin_password)
+            application.create_roles()
+        application.set_admin(settings.admin_password)
         with _step("Superset's dashboards"):
-            steps.import_bundle(assets, settings.reader_password)
-            deleted = steps.remove_dropped(before, assets)
+            application.import_bundle(assets, settings.reader_password)
+            deleted = application.remove_dropped(before, assets)
     counts = ", ".join(f"{len(uuids)} {kind}" for kind, uuids in assets.uuids.items())
     _say(f"  {counts} in Superset" + (f"; {deleted} old ones deleted" if deleted else ""))
 
@@ -112,7 +115,7 @@ def _fingerprint(assets: bundle.Bundle, settings: setup_settings.Settings, confi
         assets.digest(),
         settings.reader_password,
     ]
-    # Keyed, so that the row tells nothing about the password in it.
+    # Keyed, so that the row reveals nothing about the password.
     return _keyed(config.SECRET_KEY, json.dumps(parts))  # type: ignore[attr-defined]
 
 
@@ -120,10 +123,10 @@ def _keyed(key: str, text: str) -> str:
     return hmac.new(key.encode(), text.encode(), hashlib.sha256).hexdigest()
 
 
-def _has_password(kept: record.Record, password: str) -> bool:
+def _has_password(state: SetupState, password: str) -> bool:
     from werkzeug.security import check_password_hash  # noqa: PLC0415  belongs to Superset's environment
 
-    stored = kept.password_hash("admin")
+    stored = state.password_hash("admin")
     return stored is not None and check_password_hash(stored, password)
 
 

@@ -1,4 +1,4 @@
-"""The one error that the set-up ends with."""
+"""The error of the set-up."""
 
 
 class SetupError(Exception):

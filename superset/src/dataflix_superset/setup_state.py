@@ -1,4 +1,4 @@
-"""What the last set-up did: one row in a table of our own beside Superset's, in Superset's database."""
+"""The state of the last set-up: one row of the table dataflix_setup in Superset's database."""
 
 import json
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ import psycopg2
 
 from dataflix_superset.errors import SetupError
 
-# Any number that nobody else locks in this database: two set-ups at once would trip over each other.
+# Key of the advisory lock that keeps two set-ups from running at once: any free number.
 _LOCK = 8_088_061
 
 _CREATE = """
@@ -32,13 +32,13 @@ set fingerprint = excluded.fingerprint, key_check = excluded.key_check,
 
 
 @dataclass(frozen=True)
-class Done:
-    """A set-up that ran to its end.
+class CompletedSetup:
+    """A set-up that has ended.
 
     Attributes:
-        fingerprint: hash of everything that went in.
-        key_check: proves which secret key was used, without telling it.
-        uuids: what was imported, by kind.
+        fingerprint: hash of all inputs.
+        key_check: identifies the secret key without revealing it.
+        uuids: the imported objects, by kind.
     """
 
     fingerprint: str
@@ -46,18 +46,18 @@ class Done:
     uuids: dict[str, list[str]]
 
 
-class Record:
-    """The table, while this process alone may set up."""
+class SetupState:
+    """The table dataflix_setup, while this process holds the lock."""
 
     def __init__(self, connection: Any) -> None:
         self._connection = connection
 
-    def last(self) -> Done | None:
+    def last(self) -> CompletedSetup | None:
         """Return the last set-up, or None before the first."""
         with self._connection.cursor() as cursor:
             cursor.execute("select fingerprint, key_check, uuids from dataflix_setup")
             row = cursor.fetchone()
-        return Done(*row) if row else None
+        return CompletedSetup(*row) if row else None
 
     def password_hash(self, username: str) -> str | None:
         """Return a user's password hash as Superset stores it; None for an unknown user."""
@@ -66,15 +66,15 @@ class Record:
             row = cursor.fetchone()
         return row[0] if row else None
 
-    def write(self, done: Done) -> None:
+    def write(self, completed: CompletedSetup) -> None:
         """Replace the row."""
         with self._connection.cursor() as cursor:
-            cursor.execute(_WRITE, (done.fingerprint, done.key_check, json.dumps(done.uuids)))
+            cursor.execute(_WRITE, (completed.fingerprint, completed.key_check, json.dumps(completed.uuids)))
 
 
 @contextmanager
-def opened(uri: str) -> Iterator[Record]:
-    """Wait until no other set-up works on this database, and lock others out.
+def open_setup_state(uri: str) -> Iterator[SetupState]:
+    """Wait until no other set-up runs on this database, and hold the lock.
 
     Args:
         uri: libpq address of Superset's metadata.
@@ -88,13 +88,13 @@ def opened(uri: str) -> Iterator[Record]:
         raise SetupError(
             f"Superset's database can't be reached: {str(error).strip()}. Does Postgres run?"
         ) from error
-    # Each statement for itself: an open transaction would stand in the way of Superset's migrations.
+    # Each statement is its own transaction: an open one would block Superset's migrations.
     connection.autocommit = True
     try:
         with connection.cursor() as cursor:
             cursor.execute("select pg_advisory_lock(%s)", (_LOCK,))
             cursor.execute(_CREATE)
-        yield Record(connection)
+        yield SetupState(connection)
     finally:
         # Ends the session, and with it the lock.
         connection.close()

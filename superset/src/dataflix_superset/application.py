@@ -1,10 +1,10 @@
-"""The steps that need Superset itself; each works inside the application's context.
+"""The steps that need Superset itself. Each runs inside the application's context.
 
-All in one process: the command line would load Superset anew for each of them, which costs more than the
-work.
+All run in one process: Superset's command line loads Superset for each step, which takes longer than the
+step.
 """
 
-# Superset has an environment of its own, which the type checker does not look into.
+# Superset has an environment of its own, which the type checker does not see.
 # mypy: disable-error-code="attr-defined, import-not-found, import-untyped, untyped-decorator"
 
 from typing import Any
@@ -28,24 +28,24 @@ ADMIN = "admin"
 
 
 def migrate() -> None:
-    """Bring the metadata's tables to this version of Superset."""
+    """Migrate the tables of the metadata to this version of Superset."""
     upgrade()
 
 
 @transaction()
 def create_roles() -> None:
-    """Create what this version knows of permissions and roles; what people added stays."""
+    """Create the permissions and roles of this version. Roles that people added stay."""
     appbuilder.add_permissions(update_perms=True)
     security_manager.sync_role_definitions()
 
 
 @transaction()
 def set_admin(password: str) -> None:
-    """Create the administrator, or give the existing one this password."""
+    """Create the administrator, or set the password of the existing one."""
     user = security_manager.find_user(username=ADMIN)
     if user is None:
         role = security_manager.find_role("Admin")
-        # An address that can't receive mail: nothing is ever sent.
+        # An address that can't receive mail; nothing is ever sent.
         email = "admin@localhost"
         security_manager.add_user(ADMIN, "Dataflix", "Administrator", email, role, password=password)
     else:
@@ -53,10 +53,11 @@ def set_admin(password: str) -> None:
 
 
 def import_bundle(bundle: Bundle, password: str) -> None:
-    """Import everything, over what is there.
+    """Import all objects; they replace existing ones with the same UUIDs.
 
     Args:
-        password: of the warehouse's reader; Superset keeps it encrypted.
+        bundle: the objects.
+        password: of the warehouse's user `reader`; Superset encrypts it.
 
     Raises:
         SetupError: Superset refused the bundle; nothing was changed.
@@ -74,10 +75,10 @@ def import_bundle(bundle: Bundle, password: str) -> None:
 
 @transaction()
 def remove_dropped(before: dict[str, list[str]], bundle: Bundle) -> int:
-    """Delete what the last bundle held and this one does not; a data set that people's charts use stays.
+    """Delete objects of the last bundle that are not in this one. A data set that people's charts use stays.
 
     Returns:
-        how many objects were deleted.
+        The number of deleted objects.
     """
     deleted = 0
     for kind, model in (("dashboards", Dashboard), ("charts", Slice), ("datasets", SqlaTable)):
