@@ -119,6 +119,7 @@ class SyntheticUsers:
             )
 
 
+@cache
 def _draw_pool(country: str, locale: str) -> _NamePool:
     # Two providers only: loading all of them takes longer than drawing the names.
     faker = Faker(locale, providers=["faker.providers.person", "faker.providers.address"])

@@ -12,7 +12,7 @@ import psycopg2
 import pytest
 from psycopg2.extensions import connection as Connection  # noqa: N812
 
-from dataflix_ops.key_rotation import pii_key, rotation
+from dataflix_ops.key_rotation import pii_key, rotation, warehouse
 from dataflix_ops.key_rotation import postgres as key_store
 from dataflix_ops.key_rotation.errors import RotationError
 from dataflix_ops.key_rotation.rotation import finish, rotate
@@ -51,22 +51,37 @@ class World:
         )
 
 
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
+@pytest.fixture(scope="module")
+def servers() -> Iterator[tuple[PostgresServer, ClickHouseServer]]:
     with postgres() as source, clickhouse() as target:
-        env_file = tmp_path / ".env"
-        env_file.write_text(f"# Secrets\nA=1\nDATAFLIX_PII_KEY={source.environ['DATAFLIX_PII_KEY']}\nB=2\n")
-        connection = psycopg2.connect(source.dsn("postgres"))
-        with connection, connection.cursor() as cursor:
-            cursor.execute(
-                "INSERT INTO users (username, email) SELECT 'u' || i, 'u' || i || '@example.org'"
-                f" FROM generate_series(1, {USERS}) AS i"
-            )
-        client = target.client("dataflix_admin", autogenerate_session_id=False)
-        made = World(source, target, env_file, connection, client, [])
-        made.reload()
-        yield made
-        connection.close()
+        yield source, target
+
+
+@pytest.fixture
+def world(servers: tuple[PostgresServer, ClickHouseServer], tmp_path: Path) -> Iterator[World]:
+    """The shared servers with new users. The key is the one that the test before has left."""
+    source, target = servers
+    env_file = tmp_path / ".env"
+    env_file.write_text(f"# Secrets\nA=1\nDATAFLIX_PII_KEY={source.environ['DATAFLIX_PII_KEY']}\nB=2\n")
+    connection = psycopg2.connect(source.dsn("postgres"))
+    with connection, connection.cursor() as cursor:
+        cursor.execute("TRUNCATE users RESTART IDENTITY CASCADE")
+        cursor.execute(
+            "INSERT INTO users (username, email) SELECT 'u' || i, 'u' || i || '@example.org'"
+            f" FROM generate_series(1, {USERS}) AS i"
+        )
+    client = target.client("dataflix_admin", autogenerate_session_id=False)
+    made = World(source, target, env_file, connection, client, [])
+    made.reload()
+    warehouse.drop_retired(client)
+    yield made
+    made.connection.rollback()
+    made.rows("ALTER ROLE postgres RESET ALL")
+    for path in (env_file, pii_key.next_path(env_file)):
+        if path.exists() and key_store.has_key(made.connection, pii_key.read_key(path)):
+            source.environ["DATAFLIX_PII_KEY"] = pii_key.read_key(path)
+    client.command("DROP TABLE IF EXISTS analytics.copy SYNC")
+    made.connection.close()
 
 
 def test_no_old_pseudonym_and_no_key_remains(world: World) -> None:
