@@ -38,7 +38,7 @@ ORDER BY 1
 TRIGGERS = """
 SELECT tgrelid::regclass::text, tgname, tgenabled FROM pg_trigger WHERE NOT tgisinternal ORDER BY 1, 2
 """
-PEOPLE = """
+SAMPLE_ROWS = """
 INSERT INTO users (username, email, city)
 SELECT 'ü' || i, 'u' || i || '@example.org', E'a\tb\nc' FROM generate_series(1, 30) AS i;
 INSERT INTO movies (title, genres)
@@ -68,7 +68,7 @@ class World:
         return subprocess.run(command, env=environ, capture_output=True, text=True, timeout=120, check=False)
 
     def content(self) -> dict[str, Any]:
-        """Return a mark of every table, view, right and object."""
+        """Return a fingerprint of every table, view, grant and object."""
         found: dict[str, Any] = {}
         for dbname in ("dataflix", "mlflow"):
             connection = self.postgres(dbname)
@@ -89,11 +89,11 @@ class World:
         client = self.stores.client
         tables = client.query(
             "SELECT database, name, create_table_query, engine FROM system.tables"
-            # What a load has put aside is no part of a backup.
+            # A backup leaves out retired tables.
             " WHERE database IN ('raw', 'analytics') AND name NOT LIKE '%\\_\\_%' ORDER BY 1, 2"
         ).result_rows
         for database, name, statement, engine in tables:
-            # A set of rows has no order; equal rows count.
+            # Independent of the order of rows, but not of duplicates.
             mark = client.query(
                 f"SELECT count(), sum(toUInt128(cityHash64(*))) FROM {database}.{name}"
             ).result_rows
@@ -128,7 +128,7 @@ def filled() -> Iterator[World]:
         made = world(source, warehouse, storage)
         connection = made.postgres()
         with connection.cursor() as cursor:
-            cursor.execute(PEOPLE)
+            cursor.execute(SAMPLE_ROWS)
         connection.close()
         registry = made.postgres("mlflow")
         with registry.cursor() as cursor:
@@ -155,7 +155,7 @@ def test_a_round_trip_changes_nothing(filled: World, backup: Path) -> None:
     expected = filled.content()
     assert len(expected) > 35
     with postgres() as source, clickhouse() as warehouse, s3() as storage:
-        # Other passwords, and rows of its own that must go; the key is what the pseudonyms need.
+        # Other passwords, and other rows, which must disappear; the pseudonyms need the same key.
         source.environ["DATAFLIX_PII_KEY"] = filled.source.environ["DATAFLIX_PII_KEY"]
         other = world(source, warehouse, storage)
         connection = other.postgres()
@@ -170,10 +170,10 @@ def test_a_round_trip_changes_nothing(filled: World, backup: Path) -> None:
 
         names = expected.keys() | found.keys()
         differing = {name for name in names if expected.get(name) != found.get(name)}
-        # What stands above the new cluster's transactions is stamped anew; rows' values are what they were.
+        # Transaction ids above those of the new cluster are replaced; the other values are the same.
         assert differing <= {f"dataflix.capture.{table}" for table in ("deletions", "ledger", "tracked")}
 
-        # Another cluster: what was carried over says nothing about it, and the way out is named.
+        # The load state does not fit another cluster: the ELT refuses, and the message says what to do.
         refused = other.elt()
         assert refused.returncode == 1
         assert "--full" in refused.stderr

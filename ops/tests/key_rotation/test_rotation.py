@@ -40,7 +40,7 @@ class World:
             return cursor.fetchall() if cursor.description else []
 
     def reload(self) -> None:
-        """Load the table whole, and make the one mart that matters of it, as the pipeline would."""
+        """Do a full load of the table, and build the one mart that matters here, as the pipeline does."""
         command = [str(ROOT / "airflow" / ".venv" / "bin" / "elt"), "load", "--full", "--table", "users"]
         environ = {**os.environ, **self.source.environ, **self.target.environ}
         subprocess.run(command, env=environ, check=True, capture_output=True, timeout=120)
@@ -86,7 +86,7 @@ def world(servers: tuple[PostgresServer, ClickHouseServer], tmp_path: Path) -> I
 
 def test_no_old_pseudonym_and_no_key_remains(world: World) -> None:
     before, old_key = world.rows(OLD), pii_key.read_key(world.env_file)
-    # An administrator who logs all that can be logged, while it happens.
+    # An administrator who logs as much as possible during the rotation.
     log = world.source.data.parent / "postgres.log"
     world.rows("ALTER ROLE postgres SET log_statement = 'all'")
     world.rows("ALTER ROLE postgres SET log_min_duration_statement = 0")

@@ -23,7 +23,7 @@ def checks() -> list[Check]:
         Check("airflow-api-server", f"the last run of {DAG_ID} did not fail", _last_run),
         Check("trainer", "is healthy", _trainer_health),
         Check("trainer", "lists jobs to those with the token alone", _trainer_jobs),
-        Check("superset", "the administrator signs in, nobody else", _superset_login),
+        Check("superset", "only the administrator signs in", _superset_login),
         # Each chart is a query of its own on two shared cores.
         Check("superset", "every chart's query returns rows", _charts, timeout_s=180),
     ]
