@@ -1,4 +1,4 @@
-"""The models on a real data set, a MovieLens folder of the layout with ratings.csv and movies.csv."""
+"""The models on a MovieLens data set with ratings.csv and movies.csv."""
 
 import os
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from dataflix_testkit import clickhouse
 
 from .support import raw
 from .support.expected import HALF_LIFE_SECONDS, PRIOR_STRENGTH
-from .support.warehouse import Warehouse
+from .support.warehouse import Dbt, Warehouse
 
 UTC_MICROSECONDS = pa.timestamp("us", tz="UTC")
 
@@ -24,7 +24,7 @@ UTC_MICROSECONDS = pa.timestamp("us", tz="UTC")
 def ratings() -> pa.Table:
     folder = os.environ.get("MOVIELENS_DIR")
     if not folder:
-        pytest.skip("MOVIELENS_DIR names no MovieLens folder")
+        pytest.skip("MOVIELENS_DIR is not set to a MovieLens folder")
     return csv.read_csv(Path(folder) / "ratings.csv")
 
 
@@ -63,9 +63,11 @@ def _load(warehouse: Warehouse, ratings: pa.Table, movies: pa.Table) -> None:
 
 
 @pytest.fixture(scope="module")
-def warehouse(ratings: pa.Table, movies: pa.Table, work: Path) -> Iterator[Warehouse]:
+def warehouse(
+    ratings: pa.Table, movies: pa.Table, dbt: Dbt, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Warehouse]:
     with clickhouse() as server:
-        loaded = Warehouse(server, work)
+        loaded = Warehouse(server, dbt, tmp_path_factory.mktemp("movielens"))
         _load(loaded, ratings, movies)
         result = loaded.dbt("build", "--exclude-resource-type", "unit_test")
         assert result.exit_code == 0, result.output
@@ -73,7 +75,7 @@ def warehouse(ratings: pa.Table, movies: pa.Table, work: Path) -> Iterator[Wareh
         yield loaded
 
 
-def test_nothing_is_lost(warehouse: Warehouse, ratings: pa.Table, movies: pa.Table) -> None:
+def test_no_row_is_lost(warehouse: Warehouse, ratings: pa.Table, movies: pa.Table) -> None:
     for table in ("fct_ratings", "fct_watches", "user_item_matrix"):
         assert warehouse.rows(f"SELECT count() FROM analytics.{table}") == [(len(ratings),)]
     assert warehouse.rows("SELECT count() FROM analytics.ratings_aggregated") == [(len(movies),)]
@@ -81,7 +83,7 @@ def test_nothing_is_lost(warehouse: Warehouse, ratings: pa.Table, movies: pa.Tab
     assert warehouse.rows("SELECT count() FROM analytics.dim_users") == [(users,)]
 
 
-def test_aggregates_are_those_of_the_files(warehouse: Warehouse, ratings: pa.Table) -> None:
+def test_aggregates_match_the_files(warehouse: Warehouse, ratings: pa.Table) -> None:
     ids, places = np.unique(ratings["movieId"].to_numpy(), return_inverse=True)
     stars = ratings["rating"].to_numpy()
     counts, sums = np.bincount(places), np.bincount(places, stars)
@@ -94,7 +96,7 @@ def test_aggregates_are_those_of_the_files(warehouse: Warehouse, ratings: pa.Tab
     np.testing.assert_allclose(found[:, 3], bayesian, rtol=1e-9)
 
 
-def test_trends_count_back_from_the_newest_rating(warehouse: Warehouse, ratings: pa.Table) -> None:
+def test_trending_scores_count_back_from_the_newest_rating(warehouse: Warehouse, ratings: pa.Table) -> None:
     ids, places = np.unique(ratings["movieId"].to_numpy(), return_inverse=True)
     seconds = ratings["timestamp"].to_numpy()
     scores = np.bincount(places, 0.5 ** ((seconds.max() - seconds) / HALF_LIFE_SECONDS))

@@ -1,41 +1,31 @@
-"""The project's own rules, checked on the manifest: layers, names, docs, tests, contracts, exposures."""
+"""Rules of the project, checked on its manifest: layers, names, docs, tests, contracts, exposures."""
 
 import json
 import re
 from pathlib import Path
 
-import pytest
-
 from .support.manifest import Manifest, Node
-from .support.warehouse import PROJECT, run_dbt
+from .support.warehouse import PROJECT, run_dbt_command
 
 PREFIXES = {"staging": ("stg_",), "intermediate": ("int_",)}
-DBT_ENVIRONMENT = {"DATAFLIX_CLICKHOUSE_DBT_PASSWORD": "parsing needs no server"}
-
-
-@pytest.fixture(scope="module")
-def manifest(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
-    work = tmp_path_factory.mktemp("parse")
-    parsed = run_dbt("parse", "--show-all-deprecations", work=work, environ=DBT_ENVIRONMENT)
-    assert parsed.exit_code == 0, parsed.output
-    assert "eprecat" not in parsed.output, parsed.output
-    return Manifest(json.loads((work / "target" / "manifest.json").read_text()))
 
 
 def _is_unique_key(test: Node) -> bool:
     return test["test_metadata"]["name"] in ("unique", "unique_combination_of_columns")
 
 
-def test_graph_is_the_one_we_drew(manifest: Manifest) -> None:
-    drawn = json.loads((Path(__file__).parent / "graph.json").read_text())
+def test_graph_matches_the_stored_one(manifest: Manifest) -> None:
+    stored = json.loads((Path(__file__).parent / "graph.json").read_text())
     found = {
         name: sorted(parent.split(".", 2)[2] for parent in manifest.parents(node["unique_id"]))
         for name, node in sorted(manifest.models.items())
     }
-    assert found == drawn, f"if the change is meant, write this to graph.json:\n{json.dumps(found, indent=2)}"
+    assert found == stored, (
+        f"if you changed the graph on purpose, write this to graph.json:\n{json.dumps(found, indent=2)}"
+    )
 
 
-def test_names_tell_the_layer(manifest: Manifest) -> None:
+def test_names_have_the_prefix_of_their_layer(manifest: Manifest) -> None:
     for name in manifest.models:
         layer = manifest.layer(name)
         if layer in PREFIXES:
@@ -45,7 +35,7 @@ def test_names_tell_the_layer(manifest: Manifest) -> None:
             assert not name.startswith(("stg_", "int_")), name
 
 
-def test_staging_alone_reads_the_applications_tables(manifest: Manifest) -> None:
+def test_only_staging_reads_the_applications_tables(manifest: Manifest) -> None:
     application = {n["unique_id"] for name, n in manifest.sources.items() if name.startswith("raw.")}
     assert application
     for name, node in manifest.models.items():
@@ -54,7 +44,7 @@ def test_staging_alone_reads_the_applications_tables(manifest: Manifest) -> None
             assert len(parents) == 1, name
             assert parents <= application, name
         else:
-            assert not parents & application, f"{name} reads raw past its staging model"
+            assert not parents & application, f"{name} reads raw without its staging model"
 
 
 def test_no_layer_reads_a_later_one(manifest: Manifest) -> None:
@@ -73,7 +63,7 @@ def test_every_application_table_is_staged_once(manifest: Manifest) -> None:
             assert models == [f"model.dataflix.stg_{source['name']}"]
 
 
-def test_a_model_has_one_yml_of_its_own_name_beside_it(manifest: Manifest) -> None:
+def test_each_model_has_a_yml_with_its_name_next_to_it(manifest: Manifest) -> None:
     for name, node in manifest.models.items():
         sql = Path(node["original_file_path"])
         assert sql.stem == name
@@ -82,7 +72,7 @@ def test_a_model_has_one_yml_of_its_own_name_beside_it(manifest: Manifest) -> No
             assert test["original_file_path"] == str(sql.with_suffix(".yml")), test["name"]
 
 
-def test_everything_is_described(manifest: Manifest) -> None:
+def test_everything_has_a_description(manifest: Manifest) -> None:
     macros = [
         macro
         for macro in manifest.content["macros"].values()
@@ -102,7 +92,7 @@ def test_every_stored_model_has_a_tested_key(manifest: Manifest) -> None:
             assert any(map(_is_unique_key, manifest.tests_of(name))), f"{name}: no unique key is tested"
 
 
-def test_columns_of_keys_may_not_be_null(manifest: Manifest) -> None:
+def test_key_columns_are_not_null(manifest: Manifest) -> None:
     for name in manifest.core_models:
         tests = manifest.tests_of(name)
         not_null = {t["column_name"] for t in tests if t["test_metadata"]["name"] == "not_null"}
@@ -118,7 +108,7 @@ def test_core_models_have_unit_tests(manifest: Manifest) -> None:
         assert manifest.unit_tests_of(name), f"{name} has no unit test"
 
 
-def test_marts_are_under_contract(manifest: Manifest) -> None:
+def test_marts_have_a_contract(manifest: Manifest) -> None:
     for name, node in manifest.models.items():
         is_mart = manifest.layer(name) == "marts"
         assert node["contract"]["enforced"] is is_mart, name
@@ -129,10 +119,10 @@ def test_marts_are_under_contract(manifest: Manifest) -> None:
             assert all(column["data_type"] for column in node["columns"].values()), name
 
 
-def test_tables_say_how_they_are_stored(manifest: Manifest) -> None:
+def test_tables_declare_engine_and_order(manifest: Manifest) -> None:
     for name, node in manifest.models.items():
         config = node["config"]
-        assert config["materialized"] in ("view", "table"), f"{name}: say why it needs more than a table"
+        assert config["materialized"] in ("view", "table"), f"{name}: only views and tables are allowed"
         if config["materialized"] == "table":
             stated = node["unrendered_config"]
             assert {"engine", "order_by"} <= stated.keys(), name
@@ -140,7 +130,7 @@ def test_tables_say_how_they_are_stored(manifest: Manifest) -> None:
         assert node["schema"] == "analytics", name
 
 
-def test_columns_are_named_for_their_type(manifest: Manifest) -> None:
+def test_column_names_fit_their_type(manifest: Manifest) -> None:
     for name, node in manifest.models.items():
         for column in node["columns"].values():
             kind, label = column["data_type"] or "", f"{name}.{column['name']}"
@@ -149,18 +139,18 @@ def test_columns_are_named_for_their_type(manifest: Manifest) -> None:
             assert ("DateTime" in kind) <= column["name"].endswith("_at"), label
 
 
-def test_exposures_rest_on_public_marts_and_no_mart_is_idle(manifest: Manifest) -> None:
+def test_exposures_read_public_marts_and_every_mart_is_read(manifest: Manifest) -> None:
     public = {node["unique_id"] for node in manifest.models.values() if node["access"] == "public"}
     needed = set()
     for exposure in manifest.exposures:
         assert exposure["owner"]["name"], exposure["name"]
         assert set(exposure["depends_on"]["nodes"]) <= public, exposure["name"]
         needed |= manifest.ancestors(exposure["unique_id"])
-    assert public <= needed, "a mart that nobody reads, directly or through another one"
+    assert public <= needed, "no exposure reads this mart, directly or through another one"
     assert "Dataflix Analytics" in {exposure["label"] for exposure in manifest.exposures}
 
 
-def test_sources_are_watched_for_freshness(manifest: Manifest) -> None:
+def test_sources_have_a_freshness_check(manifest: Manifest) -> None:
     for name, source in manifest.sources.items():
         if name.startswith("raw."):
             assert "load_audit" in source["loaded_at_query"], name
@@ -168,32 +158,32 @@ def test_sources_are_watched_for_freshness(manifest: Manifest) -> None:
             assert source["freshness"]["error_after"]["count"], name
 
 
-def test_each_data_test_can_run_right_after_one_model(manifest: Manifest) -> None:
-    """The pipeline builds model by model: a test that fits behind no model would never run."""
+def test_each_data_test_belongs_to_one_model(manifest: Manifest) -> None:
+    """The pipeline shows a test at the model that is built last; no single model may be missing for that."""
     for test in manifest.data_tests:
         tested = set(manifest.parents(test["unique_id"]))
-        homes = [node for node in tested if tested <= {node} | manifest.ancestors(node)]
-        assert homes, f"{test['name']} needs {sorted(tested)}, and none of them is built last"
+        last = [node for node in tested if tested <= {node} | manifest.ancestors(node)]
+        assert last, f"{test['name']} needs {sorted(tested)}, and none of them is built last"
 
 
-def test_every_var_is_used_and_every_used_var_is_set() -> None:
+def test_every_var_is_used_and_every_used_var_is_defined() -> None:
     vars_block = (PROJECT / "dbt_project.yml").read_text().partition("\nvars:\n")[2]
-    stated = set(re.findall(r"^  (\w+):", vars_block, flags=re.MULTILINE))
+    defined = set(re.findall(r"^  (\w+):", vars_block, flags=re.MULTILINE))
     used = {
         var
         for folder in ("models", "macros", "data_tests")
         for path in (PROJECT / folder).rglob("*.*")
         for var in re.findall(r"var\('(\w+)'", path.read_text())
     }
-    assert used == stated
+    assert used == defined
 
 
-def test_nothing_is_fetched_or_reported() -> None:
+def test_no_packages_and_no_usage_statistics() -> None:
     assert "\n  send_anonymous_usage_stats: false\n" in (PROJECT / "dbt_project.yml").read_text()
     assert not list(PROJECT.glob("packages.yml")) + list(PROJECT.glob("dependencies.yml"))
 
 
 def test_missing_password_is_an_error_that_names_it(tmp_path: Path) -> None:
-    result = run_dbt("parse", work=tmp_path, environ={})
+    result = run_dbt_command("parse", work=tmp_path, environ={})
     assert result.exit_code != 0
     assert "Env var required but not provided: 'DATAFLIX_CLICKHOUSE_DBT_PASSWORD'" in result.output

@@ -1,4 +1,4 @@
-"""What the marts must hold, computed from the present source rows without any of the project's SQL."""
+"""Content of the marts, computed from the current source rows without any of the project's SQL."""
 
 import math
 from collections import Counter, defaultdict
@@ -17,7 +17,7 @@ Key = tuple[int, int]
 
 @dataclass(frozen=True)
 class Rating:
-    """A present rating."""
+    """A current rating."""
 
     stars: float
     liked: bool | None
@@ -26,7 +26,7 @@ class Rating:
 
 @dataclass(frozen=True)
 class Source:
-    """The present rows of the source."""
+    """The current rows of the source."""
 
     users: set[int]
     genres: dict[int, list[str]]
@@ -34,19 +34,19 @@ class Source:
     ratings: dict[Key, Rating]
 
     def known(self, key: Key) -> bool:
-        """Say whether both the user and the movie of an event are there."""
+        """Return whether both the user and the movie of an event are loaded."""
         return key[0] in self.users and key[1] in self.genres
 
     def known_ratings(self) -> dict[Key, Rating]:
-        """Return the ratings whose user and movie are there."""
+        """Return the ratings whose user and movie are loaded."""
         return {key: rating for key, rating in self.ratings.items() if self.known(key)}
 
     def known_watches(self) -> dict[Key, datetime]:
-        """Return the views whose user and movie are there."""
+        """Return the views whose user and movie are loaded."""
         return {key: at for key, at in self.watched.items() if self.known(key)}
 
     def last_events(self) -> dict[Key, datetime]:
-        """Return for each known pair the later of rating and view."""
+        """Return the later of rating and view for each loaded pair."""
         events = dict(self.known_watches())
         for key, rating in self.known_ratings().items():
             events[key] = max(events.get(key, rating.rated_at), rating.rated_at)
@@ -54,7 +54,7 @@ class Source:
 
 
 def weight(rating: Rating | None) -> float:
-    """Return the confidence weight of a verdict; None is a movie that was only watched."""
+    """Return the confidence weight of a rating; None means that the movie was only watched."""
     if rating is None:
         return 0.5
     if rating.stars >= 3:
@@ -113,7 +113,7 @@ def trending(source: Source, now: datetime) -> dict[int, float]:
     newest = max((at for at in events.values() if at <= now), default=now)
     scores: dict[int, float] = defaultdict(float)
     for (_, movie_id), at in events.items():
-        # Whole seconds, as the clock of the decay ticks.
+        # The SQL computes the decay from whole seconds.
         age = max(math.floor(newest.timestamp()) - math.floor(at.timestamp()), 0)
         scores[movie_id] += 0.5 ** (age / HALF_LIFE_SECONDS)
     return dict(scores)

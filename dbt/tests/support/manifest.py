@@ -1,4 +1,4 @@
-"""The project's manifest, as questions a reviewer asks."""
+"""Queries on the manifest of the project."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class Manifest:
 
     @property
     def core_models(self) -> list[str]:
-        """Names of the models that lie in a layer's folder itself, not in one for dashboards below it."""
+        """Names of the models in a layer's own folder, without those in its sub-folders for dashboards."""
         return [
             name for name, node in self.models.items() if len(node["fqn"]) == len(("project", "layer", name))
         ]
@@ -41,11 +41,11 @@ class Manifest:
         return list(self._nodes("test"))
 
     def layer(self, model: str) -> str:
-        """Return the first folder a model lies in: staging, intermediate or marts."""
+        """Return the layer of a model: staging, intermediate or marts."""
         return str(self.models[model]["fqn"][1])
 
     def tests_of(self, model: str) -> list[Node]:
-        """Return the generic tests declared in a model's yml."""
+        """Return the generic tests in a model's yml."""
         unique_id = self.models[model]["unique_id"]
         return [test for test in self.data_tests if test.get("attached_node") == unique_id]
 
@@ -54,11 +54,11 @@ class Manifest:
         return [test for test in self.content["unit_tests"].values() if test["model"] == model]
 
     def parents(self, unique_id: str) -> list[str]:
-        """Return what a node reads, by unique id."""
+        """Return the unique ids of the nodes that a node reads."""
         return list(self.content["parent_map"][unique_id])
 
     def ancestors(self, unique_id: str) -> set[str]:
-        """Return all that a node reads, directly or through others."""
+        """Return the unique ids of all nodes that a node reads, directly or through others."""
         found: set[str] = set()
         waiting = [unique_id]
         while waiting:

@@ -1,10 +1,10 @@
-"""Rows for the raw tables, with defaults for all that a test does not care about."""
+"""Rows for the raw tables, with defaults for the columns that do not matter to a test."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-MADE_AT = datetime(2024, 1, 1, tzinfo=UTC)
+CREATED_AT = datetime(2024, 1, 1, tzinfo=UTC)
 HASH = "0" * 64
 
 
@@ -20,7 +20,7 @@ def user(user_id: int, **columns: Any) -> dict[str, Any]:
         "state": None,
         "country": None,
         "birth_year": None,
-        "created_at": MADE_AT,
+        "created_at": CREATED_AT,
     }
     return _row(defaults, columns)
 
@@ -37,19 +37,25 @@ def movie(movie_id: int, **columns: Any) -> dict[str, Any]:
         "description": None,
         "imdb_id": None,
         "tmdb_id": None,
-        "created_at": MADE_AT,
+        "created_at": CREATED_AT,
     }
     return _row(defaults, columns)
 
 
 def watch(user_id: int, movie_id: int, **columns: Any) -> dict[str, Any]:
     """Return a row of raw.watched_movies."""
-    return _row({"user_id": user_id, "movie_id": movie_id, "watched_at": MADE_AT}, columns)
+    return _row({"user_id": user_id, "movie_id": movie_id, "watched_at": CREATED_AT}, columns)
 
 
 def rating(user_id: int, movie_id: int, stars: float, **columns: Any) -> dict[str, Any]:
     """Return a row of raw.ratings."""
-    defaults = {"user_id": user_id, "movie_id": movie_id, "rating": stars, "liked": None, "rated_at": MADE_AT}
+    defaults = {
+        "user_id": user_id,
+        "movie_id": movie_id,
+        "rating": stars,
+        "liked": None,
+        "rated_at": CREATED_AT,
+    }
     return _row(defaults, columns)
 
 
@@ -62,12 +68,12 @@ def feedback(recommendation_id: str, movie_id: int, event: str, **columns: Any) 
         "user_id": None,
         "position": 1,
         "model_version": "7",
-        "listed_at": MADE_AT,
-        "received_at": MADE_AT,
+        "listed_at": CREATED_AT,
+        "received_at": CREATED_AT,
     }
-    made = _row(row, columns)
-    del made["updated_at"]
-    return made
+    complete = _row(row, columns)
+    del complete["updated_at"]
+    return complete
 
 
 def audit(table: str, finished_at: datetime, *, matches: bool = True) -> dict[str, Any]:
@@ -83,7 +89,7 @@ def audit(table: str, finished_at: datetime, *, matches: bool = True) -> dict[st
 
 def _row(defaults: Mapping[str, Any], columns: Mapping[str, Any]) -> dict[str, Any]:
     load = {
-        "updated_at": MADE_AT,
+        "updated_at": CREATED_AT,
         "_version": 1,
         "_is_deleted": 0,
         "_extracted_at": datetime.now(UTC),

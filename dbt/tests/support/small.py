@@ -1,4 +1,4 @@
-"""A small warehouse with everything that goes wrong in a large one: late versions, deletions, strays."""
+"""A small warehouse with the difficult cases: late versions, deletions, events without a user or movie."""
 
 import random
 from datetime import UTC, datetime, timedelta
@@ -10,10 +10,10 @@ from .warehouse import RAW_TABLES, Warehouse
 
 START = datetime(2023, 1, 1, tzinfo=UTC)
 SPAN_US = 400 * 86400 * 10**6
-# Events whose user, or whose movie, is not loaded.
-STRAYS: list[Key] = [(900, 1), (1, 9000)]
+# Events whose user or movie is not loaded.
+HELD_BACK: list[Key] = [(900, 1), (1, 9000)]
 DELETED_USERS, DELETED_MOVIES = (50, 51), (60,)
-# Of two lists of version 7, one of which was a hit, and one list of no model; by list, movie and event.
+# Two lists of version 7, one of them with a hit, and one list without a model; by list, movie and event.
 FEEDBACK: dict[tuple[str, int, str], dict[str, Any]] = {
     ("a", 1, "shown"): {"user_id": 1},
     ("a", 1, "clicked"): {"user_id": 1},
@@ -26,25 +26,25 @@ GENRES = ("Drama", "Comedy", "Horror", "War")
 
 
 def load(warehouse: Warehouse) -> Source:
-    """Fill raw with three loads: rows, then newer versions, then deletions. Their parts stay unmerged."""
+    """Fill raw with three loads: rows, newer versions, deletions. ClickHouse does not merge them."""
     for table in RAW_TABLES:
         warehouse.command(f"SYSTEM STOP MERGES raw.{table}")
-    dice = random.Random(20240229)  # a fixed seed: the same warehouse every time
+    dice = random.Random(20240229)  # a fixed seed gives the same warehouse every time
     users = {u: raw.user(u, state=dice.choice(["CA", "NY", None])) for u in range(1, 41)}
     movies = {m: raw.movie(m, genres=dice.sample(GENRES, k=dice.randint(0, 3))) for m in range(1, 26)}
-    # Users 39 and 40 do nothing, nobody knows movies 24 and 25.
+    # Users 39 and 40 and movies 24 and 25 have no events.
     pairs = [(u, m) for u in users for m in movies if u <= 38 and m <= 23]
-    ratings = {key: _rating(dice) for key in [*dice.sample(pairs, k=400), *STRAYS]}
-    watched = {key: _moment(dice) for key in [*dice.sample(pairs, k=400), *STRAYS]}
+    ratings = {key: _rating(dice) for key in [*dice.sample(pairs, k=400), *HELD_BACK]}
+    watched = {key: _moment(dice) for key in [*dice.sample(pairs, k=400), *HELD_BACK]}
 
     warehouse.insert("users", [*users.values(), *map(raw.user, DELETED_USERS)])
     warehouse.insert("movies", [*movies.values(), *map(raw.movie, DELETED_MOVIES)])
     warehouse.insert("ratings", [rating_row(key, rating) for key, rating in ratings.items()])
     warehouse.insert("watched_movies", [raw.watch(*key, watched_at=at) for key, at in watched.items()])
 
-    told = [raw.feedback(*key, **columns) for key, columns in FEEDBACK.items()]
-    strays = [raw.feedback("d", 9000, "shown"), raw.feedback("e", 1, "shown", user_id=900)]
-    warehouse.insert("feedback", [*told, *strays, raw.feedback("f", 1, "shown")])
+    shown = [raw.feedback(*key, **columns) for key, columns in FEEDBACK.items()]
+    held_back = [raw.feedback("d", 9000, "shown"), raw.feedback("e", 1, "shown", user_id=900)]
+    warehouse.insert("feedback", [*shown, *held_back, raw.feedback("f", 1, "shown")])
     warehouse.insert("feedback", [raw.feedback("f", 1, "shown", _version=3, _is_deleted=1)])
 
     changed = dice.sample(sorted(ratings), k=60)
@@ -53,14 +53,14 @@ def load(warehouse: Warehouse) -> Source:
     # An older version that arrives late must not win.
     warehouse.insert("ratings", [raw.rating(*key, 0.5, _version=1) for key in changed[:20]])
 
-    gone = {"_version": 3, "_is_deleted": 1}
-    unrated = dice.sample([key for key in sorted(ratings) if key not in STRAYS], k=40)
-    warehouse.insert("ratings", [rating_row(key, ratings.pop(key), **gone) for key in unrated])
-    unwatched = dice.sample([key for key in sorted(watched) if key not in STRAYS], k=40)
-    rows = [raw.watch(*key, watched_at=watched.pop(key), **gone) for key in unwatched]
+    deleted = {"_version": 3, "_is_deleted": 1}
+    unrated = dice.sample([key for key in sorted(ratings) if key not in HELD_BACK], k=40)
+    warehouse.insert("ratings", [rating_row(key, ratings.pop(key), **deleted) for key in unrated])
+    unwatched = dice.sample([key for key in sorted(watched) if key not in HELD_BACK], k=40)
+    rows = [raw.watch(*key, watched_at=watched.pop(key), **deleted) for key in unwatched]
     warehouse.insert("watched_movies", rows)
-    warehouse.insert("users", [raw.user(user_id, **gone) for user_id in DELETED_USERS])
-    warehouse.insert("movies", [raw.movie(movie_id, **gone) for movie_id in DELETED_MOVIES])
+    warehouse.insert("users", [raw.user(user_id, **deleted) for user_id in DELETED_USERS])
+    warehouse.insert("movies", [raw.movie(movie_id, **deleted) for movie_id in DELETED_MOVIES])
     return Source(set(users), {m: row["genres"] for m, row in movies.items()}, watched, ratings)
 
 

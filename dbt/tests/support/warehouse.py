@@ -1,9 +1,11 @@
-"""A real ClickHouse and the real dbt command, for tests of the project as a whole."""
+"""A real ClickHouse and dbt, for tests of the project as a whole."""
 
 import json
 import os
+import select
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,14 +18,15 @@ from .manifest import Manifest
 ROOT = Path(__file__).resolve().parents[3]
 PROJECT = ROOT / "dbt"
 DBT = ROOT / "airflow" / ".venv" / "bin" / "dbt"
+RUN_RESULTS = Path("target", "run_results.json")
 RAW_TABLES = ("users", "movies", "watched_movies", "ratings", "feedback")
-# A whole build takes about ten seconds alone on two cores; the rest is for a busy machine.
+# A whole build takes ten seconds on two idle cores; the rest is for a busy machine.
 DBT_TIMEOUT_S = 240
 
 
 @dataclass(frozen=True)
 class Result:
-    """What one dbt command did: exit status, output, and by node name the status and count of failures."""
+    """Result of a dbt command: exit code, output, and for each node its status and number of failures."""
 
     exit_code: int
     output: str
@@ -31,31 +34,88 @@ class Result:
     failures: dict[str, int]
 
     def named(self, status: str) -> set[str]:
-        """Return the names of the nodes that ended in the status."""
+        """Return the names of the nodes with this status."""
         return {name for name, ended in self.statuses.items() if ended == status}
 
 
-def run_dbt(*words: str, work: Path, environ: Mapping[str, str]) -> Result:
-    """Run `dbt words...` on the project; target and logs go to `work`.
+class Dbt:
+    """dbt in a process of its own that runs one command after another."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+
+    def run(self, *words: str, work: Path, environ: Mapping[str, str]) -> Result:
+        """Run `dbt words...` on the project; target and logs go to `work`.
+
+        Raises:
+            TimeoutError: dbt hangs, or its process has ended.
+        """
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        (work / RUN_RESULTS).unlink(missing_ok=True)
+        request = {"words": _words(words), "environ": {**environ, **_folders(work)}}
+        self._process.stdin.write(json.dumps(request) + "\n")
+        self._process.stdin.flush()
+        ready, _, _ = select.select([self._process.stdout], [], [], DBT_TIMEOUT_S)
+        answer = self._process.stdout.readline() if ready else ""
+        if not answer:
+            raise TimeoutError(f"dbt {' '.join(words)} gave no answer")
+        return _result(work, **json.loads(answer))
+
+
+@contextmanager
+def dbt_process() -> Iterator[Dbt]:
+    """Start dbt for the time of the block."""
+    runner = Path(__file__).with_name("dbt_runner.py")
+    with subprocess.Popen(
+        [str(DBT.with_name("python")), str(runner)],
+        env=_own_environ(),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            yield Dbt(process)
+            # It ends with its input, and cleans up.
+            process.communicate(timeout=DBT_TIMEOUT_S)
+        finally:
+            process.kill()
+
+
+def run_dbt_command(*words: str, work: Path, environ: Mapping[str, str]) -> Result:
+    """Run the command `dbt words...` on the project; target and logs go to `work`.
 
     Raises:
         subprocess.TimeoutExpired: dbt hangs.
     """
-    target = work / "target"
-    run_results = target / "run_results.json"
-    run_results.unlink(missing_ok=True)
-    ours = ("DATAFLIX_", "DBT_")
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     done = subprocess.run(
-        [str(DBT), "--no-use-colors", *words, "--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT)],
-        env={**inherited, **environ, "DBT_TARGET_PATH": str(target), "DBT_LOG_PATH": str(work / "logs")},
+        [str(DBT), *_words(words)],
+        env={**_own_environ(), **environ, **_folders(work)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         check=False,
         timeout=DBT_TIMEOUT_S,
     )
+    return _result(work, done.returncode, done.stdout)
+
+
+def _words(words: Sequence[str]) -> list[str]:
+    return ["--no-use-colors", *words, "--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT)]
+
+
+def _own_environ() -> dict[str, str]:
+    """Return this process's environment without the variables of a running stack."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(("DATAFLIX_", "DBT_"))}
+
+
+def _folders(work: Path) -> dict[str, str]:
+    return {"DBT_TARGET_PATH": str(work / "target"), "DBT_LOG_PATH": str(work / "logs")}
+
+
+def _result(work: Path, exit_code: int, output: str) -> Result:
     statuses, failures = {}, {}
+    run_results = work / RUN_RESULTS
     if run_results.exists():
         for node in json.loads(run_results.read_text())["results"]:
             # unit_test.dataflix.<model>.<name>, test.dataflix.<name>.<hash>, model.dataflix.<name>
@@ -63,14 +123,19 @@ def run_dbt(*words: str, work: Path, environ: Mapping[str, str]) -> Result:
             name = names[-1] if kind == "unit_test" else names[0]
             statuses[name] = node["status"]
             failures[name] = node["failures"] or 0
-    return Result(done.returncode, done.stdout, statuses, failures)
+    return Result(exit_code, output, statuses, failures)
 
 
 class Warehouse:
     """The project's databases on a running server."""
 
-    def __init__(self, server: ClickHouseServer, work: Path) -> None:
+    def __init__(self, server: ClickHouseServer, dbt: Dbt, work: Path) -> None:
+        """Use ``server``; dbt keeps its files in ``work``, which belongs to this server alone.
+
+        dbt parses the whole project again when the address of the server differs from that of the last parse.
+        """
         self._environ = server.environ
+        self._dbt = dbt
         self._work = work
         self._admin = server.client("dataflix_admin")
         self._writer = server.client("elt_writer", database="raw")
@@ -94,8 +159,13 @@ class Warehouse:
         return [tuple(row) for row in self._admin.query(query).result_rows]
 
     def rows_as_reader(self, query: str) -> list[tuple[Any, ...]]:
-        """Return the rows of a query, run by the user who may read the marts and nothing else."""
+        """Return the rows of a query of the account that may only read the marts."""
         return [tuple(row) for row in self._reader.query(query).result_rows]
+
+    def relations(self) -> set[str]:
+        """Return the names of all tables and views of analytics."""
+        names = self.rows("SELECT name FROM system.tables WHERE database = 'analytics'")
+        return {f"analytics.{name}" for (name,) in names}
 
     def table(self, name: str, *key: str) -> dict[Any, dict[str, Any]]:
         """Return a table of analytics as rows by key; a key of one column is its bare value.
@@ -110,8 +180,13 @@ class Warehouse:
         return by_key
 
     def dbt(self, *words: str) -> Result:
-        """Run dbt against this warehouse."""
-        return run_dbt(*words, work=self._work, environ=self._environ)
+        """Run dbt on this warehouse."""
+        return self._dbt.run(*words, work=self._work, environ=self._environ)
+
+    def compiled_test(self, name: str) -> str:
+        """Return the SQL of a singular data test, as the last command that ran it compiled it."""
+        folder = self._work / "target" / "compiled" / "dataflix" / "data_tests"
+        return (folder / f"{name}.sql").read_text()
 
     def artifact(self, name: str) -> Any:
         """Return a JSON file that the last dbt command wrote to its target folder."""
@@ -124,7 +199,7 @@ class Warehouse:
 
 @dataclass(frozen=True)
 class Built:
-    """A warehouse after a build, and what its source holds."""
+    """A warehouse after a build, and the rows of its source."""
 
     warehouse: Warehouse
     source: Source
