@@ -1,7 +1,7 @@
 """Superset's settings, from the DATAFLIX_ variables of the environment.
 
-Superset reads this module at its start, from the folder that PYTHONPATH names, and takes over every name in
-capitals. A missing or unusable variable ends the start with a message that names it.
+Superset imports this module at its start from the folder in PYTHONPATH and uses every name in capitals. A
+missing or invalid variable stops the start with a message that names it.
 """
 
 import os
@@ -12,21 +12,21 @@ from urllib.parse import quote
 
 _MAX_PORT = 65535
 
-# Superset encrypts with it and signs sessions; shorter ones could be searched through.
+# Superset encrypts passwords and signs sessions with the key; a shorter key can be guessed.
 _MIN_SECRET_LENGTH = 16
 
 
 def _required(name: str) -> str:
     value = os.environ.get(name, "")
     if not value:
-        raise SystemExit(f"{name} is not set; run.sh writes it to .env and hands it over.")
+        raise SystemExit(f"{name} is not set; ./run.sh writes it to .env and passes it on.")
     return value
 
 
 def _port(name: str, default: int) -> int:
     value = os.environ.get(name, str(default))
     if not (value.isdecimal() and 1 <= int(value) <= _MAX_PORT):
-        raise SystemExit(f"{name} must be a port, a whole number from 1 to {_MAX_PORT}; it is {value!r}.")
+        raise SystemExit(f"{name} must be a port from 1 to {_MAX_PORT}, not {value!r}.")
     return int(value)
 
 
@@ -51,33 +51,33 @@ def _seconds(**duration: float) -> int:
 
 _HOME = Path(_required("DATAFLIX_HOME")) / "superset"
 
-# --- What it is, and where it keeps things ---
+# --- Name and storage ---
 APP_NAME = "Dataflix"
 SECRET_KEY = _secret_key()
 SQLALCHEMY_DATABASE_URI = _metadata_uri()
-# A restart of Postgres costs one new connection instead of an error page.
+# After a restart of Postgres, users get a new connection instead of an error page.
 SQLALCHEMY_ENGINE_OPTIONS = {"pool_pre_ping": True}
-# Instead of a folder in the person's home.
+# Instead of a folder in the user's home.
 DATA_DIR = str(_HOME)
-# Otherwise a migration would replace the log settings of the process it runs in.
+# Without this, a migration replaces the log settings of its process.
 ALEMBIC_SKIP_LOG_CONFIG = True
 LOG_FORMAT = "time=%(asctime)s level=%(levelname)s logger=%(name)s message=%(message)s"
 
-# --- Who may see what: nobody anything without logging in ---
+# --- Access: nobody sees anything without a log-in ---
 PUBLIC_ROLE_LIKE = None
 AUTH_USER_REGISTRATION = False
 WTF_CSRF_ENABLED = True
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 PERMANENT_SESSION_LIFETIME = timedelta(days=1)
-# Counted in the memory of the one server process; guards the log-in, not the charts of a dashboard.
+# Counted in the memory of the one server process. Limits log-ins, not the charts of a dashboard.
 RATELIMIT_ENABLED = True
 RATELIMIT_STORAGE_URI = "memory://"
 RATELIMIT_APPLICATION = None
 AUTH_RATE_LIMITED = True
 AUTH_RATE_LIMIT = "10 per minute"
 
-# --- Security headers. The browser may talk to this server alone: no map tiles, fonts or usage pixels ---
+# --- Security headers: the browser may only talk to this server (no map tiles, fonts or usage pixels) ---
 TALISMAN_ENABLED = True
 TALISMAN_CONFIG = {
     "content_security_policy": {
@@ -94,7 +94,7 @@ TALISMAN_CONFIG = {
         "form-action": ["'self'"],
     },
     "content_security_policy_nonce_in": ["script-src"],
-    # The server listens on 127.0.0.1 and speaks plain HTTP; whoever puts it behind TLS turns these on.
+    # The server listens on 127.0.0.1 with plain HTTP. Turn these on behind TLS.
     "force_https": False,
     "session_cookie_secure": False,
 }
@@ -117,37 +117,37 @@ NATIVE_FILTER_DEFAULT_ROW_LIMIT = 1_000
 FILTER_SELECT_ROW_LIMIT = 1_000
 DEFAULT_SQLLAB_LIMIT = 1_000
 DISPLAY_MAX_ROW = 10_000
-# The most that any query may bring into the server's memory.
+# The most rows that a query may load into the server's memory.
 SQL_MAX_ROW = 50_000
 TABLE_VIZ_MAX_ROW_SERVER = 50_000
-# A dashboard query that takes longer than this is a mistake; gunicorn gives up at the same time.
+# A dashboard query that takes longer is a mistake. gunicorn has the same timeout.
 SUPERSET_WEBSERVER_TIMEOUT = _seconds(minutes=1)
 SQLLAB_TIMEOUT = _seconds(seconds=30)
 
 
 def SQLGLOT_DIALECTS_EXTENSIONS() -> dict[str, Any]:  # noqa: N802  the name is Superset's
-    """Quote names of ClickHouse alike everywhere.
+    """Make sqlglot quote ClickHouse names with backticks.
 
-    Superset quotes a column with the driver's backticks, reads and writes it with sqlglot, whose quotes are
-    double, and then no longer finds the calculated column of that name: details of a chart were an error.
+    Superset quotes a column with the driver's backticks and then parses and writes it with sqlglot, which
+    uses double quotes. It then does not find the calculated column, and the details of a chart fail.
     """
-    from sqlglot.dialects.clickhouse import ClickHouse  # noqa: PLC0415  the set-up has no use for it
+    from sqlglot.dialects.clickhouse import ClickHouse  # noqa: PLC0415  the set-up does not need it
 
     class BacktickedClickHouse(ClickHouse):
         class Tokenizer(ClickHouse.Tokenizer):
-            # The first of them is the one it writes.
-            IDENTIFIERS = ["`", '"']  # noqa: RUF012  as sqlglot has it
+            # sqlglot writes the first one.
+            IDENTIFIERS = ["`", '"']  # noqa: RUF012  like in sqlglot
 
     return {"clickhousedb": BacktickedClickHouse}
 
 
-# --- Caches, in the memory of the one server process: a query's text holds what people filter by ---
+# --- Caches, only in the memory of the one server process: the text of a query has people's filters ---
 _MEMORY_CACHE = {"CACHE_TYPE": "SimpleCache"}
 CACHE_CONFIG = _MEMORY_CACHE | {"CACHE_THRESHOLD": 500, "CACHE_DEFAULT_TIMEOUT": _seconds(minutes=5)}
-# Ten people on one dashboard cost one query, and nobody sees numbers older than a minute. Two dashboards with
-# some filters chosen; an answer of the most rows takes a few MB.
+# Ten people on a dashboard share one query, and nobody sees numbers older than a minute. 100 entries are
+# enough for two dashboards with some filters; the largest answer takes a few MB.
 DATA_CACHE_CONFIG = _MEMORY_CACHE | {"CACHE_THRESHOLD": 100, "CACHE_DEFAULT_TIMEOUT": _seconds(minutes=1)}
-# What was chosen and not saved. Superset would keep it in its metadata for months.
+# Choices that were not saved. Superset's default keeps them in its metadata for months.
 FILTER_STATE_CACHE_CONFIG = _MEMORY_CACHE | {
     "CACHE_THRESHOLD": 1_000,
     "CACHE_DEFAULT_TIMEOUT": _seconds(days=1),
@@ -157,12 +157,12 @@ EXPLORE_FORM_DATA_CACHE_CONFIG = FILTER_STATE_CACHE_CONFIG
 
 
 def FLASK_APP_MUTATOR(app: Any) -> None:  # noqa: N802  the name is Superset's
-    """Take from the new application what would store the words of people's queries."""
-    # It imports Superset, which is reading this file; the type checker does not look into this folder.
+    """Stop the new application from storing the text of people's queries."""
+    # It imports Superset, which is importing this file. The type checker does not see this folder.
     from superset_privacy import install  # type: ignore[import-not-found]  # noqa: PLC0415
 
     install(app)
 
 
-# --- No queue: nothing here runs in the background ---
+# --- No queue: nothing runs in the background ---
 CELERY_CONFIG = None

@@ -1,10 +1,10 @@
 """Keeps what people type into Superset out of its metadata, its caches and its logs.
 
-A filter or an expression may carry a person's name. Superset would write the whole request into its table of
-actions, the text of every query of SQL Lab into another one, and errors with their statements into its log.
+A filter or an expression can have a person's name. By default, Superset writes each request to its table of
+actions, each SQL Lab query to another table, and errors with their statements to its log.
 """
 
-# Superset has an environment of its own, which the type checker does not look into.
+# Superset has its own environment, which the type checker does not see.
 # mypy: disable-error-code="import-not-found, import-untyped, misc, no-any-return"
 
 import copy
@@ -17,31 +17,31 @@ from superset.extensions import _event_logger
 from superset.security import SupersetSecurityManager
 from superset.utils.log import DBEventLogger
 
-# SQL Lab and what it stores: views and menu entries by the names that permissions have.
+# SQL Lab and its stored objects: names of views and menu entries in permissions.
 _SQL_LAB = frozenset(
     {
         *("SQLLab", "SQL Lab", "SQL Editor", "SqlLabPermalinkRestApi", "TabStateView", "TableSchemaView"),
         *("Query", "Query Search", "SavedQuery", "Saved Queries"),
     }
 )
-# What the list of recent work on the first page is made from.
+# Superset makes the list of recent work on its first page from these.
 _RECENT_WORK = ("mount_dashboard", "mount_explorer")
 
 
 class WithoutSqlLab(SupersetSecurityManager):
-    """Nobody may use SQL Lab, an administrator neither: it keeps the text of whatever is asked."""
+    """Nobody may use SQL Lab, not even an administrator, because it stores the text of each query."""
 
     def has_access(self, permission_name: str, view_name: str) -> bool:
-        """Say whether the present user may do something."""
+        """Return whether the current user has a permission."""
         return view_name not in _SQL_LAB and super().has_access(permission_name, view_name)
 
     def get_user_menu_access(self, menu_names: list[str] | None = None) -> set[str]:
-        """Return the menu's entries for the present user."""
+        """Return the menu entries for the current user."""
         return set(super().get_user_menu_access(menu_names)) - _SQL_LAB
 
 
 class ActionLogger(DBEventLogger):
-    """Records who did what to which dashboard or chart and when, and nothing that the request said."""
+    """Records user, action, dashboard or chart, and time, but no content of the request."""
 
     def log(  # noqa: PLR0917  the arguments are Superset's
         self,
@@ -55,7 +55,7 @@ class ActionLogger(DBEventLogger):
         records: list[dict[str, Any]] | None = None,
         **__: Any,
     ) -> None:
-        """Store an action, or each of those that a page tells of at once; an address may hold a filter."""
+        """Store one action or the several that a page reports, without the address: it may have a filter."""
         kept = [_kept(record) for record in records or [{}] if isinstance(record, dict)]
         super().log(user_id, action, dashboard_id, duration_ms, slice_id, None, records=kept)
 
@@ -70,20 +70,20 @@ def _kept(record: dict[str, Any]) -> dict[str, Any]:
 
 
 class WithoutValues(logging.Formatter):
-    """Renders a record with the types of its values, and of an error its type and where it arose."""
+    """Formats a record with the types of its values; an error becomes its type and its place in the code."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the line."""
-        bare = copy.copy(record)
+        """Return the log line."""
+        plain = copy.copy(record)
         if isinstance(record.args, dict):
-            bare.args = {name: _harmless(value) for name, value in record.args.items()}
+            plain.args = {name: _harmless(value) for name, value in record.args.items()}
         elif record.args:
-            bare.args = tuple(map(_harmless, record.args))
+            plain.args = tuple(map(_harmless, record.args))
         elif record.levelno >= logging.WARNING:
-            # Without places the values are in the text already, or it is an error itself.
-            bare.msg = f"{Path(record.pathname).name}:{record.lineno}"
-        bare.exc_info, bare.exc_text, bare.stack_info = None, None, None
-        return super().format(bare) + "".join(f" error={place}" for place in _chain(record))
+            # Without arguments, the text itself may have values.
+            plain.msg = f"{Path(record.pathname).name}:{record.lineno}"
+        plain.exc_info, plain.exc_text, plain.stack_info = None, None, None
+        return super().format(plain) + "".join(f" error={place}" for place in _chain(record))
 
 
 def _harmless(value: object) -> object:
@@ -94,7 +94,7 @@ def _chain(record: logging.LogRecord) -> list[str]:
     error = record.exc_info[1] if record.exc_info else None
     places: list[str] = []
     seen: set[int] = set()
-    # Superset raises an error anew out of its own, which makes the chain a ring.
+    # Superset re-raises an error from its own cause, which makes the chain a ring.
     while error is not None and id(error) not in seen:
         seen.add(id(error))
         step = error.__traceback__
@@ -107,9 +107,9 @@ def _chain(record: logging.LogRecord) -> list[str]:
 
 
 def install(app: Flask) -> None:
-    """Put all of it in the place of Superset's own."""
-    # Superset takes classes for these from its settings, where it cannot be imported yet. Its functions hold
-    # on to the objects already, so those stay and change their kind.
+    """Replace Superset's own classes by those above."""
+    # The settings could name these classes, but Superset cannot be imported there yet. Its functions already
+    # have references to the objects, so the objects stay and change their class.
     app.appbuilder.sm.__class__ = WithoutSqlLab  # type: ignore[attr-defined]
     _event_logger["event_logger"].__class__ = ActionLogger
     for handler in logging.getLogger().handlers:

@@ -1,4 +1,4 @@
-"""The bundle's files as Python objects, and the dbt models they stand on."""
+"""The files of the import bundle as Python objects, and the dbt models that they use."""
 
 import re
 from collections.abc import Iterator
@@ -31,7 +31,7 @@ def by_uuid(kind: str) -> dict[str, dict[str, Any]]:
 
 @dataclass(frozen=True)
 class Dataset:
-    """What charts may name in a data set."""
+    """Columns and metrics of a data set that charts may use."""
 
     model: str
     columns: dict[str, dict[str, Any]]
@@ -39,7 +39,7 @@ class Dataset:
 
     @property
     def times(self) -> set[str]:
-        """Columns that a time filter can work on."""
+        """Columns for a time filter."""
         return {name for name, column in self.columns.items() if column.get("is_dttm")}
 
 
@@ -55,18 +55,30 @@ def dataset_of(chart: dict[str, Any]) -> Dataset:
 
 @cache
 def dbt_models() -> dict[str, dict[str, str]]:
-    """Return column types of every dbt model by model and column, from the yml files."""
+    """Return the column types of every dbt model, from the yml files."""
     found: dict[str, dict[str, str]] = {}
-    for file in (ROOT / "dbt" / "models").rglob("*.yml"):
-        for model in (yaml.safe_load(file.read_text()) or {}).get("models", []):
-            found[model["name"]] = {
-                column["name"]: column.get("data_type", "") for column in model.get("columns", [])
-            }
+    for name, model in _model_files().items():
+        found[name] = {column["name"]: column.get("data_type", "") for column in model.get("columns", [])}
     return found
 
 
+def model_description(name: str) -> str:
+    """Return the description of a dbt model as one line."""
+    return " ".join(_model_files()[name]["description"].split())
+
+
+@cache
+def _model_files() -> dict[str, dict[str, Any]]:
+    models = (
+        model
+        for file in (ROOT / "dbt" / "models").rglob("*.yml")
+        for model in (yaml.safe_load(file.read_text()) or {}).get("models", [])
+    )
+    return {model["name"]: model for model in models}
+
+
 def exposures() -> dict[str, set[str]]:
-    """Return the models that each dashboard depends on, as dbt's exposures say, by the dashboard's title."""
+    """Return the models of each dashboard from dbt's exposures, by title of the dashboard."""
     found: dict[str, set[str]] = {}
     for file in (ROOT / "dbt" / "models").rglob("*.yml"):
         for exposure in (yaml.safe_load(file.read_text()) or {}).get("exposures", []):
@@ -77,14 +89,14 @@ def exposures() -> dict[str, set[str]]:
 
 
 def names_in(expression: str) -> set[str]:
-    """Return the column names in a SQL expression: words that are no literal, function or keyword."""
+    """Return the column names in a SQL expression: words that are not a literal, function or keyword."""
     without_text = re.sub(r"'[^']*'", "", expression)
     words = re.findall(r"\b([a-z_][a-z0-9_]*)\b(?!\s*\()", without_text, re.IGNORECASE)
     return {word for word in words if word.lower() not in {"is", "not", "null", "and", "or"}}
 
 
 def placed(dashboard: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yield the meta data of each chart on a dashboard."""
+    """Yield the metadata of each chart on a dashboard."""
     for item in dashboard["position"].values():
         if isinstance(item, dict) and item["type"] == "CHART":
             yield item["meta"]

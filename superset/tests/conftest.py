@@ -1,8 +1,9 @@
-"""Superset as the stack runs it, on a real Postgres and a real ClickHouse with a small warehouse."""
+"""Superset as in the stack, on a real Postgres and a real ClickHouse with a small warehouse."""
 
 import re
 import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +23,7 @@ BIN = ROOT / "superset" / ".venv" / "bin"
 
 @dataclass
 class Superset:
-    """A running server and its set-up."""
+    """A running Superset server and its set-up command."""
 
     url: str
     environ: dict[str, str]
@@ -34,7 +35,7 @@ class Superset:
         return self.environ["DATAFLIX_SUPERSET_ADMIN_PASSWORD"]
 
     def set_up(self, *arguments: str, **changed: str) -> subprocess.CompletedProcess[str]:
-        """Run the set-up with some settings changed; an empty value takes one away."""
+        """Run the set-up with changed settings; an empty value removes a setting."""
         environ = {name: value for name, value in (self.environ | changed).items() if value}
         return subprocess.run(
             [str(BIN / "python"), str(ROOT / "scripts" / "setup_superset.py"), *arguments],
@@ -45,7 +46,7 @@ class Superset:
         )
 
     def logged_in(self, password: str | None = None) -> requests.Session:
-        """Return a session of the administrator."""
+        """Return an API session of the administrator."""
         session = requests.Session()
         body = {"username": "admin", "password": password or self.password, "provider": "db"}
         answer = session.post(self.url + "/api/v1/security/login", json=body, timeout=30)
@@ -56,7 +57,7 @@ class Superset:
         return session
 
     def browser(self) -> requests.Session:
-        """Return a session of the administrator as a browser has one: by the form, with a cookie."""
+        """Return a browser session of the administrator: log-in form and cookie."""
         session = requests.Session()
         page = session.get(self.url + "/login/", timeout=30).text
         token = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', page)
@@ -67,7 +68,7 @@ class Superset:
         return session
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
-        """Return the rows of a query on Superset's metadata."""
+        """Return the rows of a query on Superset's metadata database."""
         connection = psycopg2.connect(self.metadata.dsn("superset", "superset"))
         with closing(connection), connection.cursor() as cursor:
             cursor.execute(query)
@@ -76,10 +77,9 @@ class Superset:
 
 @pytest.fixture(scope="session")
 def superset(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Superset]:
-    assert BIN.exists(), "scripts/environments.sh superset makes the environment these tests need"
+    assert BIN.exists(), f"{BIN} is missing: scripts/environments.sh superset makes it"
     folder: Path = tmp_path_factory.mktemp("superset")
     with postgres() as metadata, clickhouse() as warehouse:
-        fill(warehouse, folder)
         port = free_port()
         environ = metadata.environ | warehouse.environ
         environ |= {
@@ -90,7 +90,11 @@ def superset(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Superset]:
             "DATAFLIX_SUPERSET_SECRET_KEY": random_password(),
         }
         server = Superset(f"http://127.0.0.1:{port}", environ, metadata)
-        done = server.set_up()
+        # The set-up does not read the warehouse, so dbt can fill it at the same time.
+        with ThreadPoolExecutor() as pool:
+            filling = pool.submit(fill, warehouse, folder)
+            done = server.set_up()
+            filling.result()
         assert done.returncode == 0, done.stderr[-3000:]
 
         def ready() -> bool:

@@ -1,4 +1,4 @@
-"""The dashboards as files: every name leads on, from dashboard to chart, data set and dbt model."""
+"""The dashboards as files: every name exists, from dashboard to chart, data set and dbt model."""
 
 import json
 import uuid
@@ -16,19 +16,20 @@ from .bundle_files import (
     dataset_of,
     dbt_models,
     exposures,
+    model_description,
     names_in,
     objects,
     placed,
 )
 
-# Where the UUIDs come from: one is kept as long as its file keeps its name.
+# A UUID is made from the name of its file.
 NAMESPACE = uuid.UUID("6d1c3e52-2f0b-4b6e-9d43-8a7d5f1c0e11")
 
 CHARTS = objects("charts")
 DASHBOARDS = objects("dashboards")
 DATASETS = objects("datasets")
 
-WANTED = {
+EXPECTED_CHARTS = {
     "Dataflix Analytics": {
         "Movies by genre",
         "Average rating per movie",
@@ -56,17 +57,17 @@ WANTED = {
 
 
 @pytest.mark.parametrize("path", [*objects("databases"), *DATASETS, *CHARTS, *DASHBOARDS])
-def test_a_uuid_belongs_to_the_file_s_name(path: str) -> None:
+def test_uuid_is_made_from_the_file_name(path: str) -> None:
     kind = path.split("/", maxsplit=1)[0]
     assert objects(kind)[path]["uuid"] == str(uuid.uuid5(NAMESPACE, path))
 
 
-def test_the_dashboards_hold_the_charts_that_people_look_for() -> None:
+def test_dashboards_have_the_expected_charts() -> None:
     titles = {
         dashboard["dashboard_title"]: {chart["slice_name"] for chart in charts_of(dashboard)}
         for dashboard in DASHBOARDS.values()
     }
-    assert titles == WANTED
+    assert titles == EXPECTED_CHARTS
 
 
 def test_every_chart_is_on_one_dashboard() -> None:
@@ -75,17 +76,18 @@ def test_every_chart_is_on_one_dashboard() -> None:
 
 
 @pytest.mark.parametrize("path", CHARTS)
-def test_a_chart_says_what_it_shows(path: str) -> None:
+def test_chart_has_a_description(path: str) -> None:
     assert len(CHARTS[path]["description"]) > 60
     assert CHARTS[path]["description"].endswith(".")
 
 
 @pytest.mark.parametrize("path", DATASETS)
-def test_a_data_set_is_a_dbt_model_column_by_column(path: str) -> None:
+def test_data_set_matches_its_dbt_model(path: str) -> None:
     dataset = DATASETS[path]
     assert dataset["schema"] == "analytics"
     assert dataset["database_uuid"] in by_uuid("databases")
     model = dbt_models()[dataset["table_name"]]
+    assert dataset["description"] == model_description(dataset["table_name"])
     columns = {column["column_name"]: column for column in dataset["columns"]}
     stored = {name: column["type"] for name, column in columns.items() if "expression" not in column}
     assert stored == model
@@ -98,7 +100,7 @@ def test_a_data_set_is_a_dbt_model_column_by_column(path: str) -> None:
 
 
 @pytest.mark.parametrize("path", CHARTS)
-def test_a_chart_names_only_what_its_data_set_has(path: str) -> None:
+def test_chart_uses_only_columns_and_metrics_of_its_data_set(path: str) -> None:
     chart = CHARTS[path]
     dataset = dataset_of(chart)
     assert _columns(chart["params"]) <= dataset.columns.keys()
@@ -106,7 +108,7 @@ def test_a_chart_names_only_what_its_data_set_has(path: str) -> None:
 
 
 @pytest.mark.parametrize("path", CHARTS)
-def test_the_stored_query_asks_for_what_the_chart_shows(path: str) -> None:
+def test_stored_query_matches_the_chart(path: str) -> None:
     chart = CHARTS[path]
     queries = json.loads(chart["query_context"])["queries"]
     params = chart["params"]
@@ -126,7 +128,7 @@ def test_the_stored_query_asks_for_what_the_chart_shows(path: str) -> None:
 
 
 @pytest.mark.parametrize("path", DASHBOARDS)
-def test_a_filter_works_on_every_chart_in_its_scope(path: str) -> None:
+def test_filter_works_on_every_chart_in_its_scope(path: str) -> None:
     dashboard = DASHBOARDS[path]
     numbers = {meta["chartId"]: by_uuid("charts")[meta["uuid"]] for meta in placed(dashboard)}
     assert len(numbers) == len(list(placed(dashboard)))
@@ -147,7 +149,7 @@ def test_a_filter_works_on_every_chart_in_its_scope(path: str) -> None:
                 assert column in dataset_of(chart).columns, chart["slice_name"]
 
 
-def test_filters_and_cross_filters_are_on() -> None:
+def test_filters_and_cross_filters_are_enabled() -> None:
     for dashboard in DASHBOARDS.values():
         assert dashboard["metadata"]["cross_filters_enabled"] is True
         assert dashboard["metadata"]["native_filter_configuration"]
@@ -160,8 +162,8 @@ def test_filters_and_cross_filters_are_on() -> None:
     assert names == {"Genre", "Release year", "Time"}
 
 
-def test_a_click_on_a_horizontal_bar_filters_nothing() -> None:
-    """Superset 6.1 would send the bar's length as the filter's value, and every chart would be empty."""
+def test_click_on_a_horizontal_bar_filters_nothing() -> None:
+    """Superset 6.1 sends the length of the bar as the filter's value, and every chart would be empty."""
     for dashboard in DASHBOARDS.values():
         numbers = {meta["uuid"]: meta["chartId"] for meta in placed(dashboard)}
         for chart in charts_of(dashboard):
@@ -170,7 +172,7 @@ def test_a_click_on_a_horizontal_bar_filters_nothing() -> None:
                 assert set(own["crossFilters"]["scope"]["excluded"]) == set(numbers.values())
 
 
-def test_dbt_knows_which_models_the_dashboards_read() -> None:
+def test_dbt_exposures_list_the_models_of_the_dashboards() -> None:
     read = {
         dashboard["dashboard_title"]: {dataset_of(chart).model for chart in charts_of(dashboard)}
         for dashboard in DASHBOARDS.values()
@@ -178,13 +180,13 @@ def test_dbt_knows_which_models_the_dashboards_read() -> None:
     assert exposures() == read
 
 
-def test_no_password_is_in_the_bundle() -> None:
+def test_bundle_has_no_password() -> None:
     for path, database in objects("databases").items():
         assert database["sqlalchemy_uri"].startswith("clickhousedb://reader:XXXXXXXXXX@"), path
         assert "password" not in database
 
 
-def test_the_bundle_is_read_whole_and_connected() -> None:
+def test_bundle_is_read_and_connected() -> None:
     read = bundle.read(ASSETS)
     assert {kind: len(uuids) for kind, uuids in read.uuids.items()} == {
         kind: len(objects(kind)) for kind in read.uuids
@@ -196,13 +198,13 @@ def test_the_bundle_is_read_whole_and_connected() -> None:
     assert read.connected_to(uri).digest() == moved.digest()
 
 
-def test_a_folder_without_metadata_is_refused(tmp_path: Any) -> None:
+def test_folder_without_metadata_is_refused(tmp_path: Any) -> None:
     with pytest.raises(SetupError, match=r"no import bundle.*metadata\.yaml"):
         bundle.read(tmp_path)
 
 
 @pytest.mark.parametrize("text", ["slice_name: no uuid\n", "a: [\n", "just words\n"])
-def test_a_file_that_is_no_object_is_named(tmp_path: Any, text: str) -> None:
+def test_file_that_is_not_an_object_is_named(tmp_path: Any, text: str) -> None:
     (tmp_path / "charts").mkdir()
     (tmp_path / "metadata.yaml").write_text("version: 1.0.0\ntype: assets\n")
     (tmp_path / "charts" / "broken.yaml").write_text(text)
@@ -210,7 +212,7 @@ def test_a_file_that_is_no_object_is_named(tmp_path: Any, text: str) -> None:
         bundle.read(tmp_path)
 
 
-def test_two_objects_with_one_uuid_are_both_named(tmp_path: Any) -> None:
+def test_duplicate_uuid_names_both_files(tmp_path: Any) -> None:
     (tmp_path / "charts").mkdir()
     (tmp_path / "metadata.yaml").write_text("version: 1.0.0\ntype: assets\n")
     for name in ("one", "two"):

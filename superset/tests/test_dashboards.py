@@ -1,4 +1,4 @@
-"""Every chart answers with rows, filters reach the query, and strangers see nothing."""
+"""Every chart has rows, filters change the query, and nobody sees data without a log-in."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from .bundle_files import objects
 from .conftest import Superset
 from .warehouse import DRAMA_RATINGS, MOVIES, USERS
 
-# The first test waits until a warehouse is built and Superset is set up: minutes on a busy machine.
+# The first test waits for the set-up of warehouse and Superset: minutes on a busy machine.
 pytestmark = pytest.mark.timeout(1800)
 
 CHARTS = objects("charts")
@@ -30,13 +30,13 @@ def data_of(superset: Superset, admin: requests.Session, chart_id: int) -> list[
 
 
 @pytest.mark.parametrize("path", CHARTS)
-def test_a_chart_s_query_returns_rows(
+def test_query_of_a_chart_returns_rows(
     superset: Superset, admin: requests.Session, chart_ids: dict[str, int], path: str
 ) -> None:
     assert data_of(superset, admin, chart_ids[CHARTS[path]["slice_name"]])
 
 
-def test_numbers_are_those_of_the_warehouse(
+def test_charts_show_the_numbers_of_the_warehouse(
     superset: Superset, admin: requests.Session, chart_ids: dict[str, int]
 ) -> None:
     watched = data_of(superset, admin, chart_ids["Total watched"])
@@ -53,7 +53,7 @@ def test_numbers_are_those_of_the_warehouse(
     assert layers == {"raw", "staging", "intermediate", "marts"}
 
 
-def test_a_genre_filter_reaches_the_query(superset: Superset, admin: requests.Session) -> None:
+def test_genre_filter_changes_the_query(superset: Superset, admin: requests.Session) -> None:
     question = "/api/v1/dataset/?q=(filters:!((col:table_name,opr:eq,value:rating_details)))"
     found = admin.get(superset.url + question, timeout=30).json()["result"]
     body = {
@@ -66,7 +66,7 @@ def test_a_genre_filter_reaches_the_query(superset: Superset, admin: requests.Se
     assert answer.json()["result"][0]["data"] == [{"ratings_count": DRAMA_RATINGS}]
 
 
-def test_the_rows_behind_every_chart_can_be_read(superset: Superset, admin: requests.Session) -> None:
+def test_rows_of_every_data_set_can_be_read(superset: Superset, admin: requests.Session) -> None:
     found = admin.get(superset.url + "/api/v1/dataset/?q=(page_size:100)", timeout=30).json()["result"]
     assert len(found) == len(objects("datasets"))
     with superset.browser() as session:
@@ -81,26 +81,26 @@ def test_the_rows_behind_every_chart_can_be_read(superset: Superset, admin: requ
 @pytest.mark.parametrize(
     "path", ["dashboard/", "chart/", "chart/1/data/", "dataset/", "database/", "_openapi"]
 )
-def test_a_stranger_gets_no_data(superset: Superset, path: str) -> None:
+def test_api_needs_a_log_in(superset: Superset, path: str) -> None:
     assert requests.get(f"{superset.url}/api/v1/{path}", timeout=30).status_code == 401
 
 
 @pytest.mark.parametrize(
     "path", ["", "superset/welcome/", "superset/dashboard/dataflix-analytics/", "sqllab/"]
 )
-def test_a_stranger_is_sent_to_the_log_in(superset: Superset, path: str) -> None:
+def test_pages_redirect_to_the_log_in(superset: Superset, path: str) -> None:
     answer = requests.get(f"{superset.url}/{path}", timeout=30)
     assert answer.url.startswith(superset.url + "/login/")
     assert "Dataflix Analytics" not in answer.text
 
 
-def test_a_wrong_password_is_refused(superset: Superset) -> None:
+def test_wrong_password_is_refused(superset: Superset) -> None:
     body = {"username": "admin", "password": "admin", "provider": "db"}
     answer = requests.post(superset.url + "/api/v1/security/login", json=body, timeout=30)
     assert answer.status_code == 401
 
 
-def test_the_log_in_form_needs_its_token(superset: Superset) -> None:
+def test_log_in_form_needs_its_token(superset: Superset) -> None:
     form = {"username": "admin", "password": superset.password}
     with requests.Session() as session:
         session.post(superset.url + "/login/", data=form, timeout=30)
@@ -110,13 +110,13 @@ def test_the_log_in_form_needs_its_token(superset: Superset) -> None:
         assert me.json()["result"]["username"] == "admin"
 
 
-def test_the_browser_may_load_nothing_from_elsewhere(superset: Superset) -> None:
+def test_browser_may_load_nothing_from_other_servers(superset: Superset) -> None:
     policy = requests.get(superset.url + "/login/", timeout=30).headers["Content-Security-Policy"]
     assert "http" not in policy
     assert "default-src 'self'" in policy
 
 
-def test_charts_read_what_the_reader_may_and_no_more(superset: Superset, admin: requests.Session) -> None:
+def test_charts_have_only_the_rights_of_the_reader(superset: Superset, admin: requests.Session) -> None:
     database = admin.get(superset.url + "/api/v1/database/", timeout=30).json()["result"][0]
     url = f"{superset.url}/api/v1/database/{database['id']}"
     assert admin.get(f"{url}/schemas/", timeout=60).json()["result"] == ["analytics"]

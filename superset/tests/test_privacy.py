@@ -1,4 +1,4 @@
-"""What people type into Superset stays in its memory: not in its metadata, its files, nor its log."""
+"""What people type into Superset stays in memory and never reaches its metadata, files or log."""
 
 from pathlib import Path
 
@@ -10,11 +10,11 @@ from dataflix_testkit.superset_requests import SupersetClient, send_text_everywh
 
 from .conftest import Superset
 
-# The first test waits until a warehouse is built and Superset is set up: minutes on a busy machine.
+# The first test waits for the set-up of warehouse and Superset: minutes on a busy machine.
 pytestmark = pytest.mark.timeout(1800)
 
 
-def test_names_in_questions_and_mistakes_are_kept_nowhere(superset: Superset) -> None:
+def test_names_in_requests_and_errors_are_not_stored(superset: Superset) -> None:
     asked = send_text_everywhere(SupersetClient(superset.url, superset.password), marked_user(1)["username"])
     statuses = {each.what: each.status for each in asked}
     assert statuses["a filter"] == statuses["the same from the cache"] == 200
@@ -27,11 +27,11 @@ def test_names_in_questions_and_mistakes_are_kept_nowhere(superset: Superset) ->
     assert not found, "\n".join(found)
 
 
-def test_who_did_what_is_still_recorded(superset: Superset) -> None:
-    told = '[{"event_name": "mount_dashboard", "dashboard_id": 1, "filter": "' + MARKER + '"}]'
+def test_actions_are_recorded_without_their_content(superset: Superset) -> None:
+    events = '[{"event_name": "mount_dashboard", "dashboard_id": 1, "filter": "' + MARKER + '"}]'
     with superset.browser() as session:
         url = superset.url + "/superset/log/?explode=events"
-        answer = session.post(url, data={"events": told}, timeout=30)
+        answer = session.post(url, data={"events": events}, timeout=30)
     assert answer.ok, answer.text
     (row,) = superset.rows("select dashboard_id, user_id, json from logs where json like '%mount%' limit 1")
     assert row[0] == 1

@@ -1,4 +1,4 @@
-"""The set-up: run again it changes nothing, and takes over what did change."""
+"""The set-up: a second run changes nothing, and later runs apply what changed."""
 
 import shutil
 from pathlib import Path
@@ -11,10 +11,10 @@ from dataflix_testkit.process import random_password
 from .bundle_files import ASSETS, objects
 from .conftest import Superset
 
-# The first test waits until a warehouse is built and Superset is set up: minutes on a busy machine.
+# The first test waits for the set-up of warehouse and Superset: minutes on a busy machine.
 pytestmark = pytest.mark.timeout(1800)
 
-# When each object was last written, and by which row.
+# When each object was last written.
 STATE = """
 select 'chart', uuid::text, changed_on from slices
 union all select 'dashboard', uuid::text, changed_on from dashboards
@@ -24,7 +24,7 @@ order by 1, 2
 """
 
 
-def test_a_second_run_changes_nothing(superset: Superset) -> None:
+def test_second_run_changes_nothing(superset: Superset) -> None:
     before = superset.rows(STATE)
     assert len(before) == sum(
         len(objects(kind)) for kind in ("charts", "dashboards", "datasets", "databases")
@@ -35,8 +35,8 @@ def test_a_second_run_changes_nothing(superset: Superset) -> None:
     assert superset.rows(STATE) == before
 
 
-def test_nothing_is_written_outside_of_the_state_folder(superset: Superset) -> None:
-    """HOME is a folder that does not exist: neither set-up nor server made it."""
+def test_nothing_is_written_outside_the_state_folder(superset: Superset) -> None:
+    """HOME is a folder that does not exist, and neither the set-up nor the server creates it."""
     assert (Path(superset.environ["DATAFLIX_HOME"]) / "superset").is_dir()
     assert not Path(superset.environ["HOME"]).exists()
 
@@ -51,21 +51,21 @@ def test_nothing_is_written_outside_of_the_state_folder(superset: Superset) -> N
         "DATAFLIX_HOME",
     ],
 )
-def test_a_missing_setting_is_named(superset: Superset, name: str) -> None:
+def test_missing_setting_is_named(superset: Superset, name: str) -> None:
     refused = superset.set_up(**{name: ""})
     assert refused.returncode == 1
     assert f"{name} is not set" in refused.stderr
 
 
 @pytest.mark.parametrize("name", ["DATAFLIX_CLICKHOUSE_PORT", "DATAFLIX_POSTGRES_PORT"])
-def test_a_port_that_is_none_is_named(superset: Superset, name: str) -> None:
+def test_invalid_port_is_named(superset: Superset, name: str) -> None:
     refused = superset.set_up(**{name: "80 80"})
     assert refused.returncode == 1
     assert f"{name} must be" in refused.stderr
     assert "'80 80'" in refused.stderr
 
 
-def test_another_secret_key_is_refused_before_anything_is_lost(superset: Superset) -> None:
+def test_another_secret_key_is_refused_and_changes_nothing(superset: Superset) -> None:
     before = superset.rows(STATE)
     refused = superset.set_up(DATAFLIX_SUPERSET_SECRET_KEY=random_password())
     assert refused.returncode == 1
@@ -73,13 +73,13 @@ def test_another_secret_key_is_refused_before_anything_is_lost(superset: Superse
     assert superset.rows(STATE) == before
 
 
-def test_a_database_that_is_away_is_told(superset: Superset) -> None:
+def test_unreachable_database_is_reported(superset: Superset) -> None:
     refused = superset.set_up(DATAFLIX_POSTGRES_PORT="1")
     assert refused.returncode == 1
     assert "database can't be reached" in refused.stderr
 
 
-def test_a_broken_bundle_is_refused_and_leaves_everything(superset: Superset, tmp_path: Path) -> None:
+def test_broken_bundle_is_refused_and_changes_nothing(superset: Superset, tmp_path: Path) -> None:
     shutil.copytree(ASSETS, tmp_path / "assets")
     broken = tmp_path / "assets" / "charts" / "trending_movies.yaml"
     broken.write_text(broken.read_text().replace("\nviz_type: echarts_timeseries_bar\n", "\n"))
@@ -90,7 +90,9 @@ def test_a_broken_bundle_is_refused_and_leaves_everything(superset: Superset, tm
     assert superset.rows(STATE) == before
 
 
-def test_what_left_the_bundle_goes_and_a_new_password_comes(superset: Superset, tmp_path: Path) -> None:
+def test_objects_that_left_the_bundle_are_deleted_and_the_password_changes(
+    superset: Superset, tmp_path: Path
+) -> None:
     shutil.copytree(ASSETS, tmp_path / "assets")
     dropped = objects("dashboards")["dashboards/Model_and_data_health"]["uuid"]
     (tmp_path / "assets" / "dashboards" / "Model_and_data_health.yaml").unlink()

@@ -1,4 +1,4 @@
-"""A small warehouse, filled as the pipeline fills it: raw rows, dbt, then what the trainer writes."""
+"""A small warehouse that is filled like in the pipeline: raw rows, dbt, then the trainer's tables."""
 
 import subprocess
 from datetime import UTC, datetime, timedelta
@@ -13,14 +13,14 @@ USERS, MOVIES = 36, 24
 GENRES: tuple[list[str], ...] = (["Drama"], ["Comedy", "Romance"], ["Action", "Drama"], [])
 COUNTRIES = (("United States", "Ohio"), ("United States", "Utah"), ("France", None), (None, None))
 
-# How many ratings movies of the genre Drama have below: every movie is rated by every user but one.
+# Number of ratings of Drama movies below: every movie has a rating of every user but one.
 DRAMA_RATINGS = (MOVIES // 2) * (USERS - 1)
 
 _AUDIT = ("rows", "distinct_keys", "checksum", "source_rows", "source_distinct_keys", "source_checksum")
 
 
 def fill(server: ClickHouseServer, work: Path) -> None:
-    """Fill raw, run `dbt build`, and write a registry and recommendations; dbt keeps its files in `work`."""
+    """Fill raw, run `dbt build`, write the registry and recommendations. dbt keeps its files in `work`."""
     _load(server.client("elt_writer"))
     command = [
         *(str(ROOT / "airflow" / ".venv" / "bin" / "dbt"), "build", "--exclude-resource-type", "unit_test"),
@@ -38,7 +38,7 @@ def _load(client: Any) -> None:
     def insert(table: str, columns: str, rows: list[list[Any]]) -> None:
         names = [*columns.split(), "_version", "_is_deleted", "_extracted_at", "_run_id"]
         client.insert(f"raw.{table}", [[*row, 1, 0, NOW, "run-1"] for row in rows], column_names=names)
-        # As the load writes it: counts and checksums of both sides.
+        # Counts and checksums of warehouse and source, like the load writes them.
         audit = [len(rows), len(rows), "c0ffee"] * 2
         client.insert(
             "raw.load_audit",
@@ -85,7 +85,7 @@ def _publish(client: Any) -> None:
     ]
     names = "model_version candidate metric value"
     client.insert("analytics.registry_metrics", metrics, column_names=names.split())
-    # Half of the movies are recommended to somebody.
+    # Half of the movies are recommended.
     lists = [[n, 1, n % (MOVIES // 2), 0.5, "2", NOW] for n in range(USERS)]
     names = "user_id rank movie_id score model_version generated_at"
     client.insert("analytics.recommendations", lists, column_names=names.split())
