@@ -43,7 +43,7 @@ def show(session: Session, movie: str) -> None:
 def similar(session: Session, movie: str, limit: int) -> None:
     """Show movies that are similar to MOVIE, given by id or title."""
     found = movie_id(session, movie)
-    session.show(views.ranking, session.api.get(f"/movies/{found}/similar", n=limit))
+    session.show(views.ranking, session.api.get(f"/movies/{found}/similar", limit=limit))
 
 
 @click.command()

@@ -27,7 +27,7 @@ def recommend(session: Session, /, user: str, limit: int, why: bool, **options: 
     Filters leave movies out. --diversity, --freshness and --popularity rerank the list.
     """
     path = f"/recommendations/{user_id(session.api, user)}"
-    answer = session.api.get(path, n=limit, **as_query(request_parameters(session, **options)))
+    answer = session.api.get(path, limit=limit, **as_query(request_parameters(session, **options)))
     session.show(views.explained_recommendations if why else views.recommendations, answer)
 
 
@@ -68,7 +68,7 @@ def recommend_to_session(
         **request_parameters(session, **options),
         "ratings": [{"movie_id": movie_id(session, movie), "rating": stars} for movie, stars in rated],
         "watched": [movie_id(session, movie) for movie in watched],
-        "n": limit,
+        "limit": limit,
     }
     answer = session.api.post("/recommendations", body)
     session.show(views.explained_recommendations if why else views.recommendations, answer)

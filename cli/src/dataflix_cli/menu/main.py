@@ -49,7 +49,7 @@ def _show(state: State) -> None:
 
 
 def _recommendations(state: State) -> None:
-    answer = state.session.api.get(f"/recommendations/{users.current_user(state)}", n=movies.PAGE_SIZE)
+    answer = state.session.api.get(f"/recommendations/{users.current_user(state)}", limit=movies.PAGE_SIZE)
     views.recommendations(state.session.output, answer)
     movies.pick(state, answer["data"])
 

@@ -77,7 +77,7 @@ def open_movie(state: State, movie_id: int) -> None:
             elif choice == "r":
                 _rate(state, movie_id)
             else:
-                views.ranking(output, api.get(f"/movies/{movie_id}/similar", n=PAGE_SIZE))
+                views.ranking(output, api.get(f"/movies/{movie_id}/similar", limit=PAGE_SIZE))
         except GoBack:
             return
 
