@@ -43,7 +43,7 @@ def body_of(method: str) -> dict[str, Any]:
 
 
 def names_users(schema: Any) -> bool:
-    """Say whether a body of that schema can name a user, at whatever depth."""
+    """Return whether a body of that schema can name a user, at any depth."""
     if isinstance(schema, dict):
         if "user_id" in schema.get("properties", {}):
             return True
@@ -56,7 +56,7 @@ def names_users(schema: Any) -> bool:
 
 @pytest.fixture
 def scoped(pg: PostgresServer, api: ApiClient) -> dict[str, str]:
-    """Keys of no user, by the scope that they lack."""
+    """Keys without a user, by the scope that they lack."""
     return {lacking: make_key(pg, scopes) for lacking, scopes in OTHERS.items()}
 
 
@@ -88,7 +88,7 @@ def test_every_other_scope_together_is_refused(
 
 
 @pytest.mark.parametrize(("method", "path", "scope"), OF_ONE_USER)
-def test_another_user_s_key_and_a_key_of_nobody_are_refused(
+def test_another_user_s_key_and_an_unbound_key_are_refused(
     api: ApiClient, pg: PostgresServer, method: str, path: str, scope: str
 ) -> None:
     mine, other = api.new_user(), api.new_user()
@@ -174,7 +174,7 @@ def test_one_batch_with_another_user_in_it_is_refused_whole(
     assert api.get(f"/users/{mine}/blocks").json["data"] == []
 
 
-def test_session_of_nobody_needs_no_user(api: ApiClient, pg: PostgresServer, catalogue: Catalogue) -> None:
+def test_an_anonymous_session_needs_no_user(api: ApiClient, pg: PostgresServer, catalogue: Catalogue) -> None:
     key = make_key(pg, ["read", "write"])
     answer = api.post("/recommendations", {"n": 3}, key=key)
     assert answer.status == 200

@@ -91,7 +91,7 @@ def test_lists_keys_and_writes_go_on_and_no_age_is_below_zero(
     shown = get_json(server, f"/recommendations/{users[0]}")
     assert [row["movie_id"] for row in shown["data"]] == before
     assert get_json(server, "/model")["age_seconds"] >= age_s >= 0
-    # A list's id carries the time at which it was made, which may lie ahead of Postgres'.
+    # A list's id holds the time at which it was made, which may be ahead of Postgres' clock.
     body = {
         **{"recommendation_id": shown["meta"]["recommendation_id"], "movie_id": before[0], "event": "shown"},
         **{"position": 1, "user_id": users[0]},
@@ -102,7 +102,7 @@ def test_lists_keys_and_writes_go_on_and_no_age_is_below_zero(
     rating = {"user_id": users[1], "movie_id": before[0], "rating": 4}
     rated = requests.post(server.url + "/ratings", json=rating, headers=headers, timeout=30)
     assert rated.status_code in (200, 201), rated.text
-    # When it was rated is Postgres' to say.
+    # Postgres sets the time of a rating.
     assert abs(moment(rated.json()["rated_at"]) - datetime.now(UTC)) < HOUR
 
 
@@ -113,7 +113,7 @@ def test_no_jump_gives_a_key_another_minute(server: Server, clock: Clock, cluste
     for jump in JUMPS:
         clock.jump(jump)
         answers += [get(server, "/genres", key) for _ in range(LIMIT)]
-    # One minute's worth, and what the time that these took has given back.
+    # One minute's limit, and what became free again while the requests ran.
     allowed = LIMIT + LIMIT * (time.monotonic() - began) / 60 + 1
     assert [answer.status_code for answer in answers].count(200) <= allowed
     assert all(
@@ -177,7 +177,7 @@ def test_a_refused_client_may_come_back_after_the_stated_wait() -> None:
         else:
             assert now + 1e-6 >= again_at
             taken += 1
-    # Two thousand seconds at five a minute, give or take the first window and the last one.
+    # 2,000 seconds at five a minute, except for the first and the last window.
     assert 5 * 2000 / 60 - 10 <= taken <= 5 * 2000 / 60 + 10
 
 

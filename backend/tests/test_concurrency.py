@@ -27,12 +27,12 @@ pytestmark = pytest.mark.timeout(short_or_long(900, 3600))
 
 
 def at_once(server: Server, *calls: Callable[[requests.Session], requests.Response]) -> list[int]:
-    """Make the calls at one moment, each over a connection of its own; returns their statuses."""
+    """Send the calls at the same moment, each on its own connection; returns their statuses."""
     barrier = threading.Barrier(len(calls))
 
     def one(call: Callable[[requests.Session], requests.Response]) -> int:
         with server.session() as session:
-            # Connected before the start signal, so that nobody comes late.
+            # Connect before the start signal, so that all requests start together.
             session.get(f"{server.url}/healthz", timeout=30)
             barrier.wait()
             return call(session).status_code
@@ -82,7 +82,7 @@ def test_ratings_of_many_movies_at_once_are_all_there(
     assert not {row["movie_id"] for row in shown} & set(movies)
 
 
-def test_rating_a_user_who_is_being_deleted_leaves_no_orphan(
+def test_ratings_during_a_user_s_erasure_leave_no_orphans(
     server: Server, api: ApiClient, pg: PostgresServer, catalogue: Catalogue
 ) -> None:
     movies = list(catalogue.titles)[: CLIENTS - 1]

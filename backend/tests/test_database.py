@@ -37,7 +37,7 @@ def test_lost_connections_are_replaced_before_use(pg: PostgresServer, api: ApiCl
     assert api.post("/ratings", {"user_id": user, "movie_id": movie, "rating": 4}).status == 201
 
 
-def test_statements_are_prepared_anew_on_another_connection(pg: PostgresServer, tmp_path: Path) -> None:
+def test_statements_are_prepared_again_on_another_connection(pg: PostgresServer, tmp_path: Path) -> None:
     database = Database(settings_for(tmp_path, pg), 1)
     statement = Prepared("twice", "int, text", "SELECT 2 * $1 AS number, $2 AS text, pg_backend_pid() AS pid")
 
@@ -56,7 +56,7 @@ def test_statements_are_prepared_anew_on_another_connection(pg: PostgresServer, 
     database.close()
 
 
-def test_without_postgres_the_app_starts_and_says_what_is_missing(
+def test_without_postgres_the_app_starts_and_names_the_missing_part(
     pg: PostgresServer, tmp_path: Path, contract: Contract
 ) -> None:
     app = create_app(settings_for(tmp_path, pg, DATAFLIX_POSTGRES_PORT=str(free_port())))
@@ -133,7 +133,7 @@ def test_writers_at_once_leave_one_row(api: ApiClient, movie: int) -> None:
 
 
 @pytest.mark.parametrize("deleted", ["user", "movie"])
-def test_what_is_deleted_while_it_is_rated_is_not_found(
+def test_a_user_or_movie_deleted_during_a_rating_is_not_found(
     pg: PostgresServer, api: ApiClient, deleted: str
 ) -> None:
     user = api.new_user()

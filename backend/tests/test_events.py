@@ -71,7 +71,7 @@ def test_unknown_user_or_movie_is_named(api: ApiClient, user: int, movie: int, p
     "identifier", [0, -1, 2**63, 10**19, 1.5, "1", True, None, [], {}, 1e300, [[[[[[1]]]]]]]
 )
 @pytest.mark.parametrize("field", ["user_id", "movie_id"])
-def test_what_cannot_be_an_id_is_refused_by_field(api: ApiClient, field: str, identifier: Any) -> None:
+def test_invalid_ids_are_refused_with_the_field(api: ApiClient, field: str, identifier: Any) -> None:
     body = {"user_id": 1, "movie_id": 1, "rating": 3, field: identifier}
     assert api.post("/ratings", body).problem(422)["errors"][0]["field"] == field
 
@@ -107,9 +107,7 @@ def test_view_is_marked_then_changed(api: ApiClient, user: int, movie: int) -> N
         "2024-02-28T00:00:00+99:99",
     ],
 )
-def test_view_needs_a_time_of_the_past_with_its_offset(
-    api: ApiClient, user: int, movie: int, moment: Any
-) -> None:
+def test_a_view_needs_a_past_time_with_its_offset(api: ApiClient, user: int, movie: int, moment: Any) -> None:
     problem = api.post("/watched", {"user_id": user, "movie_id": movie, "watched_at": moment}).problem(422)
     assert problem["errors"][0]["field"] == "watched_at"
     assert api.get(f"/watched/{user}").json["data"] == []

@@ -47,7 +47,7 @@ def server(
 
 
 class Writer:
-    """Writes ratings that are new each time, and dismisses movies of lists, each of which is two rows."""
+    """Writes a new rating each time, and dismisses movies; a dismissal is two rows."""
 
     def __init__(self, lists: dict[int, str], movies: list[int]) -> None:
         self._lock = threading.Lock()

@@ -117,7 +117,7 @@ def test_serving_a_list_writes_nothing(
 
 
 @pytest.mark.parametrize("what", ["user_id", "movie_id"])
-def test_feedback_of_nobody_or_on_no_movie_is_not_found_and_nothing_is_stored(
+def test_feedback_with_an_unknown_user_or_movie_stores_nothing(
     api: ApiClient, user: int, catalogue: Catalogue, pg: PostgresServer, what: str
 ) -> None:
     list_id = api.get(f"/recommendations/{user}").json["meta"]["recommendation_id"]
@@ -151,7 +151,7 @@ def test_feedback_of_nobody_or_on_no_movie_is_not_found_and_nothing_is_stored(
         ({"rating": 4}, "rating"),
     ],
 )
-def test_bad_feedback_is_refused_by_field(api: ApiClient, changes: dict[str, Any], field: str) -> None:
+def test_bad_feedback_is_refused_with_the_field(api: ApiClient, changes: dict[str, Any], field: str) -> None:
     body = {"recommendation_id": ListIds(API_KEY).new("7"), "movie_id": 1, "event": "shown", "position": 1}
     assert api.post("/feedback", body | changes).problem(422)["errors"][0]["field"] == field
 

@@ -13,7 +13,7 @@ from .support import data, models
 from .support.killable import KillablePostgres
 from .support.server import Server, serving
 
-# Postgres takes 40 MB empty and 16 MB for each piece of its log; it makes two of those at least.
+# An empty Postgres takes 40 MB and 16 MB for each WAL segment, of which it makes at least two.
 DISK_MB = 160
 WRITES = 400
 HEALED_IN_S = 60

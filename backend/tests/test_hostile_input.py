@@ -1,4 +1,4 @@
-"""Whatever is sent, the answer is one that the document describes, and never a 5xx."""
+"""For any input, the answer is one that the document describes, and never a 5xx."""
 
 import string
 from typing import Any

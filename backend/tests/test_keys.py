@@ -199,7 +199,7 @@ def test_a_key_revoked_before_postgres_goes_away_does_not_come_back(
         keys.find(secret)
 
 
-def test_a_worker_born_while_postgres_is_away_knows_what_others_knew(
+def test_a_worker_that_starts_while_postgres_is_away_knows_the_keys_of_others(
     keys: ApiKeyCache, pg: PostgresServer, clock: Clock, cache_file: KeyCacheFile
 ) -> None:
     secret, revoked = make_key(pg, ["read", "write"]), next(names)
@@ -253,7 +253,7 @@ def test_unknown_keys_are_bounded_and_known_ones_are_not(keys: ApiKeyCache, pg: 
     assert keys.find(known)
 
 
-def test_another_key_in_env_takes_the_place_of_the_first_for_good(
+def test_a_new_key_in_env_replaces_the_first_for_good(
     pg: PostgresServer, app: Flask, clock: Clock, cache_file: KeyCacheFile
 ) -> None:
     first, second = (f"key-of-the-env-file-{number}" for number in "12")
@@ -358,7 +358,7 @@ def test_settings_are_found_in_the_env_file(pg: PostgresServer, app: Flask, tmp_
     assert name in ended.stdout
 
 
-def test_a_user_who_is_deleted_takes_the_key_along(
+def test_the_keys_of_a_deleted_user_are_deleted(
     keys: ApiKeyCache, pg: PostgresServer, api: ApiClient, clock: Clock
 ) -> None:
     user = api.new_user()

@@ -23,7 +23,7 @@ def rendered(message: str, exc_info: Any = None, **extra: object) -> dict[str, A
     return entry
 
 
-def test_extra_fields_stand_beside_the_event() -> None:
+def test_extra_fields_are_next_to_the_event() -> None:
     entry = rendered("request", status=200, route="/users/<user_id>")
     assert entry["event"] == "request"
     assert entry["status"] == 200
@@ -42,7 +42,7 @@ def test_line_breaks_cannot_forge_an_entry() -> None:
         ("Error handling request %s %s", ("GET", "/Canary")),
     ],
 )
-def test_what_the_server_quotes_of_a_request_is_left_out(message: str, arguments: tuple[str, ...]) -> None:
+def test_request_text_in_gunicorn_s_messages_is_left_out(message: str, arguments: tuple[str, ...]) -> None:
     record = logging.LogRecord("gunicorn.error", logging.WARNING, __file__, 1, message, arguments, None)
     assert WithoutRequests().filter(record)
     line = JsonFormatter().format(record)
@@ -63,7 +63,7 @@ def test_exceptions_are_placed_without_their_messages() -> None:
     assert "test_logs.py:" in entry["exception"][0]
 
 
-def test_a_ring_of_errors_is_told_once() -> None:
+def test_a_cycle_of_errors_is_logged_once() -> None:
     inner, outer = KeyError("Canary"), ValueError("Canary")
     inner.__context__, outer.__context__ = outer, inner
     entry = rendered("failed", (ValueError, outer, None))

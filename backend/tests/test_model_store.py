@@ -1,4 +1,4 @@
-"""What a worker serves when models come, go and break."""
+"""What a worker serves when models are added, removed and damaged."""
 
 import json
 import logging
@@ -32,7 +32,7 @@ def version(store: ModelStore) -> str | None:
     return store.loaded.version if store.loaded else None
 
 
-def test_models_are_taken_up_as_they_come(folder: Path, model: Model) -> None:
+def test_each_new_model_is_loaded(folder: Path, model: Model) -> None:
     store = ModelStore(folder)
     store.refresh()
     assert store.loaded is None

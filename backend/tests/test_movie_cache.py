@@ -1,4 +1,4 @@
-"""What a worker remembers of movies: all of it goes by what Postgres says with each list."""
+"""A worker's cache of movies is valid only as long as Postgres reports no change."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -24,7 +24,7 @@ MOVIE = 900_001
 
 @pytest.fixture(scope="module")
 def own() -> Iterator[PostgresServer]:
-    """A server whose movies may all go."""
+    """A server whose movies may all be deleted."""
     with postgres() as server:
         yield server
 
@@ -38,7 +38,7 @@ def database(own: PostgresServer) -> Iterator[Database]:
 
 @pytest.fixture
 def admin(own: PostgresServer) -> Iterator[Any]:
-    """A superuser who begins with two movies."""
+    """A superuser's cursor on a table with two movies."""
     with closing(data.connect(own.dsn("postgres"))) as connection, connection.cursor() as cursor:
         cursor.execute("SET search_path = public")
         cursor.execute("TRUNCATE movies CASCADE")
@@ -77,9 +77,9 @@ def titles(known: MovieCache, database: Database) -> dict[int, str]:
             "RESET session_replication_role",
             {MOVIE + 1: "B"},
         ),
-        # What was written down of the deletion is forgotten before anybody asks.
+        # The record of the deletion is pruned before the next read.
         (f"DELETE FROM movies WHERE movie_id = {MOVIE}; SELECT capture.prune('-1 s')", {MOVIE + 1: "B"}),
-        # The latest movie goes, so that the latest one left is older than what is remembered.
+        # After the newest movie is deleted, the newest one left is older than the cache.
         (f"DELETE FROM movies WHERE movie_id = {MOVIE + 1}", {MOVIE: "A"}),
     ],
 )
@@ -113,7 +113,7 @@ def test_a_change_that_was_under_way_is_seen_when_it_is_committed(
     known = MovieCache()
     with closing(psycopg2.connect(own.dsn("postgres"))) as late, late.cursor() as cursor:
         cursor.execute("UPDATE public.movies SET title = 'C' WHERE movie_id = %s", (MOVIE,))
-        # Later transactions come and go while this one is open.
+        # Later transactions commit while this one is open.
         admin.execute("UPDATE movies SET title = 'D' WHERE movie_id = %s", (MOVIE + 1,))
         assert titles(known, database) == {MOVIE: "A", MOVIE + 1: "D"}
         assert titles(known, database) == {MOVIE: "A", MOVIE + 1: "D"}
@@ -141,7 +141,7 @@ def test_memory_has_bounds_in_number_and_age(
 ) -> None:
     known = MovieCache()
     monkeypatch.setattr(module, "MAX_MOVIES", 2)
-    # One that is not there counts, too: that is remembered as well.
+    # An id without a movie counts too: the cache stores that as well.
     assert titles(known, database) == {MOVIE: "A", MOVIE + 1: "B"}
     assert known.at(state(database)).rows == {}
     known.at(state(database)).find(database, [MOVIE, MOVIE + 2])
@@ -150,7 +150,7 @@ def test_memory_has_bounds_in_number_and_age(
     assert known.at(state(database)).rows == {}
 
 
-def test_a_server_that_was_started_anew_voids_what_is_known(admin: Any, database: Database) -> None:
+def test_a_restarted_server_invalidates_the_cache(admin: Any, database: Database) -> None:
     known = MovieCache()
     now = state(database)
     read = known.at(now)
@@ -170,7 +170,7 @@ def test_a_movie_renamed_in_postgres_has_its_new_name_in_the_next_list(
             assert api.get(f"/recommendations/{user}").json["data"][0]["title"] == title
 
 
-def test_the_api_does_not_learn_the_keys_of_what_was_deleted(own: PostgresServer) -> None:
+def test_the_api_cannot_read_the_keys_of_deleted_rows(own: PostgresServer) -> None:
     with (
         closing(data.connect(own.dsn("dataflix_backend"))) as connection,
         connection.cursor() as cursor,

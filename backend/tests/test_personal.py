@@ -1,4 +1,4 @@
-"""A person gets all that is stored of them, and can have it deleted."""
+"""A person can export and erase all stored personal data."""
 
 import secrets
 import threading
@@ -58,10 +58,8 @@ def test_an_export_holds_a_row_of_everything(api: ApiClient, catalogue: Catalogu
     assert exported["api_keys"] == []
 
 
-def test_an_export_holds_every_column_that_tells_of_the_person(
-    pg: PostgresServer, api: ApiClient, person: int
-) -> None:
-    """A column that is added to one of these tables has to be exported, or named here with a reason."""
+def test_an_export_has_every_personal_column(pg: PostgresServer, api: ApiClient, person: int) -> None:
+    """A new column of one of these tables must be exported, or listed here with a reason."""
     not_of_the_person = {"key_id", "last_xid"}
     tables = {
         "users": "user",
@@ -113,7 +111,7 @@ def test_an_erased_user_is_gone_from_every_route(api: ApiClient, person: int) ->
     assert api.post("/ratings", {"user_id": person, "movie_id": 1, "rating": 3}).problem(404)
 
 
-def test_unknown_erasures_are_told(api: ApiClient) -> None:
+def test_unknown_erasures_are_not_found(api: ApiClient) -> None:
     assert api.get("/erasures/999999999").problem(404)["type"].endswith("unknown-erasure")
 
 

@@ -1,4 +1,4 @@
-"""How often a key may ask, and whose pages may."""
+"""Rate limits of keys, and origins of browsers."""
 
 import os
 import signal
@@ -27,7 +27,7 @@ def client(pg: PostgresServer, home: Path, contract: Contract, **changes: str) -
     return ApiClient(create_app(settings_for(home, pg, **changes)).test_client(), contract)
 
 
-def test_a_key_that_asks_too_often_is_told_when_to_come_back(
+def test_a_key_over_its_limit_gets_the_time_to_wait(
     pg: PostgresServer, tmp_path: Path, contract: Contract
 ) -> None:
     api = client(pg, tmp_path, contract, DATAFLIX_BACKEND_RATE_LIMIT="5")
@@ -60,12 +60,12 @@ def test_all_workers_count_together(pg: PostgresServer, tmp_path: Path) -> None:
         assert ask_without(first, 25) == [200] * 25
         statuses = ask_without(second, 30)
         took_s = time.monotonic() - began
-    # When a minute ends meanwhile, as much of the last one as has passed of the next slides out of reach.
+    # If a minute ends in between, a part of its requests no longer counts.
     assert 15 <= statuses.count(200) <= 16 + limit * took_s / 60
     assert statuses.count(429) == 30 - statuses.count(200)
 
 
-def test_what_is_refused_counts_too(pg: PostgresServer, tmp_path: Path, contract: Contract) -> None:
+def test_refused_requests_count_too(pg: PostgresServer, tmp_path: Path, contract: Contract) -> None:
     api = client(pg, tmp_path, contract, DATAFLIX_BACKEND_RATE_LIMIT="3")
     key = make_key(pg, ["read"])
     assert [api.get("/users", key=key).status for _ in range(4)] == [403, 403, 403, 429]
@@ -107,7 +107,7 @@ def test_named_origins_are_let_in_and_no_others(
 
 
 @pytest.mark.parametrize("origins", ["*", "movies.example", "https://movies.example/", "https://a b", ","])
-def test_what_is_no_origin_is_refused(origins: str) -> None:
+def test_invalid_origins_are_refused(origins: str) -> None:
     environ = {"DATAFLIX_API_KEY": "k" * 32, "DATAFLIX_POSTGRES_BACKEND_PASSWORD": "p" * 32}
     with pytest.raises(SettingsError, match="DATAFLIX_BACKEND_CORS_ORIGINS"):
         Settings.from_environ({**environ, "DATAFLIX_BACKEND_CORS_ORIGINS": origins})

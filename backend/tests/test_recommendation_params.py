@@ -1,4 +1,4 @@
-"""Filters and knobs of recommendations, on a user who loves horror."""
+"""Filters and rerank options of recommendations, for a user who loves horror."""
 
 from collections.abc import Callable
 from typing import Any
@@ -24,7 +24,7 @@ def horror_fan(app: Any, contract: Any, catalogue: Catalogue) -> int:
 
 @pytest.fixture
 def ask(api: ApiClient, horror_fan: int) -> Ask:
-    """Ask GET with parameters; checks that the answer has exactly as many movies as it could."""
+    """Send GET with parameters; checks that the answer is as long as it can be."""
 
     def asked(**parameters: object) -> Any:
         given = {name: str(value) for name, value in parameters.items()}
@@ -50,7 +50,7 @@ def ask(api: ApiClient, horror_fan: int) -> Ask:
         {"genre": "Western"},
     ],
 )
-def test_every_movie_passes_the_filter_and_all_that_pass_can_be_had(
+def test_a_list_has_exactly_the_movies_that_pass_the_filter(
     ask: Ask, catalogue: Catalogue, model: Model, parameters: dict[str, Any]
 ) -> None:
     def passes(movie_id: int) -> bool:
@@ -147,7 +147,9 @@ def test_params_of_a_session_are_those_of_a_user(api: ApiClient, ask: Ask, catal
         ("year_from", "1800"),
     ],
 )
-def test_wrong_params_are_refused_by_name(api: ApiClient, horror_fan: int, name: str, value: str) -> None:
+def test_wrong_params_are_refused_with_the_field(
+    api: ApiClient, horror_fan: int, name: str, value: str
+) -> None:
     answer = api.get(f"/recommendations/{horror_fan}", query_string={name: value})
     assert answer.problem(400)["errors"][0]["field"] == name
 
@@ -174,7 +176,7 @@ def test_n_and_limit_that_differ_are_refused(api: ApiClient, horror_fan: int, ca
     similar = f"/movies/{next(iter(catalogue.titles))}/similar"
     problems = [
         api.get(f"/recommendations/{horror_fan}?n=7&limit=8").problem(400),
-        # The default of limit does not hide that it was given.
+        # A limit that equals the default counts as given.
         api.get(f"/recommendations/{horror_fan}?n=7&limit=10").problem(400),
         api.get(f"{similar}?n=7&limit=8").problem(400),
         api.post("/recommendations", {"n": 7, "limit": 8}).problem(422),
@@ -186,7 +188,7 @@ def test_n_and_limit_that_differ_are_refused(api: ApiClient, horror_fan: int, ca
 
 @pytest.mark.parametrize("name", ["limit", "n"])
 @pytest.mark.parametrize("value", ["0", "101", "-1", "1.5", "", "ten"])
-def test_a_length_out_of_range_is_refused_by_name(
+def test_a_length_out_of_range_is_refused_with_the_field(
     api: ApiClient, horror_fan: int, catalogue: Catalogue, name: str, value: str
 ) -> None:
     similar = f"/movies/{next(iter(catalogue.titles))}/similar"

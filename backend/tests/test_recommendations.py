@@ -74,7 +74,7 @@ def test_seen_movies_are_never_shown_and_all_others_are(api: ApiClient, catalogu
     assert shown == set(catalogue.titles) - set(rated) - set(watched)
 
 
-def test_user_without_events_gets_what_is_popular(api: ApiClient, catalogue: Catalogue) -> None:
+def test_user_without_events_gets_popular_movies(api: ApiClient, catalogue: Catalogue) -> None:
     rows = recommended(api, api.new_user())
     assert len(rows) == 10
     assert {row["reason"]["kind"] for row in rows} <= {"popular", "trending"}
@@ -90,7 +90,7 @@ def test_user_who_has_seen_everything_gets_nothing(api: ApiClient, catalogue: Ca
 
 @pytest.mark.parametrize("left", [1, 3])
 @pytest.mark.parametrize("knobs", ["", "&diversity=0.5", "&freshness=1&popularity=0.5"])
-def test_few_that_are_left_are_all_there_is_and_scores_make_sense(
+def test_a_short_list_has_all_eligible_movies_and_sane_scores(
     api: ApiClient, catalogue: Catalogue, left: int, knobs: str
 ) -> None:
     seen = list(catalogue.titles)[left:]

@@ -1,4 +1,4 @@
-"""`trainer rollback` under load: every worker serves the version before, and no request fails."""
+"""`trainer rollback` under load: every worker serves the previous version, and no request fails."""
 
 import subprocess
 import sys
@@ -20,7 +20,7 @@ from .test_server import Load, wait_for_version
 from .test_sync import named, register
 
 TRAINER = Path(sys.executable).with_name("trainer")
-# What is promised for a rollback, and how much of it waiting may take: asking and loading need the rest.
+# The promised time for a rollback, and the part of it that waits; requests and loading need the rest.
 PROMISED_S = 5.0
 WAITED_S = POLL_INTERVAL_S + store.WATCH_INTERVAL_S
 

@@ -1,4 +1,4 @@
-"""Rules and blocks: in force between their beginning and end, and never beyond what may be shown."""
+"""Rules and blocks are in force between start and end, and never show a movie that must not be shown."""
 
 from collections.abc import Iterator
 from datetime import datetime, tzinfo
@@ -18,7 +18,7 @@ NOBODY = 999_999_999
 
 
 class LateClock(datetime):
-    """A clock that has stopped at the end of 2025."""
+    """A clock that stands at the end of 2025."""
 
     @classmethod
     def now(cls, tz: tzinfo | None = None) -> Self:
@@ -71,7 +71,7 @@ def test_a_pin_puts_a_movie_at_its_place_and_says_so(api: ApiClient, fan: int, c
     assert movies(after) == [*movies(before[:2]), unlikely, *movies(before[2:9])]
     assert after[2]["rule"] == {"rule_id": made["rule_id"], "kind": "pin"}
     assert [row["rule"] for row in after if row["movie_id"] != unlikely] == [None] * 9
-    # What is said of the movie stays true: its score and what adds up to it.
+    # The movie's score and reason stay the same.
     assert after[2]["score"] == before[-1]["score"]
     assert after[2]["reason"] == before[-1]["reason"]
     assert movies(listed(api, fan, 2)) == movies(before[:2])
@@ -127,7 +127,7 @@ def test_rules_apply_to_sessions_and_together_with_knobs(api: ApiClient, catalog
     assert len(rows) == 10
 
 
-def test_what_has_ended_or_not_begun_has_no_effect(api: ApiClient, fan: int, rules: Any) -> None:
+def test_ended_and_future_rules_have_no_effect(api: ApiClient, fan: int, rules: Any) -> None:
     before = listed(api, fan)
     movie = listed(api, fan, 100)[-1]["movie_id"]
     later = rule(api, movie, "pin", starts_at="2198-01-01T00:00:00Z")
@@ -180,7 +180,7 @@ def test_rules_are_listed_with_owner_and_end_and_deleted(api: ApiClient, catalog
         ({"starts_at": END}, "starts_at and ends_at"),
     ],
 )
-def test_a_bad_rule_is_refused_by_field(api: ApiClient, changes: dict[str, Any], field: str) -> None:
+def test_a_bad_rule_is_refused_with_the_field(api: ApiClient, changes: dict[str, Any], field: str) -> None:
     body = {"movie_id": 1, "kind": "boost", "owner": "ann", "ends_at": END} | changes
     problem = api.post("/rules", body).problem(422)
     assert field in problem["errors"][0]["field"]
@@ -220,10 +220,10 @@ def test_a_block_that_has_ended_has_no_effect(api: ApiClient, fan: int, rules: A
     assert api.get(f"/users/{fan}/blocks").json["meta"]["total"] == 0
 
 
-def test_what_is_over_when_it_arrives_is_refused(
+def test_rules_and_blocks_that_have_ended_are_refused(
     api: ApiClient, fan: int, catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The clocks of the API and of Postgres need not agree."""
+    """The clocks of the API and of Postgres may differ."""
     monkeypatch.setattr(fields, "datetime", LateClock)
     movie = catalogue.movies_of("Drama")[0]
     block = {"movie_id": movie, "ends_at": "2026-01-01T00:00:00Z"}
@@ -241,7 +241,7 @@ def test_blocks_of_one_are_none_of_another(api: ApiClient, fan: int) -> None:
     assert listed(api, other) == before
 
 
-def test_blocks_of_nobody_and_of_no_movie_are_not_found(api: ApiClient, fan: int) -> None:
+def test_blocks_with_an_unknown_user_or_movie_are_not_found(api: ApiClient, fan: int) -> None:
     assert str(NOBODY) in api.get(f"/users/{NOBODY}/blocks").problem(404)["detail"]
     assert str(NOBODY) in api.post(f"/users/{NOBODY}/blocks", {"movie_id": 1}).problem(404)["detail"]
     assert str(NOBODY) in api.post(f"/users/{fan}/blocks", {"movie_id": NOBODY}).problem(404)["detail"]

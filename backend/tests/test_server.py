@@ -24,12 +24,12 @@ from .support.models import publish, taste_model
 from .support.server import COMMAND, Server, environment
 from .test_model_store import damage
 
-# Of real workers under load.
+# Swaps on real workers under load. More of the same belong to the long form.
 SWAPS = short_or_long(20, 1000)
 
 
 class Load:
-    """Clients that ask without pause; collects what they were answered."""
+    """Clients that send requests without pause; collects the answers."""
 
     def __init__(self, server: Server, user: int, clients: int = 4) -> None:
         self.failures: list[str] = []
@@ -62,11 +62,11 @@ class Load:
 
 
 def wait_for_version(server: Server, version: str) -> None:
-    """Wait until every worker serves it: many new connections in a row reach both."""
+    """Wait until every worker serves the version: many new connections in a row reach both."""
     deadline = time.monotonic() + 60
     streak = 0
     while streak < 20:
-        assert time.monotonic() < deadline, f"version {version} was never served"
+        assert time.monotonic() < deadline, f"version {version} was not served in time"
         with server.session() as session:
             answer = session.get(f"{server.url}/model", timeout=30).json()
         streak = streak + 1 if answer["version"] == version else 0
@@ -189,7 +189,7 @@ def test_body_of_unknown_length_is_bounded_too(server: Server, catalogue: Catalo
         b"\x16\x03\x01\x02\x00\x01\x00Canary\r\n\r\n",
     ],
 )
-def test_what_is_no_request_is_a_problem_and_leaves_nothing_in_the_log(server: Server, sent: bytes) -> None:
+def test_bytes_that_are_no_request_get_a_problem_and_stay_out_of_the_log(server: Server, sent: bytes) -> None:
     address = ("127.0.0.1", int(server.url.rpartition(":")[2]))
     with socket.create_connection(address, timeout=30) as client:
         client.sendall(sent)

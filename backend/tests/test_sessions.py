@@ -49,7 +49,7 @@ def test_nothing_of_a_session_is_stored(api: ApiClient, catalogue: Catalogue, pg
     assert counts() == before
 
 
-def test_movies_nobody_knows_are_named_and_the_rest_counts(api: ApiClient, catalogue: Catalogue) -> None:
+def test_unknown_movies_are_ignored_and_named(api: ApiClient, catalogue: Catalogue) -> None:
     loved = catalogue.movies_of("Horror")[:2]
     alone = api.post("/recommendations", {"ratings": rated(*loved)}).json
     body = {"ratings": rated(*loved, UNKNOWN), "watched": [UNKNOWN + 1, UNKNOWN]}
@@ -115,7 +115,9 @@ def test_contributions_and_other_add_up_to_every_score(api: ApiClient, catalogue
         ({"user_id": 1}, "user_id"),
     ],
 )
-def test_what_cannot_be_is_refused_by_field(api: ApiClient, body: dict[str, Any], field: str) -> None:
+def test_invalid_sessions_are_refused_with_the_field(
+    api: ApiClient, body: dict[str, Any], field: str
+) -> None:
     problem = api.post("/recommendations", body).problem(422)
     assert any(field in error["field"] for error in problem["errors"]), problem["errors"]
 

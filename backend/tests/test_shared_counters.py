@@ -1,4 +1,4 @@
-"""Counts that several processes share."""
+"""Counters that several processes share."""
 
 import os
 import signal
@@ -46,18 +46,18 @@ def test_processes_lose_no_count(tmp_path: Path) -> None:
     assert present(SharedCounters.at(path), "somebody") == 6000
 
 
-def test_one_that_is_killed_holds_nobody_up(tmp_path: Path) -> None:
+def test_a_killed_process_releases_its_lock(tmp_path: Path) -> None:
     path = tmp_path / "counts"
     holding = start(HOLDS, path)
     assert holding.stdout is not None
     assert holding.stdout.readline() == "holding\n"
     os.kill(holding.pid, signal.SIGKILL)
     holding.wait(60)
-    # What it had not written yet is not there.
+    # The count that it had not written is lost.
     assert present(SharedCounters.at(path), "somebody") == 0
 
 
-def test_names_beyond_its_size_take_the_place_of_those_that_count_least(tmp_path: Path) -> None:
+def test_with_too_many_names_the_lowest_counts_are_dropped(tmp_path: Path) -> None:
     path = tmp_path / "counts"
     counters = SharedCounters.at(path)
     size = path.stat().st_size

@@ -1,4 +1,4 @@
-"""What a worker remembers of histories is bounded, and the one read longest ago goes first."""
+"""A worker's cache of contexts is bounded, and drops the oldest first."""
 
 from pathlib import Path
 
@@ -27,7 +27,7 @@ def ground_of(events: int) -> RankingContext:
 
 
 @given(reads=st.lists(st.tuples(st.integers(1, 8), st.integers(0, 120)), max_size=60))
-def test_memory_is_bounded_and_holds_the_latest(reads: list[tuple[int, int]]) -> None:
+def test_the_cache_is_bounded_and_keeps_the_newest(reads: list[tuple[int, int]]) -> None:
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(module, "MAX_EVENTS", 200)
         known = StaleContextCache(Database.__new__(Database))
@@ -64,7 +64,7 @@ def test_without_postgres_sessions_charts_and_similar_movies_come_from_the_model
         unknown.problem(503)
 
 
-def test_who_is_erased_is_forgotten_at_once_by_the_worker_that_erased(api: ApiClient, app: Flask) -> None:
+def test_the_worker_that_erases_a_user_forgets_the_context_at_once(api: ApiClient, app: Flask) -> None:
     user = api.new_user()
     assert api.get(f"/recommendations/{user}").status == 200
     services: Services = app.extensions["dataflix"]

@@ -34,7 +34,7 @@ from .test_model_store import damage
 
 
 class FolderRegistry:
-    """A registry whose artifacts lie in folders."""
+    """A registry that keeps its artifacts in folders."""
 
     def __init__(self) -> None:
         self.artifacts: dict[Champion, Path] = {}
@@ -100,7 +100,7 @@ class TestSynchroniser:
         assert files.load_model(folder / current.path).size > 0
         assert registry.downloads == 1
 
-    def test_damaged_champion_is_told_once_and_tried_again_later(
+    def test_damaged_champion_is_logged_once_and_tried_again_later(
         self, folder: Path, artifact: Path, damaged: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
         now = 0.0
@@ -122,7 +122,7 @@ class TestSynchroniser:
         assert synchroniser.step()
         assert current_version(folder) == "2"
 
-    def test_registry_away_keeps_the_model_and_is_told_once(
+    def test_registry_away_keeps_the_model_and_is_logged_once(
         self, folder: Path, artifact: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
         registry = FolderRegistry()
@@ -157,7 +157,7 @@ class TestSynchroniser:
             assert synchroniser.step()
         kept = {path.name for path in folder.iterdir() if path.is_dir()}
         assert kept == {champion.folder for champion in champions[3:]}
-        # Back to the oldest kept one, without fetching it again.
+        # Back to the oldest kept version, without another download.
         registry.present = champions[3]
         synchroniser.step()
         assert registry.downloads == 6
@@ -178,7 +178,7 @@ class TestSynchroniser:
         assert registry.downloads == 3
         assert files.load_model(folder / first.folder)
 
-    def test_registry_made_anew_is_not_taken_for_the_old_one(self, folder: Path, artifact: Path) -> None:
+    def test_a_new_registry_with_the_same_version_is_noticed(self, folder: Path, artifact: Path) -> None:
         registry = FolderRegistry()
         registry.register("1", artifact)
         synchroniser = Synchroniser(folder, registry)
@@ -190,7 +190,7 @@ class TestSynchroniser:
         assert current.path == again.folder
         assert registry.downloads == 2
 
-    def test_broken_current_file_is_written_anew(self, folder: Path, artifact: Path) -> None:
+    def test_damaged_current_file_is_rewritten(self, folder: Path, artifact: Path) -> None:
         registry = FolderRegistry()
         registry.register("1", artifact)
         (folder / files.CURRENT).write_text("{")
@@ -225,7 +225,7 @@ class TestSynchroniser:
         with sync_lock(folder), pytest.raises(SyncError, match="another sync-model"), sync_lock(folder):
             pass
 
-    def test_stops_when_told(self, folder: Path) -> None:
+    def test_stops_on_its_event(self, folder: Path) -> None:
         stop = threading.Event()
         thread = threading.Thread(target=Synchroniser(folder, FolderRegistry()).run, args=(stop,))
         thread.start()
@@ -235,7 +235,7 @@ class TestSynchroniser:
 
 
 class _Logged(PythonModel):
-    """Stands for the trainer's model; only its artifacts matter here."""
+    """In place of the trainer's model; only its artifacts matter here."""
 
     def predict(
         self, context: Any, model_input: list[str], params: dict[str, Any] | None = None
@@ -257,7 +257,7 @@ def register(server: MlflowServer, artifact: Path) -> str:
     """Log and register an artifact as the trainer does, and make it the champion."""
     model = server.environ["DATAFLIX_MODEL_NAME"]
     mlflow_client.set_tracking_uri(server.tracking_uri)
-    # The current experiment belongs to the process: another test's would not be on this server.
+    # The current experiment is a setting of the process, so another test may have set one of its own.
     mlflow_client.set_experiment("sync")
     with mlflow_client.start_run():
         logged = log_model(
@@ -319,7 +319,7 @@ class TestMlflow:
         assert process.returncode == 0
         assert '"event":"champion installed"' in log
 
-    def test_registry_that_is_away_is_told(self, tmp_path: Path) -> None:
+    def test_registry_that_is_away_raises(self, tmp_path: Path) -> None:
         settings = SyncSettings.from_environ({"DATAFLIX_MLFLOW_PORT": "1", "DATAFLIX_HOME": str(tmp_path)})
         with pytest.raises(RegistryUnavailableError):
             MlflowRegistry(settings).champion()

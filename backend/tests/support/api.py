@@ -27,7 +27,7 @@ class Answer:
         return orjson.loads(self.body)
 
     def problem(self, status: int) -> dict[str, Any]:
-        """Return the problem; fails unless the answer is one of that status, whole and with the same id."""
+        """Return the problem; fails unless it is complete, with that status and the request's id."""
         assert self.status == status, self.body
         assert self.headers["Content-Type"] == "application/problem+json"
         problem: dict[str, Any] = self.json
@@ -68,7 +68,7 @@ class ApiClient:
         return self.request("POST", path, json=json, **options)
 
     def new_user(self) -> int:
-        """Create a user of the test's own and return its id."""
+        """Create a new user and return its id."""
         name = f"person{next(_numbers)}"
         answer = self.post("/users", {"username": name, "email": f"{name}@example.org"})
         assert answer.status == 201

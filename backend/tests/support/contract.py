@@ -1,4 +1,4 @@
-"""Holds an answer against the OpenAPI document."""
+"""Checks answers against the OpenAPI document."""
 
 import re
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from jsonschema import Draft202012Validator
 
 
 class Contract:
-    """The document, and what it promises about each status of each route."""
+    """The document, with a validator for each status of each route."""
 
     def __init__(self, document: Mapping[str, Any]) -> None:
         self.document = document
@@ -36,9 +36,9 @@ class Contract:
             self._check_schema(reference.rpartition("/")[2], orjson.loads(body))
 
     def _operation(self, method: str, path: str) -> Any:
-        # As the server does: an encoded slash separates like a plain one.
+        # As in the server, an encoded slash separates segments.
         path = unquote(path.partition("?")[0])
-        # "/genres" must not be taken for a movie; the longest literal path wins.
+        # The path with the fewest placeholders wins, so that a literal segment is not read as an id.
         for template in sorted(self._patterns, key=lambda known: known.count("{")):
             if self._patterns[template].fullmatch(path):
                 found = self.document["paths"][template].get(method.lower())

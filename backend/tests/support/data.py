@@ -1,4 +1,4 @@
-"""A small catalogue with tastes, written into Postgres."""
+"""A small catalogue in Postgres, with users who each love one genre."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +14,7 @@ USERS = 30
 
 @dataclass(frozen=True)
 class Catalogue:
-    """What was written: movies by id, and the users' ids; user i loves genre i modulo 5."""
+    """What was written: titles and genres by movie_id, and the users' ids; user i loves genre i modulo 5."""
 
     titles: dict[int, str]
     genres: dict[int, list[str]]

@@ -1,4 +1,4 @@
-"""Keys for tests, made as the command makes them."""
+"""API keys for tests, made as the command makes them."""
 
 import itertools
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""A Postgres that survives being killed: as durable as the real one, started again on its own data."""
+"""A Postgres that tests kill and start again on its own data, with the durability of a real one."""
 
 import contextlib
 import os
@@ -33,7 +33,7 @@ class KillablePostgres:
         cluster.apply_init(host="127.0.0.1", port=port, dbname="dataflix", password=password, environ=environ)
 
     def start(self) -> None:
-        """Start it and wait until it answers; after a kill its last children may take a moment to go."""
+        """Start it and wait until it answers; after a kill, its last children may live a moment longer."""
         deadline = time.monotonic() + START_TIMEOUT_S
         while not self._answers():
             assert time.monotonic() < deadline, self._log.read_text()[-2000:]
@@ -55,7 +55,7 @@ class KillablePostgres:
         self._process.wait()
 
     def stop(self) -> None:
-        """End it in order."""
+        """Shut it down."""
         if self._process is not None and self._process.poll() is None:
             self._process.send_signal(signal.SIGINT)
             with contextlib.suppress(subprocess.TimeoutExpired):
@@ -91,7 +91,7 @@ def children(pid: int) -> list[int]:
 
 
 def kill_children(pid: int) -> list[int]:
-    """Kill at once what a process started; returns who was killed."""
+    """Kill the children of a process; returns their ids."""
     killed = children(pid)
     for child in killed:
         with contextlib.suppress(ProcessLookupError):

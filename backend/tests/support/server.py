@@ -33,7 +33,7 @@ class Server:
 
 
 def environment(home: Path, postgres: Mapping[str, str], **extra: str) -> dict[str, str]:
-    """Return what the commands need."""
+    """Return the environment of the commands."""
     return clean_environ({**postgres, "DATAFLIX_HOME": str(home), "DATAFLIX_API_KEY": API_KEY, **extra})
 
 
