@@ -18,4 +18,4 @@ TXT
 esac
 
 "$ROOT/scripts/environments.sh" core
-PYTHONPATH="$ROOT/scripts" exec "$ROOT/.venv/bin/python" -m dataflix_stack "$@"
+exec "$ROOT/.venv/bin/python" -m dataflix_stack "$@"

@@ -17,4 +17,4 @@ if [ ! -x "$ROOT/.venv/bin/python" ]; then
   echo "Nothing was started from this folder." >&2
   exit 0
 fi
-PYTHONPATH="$ROOT/scripts" exec "$ROOT/.venv/bin/python" -m dataflix_stack stop "$@"
+exec "$ROOT/.venv/bin/python" -m dataflix_stack stop "$@"

@@ -218,6 +218,15 @@ def test_our_images_stand_on_one_pinned_base() -> None:
         assert all(line.startswith("${BASE_IMAGE}") for line in instructions(dockerfile, "FROM"))
 
 
+def test_images_with_mlflow_share_the_step_that_installs_it() -> None:
+    shared = []
+    for dockerfile in ("stack/docker/mlflow/Dockerfile", "trainer/Dockerfile", "backend/Dockerfile"):
+        text = (ROOT / dockerfile).read_text()
+        builder = text[text.index("FROM ") :]
+        shared.append(builder[: builder.index("-r mlflow.lock")])
+    assert shared[0] == shared[1] == shared[2]
+
+
 @pytest.mark.parametrize("dockerfile", DOCKERFILES)
 def test_our_images_install_by_hash_and_run_without_root(dockerfile: str) -> None:
     final = (ROOT / dockerfile).read_text().rpartition("\nFROM ")[2]

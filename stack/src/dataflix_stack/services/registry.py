@@ -87,7 +87,7 @@ def superset_environ(settings: Settings) -> dict[str, str]:
         *("SUPERSET_", "POSTGRES_HOST", "POSTGRES_PORT", "POSTGRES_SUPERSET_"),
         *("CLICKHOUSE_HOST", "CLICKHOUSE_PORT", "CLICKHOUSE_READER_"),
     )
-    return inherited | chosen | {"PYTHONPATH": f"{ROOT / 'stack' / 'src'}:{ROOT / 'scripts'}"}
+    return inherited | chosen
 
 
 def _mlflow_command(settings: Settings) -> list[str]:

@@ -1,1 +1,1 @@
-"""Builds and starts our images on a machine without a container engine; see `scripts/test_images.sh`."""
+"""Builds our images and starts them on a machine without a container engine; see `scripts/test_images.sh`."""

@@ -1,4 +1,4 @@
-"""What docker-compose.yml gives to a service, for servers that listen on this machine instead."""
+"""Variables and commands of docker-compose.yml, with the addresses of servers on this machine."""
 
 import re
 from collections.abc import Mapping
@@ -15,10 +15,11 @@ _ADDRESS = re.compile(r"(?<=[/@])(postgres|s3):\d+")
 
 
 def environ(service: str, values: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables Compose sets for a service, and no others.
+    """Return the variables that Compose sets for a service, and no others.
 
     Args:
-        values: every DATAFLIX_ variable, with the addresses of this machine's servers.
+        service: name in docker-compose.yml.
+        values: all DATAFLIX_ variables, with the addresses of this machine's servers.
     """
     found: dict[str, str] = {}
     for name, written in _SERVICES[service].get("environment", {}).items():
@@ -29,12 +30,12 @@ def environ(service: str, values: Mapping[str, str]) -> dict[str, str]:
 
 
 def command(service: str) -> tuple[str, ...]:
-    """Return the words Compose adds to an image's entry point for a service."""
+    """Return the command that Compose passes to the image of a service."""
     return tuple(_SERVICES[service]["command"])
 
 
 def listening(server: str, values: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables that move a server of ours from its image's own port to one of `values`."""
+    """Return the variables that move a server of ours from its image's port to the one in `values`."""
     return {name: values[name] for name in (f"DATAFLIX_{server}_HOST", f"DATAFLIX_{server}_PORT")}
 
 

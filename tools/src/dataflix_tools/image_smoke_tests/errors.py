@@ -1,9 +1,9 @@
-"""How a proof can end other than well."""
+"""How a test of images ends when it does not pass."""
 
 
 class NotRunError(Exception):
-    """The proof can't be made on this machine; nothing is proven and nothing is disproven."""
+    """This machine cannot run the test, so nothing is known about the images."""
 
 
 class ImageError(Exception):
-    """An image did not build, did not start or did not do its work; the message has the end of its log."""
+    """An image did not build, start or work; the message has the end of its log."""

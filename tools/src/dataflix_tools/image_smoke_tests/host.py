@@ -1,4 +1,4 @@
-"""The programs that proofs need, and the way to this machine's package index."""
+"""The programs that the tests need on this machine, and its settings of pip."""
 
 import ast
 import os
@@ -10,15 +10,15 @@ from dataflix_tools.image_smoke_tests.errors import NotRunError
 
 PROGRAMS = ("buildah", "debootstrap", "docker-compose")
 
-# Settings of pip that say where packages come from; the rest (timeouts, colours) is no business of a build.
+# The settings of pip that say where packages come from; a build needs no others.
 _PIP_SETTINGS = ("index-url", "extra-index-url", "find-links", "trusted-host", "proxy", "no-index")
 
 
 def ensure() -> None:
-    """Install what is missing with apt-get.
+    """Install missing programs with apt-get.
 
     Raises:
-        NotRunError: not root, or a program is missing and can't be installed.
+        NotRunError: the user is not root, or a program is missing and cannot be installed.
     """
     if os.geteuid() != 0:
         raise NotRunError("a base image can only be made by root (debootstrap)")
@@ -34,19 +34,19 @@ def ensure() -> None:
 
 
 def write_pip_settings(path: Path) -> list[Path]:
-    """Write this machine's pip settings into a file a build can mount as a secret (mode 600).
+    """Write this machine's settings of pip into a file (mode 600) that a build mounts as a secret.
 
     Returns:
-        Files and folders those settings name, which a build must see at the same place.
+        The files and folders that those settings name; a build must see them at the same place.
 
     Raises:
-        NotRunError: there is no pip to ask.
+        NotRunError: this machine has no pip.
     """
     listed = subprocess.run(
         ["python3", "-m", "pip", "config", "list"], capture_output=True, text=True, check=False
     )
     if listed.returncode != 0:
-        raise NotRunError("python3 has no pip that could tell which package index to use")
+        raise NotRunError("python3 has no pip, so the package index to use is not known")
     settings: dict[str, str] = {}
     certificates = [os.environ[name] for name in ("PIP_CERT", "SSL_CERT_FILE") if os.environ.get(name)]
     for line in listed.stdout.splitlines():
@@ -63,7 +63,7 @@ def write_pip_settings(path: Path) -> list[Path]:
     indented = {name: "\n    ".join(value.split()) for name, value in settings.items()}
     path.write_text("[global]\n" + "".join(f"{name} = {value}\n" for name, value in indented.items()))
     words = [word for value in settings.values() for word in value.split()]
-    # The pages of an index in a folder lead to files beside that folder.
+    # The pages of an index in a folder lead to files next to that folder.
     indexes = [Path(word.removeprefix("file://").rstrip("/")).parent for word in words if "file://" in word]
     named = [Path(word) for word in words if word.startswith("/")] + indexes
     return [place for place in dict.fromkeys(named) if place.exists() and place != Path("/")]
