@@ -1,4 +1,4 @@
-"""The API's OpenAPI document: every field of every schema has a source."""
+"""The API: every field of every schema of its OpenAPI document has a source."""
 
 import json
 import os
@@ -13,7 +13,7 @@ from dataflix_tools.lineage.graph import Column, Graph, Name
 from dataflix_tools.lineage.statements import UnreadableFileError
 
 _FILE = "backend/src/dataflix_backend/schemas"
-# The document takes a second or two to make.
+# The backend makes the document in a second or two.
 _TIMEOUT_S = 60
 
 
@@ -57,7 +57,7 @@ def _inherited(graph: Graph, origins: list[Name]) -> str:
 
 
 def openapi_document(root: Path) -> dict[str, Any]:
-    """Return what the backend in `root` says of itself.
+    """Return the OpenAPI document of the backend in `root`.
 
     Raises:
         UnreadableFileError: it can't print its document.

@@ -1,4 +1,4 @@
-"""The application's database: tables and their documentation, masked views, and how pseudonyms are made."""
+"""The application's database: tables, their comments, masked views, and the triggers that make pseudonyms."""
 
 import re
 from pathlib import Path
@@ -14,15 +14,15 @@ _VIEW = re.compile(r"CREATE OR REPLACE VIEW (?:(\w+)\.)?(\w+)\b.*?\bAS\s+(SELECT
 _PSEUDONYMS = re.compile(r"INSERT INTO pii\.(\w+)[^(]*\(([^)]*)\)\s*(SELECT\b.*?)\s*ON CONFLICT", re.DOTALL)
 _TRIGGER = re.compile(r"ON (\w+)\.(\w+)\s+REFERENCING NEW TABLE AS (\w+)")
 
-# Views that tell the ELT what changed begin so; they show keys and counts, and no table is copied from them.
+# Prefix of the views that list changes for the ELT. They show keys and counts and are not copied.
 _OWN = "_"
 
-# What a comment on a personal column begins with.
+# Prefix of the comments on personal columns.
 _PERSONAL = "Personal."
 
 
 class Application:
-    """What the SQL of `postgres/init` makes.
+    """The tables, views and triggers that `postgres/init` makes.
 
     Attributes:
         tables: columns by schema and table.
@@ -34,7 +34,11 @@ class Application:
     """
 
     def __init__(self, root: Path) -> None:
-        """Read the files; raises UnreadableFileError."""
+        """Read the files.
+
+        Raises:
+            UnreadableFileError: a statement cannot be parsed.
+        """
         self.tables: dict[str, dict[str, list[str]]] = {}
         self.views: dict[str, tuple[str, str]] = {}
         self.comments: dict[tuple[str, str, str], str] = {}
@@ -66,7 +70,7 @@ class Application:
 
 
 def add_tables(graph: Graph, application: Application) -> None:
-    """Add the tables of `public`; those of people with the class of each column."""
+    """Add the tables of `public`; columns about people get their class as marking."""
     for table, columns in application.tables["public"].items():
         file = application.files[f"public.{table}"]
         for column in columns:
@@ -88,7 +92,7 @@ def _classification(graph: Graph, file: str, table: str, column: str, about: str
             name,
             f"is not classified as personal or plain ({declared.FILE})",
         )
-        # Unknown is treated as the worst.
+        # An unknown class counts as the worst.
         return "personal"
     if (marking == "personal") != about.startswith(_PERSONAL):
         graph.find(file, name, f"is classified as {marking}, but its comment says otherwise")

@@ -15,14 +15,15 @@ from dataflix_tools.lineage.warehouse import add_raw_tables, check_specification
 
 
 def build(root: Path, document: Mapping[str, Any] | None = None) -> Graph:
-    """Return all columns below `root`, each layer after the one it comes from.
+    """Return the graph of all columns, built layer by layer.
 
     Args:
         root: the project's folder.
-        document: the API's OpenAPI document; when not given, the backend in `root` is asked for it.
+        document: the API's OpenAPI document; by default that of the backend in `root`.
 
     Raises:
-        UnreadableFileError, DbtFileError: a file can't be followed at all; the message names it.
+        UnreadableFileError: a file of SQL or Python cannot be read; the message names it.
+        DbtFileError: a file of the dbt project cannot be read; the message names it.
     """
     graph = Graph()
     application = Application(root)

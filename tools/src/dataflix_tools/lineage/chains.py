@@ -1,4 +1,4 @@
-"""Prints the way of a name: everything it comes from and everything that comes from it."""
+"""Prints the lineage of a column: all that it comes from, and all that comes from it."""
 
 from typing import Any
 
@@ -6,10 +6,10 @@ from dataflix_tools.lineage.graph import LAYERS, Graph, Name, reached
 
 
 def lines(graph: Graph, wanted: list[Name]) -> list[str]:
-    """Return the chains through the wanted names as an indented tree, from the first sources on.
+    """Return the chains through the wanted names as an indented tree that begins at the first sources.
 
-    A wanted name has a star. A column shown before is not opened again: `(see above)`. Documentation is not
-    repeated while it stays the same.
+    A wanted name has a star. A column that was shown before is not expanded again: `(see above)`. A
+    description that equals the one above is left out.
     """
     shown, downstream = _part(graph, wanted)
     roots = [name for name in _ordered(shown) if not graph.upstream[name] & shown]
@@ -35,7 +35,7 @@ def lines(graph: Graph, wanted: list[Name]) -> list[str]:
 
 
 def as_json(graph: Graph, wanted: list[Name]) -> dict[str, Any]:
-    """Return the same as data: columns, and edges from upstream to downstream."""
+    """Return the chains as data: columns, and edges from upstream to downstream."""
     shown, _ = _part(graph, wanted)
     ordered = _ordered(shown)
     return {

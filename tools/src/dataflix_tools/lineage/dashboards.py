@@ -11,7 +11,7 @@ from dataflix_tools.lineage.sql import UnreadableSqlError, names_in
 
 _ASSETS = Path("superset") / "assets"
 
-# Where a chart's parameters name columns or metrics, in the types of charts that we have.
+# The parameters that name columns or metrics, for the types of charts that we have.
 _NAMES_AT = (
     *("x_axis", "groupby", "groupby_b", "groupbyRows", "groupbyColumns", "all_columns"),
     *("metric", "metrics", "metrics_b", "x_axis_sort", "column_config"),
@@ -20,7 +20,7 @@ _FILTERS_AT = ("adhoc_filters", "adhoc_filters_b")
 
 
 def add_dashboards(graph: Graph, root: Path) -> None:
-    """Add the columns and measures of data sets, what charts show of them, and the dashboards they are on."""
+    """Add the columns and metrics of data sets, the charts that show them, and the charts' dashboards."""
     datasets = _objects(root, "datasets")
     for file, dataset in datasets.values():
         _add_dataset(graph, file, dataset)

@@ -1,4 +1,7 @@
-"""dbt's project as files: sources, models, their documentation, and the SQL without its templates."""
+"""The dbt project, read from its files: sources, models, their descriptions and their rendered SQL.
+
+dbt's manifest has no rendered SQL without a warehouse; see docs/adr/0011-lineage-from-files.md.
+"""
 
 import re
 from collections.abc import Iterator
@@ -16,18 +19,18 @@ _DOCS_BLOCK = re.compile(r"\{%\s*docs (\w+)\s*%\}(.*?)\{%\s*enddocs\s*%\}", re.D
 
 
 class DbtFileError(Exception):
-    """A file of the dbt project can't be read; the message says which and why."""
+    """A file of the dbt project cannot be read; the message names it."""
 
 
 def read_yaml(path: Path) -> Any:
     """Return what a YAML file holds."""
-    # The parser in C: the one in Python takes seconds for our files.
+    # The parser in C; the one in Python takes seconds for our files.
     return yaml.load(path.read_text(), Loader=yaml.CSafeLoader)
 
 
 @dataclass(frozen=True)
 class Described:
-    """A source's table or a model, as its yml tells.
+    """A table of a source, or a model, as its yml describes it.
 
     Attributes:
         file: the yml, below the project's folder.
@@ -49,7 +52,7 @@ class DbtProject:
 
     @cached_property
     def sources(self) -> dict[str, Described]:
-        """Tables that dbt reads and does not make, by `source.table`."""
+        """Tables that dbt reads but does not make, by `source.table`."""
         found: dict[str, Described] = {}
         for file, content in self._documents:
             for source in content.get("sources", []):
@@ -70,7 +73,7 @@ class DbtProject:
 
     @cached_property
     def queries(self) -> dict[str, tuple[str, str]]:
-        """File and SQL of each model, by name; whom it reads is in `reads` afterwards."""
+        """File and SQL of each model by name; fills `reads` with the models that each one reads."""
         found: dict[str, tuple[str, str]] = {}
         for path in sorted((self.root / "dbt" / "models").rglob("*.sql")):
             file = path.relative_to(self.root).as_posix()
@@ -87,7 +90,7 @@ class DbtProject:
         waiting = list(self.queries)
         while waiting:
             ready = [name for name in waiting if not (self.reads[name] & set(waiting)) - {name}]
-            # A circle: dbt itself refuses it; the first one then names what it misses.
+            # dbt itself refuses a cycle; here its first model has a finding about the tables that it misses.
             for name in ready or waiting[:1]:
                 done.add(name)
                 waiting.remove(name)
@@ -110,14 +113,14 @@ class DbtProject:
 
     @cached_property
     def _jinja(self) -> jinja2.Environment:
-        # SQL for a parser and not HTML for a browser.
+        # The result is SQL, not HTML.
         return jinja2.Environment(  # noqa: S701
             extensions=["jinja2.ext.do"], undefined=jinja2.StrictUndefined
         )
 
     @cached_property
     def _macros(self) -> dict[str, Any]:
-        """The project's macros by name; one calls another by its name alone, so all are of one module."""
+        """The project's macros by name; they call each other by name, so all are in one module."""
         text = "\n".join(path.read_text() for path in sorted((self.root / "dbt" / "macros").glob("*.sql")))
         module = self._jinja.from_string(text).make_module({"var": self._variables.__getitem__})
         return {name: macro for name, macro in vars(module).items() if not name.startswith("_")}

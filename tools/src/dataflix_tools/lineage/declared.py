@@ -1,14 +1,14 @@
-"""What no file says in a form that could be followed: classes of personal data, and what code computes.
+"""Declarations of what cannot be read from a file: classes of personal data, and columns that code computes.
 
-Each declaration is checked: a name that does not exist any more is a finding.
+Each declaration is checked: a name that no longer exists is a finding.
 """
 
 from collections.abc import Mapping
 
-# Where this file is, for findings about it.
+# The path of this file, for findings about it.
 FILE = "tools/src/dataflix_tools/lineage/declared.py"
 
-# Every column of these tables must be in one class.
+# Each column of these tables has a class.
 CLASSIFIED: Mapping[str, Mapping[str, str]] = {
     "users": {
         "user_id": "plain",
@@ -26,7 +26,7 @@ CLASSIFIED: Mapping[str, Mapping[str, str]] = {
     },
 }
 
-# What the trainer's fitted model makes of its inputs, and what it answers.
+# Sources of the inputs and outputs of the trained model.
 SIGNATURE: Mapping[str, tuple[str, ...]] = {
     "inputs.movie_ids": ("artifact Item.item_id",),
     "inputs.ratings": ("artifact ConfidenceWeights.rating",),
@@ -39,7 +39,7 @@ SIGNATURE: Mapping[str, tuple[str, ...]] = {
     ),
 }
 
-# Where the fields of each schema of the API come from: the first of these tables that has the name.
+# The source of an API schema's field: the first of these tables that has a column of its name.
 API_TABLES: Mapping[str, tuple[str, ...]] = {
     "AppliedRule": ("postgres ranking_rules",),
     "Because": ("artifact Item", "postgres ratings"),
@@ -74,7 +74,7 @@ API_TABLES: Mapping[str, tuple[str, ...]] = {
 _SCORE = ("signature outputs.scores",)
 _RANKING = ("artifact Item.bayesian_mean", "artifact Item.trending_score")
 
-# Fields that code computes from columns of other names.
+# Fields that code computes from columns with other names.
 API_COMPUTED: Mapping[str, tuple[str, ...]] = {
     "Because.contribution": _SCORE,
     "Genre.genre": ("postgres movies.genres",),
@@ -93,13 +93,12 @@ API_COMPUTED: Mapping[str, tuple[str, ...]] = {
     "UserSummary.watched_count": ("postgres watched_movies.movie_id",),
 }
 
-# Schemas that carry no data of the application: errors, health, pages, what is asked for, and what a model
-# says of itself.
+# Schemas without data of the application: errors, health, pages, requests, and facts about the model.
 API_ENVELOPES = frozenset(
     {"Checks", "FieldError", "GenreMeta", "Health", "ModelMeta", "PageMeta", "Problem", "Readiness"}
     | {"ExportedKey", "PersonalExport"}
     | {"FeedbackBatch", "FeedbackCount", "RecommendationMeta", "ServedModel", "SessionRequest"}
 )
 
-# Fields that hold other schemas, or words the code chooses.
+# Fields that hold other schemas, or words that the code chooses.
 API_PARTS = frozenset({"data", "meta", "reason", "because", "kind", "text", "rule"})

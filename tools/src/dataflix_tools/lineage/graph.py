@@ -1,9 +1,9 @@
-"""Columns as a graph: what each comes from, and what was found wrong while it was built."""
+"""The graph of columns: where each comes from, and the findings from building it."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-# The way of a value, in order.
+# The layers that a value passes, in order.
 LAYERS = (
     *("postgres", "masked", "clickhouse", "dbt", "training", "artifact", "signature", "api"),
     *("dataset", "chart", "dashboard"),
@@ -12,7 +12,7 @@ LAYERS = (
 
 @dataclass(frozen=True, order=True)
 class Finding:
-    """Something wrong: the file it is in, the name it is about, and why."""
+    """A problem: the file, the name that it is about, and what is wrong."""
 
     file: str
     name: str
@@ -35,7 +35,7 @@ class Name:
 
     @classmethod
     def parse(cls, text: str) -> "Name":
-        """Read what `str` writes; a column's name has no dot."""
+        """Parse the text that `str` returns; a column's name has no dot."""
         layer, rest = text.split(" ", 1)
         table, column = rest.rsplit(".", 1)
         return cls(layer, table, column)
@@ -43,12 +43,12 @@ class Name:
 
 @dataclass(frozen=True)
 class Column:
-    """What is known of a name.
+    """A column and what is known about it.
 
     Attributes:
         file: where it is defined, below the project's folder.
-        about: its documentation; empty when there is none.
-        marking: personal, pseudonymised, masked or plain where personal data pass; else empty.
+        about: its description; empty if it has none.
+        marking: personal, pseudonymised, masked or plain in layers with personal data; else empty.
     """
 
     name: Name
@@ -66,7 +66,7 @@ class Graph:
     findings: set[Finding] = field(default_factory=set)
 
     def add(self, column: Column, comes_from: Iterable[Name] = ()) -> None:
-        """Add a column; one that comes from a name nobody has added is a finding."""
+        """Add a column; a source that was not added before is a finding."""
         self.columns[column.name] = column
         sources = self.upstream.setdefault(column.name, set())
         for source in comes_from:
@@ -76,7 +76,7 @@ class Graph:
                 self.find(column.file, column.name, f"comes from {source}, which does not exist")
 
     def find(self, file: str, name: object, problem: str) -> None:
-        """Note something wrong."""
+        """Add a finding."""
         self.findings.add(Finding(file, str(name), problem))
 
     def table(self, layer: str, table: str) -> dict[str, Column]:
@@ -96,7 +96,7 @@ class Graph:
         return found
 
     def named(self, text: str) -> list[Name]:
-        """Return what a person means by `rating`, `users.email` or `masked users.email_hash`."""
+        """Return the columns that `rating`, `users.email` or `masked users.email_hash` may stand for."""
         return [
             name
             for name in self.columns
@@ -104,7 +104,7 @@ class Graph:
         ]
 
     def downstream(self) -> dict[Name, set[Name]]:
-        """Return the edges the other way round."""
+        """Return the edges from each column to those that come from it."""
         found: dict[Name, set[Name]] = {name: set() for name in self.columns}
         for name, sources in self.upstream.items():
             for source in sources:
@@ -113,7 +113,7 @@ class Graph:
 
 
 def reached(start: Iterable[Name], edges: dict[Name, set[Name]]) -> set[Name]:
-    """Return everything that can be reached from `start`, itself included."""
+    """Return all names that can be reached from `start`, with `start` itself."""
     seen: set[Name] = set()
     waiting = list(start)
     while waiting:

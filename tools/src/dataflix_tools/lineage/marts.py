@@ -1,4 +1,4 @@
-"""dbt: its sources must be tables of the warehouse, its models what their yml promises."""
+"""dbt's sources and models: sources must be tables of the warehouse, models must match their yml."""
 
 from pathlib import Path
 
@@ -10,10 +10,10 @@ _MARTS = "dbt/models/marts/"
 
 
 def add_dbt(graph: Graph, root: Path) -> None:
-    """Add sources' documentation to the raw tables, and every model with what it comes from.
+    """Add the descriptions of sources to the raw tables, and add every model with its sources.
 
     Raises:
-        DbtFileError: a model can't be rendered.
+        DbtFileError: a model cannot be rendered.
     """
     project = DbtProject(root)
     for source in project.sources.values():
@@ -29,7 +29,7 @@ def add_dbt(graph: Graph, root: Path) -> None:
             query = Query.parse(sql, schema, "clickhouse")
         except UnreadableSqlError as error:
             graph.find(file, model, str(error))
-            # What reads it is judged by its promise.
+            # Models that read it are checked against its yml.
             schema[DATABASE][model] = list(described.columns)
             for column, about in described.columns.items():
                 graph.add(Column(Name("dbt", model, column), described.file, about))
@@ -79,12 +79,12 @@ def _add_model(graph: Graph, file: str, described: Described, query: Query) -> N
 
 def _name(graph: Graph, source: Source) -> Name:
     database, table, column = source
-    # Models, and tables that the trainer writes, lie in one database under different names.
+    # Models and the tables that the trainer writes are in the same database.
     written = Name("clickhouse", f"{database}.{table}", column)
     return written if written in graph.columns else Name("dbt", table, column)
 
 
 def _marking(graph: Graph, origins: set[Name]) -> str:
-    """Return what of people a column still carries: the worst of what it comes from; empty for none."""
+    """Return the class of personal data in a column, which is the worst of its sources; empty for none."""
     carried = {graph.columns[name].marking for name in origins if name in graph.columns}
     return next((kind for kind in ("personal", "masked", "pseudonymised") if kind in carried), "")

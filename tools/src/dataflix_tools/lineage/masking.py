@@ -1,4 +1,4 @@
-"""The border of personal data: what each column of a masked view shows of the application's columns."""
+"""The masked views: what each of their columns shows of the application's personal columns."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,21 +9,26 @@ from dataflix_tools.lineage.application import Application
 from dataflix_tools.lineage.graph import Column, Graph, Name
 from dataflix_tools.lineage.sql import Query, Source, UnreadableSqlError
 
-# The two ways to show a personal column: hashed with the key, or cut to its first letter.
+# A personal column may be shown as a keyed hash, or cut to its first letter.
 _HASH = "hmac_sha256"
 _SHOWN_LETTERS = "1"
 
 
 @dataclass(frozen=True)
 class Pseudonym:
-    """A column of a table of pseudonyms: what it is made from, and whether all of that is hashed."""
+    """A column of a table of pseudonyms.
+
+    Attributes:
+        origins: the columns that it is made from.
+        hashed: whether all of them are hashed.
+    """
 
     origins: frozenset[Name]
     hashed: bool
 
 
 def add_views(graph: Graph, application: Application) -> None:
-    """Add the views of `masked`; a personal column that shows is a finding."""
+    """Add the views of `masked`; a personal column that is shown unmasked is a finding."""
     pseudonyms = _pseudonyms(graph, application)
     for view, (file, sql) in application.views.items():
         try:
@@ -61,16 +66,16 @@ def _shown(
         elif source in pseudonyms:
             origins |= pseudonyms[source].origins
             markings.add("pseudonymised" if pseudonyms[source].hashed else "personal")
-    # The worst one counts.
+    # The worst marking counts.
     worst_first = ("personal", "masked", "pseudonymised", "plain")
     return origins, next(marking for marking in worst_first if marking in markings)
 
 
 def _pseudonyms(graph: Graph, application: Application) -> dict[Source, Pseudonym]:
-    """Return what the triggers make: columns of the tables in `pii`."""
+    """Return the columns that triggers fill in the tables of `pii`."""
     found: dict[Source, Pseudonym] = {}
     for file, table, columns, sql in application.pseudonyms:
-        # The name that the trigger gives to the rows a statement has changed.
+        # The columns of the rows that a statement has changed, by the trigger's name for these rows.
         changed = {
             alias: application.tables[schema][name] for alias, (schema, name) in application.triggers.items()
         }
@@ -92,19 +97,21 @@ def _pseudonyms(graph: Graph, application: Application) -> dict[Source, Pseudony
 
 
 def _is_hashed(column: exp.Expr) -> bool:
-    return any(isinstance(part, exp.Anonymous) and part.name == _HASH for part in _around(column))
+    return any(isinstance(part, exp.Anonymous) and part.name == _HASH for part in _ancestors(column))
 
 
 def _is_cut(expression: exp.Expr, column: str) -> bool:
-    """Say whether a column stands inside left(..., 1) wherever it stands, and stands there at all."""
+    """Return whether the expression uses a column, and only inside of left(..., 1)."""
     read = [item for item in expression.find_all(exp.Column) if item.name == column]
     return bool(read) and all(
-        any(isinstance(part, exp.Left) and part.expression.name == _SHOWN_LETTERS for part in _around(item))
+        any(
+            isinstance(part, exp.Left) and part.expression.name == _SHOWN_LETTERS for part in _ancestors(item)
+        )
         for item in read
     )
 
 
-def _around(expression: exp.Expr) -> Iterator[exp.Expr]:
+def _ancestors(expression: exp.Expr) -> Iterator[exp.Expr]:
     while expression.parent is not None:
         expression = expression.parent
         yield expression

@@ -1,4 +1,4 @@
-"""The model: what the trainer reads, what the artifact keeps of it, and the signature that MLflow shows."""
+"""The model: the trainer's queries, the artifact's tables, and the signature that MLflow shows."""
 
 import ast
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ _READER = Path("trainer/src/dataflix_trainer/data/warehouse.py")
 _WRITER = Path("trainer/src/dataflix_trainer/registry/training_run.py")
 _CATALOGUE = Path("recommender/src/dataflix_recommender/data/catalogue.py")
 
-# What the reader's code calls a row of each query, and a table of its columns.
+# The variables in the reader's code for a row of a query and for a table of columns.
 _ROW = "row"
 _COLUMNS = "columns"
 
@@ -23,7 +23,7 @@ def add_model(graph: Graph, root: Path) -> None:
     """Add the trainer's queries, the artifact's tables and the model's signature.
 
     Raises:
-        UnreadableFileError: a file has not the form that is followed here.
+        UnreadableFileError: a file does not have the expected form.
     """
     reader = ast.parse((root / _READER).read_text())
     _add_queries(graph, reader)
@@ -53,7 +53,7 @@ def _add_queries(graph: Graph, reader: ast.Module) -> None:
 
 
 def _add_items(graph: Graph, root: Path, reader: ast.Module) -> None:
-    """The artifact's films: each field of `Item` is given by one row of CATALOGUE_QUERY."""
+    """Add the artifact's items: a row of CATALOGUE_QUERY gives each field of `Item`."""
     given = {
         keyword.arg: list(_subscripts(keyword.value, _ROW))
         for call in _calls(reader, "Item")
@@ -82,7 +82,7 @@ def _add_items(graph: Graph, root: Path, reader: ast.Module) -> None:
 
 
 def _add_weights(graph: Graph, reader: ast.Module) -> None:
-    """The artifact's definition of weights: the rows of WEIGHTS_QUERY."""
+    """Add the artifact's confidence weights: the rows of WEIGHTS_QUERY."""
     for call in _calls(reader, "from_rows"):
         for column in _subscripts(call, _ROW):
             origin = Name("training", "WEIGHTS_QUERY", column)
@@ -130,7 +130,7 @@ def _calls(tree: ast.AST, name: str) -> Iterator[ast.Call]:
 
 
 def _subscripts(tree: ast.AST, variable: str) -> Iterator[str]:
-    """Yield each text that a variable is subscripted with."""
+    """Yield each constant text that subscripts a variable."""
     for node in ast.walk(tree):
         match node:
             case ast.Subscript(value=ast.Name(id=used), slice=ast.Constant(value=str(text))) if (

@@ -1,20 +1,22 @@
-"""Column lineage inside one SQL statement.
+"""Column lineage inside one SQL statement, by sqlglot.
 
-A column of a result comes from every column its expression names. A join on values (not on ids) also decides
-what comes out of the joined table: the weight that is looked up by a rating comes from the rating. A count of
-rows comes from what the rows are grouped by. Conditions (WHERE, HAVING) are not followed.
+sqlglot follows the columns that an expression names. Two more count here. A value that is looked up by a join
+on values, not on ids, also comes from the columns of the join, as a weight comes from the rating. A count of
+rows also comes from the columns that the rows are grouped by. Conditions (WHERE, HAVING) are not followed.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
+from sqlglot.lineage import Node, lineage
 from sqlglot.optimizer.qualify import qualify
 from sqlglot.optimizer.scope import Scope, build_scope
 
-# A join on these only puts a row beside its own description.
+# A join on these columns adds the description of a row and decides no value.
 _IDENTITY = ("_id", "_version")
 
 # A column of a table: database, table, column.
@@ -23,14 +25,22 @@ Schema = Mapping[str, Mapping[str, list[str]]]
 
 
 class UnreadableSqlError(Exception):
-    """The SQL can't be parsed, or names a table or a column that is not in the schema."""
+    """The SQL cannot be parsed, or names a table or column that the schema does not have."""
 
 
 @dataclass(frozen=True)
 class Query:
-    """A parsed SELECT whose names are all known."""
+    """A parsed SELECT whose tables and columns are all in the schema.
+
+    Attributes:
+        root: the statement.
+        traced: the statement with the columns that its expressions depend on without naming them.
+        dialect: postgres or clickhouse.
+    """
 
     root: Scope
+    traced: Scope
+    dialect: str
 
     @classmethod
     def parse(cls, text: str, schema: Schema, dialect: str) -> "Query":
@@ -42,7 +52,7 @@ class Query:
             dialect: postgres or clickhouse.
 
         Raises:
-            UnreadableSqlError: it is no SQL, or names what is not in `schema`; the message says what.
+            UnreadableSqlError: it is not SQL, or names something that `schema` does not have.
         """
         known: dict[str, object] = {
             database: {table: dict.fromkeys(columns, "unknown") for table, columns in tables.items()}
@@ -54,15 +64,16 @@ class Query:
                 parsed, schema=known, dialect=dialect, expand_alias_refs=False, quote_identifiers=False
             )
             root = build_scope(qualified)
+            traced = build_scope(_with_implied_columns(qualified))
         except SqlglotError as error:
             raise UnreadableSqlError(str(error).splitlines()[0]) from error
-        if root is None:
+        if root is None or traced is None:
             raise UnreadableSqlError("is no SELECT")
         tables = (source for scope in root.traverse() for source in scope.sources.values())
         for table in tables:
             if isinstance(table, exp.Table) and table.db and table.name not in schema.get(table.db, {}):
                 raise UnreadableSqlError(f"reads {table.db}.{table.name}, which does not exist")
-        return cls(root)
+        return cls(root, traced, dialect)
 
     @property
     def columns(self) -> list[str]:
@@ -71,52 +82,40 @@ class Query:
 
     @property
     def expressions(self) -> list[exp.Expr]:
-        """What makes each column of the result."""
+        """The expression of each column of the result."""
         return _selects(self.root)
 
     def expression(self, column: str) -> exp.Expr:
-        """Return what makes a column of the result."""
+        """Return the expression of a column of the result."""
         return self.expressions[self.columns.index(column)]
 
     def sources(self, column: str) -> set[Source]:
         """Return the columns of tables that a column of the result comes from."""
-        return set(_sources(self.root, self.columns.index(column)))
+        return {
+            (leaf.source.db, leaf.source.name, exp.to_column(leaf.name).name)
+            for leaf in self._lineage[column].walk()
+            if isinstance(leaf.source, exp.Table) and leaf.source.db
+        }
+
+    @cached_property
+    def _lineage(self) -> dict[str, Node]:
+        traced = self.traced.expression
+        return lineage(
+            None, traced, {}, scope=self.traced, dialect=self.dialect, trim_selects=False, copy=False
+        )
 
 
 def names_in(expression: str, dialect: str = "clickhouse") -> set[str]:
-    """Return the columns that an expression names; raises UnreadableSqlError."""
+    """Return the columns that an expression names.
+
+    Raises:
+        UnreadableSqlError: the expression cannot be parsed.
+    """
     try:
         parsed = sqlglot.parse_one(expression, dialect=dialect)
     except SqlglotError as error:
         raise UnreadableSqlError(str(error).splitlines()[0]) from error
     return {column.name for column in parsed.find_all(exp.Column)}
-
-
-def _sources(scope: Scope, position: int) -> Iterator[Source]:
-    if scope.set_operation_scopes:
-        for part in scope.set_operation_scopes:
-            yield from _sources(part, position)
-        return
-    joins = _joined_on(scope)
-    selected = _selects(scope)[position]
-    named = list(selected.find_all(exp.Column))
-    grouped = scope.expression.args.get("group")
-    if not named and grouped is not None and selected.find(exp.Count):
-        named = list(grouped.find_all(exp.Column))
-    for column in named:
-        yield from _origin(scope, column)
-        for other in joins.get(column.table, ()):
-            yield from _origin(scope, other)
-
-
-def _origin(scope: Scope, column: exp.Column) -> Iterator[Source]:
-    source = scope.sources.get(column.table)
-    if isinstance(source, exp.Table) and source.db:
-        yield source.db, source.name, column.name
-    elif isinstance(source, Scope):
-        names = _names(source)
-        if column.name in names:
-            yield from _sources(source, names.index(column.name))
 
 
 def _selects(scope: Scope) -> list[exp.Expr]:
@@ -129,10 +128,34 @@ def _names(scope: Scope) -> list[str]:
     return [item.alias_or_name for item in _selects(scope)]
 
 
-def _joined_on(scope: Scope) -> dict[str, list[exp.Column]]:
-    """Return, by the alias of a joined table, the other side's values it is joined on."""
+def _with_implied_columns(query: exp.Expr) -> exp.Expr:
+    """Return a copy in which each expression also names the columns that it depends on without naming them.
+
+    sqlglot's lineage follows only the columns of the expression itself.
+    """
+    copy = query.copy()
+    for select in copy.find_all(exp.Select):
+        joins = _joined_on(select)
+        group = select.args.get("group")
+        for item in select.expressions:
+            named = list(item.find_all(exp.Column))
+            implied: list[exp.Column] = []
+            if not named and group is not None and item.find(exp.Count):
+                named = implied = list(group.find_all(exp.Column))
+            implied = implied + [other for column in named for other in joins.get(column.table, ())]
+            if implied:
+                value = item.this if isinstance(item, exp.Alias) else item
+                columns = exp.Tuple(expressions=[value.copy(), *(column.copy() for column in implied)])
+                value.replace(
+                    columns if isinstance(item, exp.Alias) else exp.alias_(columns, item.output_name)
+                )
+    return copy
+
+
+def _joined_on(select: exp.Select) -> dict[str, list[exp.Column]]:
+    """Return, by the alias of a joined table, the columns of other tables whose values it is joined on."""
     found: dict[str, list[exp.Column]] = {}
-    for join in scope.expression.args.get("joins") or []:
+    for join in select.args.get("joins") or []:
         condition = join.args.get("on")
         alias = join.this.alias_or_name
         for column in condition.find_all(exp.Column) if condition is not None else ():

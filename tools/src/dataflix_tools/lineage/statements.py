@@ -1,4 +1,4 @@
-"""Cuts a file of SQL into statements, and reads tables out of them."""
+"""Splits a file of SQL into statements, and reads the columns of created tables."""
 
 import re
 from collections.abc import Iterator
@@ -13,11 +13,11 @@ _TOKEN = re.compile(r"--[^\n]*|'(?:[^']|'')*'|\$\$.*?\$\$|;", re.DOTALL)
 
 
 class UnreadableFileError(Exception):
-    """A file can't be followed; the message names it and says why."""
+    """A file cannot be read; the message names it and says why."""
 
 
 def statements(path: Path) -> Iterator[str]:
-    """Yield the statements of a file without comments and without psql's own commands."""
+    """Yield the statements of a file, without comments and psql commands."""
     text = "\n".join(line for line in path.read_text().splitlines() if not line.startswith("\\"))
     began = 0
     kept: list[str] = []
@@ -32,10 +32,10 @@ def statements(path: Path) -> Iterator[str]:
 
 
 def created_table(statement: str, dialect: str, file: str) -> tuple[str, str, list[str]]:
-    """Return schema (empty when not said), name and columns of a CREATE TABLE.
+    """Return schema (empty if not given), name and columns of a CREATE TABLE.
 
     Raises:
-        UnreadableFileError: it can't be parsed.
+        UnreadableFileError: the statement cannot be parsed.
     """
     try:
         parsed = sqlglot.parse_one(statement, dialect=dialect)

@@ -1,4 +1,4 @@
-"""The warehouse before dbt: raw tables, the ELT's own list of their columns, and tables that others write."""
+"""The warehouse before dbt: raw tables, the ELT's list of their columns, and tables that others write."""
 
 import ast
 from pathlib import Path
@@ -9,7 +9,7 @@ from dataflix_tools.lineage.statements import UnreadableFileError, created_table
 _ELT = Path("airflow") / "src" / "dataflix_elt"
 _SPECIFICATION = _ELT / "tables.py"
 
-# What the loader adds to each row, or reads to know what changed; the rest of a raw table is its view's.
+# Prefix of the columns that the ELT adds to find changes; a raw table's other columns are those of its view.
 _BOOKKEEPING = "_"
 
 
@@ -38,7 +38,7 @@ def add_raw_tables(graph: Graph, root: Path) -> None:
 
 
 def check_specification(graph: Graph, root: Path) -> None:
-    """Hold the ELT's list of columns against the masked views: it copies by that list.
+    """Compare the ELT's list of columns, by which it copies, with the masked views.
 
     Raises:
         UnreadableFileError: the list can't be read.
@@ -53,7 +53,7 @@ def check_specification(graph: Graph, root: Path) -> None:
         for column in set(listed.get(table, [])) ^ set(views.get(table, [])):
             where = "the ELT's list" if column in listed.get(table, []) else "the masked view"
             graph.find(file, f"{table}.{column}", f"is only in {where}")
-    # Bookkeeping columns come from the loader's own code.
+    # The ELT's own code fills the bookkeeping columns.
     code = "\n".join(path.read_text() for path in (root / _ELT).rglob("*.py"))
     for name, known in graph.columns.items():
         is_ours = name.table.startswith("raw.") and name.column.startswith(_BOOKKEEPING)
