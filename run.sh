@@ -9,9 +9,9 @@ case "${1:-}" in
 Use: ./run.sh [--data PATH]     build, start, load data and run the pipeline once; later: start again
      ./run.sh --docker          the same in Docker, with or without --data
      ./run.sh status [--json]   every service, its port and its health
-     ./run.sh pipeline [--full] run elt_pipeline again and wait for it; --full: load whole tables, not only changes
+     ./run.sh pipeline [--full] run elt_pipeline again and wait for its end; --full: load whole tables, not only changes
 
-PATH is a MovieLens folder or zip; without it the sample data is loaded. Settings are in .env.
+PATH is a MovieLens folder or zip; without it, the sample data is loaded. Settings are in .env.
 TXT
     exit 0
     ;;

@@ -6,8 +6,8 @@ ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 case "${1:-}" in
   -h | --help)
     cat <<'TXT'
-Use: ./stop.sh                   stop every service, keep the data
-     ./stop.sh --purge [--yes]   stop, then delete all data and logs, after asking (--yes: without)
+Use: ./stop.sh                   stop every service and keep the data
+     ./stop.sh --purge [--yes]   also delete all data and logs, after asking (--yes: without asking)
 TXT
     exit 0
     ;;

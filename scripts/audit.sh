@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Holds every lock against the published advisories (pip-audit). Exit 0: none concerns us; 1: some do; 77: not known,
-# because the advisory data could not be reached for some package.
+# Compares every lock with the published advisories (pip-audit). Exit codes: 0 no advisory concerns us; 1 some do;
+# 77 not known, because the advisory data of some package could not be reached.
 # Use: scripts/audit.sh [LOCK ...]
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -9,18 +9,18 @@ LOCKS=("$@")
 [ ${#LOCKS[@]} -gt 0 ] || LOCKS=(requirements.lock requirements-dev.lock airflow/requirements.lock
   airflow/requirements-dev.lock superset/requirements.lock scripts/requirements-uv.lock)
 
-# Findings that we have looked into and live with, each with its reason and until when:
+# Findings that we have examined and accept, each with its reason and an end date:
 #   --ignore-vuln PYSEC-0000-0   # why it cannot concern us
 IGNORED=()
 
-# No environment is built and no package fetched: the locks name every version with its hashes.
+# Builds no environment and downloads no package: the locks name every version with its hashes.
 audit() {
   "$BIN/pip-audit" --format json --progress-spinner off --disable-pip --require-hashes --timeout 15 \
     --requirement "$1" "${IGNORED[@]}"
 }
 
-# Tells what was found; pip-audit itself takes a package that its service does not know for a sound one.
-judge() {
+# Prints the findings. pip-audit itself counts a package that its service does not know as a safe one.
+report_findings() {
   "$BIN/python" -c '
 import json, sys
 try:
@@ -45,15 +45,15 @@ trap 'rm -f "$report"' EXIT
 for lock in "${LOCKS[@]}"; do
   code=0
   audit "$lock" >"$report" || echo "   pip-audit ended with code $?" >&2
-  judge <"$report" || code=$?
+  report_findings <"$report" || code=$?
   case $code in
     0) echo "$lock: no known advisory" ;;
     77)
-      echo "$lock: NOT AUDITED, the advisory data could not be had"
+      echo "$lock: NOT AUDITED, the advisory data could not be reached"
       [ $result -eq 1 ] || result=77
       ;;
     *)
-      echo "$lock: FINDINGS; raise the versions and run scripts/lock.sh, or say in IGNORED why not"
+      echo "$lock: FINDINGS; raise the versions and run scripts/lock.sh, or add them to IGNORED with a reason"
       result=1
       ;;
   esac

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Prints the path of this machine's Chromium: what CHROMIUM names, or else the first that is found.
-# With --install, root on a Debian-like machine gets the system's package first.
-# Exit codes: 0 found; 1 CHROMIUM names no program; 77 there is none, with the reason.
+# Prints the path of this machine's Chromium: the program that CHROMIUM names, or the first that is found.
+# With --install, and as root on Debian or Ubuntu, installs the system's package if there is none.
+# Exit codes: 0 found; 1 CHROMIUM names no program; 77 not found, with the reason.
 set -euo pipefail
 
 find_chromium() {
@@ -14,7 +14,7 @@ apt_install() {
 
 if [ -n "${CHROMIUM:-}" ]; then
   command -v "$CHROMIUM" && exit
-  echo "CHROMIUM=$CHROMIUM is no program." >&2
+  echo "CHROMIUM=$CHROMIUM is not a program." >&2
   exit 1
 fi
 find_chromium && exit
@@ -22,5 +22,5 @@ if [ "${1:-}" = --install ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/nu
   apt_install >&2 || echo "apt-get could not install chromium; see above." >&2
   find_chromium && exit
 fi
-echo "There is no chromium, chromium-browser or google-chrome here. Install one, or name it: CHROMIUM=/path/to/it" >&2
+echo "No chromium, chromium-browser or google-chrome was found. Install one, or name it: CHROMIUM=/path/to/it" >&2
 exit 77

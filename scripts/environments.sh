@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Builds Python environments from their hash-pinned locks; one that is up to date costs nothing.
+# Builds Python environments from their hash-pinned locks; one that is up to date is left as it is.
 # Use: scripts/environments.sh core|core-dev|airflow|airflow-dev|superset ...
-# A person's PYTHON=/path/to/python wins over the search for one.
+# PYTHON=/path/to/python chooses the Python to build with.
 set -euo pipefail
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$ROOT"
@@ -26,7 +26,7 @@ find_python() {
   die "Python 3.11 or 3.12 is needed; python3 here is: $version. Install one, or name it: PYTHON=/path/to/python ./run.sh"
 }
 
-# The environment's Python has to be there still, and of a version we lock for.
+# The environment's Python must still exist and have a version that the locks are made for.
 usable() {
   [ -x "$1/bin/python" ] &&
     "$1/bin/python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' 2>/dev/null
@@ -45,18 +45,18 @@ make_venv() {
   fi
 }
 
-# uv comes from the package index when the machine has none; it then lives in the core environment.
+# A machine without uv gets it from the package index, into the core environment.
 find_uv() {
   if command -v uv; then return; fi
   if [ ! -x .venv/bin/uv ]; then
     .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
       --requirement scripts/requirements-uv.lock >&2 ||
-      die "uv could not be installed from the package index; see pip's words above."
+      die "uv could not be installed from the package index; see the messages of pip above."
   fi
   echo "$ROOT/.venv/bin/uv"
 }
 
-# What an environment was built from: its stamp. A change of any of it builds again.
+# The fingerprint of what an environment was built from. When it changes, the environment is built again.
 fingerprint() {
   local venv=$1
   shift

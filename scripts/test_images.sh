@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Builds each of our images with buildah, without a container engine, on a stand-in base, starts it against real
-# services and waits for its health check. Exit codes: 0 proven, 1 an image failed, 77 not run, with the reason.
+# Builds our images with buildah, without a container engine, on a stand-in base, starts them with real services, waits
+# for their health checks and runs the pipeline in them. Built images are kept in ~/.cache/dataflix/images.
+# Exit codes: 0 all work, 1 an image does not, 77 not run, with the reason.
 # Use: scripts/test_images.sh [--work FOLDER] [IMAGE...]
 set -euo pipefail
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)

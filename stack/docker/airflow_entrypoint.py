@@ -1,8 +1,8 @@
-"""Entry point of the Airflow image: one of Airflow's programs, with the settings it has without Docker.
+"""Entry point of the Airflow image: runs one of Airflow's programs with the settings of the local stack.
 
-`airflow_entrypoint.py prepare` brings Airflow's database and the administrator's password up to date and
-ends; any other words are `airflow`'s own, such as `scheduler`. An AIRFLOW__ variable of the container wins
-over ours.
+`airflow_entrypoint.py prepare` migrates Airflow's database, writes the administrator's password file and
+ends. Other arguments, such as `scheduler`, are passed to `airflow`. An AIRFLOW__ variable of the container
+replaces our value.
 """
 
 import os
@@ -18,14 +18,14 @@ from dataflix_stack.airflow.environment import airflow_environment, write_passwo
 
 def main() -> None:
     """Replace this process by `airflow`."""
-    words = sys.argv[1:]
+    arguments = sys.argv[1:]
     environ = airflow_environment(os.environ, ROOT)
     environ |= {name: value for name, value in os.environ.items() if name.startswith("AIRFLOW__")}
-    if words == ["prepare"]:
+    if arguments == ["prepare"]:
         write_password_file(environ, os.environ["DATAFLIX_AIRFLOW_ADMIN_PASSWORD"])
-        words = ["db", "migrate"]
+        arguments = ["db", "migrate"]
     program = ROOT / "airflow" / ".venv" / "bin" / "airflow"
-    os.execve(program, [str(program), *words], environ)  # noqa: S606  the point is to become that program
+    os.execve(program, [str(program), *arguments], environ)  # noqa: S606  becoming that program is the purpose
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Create the bucket of the model artifacts unless it is there; the S3 server answers at DATAFLIX_S3_HOST."""
+"""Creates the bucket of the model artifacts on the server DATAFLIX_S3_HOST, unless it exists."""
 
 import os
 import sys
@@ -8,7 +8,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 
 def main() -> None:
-    """Create it; exit 1 with S3's own words when it refuses."""
+    """Create the bucket; exit with 1 and S3's message if S3 refuses."""
     address = f"http://{os.environ['DATAFLIX_S3_HOST']}:{os.environ['DATAFLIX_S3_PORT']}"
     bucket = os.environ["DATAFLIX_S3_BUCKET"]
     client = boto3.client(

@@ -1,9 +1,9 @@
-"""Cut what one service needs out of a requirements.lock, byte for byte.
+"""Cuts the packages that one service needs out of a requirements.lock, byte for byte.
 
-`cut_lock.py LOCK [NAME...] [--without NAME...]` prints the blocks of the named packages (none: of all) and
-of everything they need, hashes and all. The lock's own `# via` comments tell who needs whom; a name may also
-be a package of ours, which stands only in those comments. So an image installs the pins of the one lock and
-nothing it has no use for; `pip check` tells should anything be missing.
+`cut_lock.py LOCK [NAME...] [--without NAME...]` prints the blocks of the named packages, or of all if none is
+named, and of their dependencies, with hashes. The dependencies come from the lock's own `# via` comments. A
+name may also be a package of ours, which stands only in those comments. So an image installs the versions of
+the one lock and nothing that it does not need; `pip check` fails if something is missing.
 """
 
 import argparse
@@ -13,21 +13,21 @@ from pathlib import Path
 
 _BLOCK_START = re.compile(r"^[A-Za-z0-9]")
 _PACKAGE = re.compile(r"^([A-Za-z0-9._-]+)(?:\[[^\]]*\])?==")
-# "    # via flask" or, below a bare "# via", "    #   flask (path)"; "-r FILE": what a file asks for.
+# "    # via flask" or, below a bare "# via", "    #   flask (path)"; "-r FILE" is a file of requirements.
 _VIA = re.compile(r"^ +#(?: via)? +(?!via$)((?:-r )?[A-Za-z0-9][A-Za-z0-9._/-]*)")
 
 
 class LockError(Exception):
-    """The lock or the names asked for make no sense."""
+    """The lock is malformed, or does not have a name that was asked for."""
 
 
 def canonical(name: str) -> str:
-    """Return the name as package indexes compare it."""
+    """Return the name in the form in which package indexes compare names."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def parse(text: str) -> list[tuple[str, set[str], str]]:
-    """Return (package, who needs it, its block of text) for each block, in the lock's order.
+    """Return (package, packages that need it, its text) for each block, in the lock's order.
 
     A package locked differently for two versions of Python has two blocks.
 
@@ -54,29 +54,30 @@ def cut(text: str, wanted: list[str], without: list[str]) -> str:
     """Return the part of the lock that `wanted` needs.
 
     Args:
-        wanted: names of packages, the lock's or ours; none stands for everything that was asked for.
-        without: packages left out, together with what only they need.
+        text: the lock.
+        wanted: names of packages of the lock or of ours; empty for all.
+        without: packages to leave out, with the dependencies that only they have.
 
     Raises:
-        LockError: the lock knows a name neither as a package nor as one that needs others.
+        LockError: the lock does not have one of the names.
     """
     blocks = parse(text)
     packages = {name for name, _, _ in blocks}
     askers = {parent for _, needed_by, _ in blocks for parent in needed_by} - packages
     known = packages | askers
-    chosen, barred = {canonical(name) for name in wanted} or askers, {canonical(name) for name in without}
-    if unknown := (chosen | barred) - known:
-        raise LockError(f"the lock does not know {', '.join(sorted(unknown))}")
+    chosen, excluded = {canonical(name) for name in wanted} or askers, {canonical(name) for name in without}
+    if unknown := (chosen | excluded) - known:
+        raise LockError(f"the lock does not have {', '.join(sorted(unknown))}")
     grown = True
     while grown:
-        more = {name for name, needed_by, _ in blocks if needed_by & chosen} - barred
+        more = {name for name, needed_by, _ in blocks if needed_by & chosen} - excluded
         grown = not more <= chosen
         chosen |= more
     return "".join(block for name, _, block in blocks if name in chosen)
 
 
 def main() -> None:
-    """Print the cut; exit 1 with a message when it can't be made."""
+    """Print the part of the lock; exit with 1 and a message on an error."""
     parser = argparse.ArgumentParser(description="cut one service's part out of a lock")
     parser.add_argument("lock", type=Path)
     parser.add_argument("names", nargs="*", metavar="NAME")

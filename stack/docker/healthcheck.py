@@ -1,8 +1,8 @@
-"""Health of a service from inside its container: `healthcheck.py URL [PART]`.
+"""Checks the health of a service inside its container: `healthcheck.py URL [PART]`.
 
-Exit 0 when the URL answers 200; with PART, when the JSON it answers calls that part healthy, as Airflow's
-health page does. `$NAME` in the URL is taken from the environment: Docker does not expand a check's
-arguments, and the images have neither curl nor wget.
+Exit code 0: the URL answers with 200 and, with PART, its JSON reports that part as healthy, as Airflow's
+health page does. `$NAME` in the URL is a variable of the environment, because Docker does not expand the
+arguments of a check. The images have neither curl nor wget.
 """
 
 import json
@@ -10,15 +10,15 @@ import os
 import sys
 from urllib.request import urlopen
 
-# Docker's own limit is 5 s in our images: the reason should be printed before that.
+# Docker ends a check of our images after 5 s; the reason must be printed before that.
 _TIMEOUT_S = 4
 
 
 def main() -> None:
-    """Ask once."""
+    """Send one request."""
     url, *part = map(os.path.expandvars, sys.argv[1:])
     try:
-        with urlopen(url, timeout=_TIMEOUT_S) as answer:  # noqa: S310  the image's own words, always http://
+        with urlopen(url, timeout=_TIMEOUT_S) as answer:  # noqa: S310  from the image's Dockerfile, always http://
             body = answer.read()
     except OSError as error:
         sys.exit(f"{url}: {error}")

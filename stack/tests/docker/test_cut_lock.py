@@ -78,7 +78,7 @@ def test_an_unknown_name_is_refused_and_nothing_printed() -> None:
         check=False,
     )
     assert result.returncode == 1
-    assert "does not know flaks" in result.stderr
+    assert "does not have flaks" in result.stderr
     assert result.stdout == ""
 
 

@@ -103,12 +103,11 @@ def _is_hashed(column: exp.Expr) -> bool:
 def _is_cut(expression: exp.Expr, column: str) -> bool:
     """Return whether the expression uses a column, and only inside of left(..., 1)."""
     read = [item for item in expression.find_all(exp.Column) if item.name == column]
-    return bool(read) and all(
-        any(
-            isinstance(part, exp.Left) and part.expression.name == _SHOWN_LETTERS for part in _ancestors(item)
-        )
-        for item in read
-    )
+    return bool(read) and all(any(_is_first_letter(node) for node in _ancestors(item)) for item in read)
+
+
+def _is_first_letter(node: exp.Expr) -> bool:
+    return isinstance(node, exp.Left) and bool(node.expression.name == _SHOWN_LETTERS)
 
 
 def _ancestors(expression: exp.Expr) -> Iterator[exp.Expr]:
