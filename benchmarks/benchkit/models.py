@@ -16,8 +16,8 @@ from benchkit.synthetic_ratings import Ratings
 from benchkit.warehouse_data import weights_of
 from dataflix_recommender import ConfidenceWeights, Item, ItemCatalogue, ItemItemWeights, Model, ModelInfo
 from dataflix_trainer.data.interactions import Interactions
-from dataflix_trainer.model.als import Hyperparameters
-from dataflix_trainer.model.fit import LINKS_PER_ITEM, fit
+from dataflix_trainer.model.fit import WEIGHTS_PER_ITEM, fit
+from dataflix_trainer.model.hyperparameters import Hyperparameters
 
 # A training takes 15. The quality of these models does not matter.
 FITTED_ITERATIONS = 3
@@ -26,7 +26,7 @@ FITTED_ITERATIONS = 3
 def random_model(movies: int, factors: int, *, seed: int, item_item: bool = True) -> Model:
     """Return a model of movies 1 to ``movies`` with random factors and random item-item weights.
 
-    Like a model of the trainer, it has LINKS_PER_ITEM weights for each item, more of them from popular items.
+    Like a model of the trainer, it has WEIGHTS_PER_ITEM weights for each item, mostly from popular items.
     ``item_item`` False leaves them out.
     """
     rng = np.random.default_rng(seed)
@@ -78,8 +78,8 @@ def fit_model(
     threads = len(os.sched_getaffinity(0))
     fitted = fit(interactions(ratings).matrix, parameters, threads=threads)
     frame = random_model(ratings.n_movies, factors, seed=seed, item_item=False)
-    info = fitted.told(frame.info, parameters)
-    return _replaced(frame, info, fitted.factors.items, fitted.links)
+    info = fitted.to_model_info(frame.info, parameters)
+    return _replaced(frame, info, fitted.factors.items, fitted.item_item_weights)
 
 
 def without_item_item_weights(model: Model) -> Model:
@@ -95,7 +95,7 @@ def _replaced(
 
 
 def _item_item_weights(movies: int, rng: np.random.Generator, slope: float) -> ItemItemWeights:
-    per_item = min(LINKS_PER_ITEM, movies - 1)
+    per_item = min(WEIGHTS_PER_ITEM, movies - 1)
     targets = np.repeat(np.arange(movies), per_item)
     sources = (movies * rng.random(len(targets)) ** 2).astype(np.int64)
     values = rng.normal(0, 0.05, len(targets)).astype(np.float32)

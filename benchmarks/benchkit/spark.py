@@ -18,7 +18,7 @@ from benchkit.program import log
 from benchkit.synthetic_ratings import Ratings
 from benchkit.warehouse_data import weights_of
 from dataflix_recommender import BatchRanker, Model, metrics, top_k_rows
-from dataflix_trainer.model.als import Hyperparameters
+from dataflix_trainer.model.hyperparameters import Hyperparameters
 
 HELD_OUT = 0.2
 K = 10

@@ -19,7 +19,7 @@ from threadpoolctl import threadpool_limits
 
 from benchkit.models import interactions
 from benchkit.synthetic_ratings import Ratings
-from dataflix_trainer.model.als import Hyperparameters
+from dataflix_trainer.model.hyperparameters import Hyperparameters
 
 
 def main(

@@ -18,7 +18,7 @@ from dataflix_recommender import Model
 from dataflix_trainer.data.warehouse import Warehouse
 from dataflix_trainer.promotion.publication import read_interactions
 from dataflix_trainer.promotion.recommendation_lists import write_recommendations
-from dataflix_trainer.settings import ClickHouseSettings, training_threads
+from dataflix_trainer.settings import ClickHouseSettings, TrainingSettings
 
 
 def main(artifact: str, item_item: str) -> None:
@@ -26,7 +26,7 @@ def main(artifact: str, item_item: str) -> None:
     model = Model.load(Path(artifact))
     if not int(item_item):
         model = without_item_item_weights(model)
-    threads = training_threads(os.environ)
+    threads = TrainingSettings.from_environ(os.environ).threads
     with Warehouse.connect(ClickHouseSettings.from_environ(os.environ)) as warehouse:
         data = read_interactions(warehouse)
         user_ids = warehouse.user_ids()

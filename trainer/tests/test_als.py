@@ -9,8 +9,10 @@ from scipy.sparse import csr_matrix, random_array
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from dataflix_trainer.errors import DataError
-from dataflix_trainer.model import als
-from dataflix_trainer.model.als import Factors, Hyperparameters, fit_factors
+from dataflix_trainer.model import als as als_module
+from dataflix_trainer.model import hyperparameters
+from dataflix_trainer.model.als import Factors, fit_factors
+from dataflix_trainer.model.hyperparameters import Hyperparameters
 
 SMALL = Hyperparameters(factors=6, iterations=4, seed=11)
 
@@ -66,7 +68,7 @@ def test_a_start_from_nearly_the_same_data_comes_to_the_same_fit_in_few_iteratio
     warm = fit_factors(matrix, settled, regularization=ridge, threads=1, start=first)
     np.testing.assert_array_equal(first.items, before)
     cold = fit_factors(
-        matrix, replace(settled, iterations=als.WARM_ITERATIONS), regularization=ridge, threads=1
+        matrix, replace(settled, iterations=hyperparameters.WARM_ITERATIONS), regularization=ridge, threads=1
     )
     whole = fit_factors(matrix, settled, regularization=ridge, threads=1)
     away = {
@@ -101,7 +103,7 @@ def test_blas_has_one_thread_while_the_library_fits(monkeypatch: pytest.MonkeyPa
             seen.extend(pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas")
             super().fit(*args, **kwargs)
 
-    monkeypatch.setattr(als, "AlternatingLeastSquares", Watched)
+    monkeypatch.setattr(als_module, "AlternatingLeastSquares", Watched)
     with threadpool_limits(2, "blas"):
         fit(some_matrix())
     assert set(seen) == {1}
@@ -110,7 +112,7 @@ def test_blas_has_one_thread_while_the_library_fits(monkeypatch: pytest.MonkeyPa
 def test_a_fit_that_is_not_finite_is_refused() -> None:
     matrix = some_matrix()
     matrix.data[:] = 3e38
-    with pytest.raises(DataError, match="raise the regularisation"):
+    with pytest.raises(DataError, match="raise the regularization"):
         fit_factors(matrix, SMALL, regularization=1e-30, threads=1)
 
 
@@ -123,6 +125,10 @@ def test_dislikes_alone_are_nothing_to_learn_from() -> None:
 
 def test_the_default_ridge_grows_with_events_per_user_and_film() -> None:
     matrix = csr_matrix(np.ones((50, 20), dtype=np.float32))
-    expected = als.REGULARIZATION_SCALE * als.DEFAULT_ALPHA * (np.sqrt(20) + np.sqrt(50))
+    expected = (
+        hyperparameters.DEFAULT_REGULARIZATION_SCALE
+        * hyperparameters.DEFAULT_ALPHA
+        * (np.sqrt(20) + np.sqrt(50))
+    )
     assert Hyperparameters().ridge(matrix) == pytest.approx(expected)
     assert Hyperparameters(regularization=0.3).ridge(matrix) == 0.3

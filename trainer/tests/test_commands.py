@@ -91,7 +91,7 @@ def test_the_run_records_where_the_model_came_from(story: Story) -> None:
     assert version.tags["dataset_sha256"].startswith(data.dataset.digest)
     assert version.tags["airflow_run_id"] == "run-1"
     description = str(mlflow.MlflowClient().get_model_version("dataflix-als", "1").description)
-    assert "3,000 interactions of 150 users with 91 films" in description
+    assert "3,000 interactions of 150 users with 91 movies" in description
     assert f"[`run-1`]({RUN_URL})" in description
 
 

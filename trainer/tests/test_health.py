@@ -10,9 +10,9 @@ import pytest
 
 from dataflix_recommender import ArtifactError, ConfidenceWeights, Item, ItemCatalogue, Model, ModelInfo
 from dataflix_trainer.promotion import health
-from dataflix_trainer.promotion.health import Health, examine
+from dataflix_trainer.promotion.health import Health, check_health
 
-FINE = Health(finite=True, learnt=1.0, answer_s=0.002, artifact_bytes=1 << 20)
+FINE = Health(finite=True, learnt=1.0, list_s=0.002, artifact_bytes=1 << 20)
 
 
 @pytest.fixture
@@ -28,11 +28,11 @@ def test_a_model_that_can_serve_has_no_problem(artifact: Path, monkeypatch: pyte
     # By a clock of its own: nothing here depends on how fast this machine is.
     clock = itertools.count(0, 0.001)
     monkeypatch.setattr("dataflix_trainer.promotion.health.time.thread_time", lambda: next(clock))
-    found = examine(artifact)
+    found = check_health(artifact)
     assert found.problem() is None
     assert found.finite
     assert found.learnt == 1
-    assert found.answer_s == pytest.approx(0.001)
+    assert found.list_s == pytest.approx(0.001)
     assert found.artifact_bytes == sum(file.stat().st_size for file in artifact.iterdir())
     assert "1.0 ms" in str(found)
 
@@ -40,7 +40,7 @@ def test_a_model_that_can_serve_has_no_problem(artifact: Path, monkeypatch: pyte
 def test_a_slow_model_is_one_that_takes_cpu_time(artifact: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = itertools.count(0, 0.05)
     monkeypatch.setattr("dataflix_trainer.promotion.health.time.thread_time", lambda: next(clock))
-    assert "takes 50 ms" in (examine(artifact).problem() or "")
+    assert "takes 50 ms" in (check_health(artifact).problem() or "")
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_a_slow_model_is_one_that_takes_cpu_time(artifact: Path, monkeypatch: py
     [
         (replace(FINE, finite=False), "not finite"),
         (replace(FINE, learnt=0.0), "all its factors are zero"),
-        (replace(FINE, answer_s=0.5), "takes 500 ms of CPU time, at most 30"),
+        (replace(FINE, list_s=0.5), "takes 500 ms of CPU time, at most 30"),
         (replace(FINE, artifact_bytes=health.MAX_ARTIFACT_BYTES + 1), "2,048 MiB"),
     ],
 )
@@ -60,4 +60,4 @@ def test_a_damaged_artifact_is_not_examined(artifact: Path) -> None:
     file = artifact / "item_factors.npy"
     file.write_bytes(file.read_bytes()[:-4])
     with pytest.raises(ArtifactError, match="SHA-256"):
-        examine(artifact)
+        check_health(artifact)

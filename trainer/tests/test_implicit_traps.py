@@ -11,7 +11,7 @@ from scipy.sparse import csr_array
 
 from dataflix_recommender import ConfidenceWeights, History, Item, ItemCatalogue, Model, ModelInfo
 from dataflix_trainer.model import als
-from dataflix_trainer.model.als import Hyperparameters
+from dataflix_trainer.model.hyperparameters import Hyperparameters
 
 from .test_als import fit, some_matrix
 

@@ -98,7 +98,7 @@ def columns(users: list[int], movies: list[int], weights: list[float]) -> Intera
         ([1, 1], [3, 99], [1, 1], "movie 99 "),
         ([2, 1], [3, 3], [1, 1], "user ids are not ascending"),
         ([1, 2, 1], [3, 3, 5], [1, 1, 1], "user ids are not ascending"),
-        ([1, 1], [3, 3], [1, 1], "one film twice"),
+        ([1, 1], [3, 3], [1, 1], "one item twice"),
         ([1, 1], [5, 3], [1, 1], "not in order"),
         ([1], [3], [0], "0 or not a finite number"),
         ([1], [3], [float("nan")], "0 or not a finite number"),

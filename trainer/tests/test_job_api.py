@@ -254,7 +254,7 @@ class TestRestart:
             api.process.wait()
         with serving(slow, tmp_path) as api:
             job = api.wait(job_id, "failed")
-            assert "died while the job server was away" in job["error"]
+            assert "died while the job server was down" in job["error"]
 
     def test_a_process_that_outlives_its_server_is_waited_for(
         self, slow: dict[str, str], tmp_path: Path

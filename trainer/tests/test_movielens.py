@@ -8,12 +8,13 @@ import pyarrow.csv
 import pytest
 
 from dataflix_recommender import ConfidenceWeights, Item, ItemCatalogue
-from dataflix_trainer.data.holdout import latest_events
+from dataflix_trainer.data.holdout import HOLDOUT_SEED, latest_events
 from dataflix_trainer.data.interactions import Interactions
+from dataflix_trainer.data.training_data import TrainingData
 from dataflix_trainer.evaluation.holdout_evaluation import evaluate_model, evaluate_popularity
-from dataflix_trainer.model.als import Hyperparameters
+from dataflix_trainer.model.hyperparameters import Hyperparameters
 from dataflix_trainer.promotion.rule import decide
-from dataflix_trainer.training import HOLDOUT_SEED, Origin, TrainingData, fit_and_evaluate
+from dataflix_trainer.training import TrainingProvenance, fit_and_evaluate
 
 
 @dataclass
@@ -49,7 +50,7 @@ def data_of(ratings: Ratings, weights: ConfidenceWeights) -> TrainingData:
 
 def test_the_defaults_are_far_above_popularity(ratings: Ratings, weights: ConfidenceWeights) -> None:
     data = data_of(ratings, weights)
-    trained = fit_and_evaluate(data, Hyperparameters(), Origin(), threads=2)
+    trained = fit_and_evaluate(data, Hyperparameters(), TrainingProvenance(), threads=2)
     metrics = trained.model.info.metrics
     assert metrics["ndcg@10"] > 1.3 * metrics["popularity_ndcg@10"]
     assert metrics["ndcg@10_low"] > metrics["popularity_ndcg@10"]
@@ -68,7 +69,7 @@ def test_a_model_of_shuffled_ratings_is_refused(ratings: Ratings, weights: Confi
     shuffled = Ratings(
         users[first], movies[first], ratings.weights[order][first], ratings.times[order][first]
     )
-    noise = fit_and_evaluate(data_of(shuffled, weights), Hyperparameters(), Origin(), threads=2)
+    noise = fit_and_evaluate(data_of(shuffled, weights), Hyperparameters(), TrainingProvenance(), threads=2)
     holdout = latest_events(data_of(ratings, weights).interactions, seed=HOLDOUT_SEED)
     verdict = decide(evaluate_model(noise.evaluated, holdout), evaluate_popularity(holdout), None)
     assert not verdict.accepted

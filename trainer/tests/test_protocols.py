@@ -9,7 +9,7 @@ from scipy.sparse import csr_matrix
 from dataflix_trainer.data.ratings import Ratings
 from dataflix_trainer.errors import DataError
 from dataflix_trainer.evaluation import protocols
-from dataflix_trainer.evaluation.protocols import PROTOCOLS, Part, Split, core
+from dataflix_trainer.evaluation.protocols import PROTOCOLS, EvalSplit, RatingsSplit, core
 
 
 def some_ratings(seed: int, users: int = 100, items: int = 60, share: float = 0.6) -> Ratings:
@@ -26,7 +26,7 @@ def cells(matrix: csr_matrix) -> set[tuple[int, int]]:
     return set(zip(rows.tolist(), columns.tolist(), strict=True))
 
 
-def parts(split: Split) -> list[Part]:
+def parts(split: RatingsSplit) -> list[EvalSplit]:
     return [split.validation, split.test]
 
 
@@ -71,7 +71,7 @@ def test_a_sample_asks_some_users_the_same_and_teaches_the_same() -> None:
     assert whole.sampled(whole.targets.shape[0], seed=2) is whole
 
 
-def questions(part: Part, row: int) -> list[list[int]]:
+def questions(part: EvalSplit, row: int) -> list[list[int]]:
     return [matrix[row].indices.tolist() for matrix in (part.known, part.seen, part.targets)]
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataflix_trainer.data.ratings import numbered
+from dataflix_trainer.data.ratings import factorize
 from dataflix_trainer.data.ratings_file import read_ratings
 from dataflix_trainer.errors import DataError
 
@@ -115,8 +115,8 @@ def test_ids_may_be_texts_and_times_dates(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.csv", b"a,b\n1,2\n", "no ratings that we know"),
-        ("a.csv", b"", "no ratings that we know"),
+        ("a.csv", b"a,b\n1,2\n", "no ratings in a known layout"),
+        ("a.csv", b"", "no ratings in a known layout"),
         ("a.csv", b"userId,movieId,rating,timestamp\n", "holds no rating"),
         ("a.csv", CSV + b"1,2,3\n", "Expected 4 columns, got 3"),
         ("a.csv", CSV + b"1,2,x,3\n", "rating is not a number"),
@@ -126,7 +126,7 @@ def test_ids_may_be_texts_and_times_dates(tmp_path: Path) -> None:
         ("a.csv", CSV + b",2,4,3\n", "1 rows have no user"),
         ("a.parquet", parquet(FRAME.drop(columns="rating")), "one column each"),
         ("a.parquet", parquet(FRAME)[:-9], "can't be read"),
-        ("a.zip", b"PK\x03\x04 and no more", "no ratings that we know"),
+        ("a.zip", b"PK\x03\x04 and no more", "no ratings in a known layout"),
     ],
 )
 def test_files_that_are_no_ratings_are_refused_with_the_reason(
@@ -140,13 +140,13 @@ def test_files_that_are_no_ratings_are_refused_with_the_reason(
 @given(st.lists(st.integers(-5, 2**40) | st.integers(0, 20), min_size=1))
 def test_ids_are_numbered_in_their_order(ids: list[int]) -> None:
     different = sorted(set(ids))
-    assert numbered(np.array(ids)).tolist() == [different.index(one) for one in ids]
+    assert factorize(np.array(ids)).tolist() == [different.index(one) for one in ids]
 
 
 def test_what_is_not_there_or_not_clear_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="does not exist"):
         read_ratings(tmp_path / "none")
-    with pytest.raises(DataError, match="no ratings that we know"):
+    with pytest.raises(DataError, match="no ratings in a known layout"):
         read_ratings(tmp_path)
     for name in ("one", "two"):
         (tmp_path / name).mkdir()

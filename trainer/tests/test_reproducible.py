@@ -8,11 +8,13 @@ import pytest
 from scipy.sparse import csr_matrix
 
 from dataflix_recommender import ConfidenceWeights, Item, ItemCatalogue
-from dataflix_trainer.data.holdout import latest_events
+from dataflix_trainer.data.holdout import HOLDOUT_SEED, latest_events
 from dataflix_trainer.data.interactions import Interactions
-from dataflix_trainer.model.als import Hyperparameters
+from dataflix_trainer.data.training_data import TrainingData
 from dataflix_trainer.model.fit import fit
-from dataflix_trainer.training import HOLDOUT_SEED, Origin, TrainingData, fit_and_evaluate, fit_on
+from dataflix_trainer.model.hyperparameters import Hyperparameters
+from dataflix_trainer.model.product_model import fit_product_model
+from dataflix_trainer.training import TrainingProvenance, fit_and_evaluate
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +31,7 @@ def data(weights: ConfidenceWeights) -> TrainingData:
 def arrays(data: TrainingData, folder: Path, threads: int, seed: int = 5) -> dict[str, bytes]:
     """Train, save both models, and return the bytes of every array file."""
     parameters = Hyperparameters(factors=24, iterations=6, seed=seed)
-    trained = fit_and_evaluate(data, parameters, Origin(), threads=threads)
+    trained = fit_and_evaluate(data, parameters, TrainingProvenance(), threads=threads)
     trained.model.save(folder / "model")
     trained.evaluated.save(folder / "evaluated")
     return {str(file.relative_to(folder)): file.read_bytes() for file in sorted(folder.glob("*/*.npy"))}
@@ -48,11 +50,11 @@ def test_training_again_gives_the_same_bytes(data: TrainingData, tmp_path: Path,
 @pytest.mark.parametrize(("asked", "evaluated"), [(15, 12), (6, 3), (4, 3), (2, 2)])
 def test_what_serves_has_had_the_iterations_asked_for(data: TrainingData, asked: int, evaluated: int) -> None:
     parameters = Hyperparameters(factors=8, iterations=asked, link_weight=0.0)
-    trained = fit_and_evaluate(data, parameters, Origin(), threads=1)
+    trained = fit_and_evaluate(data, parameters, TrainingProvenance(), threads=1)
     assert trained.model.info.iterations == asked
     assert trained.evaluated.info.iterations == trained.params["iterations_evaluated"] == evaluated
     train = latest_events(data.interactions, seed=HOLDOUT_SEED).train
-    alone = fit_on(data, train, replace(parameters, iterations=evaluated), threads=1)
+    alone = fit_product_model(data, train, replace(parameters, iterations=evaluated), threads=1)
     np.testing.assert_array_equal(trained.evaluated.item_factors, alone.item_factors)
     first = fit(train, replace(parameters, iterations=evaluated), threads=1)
     last = fit(data.interactions.matrix, parameters, threads=1, start=first.factors)
@@ -61,5 +63,5 @@ def test_what_serves_has_had_the_iterations_asked_for(data: TrainingData, asked:
 
 def test_metrics_are_the_same_too(data: TrainingData) -> None:
     parameters = Hyperparameters(factors=24, iterations=6)
-    one, two = (fit_and_evaluate(data, parameters, Origin(), threads=2) for _ in range(2))
+    one, two = (fit_and_evaluate(data, parameters, TrainingProvenance(), threads=2) for _ in range(2))
     assert one.model.info.metrics == two.model.info.metrics != {}

@@ -14,7 +14,7 @@ from dataflix_trainer.jobs.job import Job, now
 from dataflix_trainer.jobs.requests import parse_job
 from dataflix_trainer.registry import retention
 from dataflix_trainer.registry.registry import Registry
-from dataflix_trainer.registry.retention import Outlived, outlived
+from dataflix_trainer.registry.retention import ExpiredArtifacts, find_expired
 from dataflix_trainer.settings import MlflowSettings, S3Settings
 
 Trainer = Callable[..., Result]
@@ -138,7 +138,7 @@ def test_nothing_younger_than_the_limit_is_found(
     oldest = min(version.created_at for version in registry.versions())
 
     assert oldest < datetime.now(UTC)
-    assert outlived(registry, exports, datetime(2020, 1, 1, tzinfo=UTC)) == Outlived([], [], [])
+    assert find_expired(registry, exports, datetime(2020, 1, 1, tzinfo=UTC)) == ExpiredArtifacts([], [], [])
 
 
 def test_the_pipeline_asks_for_it_as_a_job() -> None:

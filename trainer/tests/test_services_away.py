@@ -33,7 +33,7 @@ def test_clickhouse_away(trainer: Trainer, command: str) -> None:
 
 def test_clickhouse_refuses_the_password(trainer: Trainer) -> None:
     result = trainer("train", DATAFLIX_CLICKHOUSE_TRAINER_PASSWORD="wrong")
-    refused(result, 3, "refused us", "DATAFLIX_CLICKHOUSE_TRAINER_PASSWORD")
+    refused(result, 3, "refused the user trainer", "DATAFLIX_CLICKHOUSE_TRAINER_PASSWORD")
     assert "wrong" not in result.stderr
 
 
@@ -91,7 +91,7 @@ def test_a_warehouse_without_rows(
         trainer("train", **empty.environ), 4, "analytics.user_item_matrix", "is empty", "./run.sh pipeline"
     )
     refused(
-        trainer("export", "--format=csv", "--out=/tmp/x.csv", **empty.environ), 4, "nothing was published"
+        trainer("export", "--format=csv", "--out=/tmp/x.csv", **empty.environ), 4, "no lists were published"
     )
 
 

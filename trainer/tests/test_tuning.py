@@ -11,14 +11,14 @@ import pytest
 from click.testing import Result
 from scipy.sparse import csr_matrix
 
-from dataflix_trainer.data.holdout import latest_events, without_latest
+from dataflix_trainer.data.holdout import HOLDOUT_SEED, latest_events, without_latest
 from dataflix_trainer.data.interactions import Interactions
-from dataflix_trainer.model.als import Hyperparameters
+from dataflix_trainer.model.hyperparameters import Hyperparameters
 from dataflix_trainer.model.search_space import SPACE, defaults
 from dataflix_trainer.registry.registry import Registry
-from dataflix_trainer.registry.tuning_runs import KIND, PARENT, TRIAL, TUNING, choose_parameters
+from dataflix_trainer.registry.tuning_runs import KIND, PARENT, TRIAL, TUNING
 from dataflix_trainer.settings import MlflowSettings
-from dataflix_trainer.training import HOLDOUT_SEED
+from dataflix_trainer.training import choose_parameters
 
 Trainer = Callable[..., Result]
 # A registered model of its own: other tests train without a tuning.

@@ -1,17 +1,109 @@
-"""The command ``trainer``. What is slow to import is imported by the command that needs it."""
+"""The command ``trainer``. Each command imports the slow libraries that it needs."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 
 from dataflix_trainer import openmp
-from dataflix_trainer.output import Answer, answers, told
+from dataflix_trainer.commands.results import CommandResult, prints_result, prints_text
+from dataflix_trainer.evaluation.options import (
+    DEFAULT_CUTOFFS,
+    DEFAULT_SEED,
+    MAX_CUTOFF,
+    FileEvaluationOptions,
+    Protocol,
+)
+from dataflix_trainer.model.hyperparameters import (
+    DEFAULT_ALPHA,
+    DEFAULT_FACTORS,
+    DEFAULT_ITERATIONS,
+    DEFAULT_LINK_WEIGHT,
+)
+from dataflix_trainer.model.hyperparameters import (
+    DEFAULT_SEED as DEFAULT_TRAINING_SEED,
+)
+from dataflix_trainer.settings import MAX_RETENTION_DAYS, MAX_THREADS, RETENTION_DAYS, available_cores
 
 EPILOG = (
-    "Settings come from the environment and .env (DATAFLIX_*). Exit codes: 0 done, 1 other errors, 2 wrong "
-    "settings or usage, 3 a service does not answer, 4 the data hold nothing usable, 5 no such version, "
-    "6 the file cannot be written."
+    "Settings come from the environment and .env (DATAFLIX_*). Exit codes: 0 success; 1 other errors; 2 "
+    "wrong settings or usage; 3 a service does not answer; 4 the data cannot be used; 5 there is no such "
+    "version; 6 the file cannot be written."
 )
+MAX_SEED = 2**32 - 1
+DEFAULT_TUNING_SECONDS = 600
+
+
+def parse_cutoffs(_: click.Context, __: click.Parameter, text: str) -> tuple[int, ...]:
+    """Return lengths of lists such as ``10,20,100``, ascending; called by click."""
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isascii() and part.isdecimal() and 1 <= int(part) <= MAX_CUTOFF for part in parts):
+        raise click.BadParameter(f"must be whole numbers from 1 to {MAX_CUTOFF} with commas, not {text!r}")
+    return tuple(sorted({int(part) for part in parts}))
+
+
+def drawing_seed_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the option ``--seed`` of everything that is drawn."""
+    return click.option(
+        "--seed",
+        type=click.IntRange(0, MAX_SEED),
+        default=DEFAULT_SEED,
+        show_default=True,
+        help="Seed of everything that is drawn.",
+    )(command)
+
+
+def tuned_default(default: float) -> str:
+    """Return what the help text says about the default of a hyperparameter that a tuning can find."""
+    return f"the latest tuning's, else {default:g}"
+
+
+def ratings_option(*, required: bool) -> Callable[[Any], Any]:
+    """Return the option ``--ratings``."""
+    return click.option(
+        "--ratings",
+        type=click.Path(path_type=Path),
+        required=required,
+        help="MovieLens folder or zip, or a CSV or Parquet file with user, item, rating and timestamp.",
+    )
+
+
+def file_evaluation_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options of an evaluation on a file of ratings."""
+    for option in (
+        click.option(
+            "--threads",
+            type=click.IntRange(1, MAX_THREADS),
+            show_default="available cores",
+            help="Threads that fit.",
+        ),
+        click.option(
+            "--budget",
+            type=click.FloatRange(1),
+            default=DEFAULT_TUNING_SECONDS,
+            show_default=True,
+            help="Seconds for tuning all models.",
+        ),
+        click.option("--tune", is_flag=True, help="Tune every model on the validation split first."),
+        drawing_seed_option,
+        click.option(
+            "--k",
+            "cutoffs",
+            callback=parse_cutoffs,
+            metavar="K,K,...",
+            default=",".join(map(str, DEFAULT_CUTOFFS)),
+            show_default=True,
+            help="Lengths of lists.",
+        ),
+        click.option(
+            "--protocol",
+            type=click.Choice([protocol.value for protocol in Protocol]),
+            help="How the ratings are split; required with --ratings.",
+        ),
+    ):
+        command = option(command)
+    return command
 
 
 @click.group(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
@@ -25,109 +117,198 @@ def main() -> None:
 
 
 @main.command()
-@click.option("--factors", type=click.IntRange(1, 1024), help="Latent factors.  [default: 128]")
-@click.option("--alpha", type=click.FloatRange(0, min_open=True), help="Confidence per weight.  [default: 2]")
+@click.option(
+    "--factors",
+    type=click.IntRange(1, 1024),
+    show_default=tuned_default(DEFAULT_FACTORS),
+    help="Latent factors.",
+)
+@click.option(
+    "--alpha",
+    type=click.FloatRange(0, min_open=True),
+    show_default=tuned_default(DEFAULT_ALPHA),
+    help="How much confidence grows with an event's weight.",
+)
 @click.option(
     "--regularization",
     type=click.FloatRange(0, min_open=True),
-    help="Ridge of the factors.  [default: scaled to the data]",
+    show_default="scaled to the data",
+    help="Ridge of the factors.",
 )
-@click.option("--iterations", type=click.IntRange(1, 1000), help="ALS iterations.  [default: 15]")
 @click.option(
-    "--link-weight",
-    type=click.FloatRange(0),
-    help="Of the links between films; 0 leaves them out.  [default: 0.5]",
+    "--iterations",
+    type=click.IntRange(1, 1000),
+    show_default=tuned_default(DEFAULT_ITERATIONS),
+    help="ALS iterations.",
 )
-@click.option("--seed", type=click.IntRange(0, 2**32 - 1), help="Of the random start.")
+@click.option(
+    "--item-item-weight",
+    "--link-weight",
+    "link_weight",
+    type=click.FloatRange(0),
+    show_default=tuned_default(DEFAULT_LINK_WEIGHT),
+    help="Weight of the item-item part of the score; 0 leaves it out.",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(0, MAX_SEED),
+    show_default=f"{DEFAULT_TRAINING_SEED}",
+    help="Seed of the random start.",
+)
 @click.option("--airflow-run-id", default="", help="Recorded on the version.")
 @click.option("--airflow-run-url", default="", help="Recorded on the version.")
 @click.option("--dbt-manifest-sha256", default="", help="Recorded on the version.")
 @click.option("--job-id", default="", help="Recorded on the version.")
-@answers
+@prints_result
 def train(
     *, airflow_run_id: str, airflow_run_url: str, dbt_manifest_sha256: str, job_id: str, **given: float | None
-) -> Answer:
-    """Train a model on the warehouse and register it as a new version.
-
-    What no option gives is taken from the latest tuning, else it is the default.
-    """
-    origin = {
+) -> CommandResult:
+    """Train a model on the warehouse and register it as a new version."""
+    provenance = {
         "airflow_run_id": airflow_run_id,
         "airflow_run_url": airflow_run_url,
         "dbt_manifest_sha256": dbt_manifest_sha256,
         "job_id": job_id,
     }
     parameters = {name: value for name, value in given.items() if value is not None}
-    from dataflix_trainer import commands  # noqa: PLC0415 - imports MLflow
+    from dataflix_trainer.commands import models as commands  # noqa: PLC0415 - imports MLflow
 
-    return commands.train(parameters, origin)
+    return commands.train(parameters, provenance)
 
 
 @main.command()
 @click.option(
     "--budget",
     type=click.FloatRange(1),
-    default=600,
+    default=DEFAULT_TUNING_SECONDS,
     show_default=True,
-    help="Seconds; no trial begins later.",
+    help="Seconds after which no trial begins.",
 )
-@answers
-def tune(budget: float) -> Answer:
-    """Search for better parameters on the warehouse's data; later trainings take them.
+@prints_result
+def tune(budget: float) -> CommandResult:
+    """Search for better hyperparameters, which later trainings use.
 
-    A search that was stopped goes on where it was as long as the data are the same.
+    The search runs on the warehouse's data. A search on the same data continues where the last one stopped.
     """
-    from dataflix_trainer import commands  # noqa: PLC0415 - imports MLflow
+    from dataflix_trainer.commands import models as commands  # noqa: PLC0415 - imports MLflow
 
     return commands.tune(budget)
 
 
 @main.command()
 @click.argument("version", required=False)
-@answers
-def evaluate(version: str | None) -> Answer:
-    """Measure VERSION (default: the champion, else the newest) against popularity on the present data."""
-    from dataflix_trainer import commands  # noqa: PLC0415 - imports MLflow
+@ratings_option(required=False)
+@file_evaluation_options
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="File for the whole report, as JSON; with --ratings."
+)
+@prints_result
+@click.pass_context
+def evaluate(
+    context: click.Context, /, *, version: str | None, ratings: Path | None, out: Path | None, **options: Any
+) -> CommandResult:
+    """Measure a version, or models on a file of ratings.
+
+    Without --ratings: measure VERSION (default: the champion, else the newest) and popularity on the
+    warehouse's present data.
+
+    With --ratings: fit the product's model and the baselines on a file, and measure them. This needs no
+    service. All other options but --json belong to it.
+    """
+    if ratings is not None:
+        if version is not None:
+            raise click.UsageError("VERSION and --ratings exclude each other.")
+        return _evaluate_file(ratings, out, **options)
+    for name in ("out", *options):
+        if context.get_parameter_source(name) == click.core.ParameterSource.COMMANDLINE:
+            option = next(parameter for parameter in context.command.params if parameter.name == name)
+            raise click.UsageError(f"{option.opts[0]} needs --ratings.")
+    from dataflix_trainer.commands import models as commands  # noqa: PLC0415 - imports MLflow
 
     return commands.evaluate(version)
 
 
+@main.command(hidden=True)
+@ratings_option(required=True)
+@file_evaluation_options
+@click.option("--json", "out", type=click.Path(path_type=Path), required=True, help="File for the report.")
+@prints_text
+def benchmark(*, ratings: Path, out: Path, **options: Any) -> CommandResult:
+    """Measure models on a file of ratings: the old name of trainer evaluate --ratings."""
+    return _evaluate_file(ratings, out, **options)
+
+
+def _evaluate_file(
+    ratings: Path,
+    out: Path | None,
+    *,
+    protocol: str | None,
+    cutoffs: tuple[int, ...],
+    seed: int,
+    tune: bool,
+    budget: float,
+    threads: int | None,
+) -> CommandResult:
+    if protocol is None:
+        raise click.UsageError("--ratings needs --protocol.")
+    from dataflix_trainer.commands import ratings_files  # noqa: PLC0415 - imports Optuna, Arrow and implicit
+
+    return ratings_files.evaluate_file(
+        ratings,
+        FileEvaluationOptions(Protocol(protocol), threads or available_cores(), cutoffs, seed),
+        tuning_seconds=budget if tune else None,
+        out=out,
+    )
+
+
 @main.command()
 @click.argument("version", required=False)
-@click.option("--force", is_flag=True, help="Skip the rule; recorded on the version.")
-@answers
-def promote(version: str | None, *, force: bool) -> Answer:
-    """Let VERSION (default: the newest) serve if the rule accepts it."""
-    from dataflix_trainer import commands  # noqa: PLC0415 - imports MLflow
+@click.option("--force", is_flag=True, help="Skip the rule. This is recorded on the version.")
+@prints_result
+def promote(version: str | None, *, force: bool) -> CommandResult:
+    """Let a version serve if the promotion rule accepts it.
+
+    VERSION is the newest by default.
+    """
+    from dataflix_trainer.commands import models as commands  # noqa: PLC0415 - imports MLflow
 
     return commands.promote(version, force=force)
 
 
 @main.command()
 @click.argument("version", required=False)
-@answers
-def publish(version: str | None) -> Answer:
-    """Promote VERSION (default: the newest) by the rule; write the champion's lists to the warehouse."""
-    from dataflix_trainer import commands  # noqa: PLC0415 - imports MLflow
+@prints_result
+def publish(version: str | None) -> CommandResult:
+    """Promote a version by the rule, then publish the champion's lists.
+
+    VERSION is the newest by default. The lists go to the warehouse.
+    """
+    from dataflix_trainer.commands import models as commands  # noqa: PLC0415 - imports MLflow
 
     return commands.publish(version)
 
 
 @main.command()
-@answers
-def rollback() -> Answer:
-    """Let the version serve that served before the present champion."""
-    from dataflix_trainer import commands  # noqa: PLC0415 - imports MLflow
+@prints_result
+def rollback() -> CommandResult:
+    """Let the previous champion serve again."""
+    from dataflix_trainer.commands import models as commands  # noqa: PLC0415 - imports MLflow
 
     return commands.rollback()
 
 
 @main.command()
-@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="The newest.")
-@answers
-def models(limit: int) -> Answer:
-    """List versions with their metrics, and what the rule said of each."""
-    from dataflix_trainer import commands  # noqa: PLC0415 - imports MLflow
+@click.option(
+    "--limit",
+    type=click.IntRange(1, 1000),
+    default=20,
+    show_default=True,
+    help="How many versions, newest first.",
+)
+@prints_result
+def models(limit: int) -> CommandResult:
+    """List versions with their metrics and the rule's decision."""
+    from dataflix_trainer.commands import models as commands  # noqa: PLC0415 - imports MLflow
 
     return commands.models(limit)
 
@@ -136,98 +317,60 @@ def models(limit: int) -> Answer:
 @click.option(
     "--older-than",
     "days",
-    type=click.IntRange(0, 3650),
-    help="Days.  [default: DATAFLIX_RETENTION_DAYS, 30]",
+    type=click.IntRange(0, MAX_RETENTION_DAYS),
+    show_default=f"DATAFLIX_RETENTION_DAYS, {RETENTION_DAYS}",
+    help="Age in days.",
 )
-@click.option("--dry-run", is_flag=True, help="Only say what would go.")
-@answers
-def prune(days: int | None, *, dry_run: bool) -> Answer:
-    """Remove versions, runs and files of models, and exports in our bucket, that are older.
+@click.option("--dry-run", is_flag=True, help="Only show what would be removed.")
+@prints_result
+def prune(days: int | None, *, dry_run: bool) -> CommandResult:
+    """Remove old versions, runs, model files and exports.
 
-    The champion stays, and so does the version that a rollback would go to. Exports are the objects under
+    The champion stays, and so does the version that a rollback would return to. Exports are the objects under
     exports/ in DATAFLIX_S3_BUCKET.
     """
-    from dataflix_trainer.registry.retention import prune_from_environment  # noqa: PLC0415 - imports MLflow
+    from dataflix_trainer.commands import models as commands  # noqa: PLC0415 - imports MLflow
 
-    return prune_from_environment(days, dry_run=dry_run)
+    return commands.prune(days, dry_run=dry_run)
 
 
 @main.command()
 @click.option(
-    "--format", "file_format", type=click.Choice(["csv", "parquet"]), required=True, help="Of the file."
+    "--format",
+    "file_format",
+    type=click.Choice(["csv", "parquet"]),
+    required=True,
+    help="Format of the file.",
 )
-@click.option("--out", required=True, metavar="FILE|s3://BUCKET/KEY", help="Replaced if it exists.")
-@answers
-def export(file_format: str, out: str) -> Answer:
+@click.option(
+    "--out", required=True, metavar="FILE|s3://BUCKET/KEY", help="Where to write; replaced if it exists."
+)
+@prints_result
+def export(file_format: str, out: str) -> CommandResult:
     """Write the published lists of all users to a file."""
-    from dataflix_trainer.promotion.list_export import export_from_environment  # noqa: PLC0415 - imports Arrow
+    from dataflix_trainer.commands import exports as commands  # noqa: PLC0415 - imports Arrow
 
-    rows = export_from_environment(file_format, out)
-    return Answer({"rows": rows, "format": file_format, "out": out}, f"Wrote {rows:,} rows to {out}")
-
-
-@main.command()
-@click.option(
-    "--ratings",
-    type=click.Path(path_type=Path),
-    required=True,
-    help="MovieLens folder or zip, or a CSV or Parquet file of user, item, rating, timestamp.",
-)
-@click.option(
-    "--protocol",
-    type=click.Choice(["temporal", "strong", "random"]),
-    required=True,
-    help="How the ratings are split.",
-)
-@click.option("--k", "cutoffs", default="10,20,100", show_default=True, help="Lengths of lists.")
-@click.option(
-    "--seed", type=click.IntRange(0, 2**32 - 1), default=1, show_default=True, help="Of everything drawn."
-)
-@click.option("--tune", is_flag=True, help="Tune every model on the validation part first.")
-@click.option(
-    "--budget", type=click.FloatRange(1), default=600, show_default=True, help="Seconds for all tuning."
-)
-@click.option("--threads", type=click.IntRange(1, 256), help="Of ALS.  [default: the cores we may use]")
-@click.option("--json", "out", type=click.Path(path_type=Path), required=True, help="Where the report goes.")
-@told
-def benchmark(
-    *,
-    ratings: Path,
-    protocol: str,
-    cutoffs: str,
-    seed: int,
-    tune: bool,
-    budget: float,
-    threads: int | None,
-    out: Path,
-) -> str:
-    """Measure the product's model and the baselines on a file of ratings; no service is needed."""
-    from dataflix_trainer.evaluation import command  # noqa: PLC0415 - imports Optuna, Arrow and implicit
-
-    return command.run(
-        ratings, out, protocol=protocol, cutoffs=cutoffs, seed=seed, tune=tune, budget=budget, threads=threads
-    )
+    return commands.export(file_format, out)
 
 
 @main.command()
-@click.option("--ratings", type=click.Path(path_type=Path), required=True, help="As for the benchmark.")
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of plots and figures.")
-@click.option(
-    "--seed", type=click.IntRange(0, 2**32 - 1), default=1, show_default=True, help="Of everything drawn."
-)
-@answers
-def report(ratings: Path, out: Path, seed: int) -> Answer:
-    """Plot quality against factors and regularisation for every protocol (needs matplotlib)."""
-    from dataflix_trainer import settings  # noqa: PLC0415 - reads files only when needed
-    from dataflix_trainer.evaluation.sweep_report import report as write_report  # noqa: PLC0415 - imports Optuna
+@ratings_option(required=True)
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for plots and figures.")
+@drawing_seed_option
+@prints_result
+def report(ratings: Path, out: Path, seed: int) -> CommandResult:
+    """Plot quality against factors and regularization.
 
-    text = write_report(ratings, out, seed=seed, threads=settings.training_threads(settings.environment()))
-    return Answer({"out": str(out)}, text)
+    A plot for every protocol, on its validation split. This needs matplotlib.
+    """
+    from dataflix_trainer.commands import ratings_files  # noqa: PLC0415 - imports Optuna, Arrow and implicit
+
+    return ratings_files.report(ratings, out, seed=seed)
 
 
 @main.command()
-@answers
-def serve() -> Answer:
+@prints_result
+def serve() -> CommandResult:
     """Serve the job API until SIGTERM or SIGINT."""
     from dataflix_trainer.jobs.server import serve as serve_jobs  # noqa: PLC0415 - imports Flask
 

@@ -1,23 +1,18 @@
 """Errors of the trainer: each message says what was wrong, with which input, and what to do.
 
-The command line turns them into ``error: ...`` and the exit code of their class.
+The command line turns them into ``error: ...`` and the exit code of their class. Wrong settings raise
+``dataflix_common.settings.SettingsError``.
 """
 
 
 class TrainerError(Exception):
-    """Base class of everything this package raises on purpose."""
+    """Base class of everything that this package raises on purpose."""
 
     exit_code = 1
 
 
-class SettingsError(TrainerError):
-    """Environment variables are missing or wrong; the message names each."""
-
-    exit_code = 2
-
-
 class ServiceUnavailableError(TrainerError):
-    """A service that we need does not answer or refuses us."""
+    """A service does not answer or refuses the trainer."""
 
     exit_code = 3
 
@@ -27,13 +22,13 @@ class ServiceUnavailableError(TrainerError):
 
 
 class DataError(TrainerError):
-    """The warehouse holds nothing, or nothing usable, to train from."""
+    """The warehouse or a file holds nothing, or nothing usable, to train or evaluate on."""
 
     exit_code = 4
 
 
 class RegistryError(TrainerError):
-    """The model registry does not hold what was asked for."""
+    """The model registry does not hold the version that was asked for."""
 
     exit_code = 5
 

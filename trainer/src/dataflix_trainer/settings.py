@@ -1,194 +1,114 @@
-"""Every setting of the trainer, read from the environment (and ``.env``) and checked at once."""
+"""Every setting of the trainer. Each command reads those that it needs, from the environment and ``.env``."""
 
 import os
-import sys
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated, ClassVar
 
-from dotenv import dotenv_values
+from pydantic import BeforeValidator, Field
 
-from dataflix_trainer.errors import SettingsError
+from dataflix_common import ports
+from dataflix_common.env_file import HOME_VARIABLE
+from dataflix_common.model_registry import DEFAULT_MODEL_NAME
+from dataflix_common.settings import (
+    AbsolutePath,
+    EnvironmentSettings,
+    Port,
+    Secret,
+    StrongSecret,
+    Text,
+    whole_number,
+)
 
-MAX_PORT = 65535
-# Shorter tokens can be guessed; the first run writes longer ones.
-MIN_TOKEN_LENGTH = 16
 # implicit starts one thread per unit; more than the cores of a large machine is a typing mistake.
 MAX_THREADS = 256
-# The month within which the law (GDPR, article 12) wants an erasure answered.
+# The month within which the GDPR (article 12) wants an erasure answered.
 RETENTION_DAYS = 30
 MAX_RETENTION_DAYS = 3650
 
 
-def environment(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """Return ``environ`` over the values of ``.env``, so that a person's shell needs no exports.
-
-    The file is ``DATAFLIX_ENV_FILE``, or ``.env`` beside the virtual environment. What it does not set about
-    ``DATAFLIX_HOME`` is the folder ``.dataflix`` beside it.
-    """
-    file = Path(environ.get("DATAFLIX_ENV_FILE") or Path(sys.prefix).parent / ".env").absolute()
-    values = {"DATAFLIX_HOME": str(file.parent / ".dataflix")}
-    if file.is_file():
-        values |= {name: value for name, value in dotenv_values(file).items() if value}
-    return values | dict(environ)
+def available_cores() -> int:
+    """Return the number of cores that this process may use."""
+    return len(os.sched_getaffinity(0))
 
 
-class _Reader:
-    """Reads variables and collects what is wrong, so that one start shows every mistake."""
+class ClickHouseSettings(EnvironmentSettings):
+    """Where the warehouse is; the trainer is its user ``trainer``."""
 
-    def __init__(self, environ: Mapping[str, str]) -> None:
-        self._environ = environ
-        self._problems: list[str] = []
-
-    def text(self, name: str, default: str) -> str:
-        return self._environ.get(name, "").strip() or default
-
-    def whole(self, name: str, default: int, *, high: int) -> int:
-        text = self.text(name, str(default))
-        if text.isascii() and text.isdecimal() and 1 <= int(text) <= high:
-            return int(text)
-        self._problems.append(f"{name} must be a whole number from 1 to {high}, not {text!r}")
-        return default
-
-    def secret(self, name: str, *, shortest: int = 1) -> str:
-        value = self._environ.get(name, "")
-        if len(value) < shortest:
-            self._problems.append(f"{name} is not set" if not value else f"{name} is shorter than {shortest}")
-        return value
-
-    def check(self) -> None:
-        if self._problems:
-            raise SettingsError("; ".join(self._problems) + ". ./run.sh writes these settings into .env")
-
-
-@dataclass(frozen=True, slots=True)
-class ClickHouseSettings:
-    """Where the warehouse is; we are its user ``trainer``."""
-
-    host: str
-    port: int
-    password: str = field(repr=False)
-    user: str = "trainer"
+    user: ClassVar[str] = "trainer"
+    host: Text = Field(default=ports.DEFAULT_HOST, validation_alias="DATAFLIX_CLICKHOUSE_HOST")
+    port: Port = Field(default=ports.CLICKHOUSE, validation_alias="DATAFLIX_CLICKHOUSE_PORT")
+    password: Secret = Field(validation_alias="DATAFLIX_CLICKHOUSE_TRAINER_PASSWORD")
 
     @property
     def address(self) -> str:
         """Host and port."""
         return f"{self.host}:{self.port}"
 
-    @classmethod
-    def from_environ(cls, environ: Mapping[str, str]) -> "ClickHouseSettings":
-        """Read and check; raises SettingsError."""
-        read = _Reader(environ)
-        settings = cls(
-            host=read.text("DATAFLIX_CLICKHOUSE_HOST", "127.0.0.1"),
-            port=read.whole("DATAFLIX_CLICKHOUSE_PORT", 8123, high=MAX_PORT),
-            password=read.secret("DATAFLIX_CLICKHOUSE_TRAINER_PASSWORD"),
-        )
-        read.check()
-        return settings
 
+class MlflowSettings(EnvironmentSettings):
+    """Where the registry is, and the name of the registered model."""
 
-@dataclass(frozen=True, slots=True)
-class MlflowSettings:
-    """Where the registry is, and the name of our model in it."""
-
-    host: str
-    port: int
-    model_name: str
+    host: Text = Field(default=ports.DEFAULT_HOST, validation_alias="DATAFLIX_MLFLOW_HOST")
+    port: Port = Field(default=ports.MLFLOW, validation_alias="DATAFLIX_MLFLOW_PORT")
+    registered_model_name: Text = Field(default=DEFAULT_MODEL_NAME, validation_alias="DATAFLIX_MODEL_NAME")
 
     @property
     def address(self) -> str:
         """Host and port."""
         return f"{self.host}:{self.port}"
 
-    @classmethod
-    def from_environ(cls, environ: Mapping[str, str]) -> "MlflowSettings":
-        """Read and check; raises SettingsError."""
-        read = _Reader(environ)
-        settings = cls(
-            host=read.text("DATAFLIX_MLFLOW_HOST", "127.0.0.1"),
-            port=read.whole("DATAFLIX_MLFLOW_PORT", 5003, high=MAX_PORT),
-            model_name=read.text("DATAFLIX_MODEL_NAME", "dataflix-als"),
-        )
-        read.check()
-        return settings
 
+class S3Settings(EnvironmentSettings):
+    """Where files are exported to when the target is ``s3://``, and Dataflix's own bucket there."""
 
-@dataclass(frozen=True, slots=True)
-class S3Settings:
-    """Where files are exported to when the target is ``s3://``, and our own bucket there."""
-
-    host: str
-    port: int
-    bucket: str
-    access_key: str = field(repr=False)
-    secret_key: str = field(repr=False)
+    host: Text = Field(default=ports.DEFAULT_HOST, validation_alias="DATAFLIX_S3_HOST")
+    port: Port = Field(default=ports.S3, validation_alias="DATAFLIX_S3_PORT")
+    bucket: Text = Field(default="dataflix", validation_alias="DATAFLIX_S3_BUCKET")
+    access_key: Secret = Field(validation_alias="DATAFLIX_S3_ACCESS_KEY")
+    secret_key: Secret = Field(validation_alias="DATAFLIX_S3_SECRET_KEY")
 
     @property
     def address(self) -> str:
         """Host and port."""
         return f"{self.host}:{self.port}"
 
-    @classmethod
-    def from_environ(cls, environ: Mapping[str, str]) -> "S3Settings":
-        """Read and check; raises SettingsError."""
-        read = _Reader(environ)
-        settings = cls(
-            host=read.text("DATAFLIX_S3_HOST", "127.0.0.1"),
-            port=read.whole("DATAFLIX_S3_PORT", 9000, high=MAX_PORT),
-            bucket=read.text("DATAFLIX_S3_BUCKET", "dataflix"),
-            access_key=read.secret("DATAFLIX_S3_ACCESS_KEY"),
-            secret_key=read.secret("DATAFLIX_S3_SECRET_KEY"),
-        )
-        read.check()
-        return settings
 
-
-@dataclass(frozen=True, slots=True)
-class ServeSettings:
+class JobServerSettings(EnvironmentSettings):
     """What the job API needs."""
 
-    host: str
-    port: int
-    home: Path
-    token: str = field(repr=False)
+    host: Text = Field(default=ports.DEFAULT_HOST, validation_alias="DATAFLIX_TRAINER_HOST")
+    port: Port = Field(default=ports.TRAINER, validation_alias="DATAFLIX_TRAINER_PORT")
+    home: AbsolutePath = Field(validation_alias=HOME_VARIABLE)
+    token: StrongSecret = Field(validation_alias="DATAFLIX_TRAINER_TOKEN")
 
     @property
     def jobs_dir(self) -> Path:
         """The folder of job states and logs."""
         return self.home / "trainer" / "jobs"
 
-    @classmethod
-    def from_environ(cls, environ: Mapping[str, str]) -> "ServeSettings":
-        """Read and check; raises SettingsError."""
-        read = _Reader(environ)
-        settings = cls(
-            host=read.text("DATAFLIX_TRAINER_HOST", "127.0.0.1"),
-            port=read.whole("DATAFLIX_TRAINER_PORT", 5001, high=MAX_PORT),
-            home=Path(read.text("DATAFLIX_HOME", ".dataflix")).expanduser().absolute(),
-            token=read.secret("DATAFLIX_TRAINER_TOKEN", shortest=MIN_TOKEN_LENGTH),
-        )
-        read.check()
-        return settings
+
+class TuningSettings(EnvironmentSettings):
+    """Where studies of hyperparameters are kept."""
+
+    home: AbsolutePath = Field(validation_alias=HOME_VARIABLE)
+
+    @property
+    def studies_dir(self) -> Path:
+        """The folder of the studies' files."""
+        return self.home / "trainer" / "tuning"
 
 
-def tuning_dir(environ: Mapping[str, str]) -> Path:
-    """Return the folder in which studies of parameters are kept."""
-    home = _Reader(environ).text("DATAFLIX_HOME", ".dataflix")
-    return Path(home).expanduser().absolute() / "trainer" / "tuning"
+class TrainingSettings(EnvironmentSettings):
+    """How many threads fit and rank; by default the cores that this process may use."""
+
+    threads: Annotated[int, BeforeValidator(whole_number(1, MAX_THREADS))] = Field(
+        default_factory=available_cores, validation_alias="DATAFLIX_TRAINER_THREADS"
+    )
 
 
-def retention_days(environ: Mapping[str, str]) -> int:
-    """Return ``DATAFLIX_RETENTION_DAYS``, for how long models and exports stay; raises SettingsError."""
-    read = _Reader(environ)
-    days = read.whole("DATAFLIX_RETENTION_DAYS", RETENTION_DAYS, high=MAX_RETENTION_DAYS)
-    read.check()
-    return days
+class RetentionSettings(EnvironmentSettings):
+    """For how many days models and exports are kept."""
 
-
-def training_threads(environ: Mapping[str, str]) -> int:
-    """Return ``DATAFLIX_TRAINER_THREADS``, by default the cores we may use; raises SettingsError."""
-    read = _Reader(environ)
-    threads = read.whole("DATAFLIX_TRAINER_THREADS", len(os.sched_getaffinity(0)), high=MAX_THREADS)
-    read.check()
-    return threads
+    days: Annotated[int, BeforeValidator(whole_number(1, MAX_RETENTION_DAYS))] = Field(
+        default=RETENTION_DAYS, validation_alias="DATAFLIX_RETENTION_DAYS"
+    )

@@ -1,9 +1,9 @@
-"""The split that every model is judged on: each user's latest events are held out.
+"""The split that every model is evaluated on: each user's latest events are held out.
 
-A single cut in time for all users would keep other users' later events out of training too, but on data that
-came in user by user (MovieLens latest-small: 28 of 610 users have events on both sides of an 80 % cut) it
-leaves nobody to measure. So the cut is in each user's own time, and the model is asked for what a person took
-next, knowing what they had taken before.
+One cut in time for all users would also keep the later events of other users out of training. But on data
+that came in user by user it leaves almost nobody to measure: in MovieLens latest-small 28 of 610 users have
+events on both sides of an 80 % cut. So each user has a cut of their own, and the model is asked for what the
+user took next.
 """
 
 from dataclasses import dataclass
@@ -16,19 +16,25 @@ from dataflix_trainer.data.interactions import Interactions
 
 # A fifth, as in the 80/20 fold-in protocols of the literature.
 HELD_OUT_SHARE = 0.2
-# With fewer, less than four events would be left to know a person by.
+# With fewer, less than four events would be left to fold a user in from.
 MIN_EVENTS = 5
-# Bounds the time of an evaluation; at 10,000 users the interval of NDCG@10 is about 0.005 wide.
+# Limits the time of an evaluation. At 10,000 users the interval of NDCG@10 is about 0.005 wide.
 MAX_USERS = 10_000
+# Of the split, not of a fit: all versions are evaluated on the same one.
+HOLDOUT_SEED = 20250101
 
 
 @dataclass(frozen=True, slots=True)
 class Holdout:
     """A split of interactions.
 
-    ``train`` [U, I] holds what may be learnt from, all users. ``users`` int64[E] are the rows that are
-    evaluated, ``known`` [E, I] their rows of ``train`` and ``targets`` [E, I] their held-out events with
-    positive weight, at least one each. Held-out negative events are in neither.
+    Attributes:
+        train: float32[U, I], the events of all users to train on.
+        users: int64[E], the rows that are evaluated.
+        known: float32[E, I], their rows of ``train``.
+        targets: float32[E, I], their held-out events with positive weight, at least one each. Held-out
+            events with negative weight are in neither matrix.
+        item_ids: int64[I].
     """
 
     train: csr_matrix
@@ -41,9 +47,9 @@ class Holdout:
 def latest_events(interactions: Interactions, *, seed: int, max_users: int = MAX_USERS) -> Holdout:
     """Hold out the latest fifth of the events of up to ``max_users`` users with MIN_EVENTS or more.
 
-    Users are drawn, and events of one instant ordered, by a hash of ids and ``seed``: later data leave the
-    choice as it was, so that what is held out now was held out from an older model, too, or is newer than it.
-    With nobody to evaluate (no user has enough events) ``users`` is empty.
+    A hash of ids and ``seed`` draws the users and orders events of the same instant. Later data do not change
+    that choice, so what is held out now was also held out from an older model, or is newer than the model.
+    When no user has enough events, ``users`` is empty.
     """
     matrix = interactions.matrix
     held_out = _held_out(interactions, seed, max_users)
@@ -54,7 +60,7 @@ def latest_events(interactions: Interactions, *, seed: int, max_users: int = MAX
 
 
 def without_latest(interactions: Interactions, *, seed: int, max_users: int = MAX_USERS) -> Interactions:
-    """Return what ``latest_events`` leaves to learn from; tuning may look at it, and hold out of it too."""
+    """Return what ``latest_events`` leaves to train on. Tuning may hold events out of it again."""
     kept = ~_held_out(interactions, seed, max_users)
     return Interactions(
         interactions.user_ids,
@@ -65,44 +71,44 @@ def without_latest(interactions: Interactions, *, seed: int, max_users: int = MA
 
 
 def _held_out(interactions: Interactions, seed: int, max_users: int) -> NDArray[np.bool_]:
-    """Return bool[nnz]: which entries of the matrix are held out."""
+    """Return bool[nnz], which entries of the matrix are held out."""
     matrix = interactions.matrix
     counts = np.diff(matrix.indptr)
     drawn = np.flatnonzero(_draw_users(interactions.user_ids, counts, seed, max_users))
-    # Of the drawn alone: they may be few among many.
-    theirs = counts[drawn]
-    rows = np.repeat(np.arange(len(drawn)), theirs)
-    firsts = np.cumsum(theirs) - theirs
-    place = np.arange(len(rows)) - firsts[rows]
-    entries = matrix.indptr[drawn][rows] + place
+    # Only for the drawn users, who may be few among many.
+    sizes = counts[drawn]
+    rows = np.repeat(np.arange(len(drawn)), sizes)
+    firsts = np.cumsum(sizes) - sizes
+    position = np.arange(len(rows)) - firsts[rows]
+    entries = matrix.indptr[drawn][rows] + position
 
-    movie_ids = interactions.item_ids[matrix.indices[entries]].astype(np.uint64)
+    item_ids = interactions.item_ids[matrix.indices[entries]].astype(np.uint64)
     users = _mix(interactions.user_ids[drawn].astype(np.uint64) + np.uint64(seed))
-    ties = _mix(users[rows] + movie_ids)
-    # By user, then time: what stands at a place of a user's own stays within that user.
+    ties = _mix(users[rows] + item_ids)
+    # By user, then time, so each user's positions stay within that user.
     order = np.lexsort((ties, interactions.times[entries], rows))
     held_out = np.zeros(matrix.nnz, dtype=np.bool_)
-    held_out[entries[order[place >= (theirs - _held_out_of(theirs))[rows]]]] = True
+    held_out[entries[order[position >= (sizes - _held_out_count(sizes))[rows]]]] = True
     return held_out
 
 
 def _draw_users(
     user_ids: NDArray[np.int64], counts: NDArray[np.int64], seed: int, max_users: int
 ) -> NDArray[np.bool_]:
-    """Return bool[U]: the users with enough events that come first in the order of their hash."""
-    able = np.flatnonzero(counts >= MIN_EVENTS)
-    order = np.argsort(_mix(user_ids[able].astype(np.uint64) + np.uint64(seed)), kind="stable")
+    """Return bool[U], the users with enough events that come first in the order of their hash."""
+    eligible = np.flatnonzero(counts >= MIN_EVENTS)
+    order = np.argsort(_mix(user_ids[eligible].astype(np.uint64) + np.uint64(seed)), kind="stable")
     drawn = np.zeros(len(user_ids), dtype=np.bool_)
-    drawn[able[order[:max_users]]] = True
+    drawn[eligible[order[:max_users]]] = True
     return drawn
 
 
-def _held_out_of(counts: NDArray[np.int64]) -> NDArray[np.int64]:
+def _held_out_count(counts: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.asarray(np.floor(counts * HELD_OUT_SHARE), dtype=np.int64)
 
 
 def _subset(matrix: csr_matrix, chosen: NDArray[np.bool_]) -> csr_matrix:
-    """Return the stored entries that are chosen, in the same shape."""
+    """Return the chosen entries in a matrix of the same shape."""
     before = np.concatenate(([0], np.cumsum(chosen)))
     return csr_matrix(
         (matrix.data[chosen], matrix.indices[chosen], before[matrix.indptr]), shape=matrix.shape

@@ -1,4 +1,4 @@
-"""The S3 store as the trainer uses it by itself: exported files, and their removal."""
+"""The S3 store where the trainer uses it directly: exported files, and their removal."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,9 +13,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 from dataflix_trainer.errors import ExportError, ServiceUnavailableError
 from dataflix_trainer.settings import S3Settings
 
-# What lies in our bucket under this goes by age; MLflow keeps the models beside it.
+# Objects of the bucket under this prefix expire by age; MLflow keeps the models elsewhere in it.
 EXPORTS = "exports/"
-# A store that is away must be told of in seconds.
+# A store that is down must be reported within seconds.
 CONNECT_TIMEOUT_S = 5
 ATTEMPTS = 2
 
@@ -37,8 +37,13 @@ def connect(settings: S3Settings) -> Any:
 
 
 @contextmanager
-def explained(settings: S3Settings, target: str) -> Iterator[None]:
-    """Turn the client's errors into ours, with the way out."""
+def translate_errors(settings: S3Settings, target: str) -> Iterator[None]:
+    """Turn errors of the S3 client into the trainer's own, with what to check.
+
+    Raises:
+        ServiceUnavailableError: S3 does not answer.
+        ExportError: S3 refuses ``target``.
+    """
     try:
         yield
     except BotoCoreError as error:
@@ -51,30 +56,30 @@ def explained(settings: S3Settings, target: str) -> Iterator[None]:
     except (S3UploadFailedError, ClientError) as error:
         raise ExportError(
             f"S3 at {settings.address} refused {target}: {error}. Check that the bucket exists "
-            "(DATAFLIX_S3_BUCKET is ours) and DATAFLIX_S3_ACCESS_KEY and _SECRET_KEY"
+            "(DATAFLIX_S3_BUCKET names Dataflix's own) and DATAFLIX_S3_ACCESS_KEY and _SECRET_KEY"
         ) from error
 
 
 class Exports:
-    """The files of our bucket that exports have written."""
+    """The exported files in Dataflix's own bucket.
+
+    Every method raises ServiceUnavailableError when S3 does not answer, and ExportError when it refuses.
+    """
 
     def __init__(self, settings: S3Settings) -> None:
         self._settings = settings
         self._client = connect(settings)
 
     def older_than(self, before: datetime) -> list[str]:
-        """Return the keys of those last written before a moment.
-
-        Raises ServiceUnavailableError, ExportError.
-        """
+        """Return the keys of the exports that were last written before a moment."""
         bucket = self._settings.bucket
-        with explained(self._settings, f"s3://{bucket}/{EXPORTS}"):
+        with translate_errors(self._settings, f"s3://{bucket}/{EXPORTS}"):
             pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=EXPORTS)
             entries = [entry for page in pages for entry in page.get("Contents", [])]
         return [entry["Key"] for entry in entries if entry["LastModified"] < before]
 
     def remove(self, keys: Sequence[str]) -> None:
-        """Remove them; raises ServiceUnavailableError, ExportError."""
+        """Remove the exports with these keys."""
         for key in keys:
-            with explained(self._settings, f"s3://{self._settings.bucket}/{key}"):
+            with translate_errors(self._settings, f"s3://{self._settings.bucket}/{key}"):
                 self._client.delete_object(Bucket=self._settings.bucket, Key=key)

@@ -1,4 +1,4 @@
-"""Ratings of any source, as columns of whole numbers."""
+"""Ratings of any source, as columns of numbers."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -9,16 +9,20 @@ from numpy.typing import NDArray
 from dataflix_recommender import ConfidenceWeights, InvalidHistoryError
 from dataflix_trainer.errors import DataError
 
-# Ids up to this many times their number are counted in a table of that size.
+# Ids below this many times their number are factorized with a table instead of a sort.
 DENSE = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Ratings:
-    """One rating per user and film, ordered by user, then film.
+    """One rating per user and item, ordered by user, then item.
 
-    ``users`` and ``items`` int32[n] are numbers from 0 without gaps, ``stars`` float32[n] 0.5 to 5 in half
-    steps, ``times`` int64[n] microseconds since 1970. ``facts`` is what is worth knowing of the source.
+    Attributes:
+        users: int32[n], from 0 without gaps.
+        items: int32[n], from 0 without gaps.
+        stars: float32[n], 0.5 to 5 in half steps.
+        times: int64[n], microseconds since 1970.
+        facts: about the source, for reports.
     """
 
     users: NDArray[np.int32]
@@ -36,9 +40,10 @@ class Ratings:
         times: NDArray[np.int64],
         facts: dict[str, Any],
     ) -> "Ratings":
-        """Order them; of two ratings of one film by one user the latest counts, as in the import.
+        """Sort the ratings; of several ratings of one item by one user the latest counts.
 
-        Raises DataError when there is none, or a rating that has no weight.
+        Raises:
+            DataError: there is no rating, or one that has no weight.
         """
         if len(users) == 0:
             raise DataError(f"{facts.get('source')} holds no rating")
@@ -51,8 +56,8 @@ class Ratings:
         last = np.append((np.diff(users) != 0) | (np.diff(items) != 0), True)
         duplicates = int(np.count_nonzero(~last))
         return cls(
-            numbered(users[last]),
-            numbered(items[last]),
+            factorize(users[last]),
+            factorize(items[last]),
             stars[last],
             times[last],
             facts | {"duplicates_left_out": duplicates},
@@ -67,25 +72,32 @@ class Ratings:
         return int(self.users.max()) + 1, int(self.items.max()) + 1
 
     def chosen(self, rows: NDArray[np.bool_]) -> "Ratings":
-        """Return the rows that are chosen, users and items numbered anew; raises DataError when none is."""
+        """Return the chosen ratings, with users and items factorized again.
+
+        Args:
+            rows: bool[n], which ratings to keep.
+
+        Raises:
+            DataError: none is chosen.
+        """
         if not rows.any():
             raise DataError(f"{self.facts.get('source')}: no rating is left after the protocol's filters")
         return Ratings(
-            numbered(self.users[rows]),
-            numbered(self.items[rows]),
+            factorize(self.users[rows]),
+            factorize(self.items[rows]),
             self.stars[rows],
             self.times[rows],
             self.facts,
         )
 
 
-def numbered(ids: NDArray[Any]) -> NDArray[np.int32]:
-    """Return int32[n]: each id's place among the different ids, ascending."""
+def factorize(ids: NDArray[Any]) -> NDArray[np.int32]:
+    """Return int32[n]: the position of each id among the different ids, ascending."""
     if ids.dtype.kind == "i" and ids.min() >= 0 and ids.max() < DENSE * len(ids):
-        # Without sorting: tens of millions of ids take a second and not a minute.
-        there = np.zeros(int(ids.max()) + 1, dtype=np.bool_)
-        there[ids] = True
-        number: NDArray[np.int32] = np.cumsum(there, dtype=np.int32) - np.int32(1)
-        numbers: NDArray[np.int32] = number[ids]
-        return numbers
+        # No sort: tens of millions of ids take a second and not a minute.
+        is_used = np.zeros(int(ids.max()) + 1, dtype=np.bool_)
+        is_used[ids] = True
+        code_of: NDArray[np.int32] = np.cumsum(is_used, dtype=np.int32) - np.int32(1)
+        codes: NDArray[np.int32] = code_of[ids]
+        return codes
     return np.unique(ids, return_inverse=True)[1].astype(np.int32)

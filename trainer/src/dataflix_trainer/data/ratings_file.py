@@ -16,7 +16,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from dataflix_trainer.data.ratings import Ratings, numbered
+from dataflix_trainer.data.ratings import Ratings, factorize
 from dataflix_trainer.errors import DataError
 
 SYNONYMS: dict[str, frozenset[str]] = {
@@ -27,11 +27,11 @@ SYNONYMS: dict[str, frozenset[str]] = {
 }
 PARQUET_MAGIC = b"PAR1"
 SNIFF_BYTES = 8192
-# MovieLens lies at most two folders down.
+# MovieLens archives nest their files at most two folders deep.
 MAX_DEPTH = 3
-# Files that MovieLens keeps its ratings in; ml-100k has them whole and split in parts.
+# Files of MovieLens that hold all ratings. ml-100k also has them split in parts.
 USUAL_NAMES = ("ratings.csv", "ratings.dat", "u.data", "ratings.parquet")
-LOOKED_FOR = (
+EXPECTED = (
     "a MovieLens folder or zip file (ratings.csv, ratings.dat or u.data), or a CSV or Parquet file with the "
     "columns user, item, rating and timestamp"
 )
@@ -62,7 +62,11 @@ class _Source:
 
 
 def read_ratings(path: Path) -> Ratings:
-    """Read all ratings; raises DataError naming the file and what is wrong with it."""
+    """Read all ratings of a file or folder.
+
+    Raises:
+        DataError: they cannot be read; the message names the file and what is wrong with it.
+    """
     try:
         source, kind = _find(path)
         table = _table(source, kind)
@@ -73,15 +77,15 @@ def read_ratings(path: Path) -> Ratings:
 
 
 def _find(path: Path) -> tuple[_Source, str]:
-    """Return the file that holds ratings, and how it is written."""
+    """Return the file that holds the ratings, and its layout."""
     if not path.exists():
-        raise DataError(f"{path} does not exist; wanted: {LOOKED_FOR}")
+        raise DataError(f"{path} does not exist; expected: {EXPECTED}")
     if path.is_dir():
         found = (file for depth in range(MAX_DEPTH) for file in sorted(path.glob("*/" * depth + "*")))
         sources = [_Source(file.relative_to(path).as_posix(), file) for file in found if file.is_file()]
     elif zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
-            # Macs add a folder of shadows that look like the real files.
+            # macOS adds a folder of metadata files that look like the real ones.
             names = [info.filename for info in archive.infolist() if not info.is_dir()]
         sources = [_Source(name, path, name) for name in sorted(names) if not name.startswith("__MACOSX/")]
     else:
@@ -92,7 +96,7 @@ def _find(path: Path) -> tuple[_Source, str]:
 def _best(path: Path, sources: Iterable[_Source]) -> tuple[_Source, str]:
     recognised = [(source, kind) for source in sources if (kind := _kind(source.read(SNIFF_BYTES)))]
     if not recognised:
-        raise DataError(f"{path} holds no ratings that we know how to read; wanted: {LOOKED_FOR}")
+        raise DataError(f"{path} holds no ratings in a known layout; expected: {EXPECTED}")
     usual = [pair for pair in recognised if pair[0].base_name in USUAL_NAMES] or recognised
     if len(usual) > 1:
         names = ", ".join(source.name for source, _ in usual)
@@ -117,15 +121,15 @@ def _delimiter(header: bytes) -> str:
 
 
 def _places(names: list[str]) -> list[int] | None:
-    """Return where user, item, rating and timestamp stand; None when one is missing or there twice."""
-    # RecBole's atomic files write the type behind a colon.
+    """Return the positions of user, item, rating and timestamp; None if one is missing or there twice."""
+    # RecBole's atomic files have the type after a colon.
     plain = [re.sub(r"[^a-z]", "", name.lower().partition(":")[0]) for name in names]
     places = [[at for at, name in enumerate(plain) if name in SYNONYMS[wanted]] for wanted in _COLUMNS]
     return [place[0] for place in places] if all(len(place) == 1 for place in places) else None
 
 
 def _table(source: _Source, kind: str) -> pa.Table:
-    """Return a table whose columns are user, item, rating and timestamp."""
+    """Return a table with the columns user, item, rating and timestamp."""
     content = source.read()
     if kind == "parquet":
         names = pq.read_schema(io.BytesIO(content)).names
@@ -160,19 +164,19 @@ def _ratings(table: pa.Table, name: str, facts: dict[str, Any]) -> Ratings:
     if missing:
         raise DataError(f"{name}: {table[missing[0]].null_count} rows have no {missing[0]}")
     return Ratings.from_columns(
-        _numbers(table["user"]),
-        _numbers(table["item"]),
+        _ids(table["user"]),
+        _ids(table["item"]),
         _floats(table["rating"], name),
         _microseconds(table["timestamp"], name),
         facts,
     )
 
 
-def _numbers(column: pa.ChunkedArray) -> NDArray[np.int64]:
-    """Return ids as they are, or numbers for ids that are texts."""
+def _ids(column: pa.ChunkedArray) -> NDArray[np.int64]:
+    """Return whole numbers as they are, and the codes of texts."""
     if pa.types.is_integer(column.type):
         return np.asarray(column.to_numpy(), dtype=np.int64)
-    return numbered(column.cast(pa.string()).to_numpy()).astype(np.int64)
+    return factorize(column.cast(pa.string()).to_numpy()).astype(np.int64)
 
 
 def _floats(column: pa.ChunkedArray, name: str) -> NDArray[np.float32]:
@@ -183,7 +187,7 @@ def _floats(column: pa.ChunkedArray, name: str) -> NDArray[np.float32]:
 
 
 def _microseconds(column: pa.ChunkedArray, name: str) -> NDArray[np.int64]:
-    """Return microseconds since 1970 of seconds, dates or timestamps (without a zone: UTC)."""
+    """Return microseconds since 1970 of seconds, dates or timestamps; those without a zone are UTC."""
     try:
         if pa.types.is_temporal(column.type):
             moments = column.cast(pa.timestamp("us", getattr(column.type, "tz", None)))

@@ -1,4 +1,4 @@
-"""Puts new rows in a warehouse table's place, in one step for whoever reads it."""
+"""Replaces all rows of a warehouse table in one step for its readers."""
 
 import re
 import secrets
@@ -12,22 +12,33 @@ from dataflix_trainer.errors import DataError
 
 STAGING_TIME_FORMAT = "%Y%m%dT%H%M%S"
 STAGING_SUFFIX = r"__(?P<time>\d{8}T\d{6})_[0-9a-f]{8}"
-# A table that was swapped out may still be read by a query that began before; none of ours takes that long.
+# A query that began before the swap may still read the old table; none of ours runs that long.
 KEEP_OLD_FOR = timedelta(hours=1)
 
 
-def replace_rows(
+def swap_table(
     warehouse: Warehouse,
     table: str,
     parts: Iterable[pa.Table],
-    objection: Callable[[str], str | None] = lambda _: None,
+    find_problem: Callable[[str], str | None] = lambda _: None,
 ) -> int:
-    """Put the rows of ``parts`` in the place of all rows of ``table``, e.g. ``analytics.recommendations``.
+    """Replace all rows of ``table`` by the rows of ``parts``.
 
-    They go to a staging table, which is exchanged with ``table`` once their number is right: a reader sees
-    the old rows or the new, never a mixture. ``objection`` says of the staging table, by its name, what is
-    wrong with it, if anything is. Returns the number of rows. Raises DataError when rows were lost or there
-    is an objection, and then drops them; ServiceUnavailableError.
+    The rows go to a staging table, which is exchanged with ``table`` once their number is right. A reader
+    sees the old rows or the new ones, never a mixture.
+
+    Args:
+        warehouse: where the table is.
+        table: with its database, for instance ``analytics.recommendations``.
+        parts: the new rows, inserted part by part.
+        find_problem: given the name of the staging table, returns what is wrong with its rows, or None.
+
+    Returns:
+        The number of rows.
+
+    Raises:
+        DataError: rows were lost, or there is a problem; ``table`` is left as it was.
+        ServiceUnavailableError: the warehouse does not answer.
     """
     drop_old_tables(warehouse, table)
     staging = f"{table}__{datetime.now(UTC).strftime(STAGING_TIME_FORMAT)}_{secrets.token_hex(4)}"
@@ -38,21 +49,21 @@ def replace_rows(
             warehouse.insert(staging, rows)
         written += rows.num_rows
     stored = int(warehouse.command(f"SELECT count() FROM {staging}"))  # noqa: S608 - the name is ours
-    wrong = f"{staging} holds {stored} rows of {written}" if stored != written else objection(staging)
-    if wrong is not None:
+    problem = f"{staging} holds {stored} of {written} rows" if stored != written else find_problem(staging)
+    if problem is not None:
         warehouse.command(f"DROP TABLE IF EXISTS {staging} SYNC")
-        raise DataError(f"{wrong}; {table} was left as it was")
+        raise DataError(f"{problem}; {table} was left as it was")
     warehouse.command(f"EXCHANGE TABLES {table} AND {staging}")
     return written
 
 
 def drop_old_tables(warehouse: Warehouse, table: str) -> None:
-    """Drop what earlier runs swapped out or left unfinished, once nobody can be reading it."""
+    """Drop the tables that earlier swaps left behind, once no query can be reading them."""
     database, _, name = table.partition(".")
-    ours = re.compile(re.escape(name) + STAGING_SUFFIX)
-    found = warehouse.batches(f"SHOW TABLES FROM {database} LIKE '{name}%'")
-    for candidate in [str(value) for batch in found for value in batch.column(0)]:
-        match = ours.fullmatch(candidate)
+    staging_name = re.compile(re.escape(name) + STAGING_SUFFIX)
+    tables = warehouse.batches(f"SHOW TABLES FROM {database} LIKE '{name}%'")
+    for candidate in [str(value) for batch in tables for value in batch.column(0)]:
+        match = staging_name.fullmatch(candidate)
         if match is None:
             continue
         made_at = datetime.strptime(match["time"], STAGING_TIME_FORMAT).replace(tzinfo=UTC)

@@ -1,4 +1,4 @@
-"""Reads what training needs from the warehouse, as Arrow columns and never as a Python object per event."""
+"""Reads what training needs from the warehouse, as Arrow columns: no Python object per event."""
 
 import itertools
 from collections.abc import Iterator
@@ -17,14 +17,15 @@ from dataflix_trainer.data.interactions import Interactions
 from dataflix_trainer.errors import DataError, ServiceUnavailableError
 from dataflix_trainer.settings import ClickHouseSettings
 
-# A server that is away must be told of in seconds; a large read may be silent for minutes.
+# A server that is down must be reported within seconds; a large read may be silent for minutes.
 CONNECT_TIMEOUT_S = 5
 READ_TIMEOUT_S = 600
 
-# ClickHouse's error codes that a person can do something about.
+# Error codes of ClickHouse that a person can act on.
 UNKNOWN_TABLE_CODES = (60, 81)  # UNKNOWN_TABLE, UNKNOWN_DATABASE
 AUTHENTICATION_CODES = (192, 193, 194, 516)  # unknown user, wrong or required password, AUTHENTICATION_FAILED
 
+MATRIX_TABLE = "analytics.user_item_matrix"
 MATRIX_QUERY = """
     SELECT user_id, movie_id, weight, toUnixTimestamp64Micro(last_event_at) AS event_time
     FROM analytics.user_item_matrix
@@ -52,7 +53,10 @@ USERS_QUERY = "SELECT user_id FROM analytics.dim_users ORDER BY user_id"
 
 
 class Warehouse:
-    """The analytics database, as seen by the trainer."""
+    """The analytics database as the trainer uses it.
+
+    Every method raises ServiceUnavailableError when ClickHouse does not answer.
+    """
 
     def __init__(self, client: Client, address: str) -> None:
         self._client = client
@@ -61,8 +65,8 @@ class Warehouse:
     @classmethod
     @contextmanager
     def connect(cls, settings: ClickHouseSettings) -> "Iterator[Warehouse]":
-        """Open a connection and close it at the end; raises ServiceUnavailableError."""
-        with explained(settings.address):
+        """Open a connection, and close it at the end of the block."""
+        with translate_errors(settings.address):
             client = clickhouse_connect.get_client(
                 host=settings.host,
                 port=settings.port,
@@ -78,9 +82,13 @@ class Warehouse:
             client.close()
 
     def interactions(self, item_ids: NDArray[np.int64]) -> Interactions:
-        """Read ``analytics.user_item_matrix``; ``item_ids`` int64[I] ascending are all films there are.
+        """Read ``analytics.user_item_matrix``.
 
-        Raises DataError when it is empty or not whole, ServiceUnavailableError.
+        Args:
+            item_ids: int64[I] ascending, all items of the catalogue.
+
+        Raises:
+            DataError: the table is empty or inconsistent.
         """
         batches = self.batches(MATRIX_QUERY)
         first = next(batches, None)
@@ -96,15 +104,17 @@ class Warehouse:
         return Interactions.from_blocks(blocks, item_ids)
 
     def catalogue(self) -> tuple[NDArray[np.int64], ItemCatalogue]:
-        """Return the ids int64[I], ascending, of all films, and what is known of them.
+        """Return the ids int64[I], ascending, of all items, and their metadata.
 
-        Raises DataError when there is none, ServiceUnavailableError.
+        Raises:
+            DataError: there is no item.
         """
-        # One row per film, not per event: a Python object each is cheap here.
+        # One row per item, not per event: a Python object each is cheap here.
         rows = [row for batch in self.batches(CATALOGUE_QUERY) for row in batch.to_pylist()]
         if not rows:
             raise DataError(
-                f"analytics.dim_movies in ClickHouse at {self._address} is empty: run the pipeline first"
+                f"analytics.dim_movies in ClickHouse at {self._address} is empty: run the pipeline first "
+                "(./run.sh pipeline)"
             )
         items = [
             Item(
@@ -123,7 +133,11 @@ class Warehouse:
         return np.array([item.item_id for item in items], dtype=np.int64), ItemCatalogue.from_items(items)
 
     def confidence_weights(self) -> ConfidenceWeights:
-        """Return the definition of weights; raises DataError when it is unusable, ServiceUnavailableError."""
+        """Return the definition of confidence weights.
+
+        Raises:
+            DataError: the table holds no usable definition.
+        """
         rows = [row for batch in self.batches(WEIGHTS_QUERY) for row in batch.to_pylist()]
         try:
             return ConfidenceWeights.from_rows((row["rating"], row["liked"], row["weight"]) for row in rows)
@@ -131,16 +145,16 @@ class Warehouse:
             raise DataError(f"analytics.confidence_weights cannot be used: {error}") from error
 
     def user_ids(self) -> NDArray[np.int64]:
-        """Return the ids int64[U], ascending, of all users; raises ServiceUnavailableError."""
+        """Return the ids int64[U], ascending, of all users."""
         parts = [batch.column("user_id").to_numpy() for batch in self.batches(USERS_QUERY)]
         return np.concatenate(parts) if parts else np.empty(0, dtype=np.int64)
 
     def batches(self, query: str) -> Iterator[pa.RecordBatch]:
-        """Yield the result of a query block by block; blocks without rows are left out."""
-        # Missing rows of a LEFT JOIN are NULL and not 0; text arrives as text.
+        """Yield the result of a query block by block, without empty blocks."""
+        # Missing rows of a LEFT JOIN are NULL and not 0, and text arrives as text.
         settings = {"join_use_nulls": 1, "output_format_arrow_low_cardinality_as_dictionary": 0}
         with (
-            explained(self._address),
+            translate_errors(self._address),
             self._client.query_arrow_stream(query, settings=settings, use_strings=True) as stream,
         ):
             for batch in stream:
@@ -148,19 +162,19 @@ class Warehouse:
                     yield batch
 
     def command(self, statement: str) -> Any:
-        """Run a statement and return its one value, if it has one."""
-        with explained(self._address):
+        """Run a statement and return its value, if it has one."""
+        with translate_errors(self._address):
             return self._client.command(statement)
 
     def insert(self, table: str, rows: pa.Table) -> None:
         """Insert Arrow rows."""
-        with explained(self._address):
+        with translate_errors(self._address):
             self._client.insert_arrow(table, rows)
 
 
 @contextmanager
-def explained(address: str) -> Iterator[None]:
-    """Turn the client's errors into ours, with the way out."""
+def translate_errors(address: str) -> Iterator[None]:
+    """Turn errors of the ClickHouse client into the trainer's own, with what to check."""
     try:
         yield
     except ClickHouseError as error:
@@ -171,7 +185,10 @@ def explained(address: str) -> Iterator[None]:
             ) from error
         if code in AUTHENTICATION_CODES:
             raise ServiceUnavailableError(
-                "ClickHouse", address, "refused us", check="DATAFLIX_CLICKHOUSE_TRAINER_PASSWORD"
+                "ClickHouse",
+                address,
+                "refused the user trainer",
+                check="DATAFLIX_CLICKHOUSE_TRAINER_PASSWORD",
             ) from error
         if isinstance(error, OperationalError):
             raise ServiceUnavailableError(

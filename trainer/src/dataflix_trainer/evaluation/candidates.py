@@ -1,7 +1,7 @@
-"""The models of a benchmark: what each learns from, its defaults, and what of it can be tuned.
+"""The models that are compared: what each is fitted on, its defaults, and what a search may change.
 
-Every one learns from the same events of ``Part.train``; the defaults are those of the paper or, for ours, of
-the product.
+All are fitted on the same events, ``EvalSplit.train``. The defaults are those of the paper, or of the product
+for its own model.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -16,13 +16,13 @@ from scipy.sparse import csr_matrix
 
 from dataflix_recommender import BatchRanker, ConfidenceWeights, Item, ItemCatalogue, Model, ModelInfo
 from dataflix_recommender.baselines import Ease, ItemKNN, Scorer, popular, recent
-from dataflix_trainer.evaluation.protocols import Part
-from dataflix_trainer.model.als import Hyperparameters
+from dataflix_trainer.evaluation.protocols import EvalSplit
 from dataflix_trainer.model.fit import fit
+from dataflix_trainer.model.hyperparameters import Hyperparameters
 from dataflix_trainer.model.search_space import (
-    ALS_GUESSES,
+    ALS_INITIAL_TRIALS,
     ALS_SPACE,
-    GUESSES,
+    INITIAL_TRIALS,
     SPACE,
     als_defaults,
     defaults,
@@ -34,7 +34,7 @@ Space = Mapping[str, BaseDistribution]
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
-    """What a fit is given besides its parameters: equal for all models."""
+    """What a fit needs besides its parameters; the same for all models."""
 
     seed: int
     threads: int
@@ -42,17 +42,25 @@ class Conditions:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One kind of model; ``space`` is empty if nothing can be tuned, ``guesses`` change the defaults."""
+    """One kind of model.
+
+    Attributes:
+        name: as reports show it.
+        fit: fits a model on ``train`` of a split.
+        defaults: its parameters without tuning.
+        space: what a search may change; empty if nothing can be tuned.
+        initial_trials: changes to the defaults that a search tries first.
+    """
 
     name: str
-    fit: Callable[[Part, Params, Conditions], Scorer]
+    fit: Callable[[EvalSplit, Params, Conditions], Scorer]
     defaults: Params = field(default_factory=dict)
     space: Space = field(default_factory=dict)
-    guesses: Sequence[Params] = ()
+    initial_trials: Sequence[Params] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Served:
+class ProductScorer:
     """A model of the product, scored by the code that serves."""
 
     model: Model
@@ -62,34 +70,39 @@ class Served:
         return BatchRanker(self.model).scores(known)
 
 
-def _popular(part: Part, params: Params, conditions: Conditions) -> Scorer:
-    return popular(part.train)
+def _popular(split: EvalSplit, params: Params, conditions: Conditions) -> Scorer:
+    return popular(split.train)
 
 
-def _recent(part: Part, params: Params, conditions: Conditions) -> Scorer:
-    return recent(part.train, part.times, half_life_days=params["half_life_days"])
+def _recent(split: EvalSplit, params: Params, conditions: Conditions) -> Scorer:
+    return recent(split.train, split.times, half_life_days=params["half_life_days"])
 
 
-def _item_knn(part: Part, params: Params, conditions: Conditions) -> Scorer:
-    return ItemKNN.fit(part.train, neighbours=params["neighbours"], shrinkage=params["shrinkage"])
+def _item_knn(split: EvalSplit, params: Params, conditions: Conditions) -> Scorer:
+    return ItemKNN.fit(split.train, neighbours=params["neighbours"], shrinkage=params["shrinkage"])
 
 
-def _ease(part: Part, params: Params, conditions: Conditions) -> Scorer:
-    return Ease.fit(part.train, regularization=params["regularization"])
+def _ease(split: EvalSplit, params: Params, conditions: Conditions) -> Scorer:
+    return Ease.fit(split.train, regularization=params["regularization"])
 
 
-def _als(part: Part, params: Params, conditions: Conditions) -> Scorer:
-    return served(part.train, Hyperparameters.plain(**params, seed=conditions.seed), conditions)
+def _als(split: EvalSplit, params: Params, conditions: Conditions) -> Scorer:
+    return fit_product_model(split.train, Hyperparameters.plain(**params, seed=conditions.seed), conditions)
 
 
-def _dataflix(part: Part, params: Params, conditions: Conditions) -> Scorer:
-    return served(part.train, Hyperparameters(**params, seed=conditions.seed), conditions)
+def _dataflix(split: EvalSplit, params: Params, conditions: Conditions) -> Scorer:
+    return fit_product_model(split.train, Hyperparameters(**params, seed=conditions.seed), conditions)
 
 
-def served(train: csr_matrix, parameters: Hyperparameters, conditions: Conditions) -> Served:
-    """Fit a model of the product on ``train`` [U, I], of films that nothing is known of; raises DataError.
+def fit_product_model(
+    train: csr_matrix, parameters: Hyperparameters, conditions: Conditions
+) -> ProductScorer:
+    """Fit a model of the product on ``train`` [U, I], for items without metadata.
 
-    Someone without likes gets the most popular films.
+    A user without likes gets the most popular items.
+
+    Raises:
+        DataError: no model can be fitted.
     """
     fitted = fit(train, parameters, threads=conditions.threads)
     users, items = train.shape
@@ -108,28 +121,28 @@ def served(train: csr_matrix, parameters: Hyperparameters, conditions: Condition
         n_items=items,
         n_interactions=int(train.nnz),
     )
-    return Served(
+    return ProductScorer(
         Model(
-            fitted.told(info, parameters),
+            fitted.to_model_info(info, parameters),
             np.arange(items, dtype=np.int64),
             fitted.factors.items,
             catalogue,
             ConfidenceWeights.default(),
-            item_item_weights=fitted.links,
+            item_item_weights=fitted.item_item_weights,
         )
     )
 
 
 CANDIDATES = (
-    Candidate("als", _als, als_defaults(), ALS_SPACE, ALS_GUESSES),
-    Candidate("dataflix", _dataflix, defaults(), SPACE, GUESSES),
+    Candidate("als", _als, als_defaults(), ALS_SPACE, ALS_INITIAL_TRIALS),
+    Candidate("dataflix", _dataflix, defaults(), SPACE, INITIAL_TRIALS),
     Candidate(
         "ease",
         _ease,
-        # What the paper found best for MovieLens-20M, and what most libraries start from.
+        # The best for MovieLens 20M in the paper, and the default of most libraries.
         {"regularization": 500.0},
         {"regularization": FloatDistribution(10, 5000, log=True)},
-        # As ours: some good places first, so that a short budget does not leave it at its default.
+        # Some good places first, as for the product's model, so that a short budget finds more.
         ({"regularization": 200.0}, {"regularization": 100.0}, {"regularization": 1000.0}),
     ),
     Candidate(

@@ -1,4 +1,4 @@
-"""``trainer report``: quality against factors and regularisation, as plots and the figures behind them."""
+"""Plots quality against factors and regularization, for every protocol, with the figures behind the plots."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -9,50 +9,61 @@ from dataflix_recommender import metrics
 from dataflix_trainer.data.ratings_file import read_ratings
 from dataflix_trainer.errors import ExportError, MissingExtraError
 from dataflix_trainer.evaluation.candidates import CANDIDATES, Candidate, Conditions, Params
-from dataflix_trainer.evaluation.command import write_json
 from dataflix_trainer.evaluation.measurement import ndcg
-from dataflix_trainer.evaluation.protocols import PROTOCOLS, Part
+from dataflix_trainer.evaluation.options import MAIN_CUTOFF
+from dataflix_trainer.evaluation.protocols import PROTOCOLS, EvalSplit
+from dataflix_trainer.evaluation.report_file import write_json
 
 log = logging.getLogger(__name__)
 
-# Each is varied alone, the others at their defaults.
+# Each parameter is varied alone, with the others at their defaults.
 SWEEPS: Mapping[str, Sequence[float]] = {
     "factors": (8, 16, 32, 64, 128, 256),
     "regularization_scale": (0.05, 0.1, 0.2, 0.35, 0.5, 0.7, 1, 1.4, 2, 3, 5),
 }
-LABELS = {"factors": "factors", "regularization_scale": "regularisation (multiple of the data's own scale)"}
+LABELS = {"factors": "factors", "regularization_scale": "regularization (multiple of the data's own scale)"}
 SWEPT = ("als", "dataflix")
 LEVELS = ("ease", "popular")
-K = 10
 FIGURES_FILE = "figures.json"
 
 
-def report(ratings: Path, out: Path, *, seed: int, threads: int) -> str:
-    """Measure on the validation part of every protocol and write ``PROTOCOL.svg`` and the figures to ``out``.
+def write_sweeps(path: Path, out: Path, *, seed: int, threads: int) -> list[str]:
+    """Measure on the validation split of every protocol, and write plots and figures to the folder ``out``.
 
-    Raises DataError, ExportError, and MissingExtraError where matplotlib is not installed.
+    Returns:
+        The names of the files.
+
+    Raises:
+        DataError: ``path`` holds no ratings, or too few users.
+        ExportError: a file cannot be written.
+        MissingExtraError: matplotlib is not installed.
     """
     pyplot = _pyplot()
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ExportError(f"{out} can't be made: {error}") from error
-    read = read_ratings(ratings)
-    figures: dict[str, Any] = {"source": read.facts["source"], "seed": seed, "metric": f"ndcg@{K}"}
+        raise ExportError(f"{out} can't be created: {error}") from error
+    ratings = read_ratings(path)
+    figures: dict[str, Any] = {
+        "source": ratings.facts["source"],
+        "seed": seed,
+        "metric": f"ndcg@{MAIN_CUTOFF}",
+    }
     for name, split_by in PROTOCOLS.items():
-        figures[name] = _measure(split_by(read, seed=seed).validation, Conditions(seed, threads))
+        figures[name] = _measure(split_by(ratings, seed=seed).validation, Conditions(seed, threads))
         _plot(pyplot, name, figures[name], out / f"{name}.svg")
     write_json(out / FIGURES_FILE, figures)
-    return f"Wrote {', '.join(f'{name}.svg' for name in PROTOCOLS)} and {FIGURES_FILE} to {out}"
+    return [*(f"{name}.svg" for name in PROTOCOLS), FIGURES_FILE]
 
 
-def _measure(part: Part, conditions: Conditions) -> dict[str, Any]:
-    """Return the curves of what is swept and the levels of what it is held against."""
+def _measure(split: EvalSplit, conditions: Conditions) -> dict[str, Any]:
+    """Return the curves of the parameters that vary, and the levels of the baselines."""
     by_name = {candidate.name: candidate for candidate in CANDIDATES}
     curves = {
         parameter: {
             name: [
-                {"at": value} | _figure(candidate, part, {**candidate.defaults, parameter: value}, conditions)
+                {"at": value}
+                | _figure(candidate, split, {**candidate.defaults, parameter: value}, conditions)
                 for value in values
             ]
             for name in SWEPT
@@ -60,12 +71,14 @@ def _measure(part: Part, conditions: Conditions) -> dict[str, Any]:
         }
         for parameter, values in SWEEPS.items()
     }
-    levels = {name: _figure(by_name[name], part, by_name[name].defaults, conditions) for name in LEVELS}
-    return {"evaluated_users": int(part.targets.shape[0]), "curves": curves, "levels": levels}
+    levels = {name: _figure(by_name[name], split, by_name[name].defaults, conditions) for name in LEVELS}
+    return {"evaluated_users": int(split.targets.shape[0]), "curves": curves, "levels": levels}
 
 
-def _figure(candidate: Candidate, part: Part, params: Params, conditions: Conditions) -> dict[str, float]:
-    values = ndcg(candidate.fit(part, params, conditions), part, K)
+def _figure(
+    candidate: Candidate, split: EvalSplit, params: Params, conditions: Conditions
+) -> dict[str, float]:
+    values = ndcg(candidate.fit(split, params, conditions), split, MAIN_CUTOFF)
     mean, low, high = metrics.bootstrap_interval(values, seed=conditions.seed)
     log.info("event=figure model=%s params=%s ndcg=%.4f", candidate.name, dict(params), mean)
     return {"mean": mean, "low": low, "high": high}
@@ -86,7 +99,7 @@ def _plot(pyplot: Any, protocol: str, measured: Mapping[str, Any], file: Path) -
                 axis.axhline(level["mean"], color="grey", linestyle=style, label=f"{name}, default")
             axis.set_xscale("log")
             axis.set_xlabel(LABELS[parameter])
-        axes[0].set_ylabel(f"NDCG@{K}, validation, 95 % interval")
+        axes[0].set_ylabel(f"NDCG@{MAIN_CUTOFF}, validation, 95 % interval")
         axes[0].legend()
         drawing.suptitle(f"Protocol {protocol}, {measured['evaluated_users']:,} users")
         try:
@@ -99,7 +112,7 @@ def _plot(pyplot: Any, protocol: str, measured: Mapping[str, Any], file: Path) -
 
 def _pyplot() -> Any:
     try:
-        import matplotlib  # noqa: PLC0415 - is not part of what runs
+        import matplotlib  # noqa: PLC0415 - the development environment alone has it
     except ImportError as error:
         raise MissingExtraError(
             "plots need matplotlib, which only the development environment has: "

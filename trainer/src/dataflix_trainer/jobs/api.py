@@ -1,26 +1,27 @@
-"""The HTTP side of jobs."""
+"""The routes of the job API."""
 
 import hmac
 import json
-from typing import Any
 
 from flask import Flask, Response, current_app, jsonify, request
 from werkzeug.exceptions import HTTPException
 
+from dataflix_common import problem
 from dataflix_trainer.jobs.job import Job
 from dataflix_trainer.jobs.requests import BadRequestError, parse_job
 from dataflix_trainer.jobs.runner import JobRunner
 from dataflix_trainer.jobs.store import JobStore, KeyConflictError
 
-MAX_BODY = 64 * 1024
+MAX_BODY_BYTES = 64 * 1024
+# Keys of the application's extensions.
 STORE = "dataflix_jobs"
 RUNNER = "dataflix_runner"
 
 
 def create_app(store: JobStore, runner: JobRunner, token: str) -> Flask:
-    """Return the application; every route but /healthz wants ``Authorization: Bearer <token>``."""
+    """Return the application; every route but /healthz needs ``Authorization: Bearer <token>``."""
     app = Flask(__name__)
-    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
+    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     app.extensions[STORE] = store
     app.extensions[RUNNER] = runner
     expected = f"Bearer {token}".encode()
@@ -30,21 +31,21 @@ def create_app(store: JobStore, runner: JobRunner, token: str) -> Flask:
         given = request.headers.get("Authorization", "").encode()
         if request.endpoint == "healthz" or hmac.compare_digest(given, expected):
             return None
-        answer = _problem(401, "Unauthorized", "send the header Authorization: Bearer DATAFLIX_TRAINER_TOKEN")
-        answer.headers["WWW-Authenticate"] = "Bearer"
-        return answer
+        response = _problem(401, "send the header Authorization: Bearer DATAFLIX_TRAINER_TOKEN")
+        response.headers["WWW-Authenticate"] = "Bearer"
+        return response
 
     @app.errorhandler(HTTPException)
-    def refused(error: HTTPException) -> Response:
-        return _problem(error.code or 500, error.name, error.description or error.name)
+    def http_error(error: HTTPException) -> Response:
+        return _problem(error.code or 500, error.description or error.name, title=error.name)
 
     @app.errorhandler(BadRequestError)
     def bad_request(error: BadRequestError) -> Response:
-        return _problem(400, "Bad Request", str(error))
+        return _problem(400, str(error))
 
     @app.errorhandler(KeyConflictError)
     def conflict(error: KeyConflictError) -> Response:
-        return _problem(409, "Conflict", str(error))
+        return _problem(409, str(error))
 
     app.add_url_rule("/healthz", view_func=healthz)
     app.add_url_rule("/jobs", view_func=list_jobs)
@@ -55,22 +56,20 @@ def create_app(store: JobStore, runner: JobRunner, token: str) -> Flask:
 
 
 def healthz() -> Response:
-    """Say that we are here and take up jobs."""
+    """Report whether the server takes up jobs."""
     if not current_app.extensions[RUNNER].is_running:
-        return _problem(
-            503, "Service Unavailable", "jobs are no longer taken up; see the server's log, restart it"
-        )
+        return _problem(503, "the server takes up no jobs any more; see its log, then restart it")
     return jsonify(status="ok")
 
 
 def list_jobs() -> Response:
-    """Show all jobs, the newest first."""
-    jobs = [job.to_answer() for job in reversed(_store().all())]
+    """Return all jobs, newest first."""
+    jobs = [job.to_json() for job in reversed(_store().all())]
     return jsonify(data=jobs, meta={"count": len(jobs)})
 
 
 def submit_job() -> tuple[Response, int]:
-    """Queue a job, or show the one that was queued under the same key before."""
+    """Queue a job, or return the one that was queued with the same key before."""
     kind, key, params = parse_job(request.get_json())
     job, is_new = _store().submit(kind, key, params)
     if is_new:
@@ -79,12 +78,12 @@ def submit_job() -> tuple[Response, int]:
 
 
 def show_job(job_id: str) -> Response:
-    """Show one job."""
-    return jsonify(_job(job_id).to_answer())
+    """Return one job."""
+    return jsonify(_job(job_id).to_json())
 
 
 def show_log(job_id: str) -> Response:
-    """Show a job's log from a byte offset on."""
+    """Return the log of a job from a byte offset on."""
     offset = request.args.get("offset", "0")
     if not (offset.isascii() and offset.isdecimal()):
         raise BadRequestError(f"offset must be a whole number from 0, not {offset!r}")
@@ -100,7 +99,7 @@ def _store() -> JobStore:
 def _job(job_id: str) -> Job:
     job = _store().get(job_id)
     if job is None:
-        raise _NoSuchJobError(f"there is no job {job_id!r}")
+        raise _NoSuchJobError(f"there is no job {job_id!r}; GET /jobs lists them")
     return job
 
 
@@ -108,6 +107,6 @@ class _NoSuchJobError(HTTPException):
     code = 404
 
 
-def _problem(status: int, title: str, detail: str) -> Response:
-    body: dict[str, Any] = {"type": "about:blank", "title": title, "status": status, "detail": detail}
-    return Response(json.dumps(body), status, mimetype="application/problem+json")
+def _problem(status: int, detail: str, *, title: str = "") -> Response:
+    body = problem.problem_details(status, detail, title=title)
+    return Response(json.dumps(body), status, mimetype=problem.MEDIA_TYPE)

@@ -1,4 +1,4 @@
-"""A job: which command was asked for, and how far it is."""
+"""A job: which command to run, and its state."""
 
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -15,7 +15,16 @@ def now() -> str:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One job; ``process_started`` tells a process apart from a later one that got the same ``pid``."""
+    """One job.
+
+    Attributes:
+        key: the client's idempotency key.
+        params: parameters of the command.
+        result: what the command returned; None until it succeeded.
+        error: why the job failed; None if it did not.
+        pid: of the process that runs the command.
+        process_started: tells the process apart from a later one with the same ``pid``.
+    """
 
     job_id: str
     kind: Kind
@@ -31,26 +40,30 @@ class Job:
     process_started: float | None = None
 
     @property
-    def is_over(self) -> bool:
-        """Whether nothing will happen to it any more."""
+    def is_finished(self) -> bool:
+        """Whether its state will not change any more."""
         return self.state in {"succeeded", "failed"}
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the form in which it is stored."""
+        """Return the form that is stored."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
-        """Read the stored form; raises TypeError when it is not one."""
+        """Read the stored form.
+
+        Raises:
+            TypeError: ``values`` is not that form.
+        """
         return cls(**values)
 
-    def to_answer(self) -> dict[str, Any]:
-        """Return the form in which the API shows it."""
+    def to_json(self) -> dict[str, Any]:
+        """Return the form that the API returns."""
         shown = ("job_id", "kind", "state", "created_at", "started_at", "finished_at", "result", "error")
         return {name: getattr(self, name) for name in shown}
 
     def command_line(self) -> list[str]:
-        """Return the arguments of the ``trainer`` command that does it."""
+        """Return the arguments of the ``trainer`` command that runs this job."""
         if self.kind == "publish":
             return ["publish", self.params["model_version"], "--json"]
         if self.kind == "prune":

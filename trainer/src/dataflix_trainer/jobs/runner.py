@@ -1,11 +1,10 @@
-"""Runs queued jobs one after the other, each as a process of the ``trainer`` command."""
+"""Runs queued jobs one after the other, each as a process of the command ``trainer``."""
 
 import json
 import logging
 import subprocess
 import sys
 import threading
-import time
 from typing import Any
 
 import psutil
@@ -15,14 +14,14 @@ from dataflix_trainer.jobs.store import LOG_FILE, OUTPUT_FILE, JobStore
 
 log = logging.getLogger(__name__)
 
-# How soon the end of a process is seen; small beside the seconds that even the smallest job takes.
+# How soon the end of a process is seen. Even the smallest job takes seconds.
 POLL_S = 0.1
-# A training that was asked to end gets this long before it is killed.
+# How long a training may take to end before it is killed.
 STOP_GRACE_S = 5
 
 
 class JobRunner:
-    """Takes jobs from the store in the order they came in: two trainings at once would halve each other."""
+    """Runs the jobs of a store in order, one at a time: two trainings at once would slow each other down."""
 
     def __init__(self, store: JobStore) -> None:
         self._store = store
@@ -31,20 +30,20 @@ class JobRunner:
         self._thread = threading.Thread(target=self._run, name="job-runner", daemon=True)
 
     def start(self) -> None:
-        """Begin to run jobs, first those that an earlier process left running or queued."""
+        """Begin to run jobs, first those that an earlier server left running or queued."""
         self._thread.start()
 
     @property
     def is_running(self) -> bool:
-        """Whether jobs are taken up at all; a full disk, for one, ends that."""
+        """Whether the runner still takes up jobs. A full disk, for instance, ends it."""
         return self._thread.is_alive()
 
     def wake(self) -> None:
-        """Say that a job was queued."""
+        """Announce that a job was queued."""
         self._wake.set()
 
     def stop(self) -> None:
-        """End the present job's process, mark the job as failed, and return once that is done."""
+        """End the process of the present job, mark the job as failed, and wait until that is done."""
         self._stopping.set()
         self._wake.set()
         self._thread.join()
@@ -86,27 +85,26 @@ class JobRunner:
         self._finish(job, f"its process ended with code {process.returncode}")
 
     def _adopt(self, job: Job) -> None:
-        """Wait for a process that an earlier server started and that outlived it."""
+        """Wait for a process that an earlier server started and that is still running."""
         while _is_alive(job):
-            if self._stopping.is_set():
-                return  # it stays marked as running, and the next server looks again
-            time.sleep(POLL_S)
-        self._finish(job, "its process died while the job server was away")
+            if self._stopping.wait(POLL_S):
+                return  # the job stays marked as running, and the next server adopts it
+        self._finish(job, "its process died while the job server was down")
 
-    def _finish(self, job: Job, otherwise: str) -> None:
-        """Store a job's outcome: what its process printed, or ``otherwise`` when that is not whole."""
+    def _finish(self, job: Job, reason: str) -> None:
+        """Store the outcome of a job: what its process printed, or ``reason`` if that is incomplete."""
         printed = self._printed(job)
         if self._stopping.is_set() and printed is None:
-            otherwise = "the job server was stopped"
-        error = otherwise if printed is None else printed.get("error")
+            reason = "the job server was stopped"
+        error = reason if printed is None else printed.get("error")
         if error is None:
             job = self._store.update(job, state="succeeded", finished_at=now(), result=printed)
         else:
             job = self._store.update(job, state="failed", finished_at=now(), error=error)
-        log.info("event=job_ended job_id=%s kind=%s state=%s", job.job_id, job.kind, job.state)
+        log.info("event=job_finished job_id=%s kind=%s state=%s", job.job_id, job.kind, job.state)
 
     def _printed(self, job: Job) -> dict[str, Any] | None:
-        """Return the one JSON document that a command prints at its very end, None when it did not."""
+        """Return the JSON document that a command prints at its end; None if it did not."""
         file = self._store.folder_of(job) / OUTPUT_FILE
         try:
             document = json.loads(file.read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""Runs the job API under gunicorn: one worker, because the queue lives in it, with threads for requests."""
+"""Runs the job API under gunicorn: one worker, which holds the queue, with threads for requests."""
 
 import logging
 import os
@@ -9,39 +9,44 @@ from typing import Any, NoReturn
 from flask import Flask
 from gunicorn.app.base import BaseApplication
 
-from dataflix_trainer.errors import SettingsError
+from dataflix_common.env_file import with_env_file
+from dataflix_common.settings import SettingsError
 from dataflix_trainer.jobs.api import RUNNER, create_app
 from dataflix_trainer.jobs.runner import JobRunner
 from dataflix_trainer.jobs.store import JobStore
-from dataflix_trainer.settings import ServeSettings, environment
+from dataflix_trainer.settings import JobServerSettings
 
-# Airflow polls a job or two and a person looks now and then.
+# Airflow polls one or two jobs, and a person looks at them sometimes.
 THREADS = 4
-# Longer than the runner gives a process to end.
+# Longer than the runner's STOP_GRACE_S.
 GRACEFUL_TIMEOUT_S = 10
 
 
 def serve() -> NoReturn:
-    """Serve until SIGTERM or SIGINT; raises SettingsError when the port or the home cannot be used."""
-    environ = environment()
-    settings = ServeSettings.from_environ(environ)
-    # The jobs' processes read the same settings, also those that came from .env.
+    """Serve until SIGTERM or SIGINT.
+
+    Raises:
+        SettingsError: the port or the home folder cannot be used.
+    """
+    environ = with_env_file()
+    settings = JobServerSettings.from_environ(environ)
+    # The processes of jobs read the same settings, those from .env included.
     os.environ.update(environ)
     _require_free_port(settings)
     try:
         settings.jobs_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise SettingsError(f"cannot write to {settings.home}: {error}. DATAFLIX_HOME moves it") from error
+        raise SettingsError(f"{settings.jobs_dir} cannot be used: {error}. DATAFLIX_HOME moves it") from error
     sys.exit(_Server(settings).run())
 
 
 class _Server(BaseApplication):  # type: ignore[misc]
-    def __init__(self, settings: ServeSettings) -> None:
+    def __init__(self, settings: JobServerSettings) -> None:
         self._settings = settings
         super().__init__()
 
     def load_config(self) -> None:
-        """Give gunicorn its options; called by its base class."""
+        """Set gunicorn's options; called by the base class."""
         options = {
             "bind": f"{self._settings.host}:{self._settings.port}",
             "workers": 1,
@@ -56,7 +61,7 @@ class _Server(BaseApplication):  # type: ignore[misc]
             self.cfg.set(name, value)
 
     def load(self) -> Flask:
-        """Make the application inside the worker: threads do not survive a fork."""
+        """Make the application in the worker, because threads do not survive a fork."""
         logging.getLogger("dataflix_trainer").setLevel(logging.INFO)
         store = JobStore(self._settings.jobs_dir)
         runner = JobRunner(store)
@@ -65,15 +70,15 @@ class _Server(BaseApplication):  # type: ignore[misc]
 
 
 def _stop_runner(_arbiter: Any, worker: Any) -> None:
-    """End the present job with the worker; nobody would watch over it."""
+    """End the present job with the worker, because no other process would watch it."""
     app = getattr(worker, "wsgi", None)
     if isinstance(app, Flask):
         app.extensions[RUNNER].stop()
 
 
-def _require_free_port(settings: ServeSettings) -> None:
+def _require_free_port(settings: JobServerSettings) -> None:
     with socket.socket() as probe:
-        # As gunicorn does: a port whose old connections linger is free.
+        # As gunicorn does: a port with lingering connections is free.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((settings.host, settings.port))

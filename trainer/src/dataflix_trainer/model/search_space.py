@@ -1,4 +1,4 @@
-"""Which parameters of the product's model are searched, in what range, and where the search begins."""
+"""Which hyperparameters a search may change, in what range, and what it tries first."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -6,12 +6,12 @@ from typing import Any
 
 from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
 
-from dataflix_trainer.model.als import Hyperparameters
+from dataflix_trainer.model.hyperparameters import Hyperparameters
 
 ALS_SPACE: Mapping[str, BaseDistribution] = {
     "factors": IntDistribution(16, 256, log=True),
     "alpha": FloatDistribution(0.25, 32, log=True),
-    # Scaled to the data, so that what is found on a part holds for the whole.
+    # Scaled to the data, so that a value found on a part of the data holds for all of it.
     "regularization_scale": FloatDistribution(0.1, 3, log=True),
     "iterations": IntDistribution(5, 30),
 }
@@ -23,9 +23,9 @@ SPACE: Mapping[str, BaseDistribution] = {
     "link_activity_exponent": FloatDistribution(0, 0.75),
     "link_slope": FloatDistribution(0, 0.4),
 }
-# Tried after the defaults: what was best on one data set or another. A budget of some dozen trials finds more
-# from several good places than from one.
-ALS_GUESSES: Sequence[Mapping[str, Any]] = (
+# Changes to the defaults that were best on one data set or another. A few dozen trials find more from several
+# good places than from one.
+ALS_INITIAL_TRIALS: Sequence[Mapping[str, Any]] = (
     {"regularization_scale": 0.7},
     {"regularization_scale": 1.4},
     {"alpha": 4.0},
@@ -35,7 +35,7 @@ ALS_GUESSES: Sequence[Mapping[str, Any]] = (
     {"factors": 256},
     {"regularization_scale": 0.85},
 )
-GUESSES: Sequence[Mapping[str, Any]] = (
+INITIAL_TRIALS: Sequence[Mapping[str, Any]] = (
     {"alpha": 4.0, "link_regularization": 500.0},
     {"link_regularization": 500.0},
     {"link_weight": 1.0, "link_regularization": 100.0},
@@ -49,11 +49,11 @@ GUESSES: Sequence[Mapping[str, Any]] = (
 
 
 def defaults() -> dict[str, Any]:
-    """Return the values of SPACE that a training without tuning takes."""
+    """Return the values of SPACE that a training without tuning uses."""
     values = asdict(Hyperparameters())
     return {name: values[name] for name in SPACE}
 
 
 def als_defaults() -> dict[str, Any]:
-    """Return those of plain ALS."""
+    """Return the values of ALS_SPACE that ALS alone begins with."""
     return {name: value for name, value in defaults().items() if name in ALS_SPACE}

@@ -1,4 +1,4 @@
-"""Whether the very model that would serve can: its numbers, its speed, its size, which no metric tells."""
+"""Checks that a model can serve: finite numbers, speed and size, which no metric measures."""
 
 import time
 from dataclasses import dataclass
@@ -8,25 +8,33 @@ import numpy as np
 
 from dataflix_recommender import History, Model
 
-# The heaviest user that serving promises to answer: see the fold-in's own limit of 2 ms at 128 factors.
+# The heaviest user that the API answers without delay; see the fold-in's own limit of 2 ms at 128 factors.
 HEAVY_USER_EVENTS = 1000
-ASKED = 15  # times; the middle one counts, so that a first touch of mapped memory does not
+# The median of so many requests counts, so that the first touch of mapped memory does not.
+REQUESTS = 15
 LIST_LENGTH = 20
-# CPU time of one list for the heavy user, so that a busy machine refuses nothing. 1 ms was seen at 128
-# factors and 10,000 films, 7 ms at 256 factors and 62,000 films.
-MAX_ANSWER_S = 0.03
-# Each API host downloads it and each worker maps it. 62,000 films at 256 factors take 64 MiB.
+# CPU time of a list for the heavy user, so that a busy machine refuses nothing. 128 factors and 10,000 items
+# take 1 ms, 256 factors and 62,000 items 7 ms.
+MAX_LIST_S = 0.03
+# Each API host downloads the artifact and each worker maps it. 62,000 items at 256 factors take 64 MiB.
 MAX_ARTIFACT_BYTES = 2 << 30
 MEBIBYTE = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """What was found: ``answer_s`` CPU seconds of one list, ``learnt`` the share of films with factors."""
+    """What was found about a model.
+
+    Attributes:
+        finite: whether all its scores are finite numbers.
+        learnt: share of the items that have factors.
+        list_s: CPU seconds of one list for a heavy user.
+        artifact_bytes: size of the artifact.
+    """
 
     finite: bool
     learnt: float
-    answer_s: float
+    list_s: float
     artifact_bytes: int
 
     def problem(self) -> str | None:
@@ -35,10 +43,10 @@ class Health:
             return "its scores are not finite numbers"
         if self.learnt == 0:
             return "all its factors are zero"
-        if self.answer_s > MAX_ANSWER_S:
+        if self.list_s > MAX_LIST_S:
             return (
-                f"a list for a user of {HEAVY_USER_EVENTS:,} ratings takes {self.answer_s * 1000:.0f} ms of "
-                f"CPU time, at most {MAX_ANSWER_S * 1000:.0f} are allowed"
+                f"a list for a user of {HEAVY_USER_EVENTS:,} ratings takes {self.list_s * 1000:.0f} ms of "
+                f"CPU time, at most {MAX_LIST_S * 1000:.0f} are allowed"
             )
         if self.artifact_bytes > MAX_ARTIFACT_BYTES:
             return (
@@ -49,17 +57,21 @@ class Health:
 
     def __str__(self) -> str:
         size = self.artifact_bytes / MEBIBYTE
-        return f"a list takes {self.answer_s * 1000:.1f} ms, the artifact {size:.1f} MiB"
+        return f"a list takes {self.list_s * 1000:.1f} ms, the artifact {size:.1f} MiB"
 
 
-def examine(folder: Path) -> Health:
-    """Load the artifact in ``folder`` and ask it; raises ArtifactError when it is damaged or holds NaN."""
+def check_health(folder: Path) -> Health:
+    """Load the artifact in ``folder`` and request lists from it.
+
+    Raises:
+        ArtifactError: it is damaged or holds NaN.
+    """
     model = Model.load(folder)
     events = min(HEAVY_USER_EVENTS, model.size)
-    taken = np.linspace(0, model.size - 1, events).astype(np.int64)
-    history = History(model.item_ids[taken], np.ones(events, dtype=np.float32))
+    positions = np.linspace(0, model.size - 1, events).astype(np.int64)
+    history = History(model.item_ids[positions], np.ones(events, dtype=np.float32))
     seconds = []
-    for _ in range(ASKED):
+    for _ in range(REQUESTS):
         began = time.thread_time()
         model.recommend(history, LIST_LENGTH, explain=False)
         seconds.append(time.thread_time() - began)
@@ -67,6 +79,6 @@ def examine(folder: Path) -> Health:
     return Health(
         finite=bool(np.isfinite(scores).all() and np.isfinite(model.gram).all()),
         learnt=float(model.item_factors.any(axis=1).mean()),
-        answer_s=float(np.median(seconds)),
+        list_s=float(np.median(seconds)),
         artifact_bytes=sum(file.stat().st_size for file in folder.iterdir()),
     )

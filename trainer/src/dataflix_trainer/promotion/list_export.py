@@ -1,10 +1,8 @@
-"""Exports the published lists to a CSV or Parquet file, here or in S3."""
+"""Exports the published lists to a CSV or Parquet file, on this machine or in S3."""
 
-import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from tempfile import NamedTemporaryFile, TemporaryDirectory
+from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -12,38 +10,45 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
+from dataflix_common.files import replacing
+from dataflix_trainer.data import object_store
 from dataflix_trainer.data.warehouse import Warehouse
 from dataflix_trainer.errors import DataError, ExportError
 from dataflix_trainer.promotion.recommendation_lists import TABLE
-from dataflix_trainer.settings import ClickHouseSettings, S3Settings, environment
+from dataflix_trainer.settings import S3Settings
 
 QUERY = f"""
     SELECT user_id, rank, movie_id, score, model_version, generated_at
     FROM {TABLE}
     ORDER BY user_id, rank
 """  # noqa: S608 - the name is ours
-WRITERS: dict[str, Callable[[str, pa.Schema], Any]] = {
+WRITERS: dict[str, Callable[[Any, pa.Schema], Any]] = {
     "csv": pyarrow.csv.CSVWriter,
     "parquet": pyarrow.parquet.ParquetWriter,
 }
 
 
-def export_from_environment(file_format: str, target: str) -> int:
-    """Export with the warehouse and store that the settings name; see ``export_recommendations``."""
-    environ = environment()
-    with Warehouse.connect(ClickHouseSettings.from_environ(environ)) as warehouse:
-        return export_recommendations(
-            warehouse, file_format, target, lambda: S3Settings.from_environ(environ)
-        )
-
-
 def export_recommendations(
     warehouse: Warehouse, file_format: str, target: str, s3: Callable[[], S3Settings]
 ) -> int:
-    """Write all lists to ``target``, a path or ``s3://bucket/key``; return the number of rows.
+    """Write all published lists to a file.
 
-    Rows are streamed; the file appears only once it is whole. Raises DataError when nothing was published,
-    ExportError when the target cannot be written, ServiceUnavailableError, SettingsError from ``s3``.
+    Rows are streamed. The file appears when it is complete.
+
+    Args:
+        warehouse: holds the lists.
+        file_format: a key of WRITERS.
+        target: a path, or ``s3://bucket/key``.
+        s3: returns the settings of the store; called for a target in S3 alone.
+
+    Returns:
+        The number of rows.
+
+    Raises:
+        DataError: no lists were published.
+        ExportError: the target cannot be written.
+        ServiceUnavailableError: the warehouse or S3 does not answer.
+        SettingsError: raised by ``s3``.
     """
     if "://" not in target:
         return _to_file(warehouse, file_format, Path(target).absolute())
@@ -52,50 +57,29 @@ def export_recommendations(
     with TemporaryDirectory(prefix="dataflix-export-") as folder:
         file = Path(folder) / "recommendations"
         rows = _to_file(warehouse, file_format, file)
-        _upload(file, settings, bucket, key)
+        with object_store.translate_errors(settings, f"s3://{bucket}/{key}"):
+            object_store.connect(settings).upload_file(str(file), bucket, key)
     return rows
 
 
 def _to_file(warehouse: Warehouse, file_format: str, path: Path) -> int:
     rows = 0
     writer = None
-    with _beside(path) as file:
-        try:
-            for batch in warehouse.batches(QUERY):
-                writer = writer or WRITERS[file_format](str(file), batch.schema)
-                writer.write_batch(batch)
-                rows += batch.num_rows
-        finally:
-            if writer is not None:
-                writer.close()
-        if rows == 0:
-            raise DataError(f"{TABLE} is empty: nothing was published yet; see: trainer models")
-    return rows
-
-
-@contextmanager
-def _beside(path: Path) -> Iterator[Path]:
-    """Give a file in the target's folder that takes the target's place if all goes well."""
     try:
-        with NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}-", delete=False) as made:
-            file = Path(made.name)
-    except OSError as error:
-        raise ExportError(f"cannot write into {path.parent}: {error.strerror}") from error
-    try:
-        yield file
-        file.chmod(0o644 & ~_umask())
-        file.replace(path)
+        with replacing(path, mode=None) as stream:
+            try:
+                for batch in warehouse.batches(QUERY):
+                    writer = writer or WRITERS[file_format](stream, batch.schema)
+                    writer.write_batch(batch)
+                    rows += batch.num_rows
+            finally:
+                if writer is not None:
+                    writer.close()
+            if rows == 0:
+                raise DataError(f"{TABLE} is empty: no lists were published yet; see: trainer models")
     except OSError as error:
         raise ExportError(f"cannot write {path}: {error.strerror or error}") from error
-    finally:
-        file.unlink(missing_ok=True)
-
-
-def _umask() -> int:
-    """Return the process's umask; it can only be read by setting it."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+    return rows
 
 
 def _parse_s3(target: str) -> tuple[str, str]:
@@ -104,10 +88,3 @@ def _parse_s3(target: str) -> tuple[str, str]:
     if parts.scheme != "s3" or not parts.netloc or not key:
         raise ExportError(f"{target!r} is neither a path nor s3://bucket/key")
     return parts.netloc, key
-
-
-def _upload(file: Path, settings: S3Settings, bucket: str, key: str) -> None:
-    from dataflix_trainer.data import object_store  # noqa: PLC0415 - slow to import, and seldom needed
-
-    with object_store.explained(settings, f"s3://{bucket}/{key}"):
-        object_store.connect(settings).upload_file(str(file), bucket, key)

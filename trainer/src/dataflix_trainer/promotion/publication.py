@@ -1,4 +1,4 @@
-"""Promotes a version by the rule, and writes the champion's lists to the warehouse."""
+"""Promotes a version by the rule, and publishes the champion's lists in the warehouse."""
 
 import logging
 from pathlib import Path
@@ -6,30 +6,36 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from dataflix_recommender import ArtifactError, Model
-from dataflix_trainer.data.holdout import Holdout, latest_events
+from dataflix_trainer.data.holdout import HOLDOUT_SEED, Holdout, latest_events
 from dataflix_trainer.data.interactions import Interactions
 from dataflix_trainer.data.warehouse import Warehouse
 from dataflix_trainer.evaluation.holdout_evaluation import Evaluation, evaluate_model, evaluate_popularity
-from dataflix_trainer.promotion.health import Health, examine
+from dataflix_trainer.promotion.health import Health, check_health
 from dataflix_trainer.promotion.recommendation_lists import write_recommendations
 from dataflix_trainer.promotion.rule import Verdict, decide
 from dataflix_trainer.registry.registry import Registry, Version
 from dataflix_trainer.registry.warehouse_copy import copy_registry
-from dataflix_trainer.training import HOLDOUT_SEED
 
 log = logging.getLogger(__name__)
 
 
 def read_interactions(warehouse: Warehouse) -> Interactions:
-    """Read the present matrix; raises DataError, ServiceUnavailableError."""
+    """Read the present interactions.
+
+    Raises:
+        DataError: a table is empty or inconsistent.
+        ServiceUnavailableError: the warehouse does not answer.
+    """
     item_ids, _ = warehouse.catalogue()
     return warehouse.interactions(item_ids)
 
 
 def evaluate_version(registry: Registry, version: Version, interactions: Interactions) -> dict[str, Any]:
-    """Measure a version and popularity on the present holdout; return their metrics by name.
+    """Evaluate a version and popularity on the present holdout; return their metrics by name.
 
-    Raises ArtifactError when the version's artifact is damaged, ServiceUnavailableError.
+    Raises:
+        ArtifactError: the version's artifact is damaged.
+        ServiceUnavailableError: MLflow does not answer.
     """
     holdout = latest_events(interactions, seed=HOLDOUT_SEED)
     evaluation = _evaluate(registry, version, holdout)
@@ -43,25 +49,31 @@ def evaluate_version(registry: Registry, version: Version, interactions: Interac
 
 
 def promote(registry: Registry, version: Version, interactions: Interactions) -> Verdict:
-    """Judge a version against popularity and the champion, write the decision on it, and let it serve.
+    """Compare a version with popularity and the champion, record the verdict, and let it serve if accepted.
 
-    What is measured are the models fitted without the held-out events, on the holdout of the present data:
-    the models that serve have seen those events. Raises ServiceUnavailableError.
+    The models fitted without the held-out events are evaluated, on the holdout of the present data, because
+    the models that serve have seen those events.
+
+    Raises:
+        ServiceUnavailableError: MLflow does not answer.
     """
     if version.is_champion:
         return Verdict(True, f"version {version.number} is the champion already")
-    verdict = _judge(registry, version, interactions)
+    verdict = _decide(registry, version, interactions)
     registry.record_verdict(version.number, accepted=verdict.accepted, reason=verdict.reason)
     if verdict.accepted:
         registry.make_champion(version.number)
     log.info(
-        "event=judged version=%s accepted=%s reason=%r", version.number, verdict.accepted, verdict.reason
+        "event=promotion_decided version=%s accepted=%s reason=%r",
+        version.number,
+        verdict.accepted,
+        verdict.reason,
     )
     return verdict
 
 
 def force(registry: Registry, version: Version) -> Verdict:
-    """Let a version serve whatever the rule says, and write on it that a person decided so."""
+    """Let a version serve without the rule, and record that a person decided so."""
     verdict = Verdict(True, "promoted by hand, without the rule")
     registry.record_verdict(version.number, accepted=True, reason=verdict.reason)
     registry.make_champion(version.number)
@@ -71,10 +83,16 @@ def force(registry: Registry, version: Version) -> Verdict:
 def publish(
     warehouse: Warehouse, registry: Registry, version: Version, *, threads: int = 1
 ) -> dict[str, Any]:
-    """Promote a version by the rule and write the lists of whichever version then is champion.
+    """Promote a version by the rule, then write the lists of the champion, whichever version that is.
 
-    The warehouse also gets a copy of the registry, for the dashboard on the model's health. Returns
-    ``promoted``, ``reason``, ``champion`` (None when there is none) and ``recommendation_rows``.
+    The warehouse also gets a copy of the registry, for the dashboard on the model's health.
+
+    Returns:
+        ``promoted``, ``reason``, ``champion`` (None when there is none) and ``recommendation_rows``.
+
+    Raises:
+        DataError: the data cannot be evaluated on, or rows were lost on the way.
+        ServiceUnavailableError: a service does not answer.
     """
     interactions = read_interactions(warehouse)
     verdict = promote(registry, version, interactions)
@@ -95,24 +113,24 @@ def publish(
     }
 
 
-def _judge(registry: Registry, version: Version, interactions: Interactions) -> Verdict:
+def _decide(registry: Registry, version: Version, interactions: Interactions) -> Verdict:
     holdout = latest_events(interactions, seed=HOLDOUT_SEED)
     champion = registry.champion()
     try:
-        health = _examine(registry, version)
+        health = _check_health(registry, version)
         candidate = _evaluate(registry, version, holdout)
     except ArtifactError as error:
         return Verdict(False, f"its artifact cannot be used: {error}")
     if problem := health.problem():
         return Verdict(False, problem)
-    opponent = None if champion is None else _evaluate(registry, champion, holdout)
-    verdict = decide(candidate, evaluate_popularity(holdout), opponent)
+    champion_evaluation = None if champion is None else _evaluate(registry, champion, holdout)
+    verdict = decide(candidate, evaluate_popularity(holdout), champion_evaluation)
     return Verdict(verdict.accepted, f"{verdict.reason}; {health}")
 
 
-def _examine(registry: Registry, version: Version) -> Health:
-    with TemporaryDirectory(prefix="dataflix-examine-") as folder:
-        return examine(registry.download_model(version, Path(folder)))
+def _check_health(registry: Registry, version: Version) -> Health:
+    with TemporaryDirectory(prefix="dataflix-health-") as folder:
+        return check_health(registry.download_model(version, Path(folder)))
 
 
 def _evaluate(registry: Registry, version: Version, holdout: Holdout) -> Evaluation:

@@ -1,4 +1,4 @@
-"""Writes every user's top N to the warehouse, swapped in whole."""
+"""Writes the top N of every user to the warehouse."""
 
 import logging
 from collections import deque
@@ -13,16 +13,16 @@ from scipy.sparse import csr_matrix
 
 from dataflix_recommender import NO_ITEM, BatchRanker, Model
 from dataflix_trainer.data.interactions import Interactions, move_columns
-from dataflix_trainer.data.table_swap import replace_rows
+from dataflix_trainer.data.table_swap import swap_table
 from dataflix_trainer.data.warehouse import Warehouse
 
 log = logging.getLogger(__name__)
 
 TABLE = "analytics.recommendations"
 TOP_N = 20
-# 80,000 rows of about 40 bytes at a time, whatever the number of users.
-USERS_AT_A_TIME = 4_000
-# Parts that may be ranked and not yet written: enough for a pool that never waits for an insert.
+# 80,000 rows of about 40 bytes at a time, for any number of users.
+USERS_PER_PART = 4_000
+# Parts that may be ranked and not yet written: enough that the pool never waits for an insert.
 PARTS_AHEAD = 2
 
 
@@ -35,51 +35,64 @@ def write_recommendations(
     *,
     threads: int = 1,
 ) -> int:
-    """Recommend for ``user_ids`` int64[U] ascending, with what each has seen in ``interactions`` left out.
+    """Replace all published lists by new ones, in one step.
 
-    Users without events get the popular films. The rows take the place of all that are there, in one step.
-    ``threads`` rank while this one writes; each takes the memory of one block of scores.
-    Returns the number of rows. Raises DataError when rows were lost, ServiceUnavailableError.
+    Users without events get the popular items.
+
+    Args:
+        warehouse: gets the lists.
+        model: that ranks.
+        version: its number.
+        interactions: what each user has seen, which their list leaves out.
+        user_ids: int64[U] ascending, who gets a list.
+        threads: that rank while this one writes; each holds one block of scores.
+
+    Returns:
+        The number of rows.
+
+    Raises:
+        DataError: rows were lost on the way, or a user was erased meanwhile.
+        ServiceUnavailableError: the warehouse does not answer.
     """
     now = datetime.now(UTC)
-    slices = (user_ids[start : start + USERS_AT_A_TIME] for start in range(0, len(user_ids), USERS_AT_A_TIME))
+    slices = (user_ids[start : start + USERS_PER_PART] for start in range(0, len(user_ids), USERS_PER_PART))
 
     ranker = BatchRanker(model)
 
     def rank(part: NDArray[np.int64]) -> pa.Table:
         ranked, scores = ranker.recommend(_histories(interactions, part, model), TOP_N)
-        rows, places = np.nonzero(ranked != NO_ITEM)
-        films = model.item_ids[ranked[rows, places]]
-        return _table(version, now, part[rows], places, films, scores[rows, places])
+        rows, positions = np.nonzero(ranked != NO_ITEM)
+        item_ids = model.item_ids[ranked[rows, positions]]
+        return _table(version, now, part[rows], positions, item_ids, scores[rows, positions])
 
-    # The heavy parts of ranking are numpy's and BLAS', which let other threads compute meanwhile.
+    # Most of ranking is in numpy and BLAS, which release the interpreter lock.
     with ThreadPoolExecutor(threads, thread_name_prefix="ranking") as pool:
-        lists = ranked_ahead(pool, rank, slices, threads + PARTS_AHEAD)
-        written = replace_rows(warehouse, TABLE, lists, lambda staged: erased_users(warehouse, staged))
+        lists = rank_ahead(pool, rank, slices, threads + PARTS_AHEAD)
+        written = swap_table(warehouse, TABLE, lists, lambda staged: find_erased_users(warehouse, staged))
     log.info("event=recommendations_written rows=%d users=%d version=%s", written, len(user_ids), version)
     return written
 
 
-def ranked_ahead(
+def rank_ahead(
     pool: ThreadPoolExecutor,
     rank: Callable[[NDArray[np.int64]], pa.Table],
     parts: Iterable[NDArray[np.int64]],
-    most: int,
+    max_pending: int,
 ) -> Iterator[pa.Table]:
-    """Yield ``rank`` of each part in their order, with at most so many under way or waiting to be taken."""
-    under_way: deque[Future[pa.Table]] = deque()
+    """Yield ``rank`` of each part in order, with at most ``max_pending`` running or waiting to be taken."""
+    pending: deque[Future[pa.Table]] = deque()
     for part in parts:
-        under_way.append(pool.submit(rank, part))
-        if len(under_way) == most:
-            yield under_way.popleft().result()
-    while under_way:
-        yield under_way.popleft().result()
+        pending.append(pool.submit(rank, part))
+        if len(pending) == max_pending:
+            yield pending.popleft().result()
+    while pending:
+        yield pending.popleft().result()
 
 
-def erased_users(warehouse: Warehouse, staged: str) -> str | None:
-    """Say whether lists were made of users who are not known any more; None when all are.
+def find_erased_users(warehouse: Warehouse, staged: str) -> str | None:
+    """Return what is wrong with the staged lists if they hold users who were erased meanwhile, else None.
 
-    Making the lists takes minutes, and whoever was erased from the warehouse meanwhile must not come back.
+    Making the lists takes minutes. A user who was erased from the warehouse meanwhile must not come back.
     """
     unknown = "user_id NOT IN (SELECT user_id FROM analytics.dim_users)"
     rows = int(warehouse.command(f"SELECT count() FROM {staged} WHERE {unknown}"))  # noqa: S608 - the name is ours
@@ -87,7 +100,7 @@ def erased_users(warehouse: Warehouse, staged: str) -> str | None:
 
 
 def _histories(interactions: Interactions, user_ids: NDArray[np.int64], model: Model) -> csr_matrix:
-    """Return [U, model.size] weights of the given users; a row is empty for a user without events."""
+    """Return float32[U, model.size], the weights of the given users; users without events have empty rows."""
     rows = np.searchsorted(interactions.user_ids, user_ids)
     found = np.minimum(rows, len(interactions.user_ids) - 1)
     has_events = interactions.user_ids[found] == user_ids
@@ -103,13 +116,13 @@ def _table(
     now: datetime,
     *columns: NDArray[np.int64] | NDArray[np.float32],
 ) -> pa.Table:
-    """Return the rows of the table; the ``columns`` [n] are users, places from 0, films and scores."""
-    users, places, films, scores = columns
+    """Return rows of the table; the ``columns`` [n] are users, positions from 0, item ids and scores."""
+    users, positions, item_ids, scores = columns
     return pa.table(
         {
             "user_id": users,
-            "rank": (places + 1).astype(np.uint16),
-            "movie_id": films,
+            "rank": (positions + 1).astype(np.uint16),
+            "movie_id": item_ids,
             "score": scores,
             "model_version": pa.repeat(version, len(users)),
             "generated_at": pa.repeat(pa.scalar(now, pa.timestamp("us", "UTC")), len(users)),

@@ -1,7 +1,7 @@
-"""The model as MLflow serves it: code that MLflow stores beside the artifact and runs by itself.
+"""The model as MLflow serves it: code that MLflow stores next to the artifact and runs on its own.
 
-One input row is one user: ``movie_ids`` and ``ratings`` (the same length; NaN for a film that was only
-watched). One output row is that user's list. The parameter ``n`` is its length.
+One input row is one user: ``movie_ids`` and ``ratings`` of the same length, NaN for a movie that was only
+watched. One output row is the list of that user. The parameter ``n`` is its length.
 """
 
 from pathlib import Path
@@ -19,7 +19,11 @@ class DataflixModel(PythonModel):
     """Loads the artifact and recommends by fold-in."""
 
     def load_context(self, context: Any) -> None:
-        """Open the artifact; raises ArtifactError when it is damaged."""
+        """Open the artifact.
+
+        Raises:
+            ArtifactError: it is damaged.
+        """
         self._model = Model.load(Path(context.artifacts["model"]))
 
     def predict(

@@ -13,25 +13,27 @@ import mlflow
 import requests
 from mlflow.exceptions import MlflowException, RestException
 
+from dataflix_common.model_registry import CHAMPION_ALIAS
 from dataflix_trainer.errors import RegistryError, ServiceUnavailableError
 from dataflix_trainer.settings import MlflowSettings
 
-CHAMPION = "champion"
-MODEL_ARTIFACT = "dataflix-model"  # name of the artifact directory inside the logged model
-EVALUATED_ARTIFACT = "evaluated-model"  # the same, fitted without the held-out events; of the run
+# The artifact that serves, inside the logged model.
+MODEL_ARTIFACT = "dataflix-model"
+# The artifact that was fitted without the held-out events, in the run.
+EVALUATED_ARTIFACT = "evaluated-model"
 
 # Tags of a version.
 PROMOTION = "promotion"
 PROMOTION_REASON = "promotion_reason"
 PROMOTED_AT = "promoted_at"
-PROMOTION_NUMBER = "promotion_number"  # counts promotions: a clock may be set back between two of them
+PROMOTION_NUMBER = "promotion_number"  # counts promotions, because a wall clock may be set back
 ROLLED_BACK_AT = "rolled_back_at"
 ACCEPTED = "accepted"
 REFUSED = "refused"
 
 STORAGE_CHECK = "its log, and that the S3 store behind it (DATAFLIX_S3_HOST and _PORT) answers and has room"
 HEALTH_TIMEOUT_S = 5
-# Storage that is away makes MLflow try again for up to 15 s; waiting longer teaches nothing.
+# MLflow retries for up to 15 s when its storage is down. Waiting longer changes nothing.
 STORAGE_TIMEOUT_S = 16
 
 
@@ -57,16 +59,16 @@ class Version:
 
     @property
     def served_from(self) -> str | None:
-        """When it became champion, ISO 8601; None when it never was or was rolled back since."""
+        """When it became champion, ISO 8601; None when it never did or was rolled back since."""
         return None if ROLLED_BACK_AT in self.tags else self.tags.get(PROMOTED_AT)
 
     @property
-    def place(self) -> tuple[int, str]:
-        """Its place in the order in which versions became champion; those without a number came before."""
+    def promotion_order(self) -> tuple[int, str]:
+        """Sorts versions by when they became champion; those without a number came before."""
         return int(self.tags.get(PROMOTION_NUMBER, 0)), self.served_from or ""
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the JSON form, without metrics: they cost a request for each version."""
+        """Return the JSON form, without metrics, which cost a request for each version."""
         return {
             "version": self.number,
             "champion": self.is_champion,
@@ -80,10 +82,14 @@ class Version:
 
 
 class Registry:
-    """Our one registered model."""
+    """The one registered model of Dataflix, and its versions."""
 
     def __init__(self, settings: MlflowSettings) -> None:
-        """Open it; raises ServiceUnavailableError within seconds when MLflow is away."""
+        """Connect to MLflow.
+
+        Raises:
+            ServiceUnavailableError: MLflow is down; raised within seconds.
+        """
         self.settings = settings
         self._ask(
             "/health", HEALTH_TIMEOUT_S, "does not answer", "that it runs, and DATAFLIX_MLFLOW_HOST and _PORT"
@@ -92,7 +98,11 @@ class Registry:
         self._client = mlflow.MlflowClient()
 
     def check_storage(self) -> None:
-        """Raise ServiceUnavailableError unless MLflow reaches its artifact store; ask before long work."""
+        """Check, before long work, that MLflow reaches its artifact store.
+
+        Raises:
+            ServiceUnavailableError: it does not.
+        """
         self._ask(
             "/api/2.0/mlflow-artifacts/artifacts",
             STORAGE_TIMEOUT_S,
@@ -101,113 +111,123 @@ class Registry:
         )
 
     def versions(self, limit: int | None = None) -> list[Version]:
-        """Return all versions, the newest first, or the ``limit`` newest."""
-        with self.explained():
-            found = self._client.search_model_versions(f"name = '{self.settings.model_name}'")
+        """Return the ``limit`` newest versions, or all, newest first."""
+        with self.translate_errors():
+            found = self._client.search_model_versions(f"name = '{self.settings.registered_model_name}'")
             champion = self._champion_number()
             newest_first = sorted(found, key=lambda version: -int(version.version))[:limit]
             return [self._version(version, champion) for version in newest_first]
 
     def version(self, number: str) -> Version:
-        """Return one version; raises RegistryError when there is none of that number."""
+        """Return one version.
+
+        Raises:
+            RegistryError: there is no version of this number.
+        """
         if not (number.isascii() and number.isdecimal()):
             raise RegistryError(f"a model version is a whole number, not {number!r}; see: trainer models")
-        with self.explained():
+        with self.translate_errors():
             try:
-                found = self._client.get_model_version(self.settings.model_name, number)
+                found = self._client.get_model_version(self.settings.registered_model_name, number)
             except RestException as error:
                 if error.error_code != "RESOURCE_DOES_NOT_EXIST":
                     raise
-                name = self.settings.model_name
+                name = self.settings.registered_model_name
                 raise RegistryError(f"{name} has no version {number}; see: trainer models") from error
             return self._version(found, self._champion_number())
 
     def metrics(self, version: Version) -> dict[str, float]:
-        """Return what was measured when a version was trained."""
-        with self.explained():
+        """Return the metrics that were measured when a version was trained."""
+        with self.translate_errors():
             logged = self._client.get_run(version.run_id).data.metrics
         return {metric_name(key): value for key, value in logged.items()}
 
     def champion(self) -> Version | None:
-        """Return the version that serves, None when none does yet."""
-        with self.explained():
+        """Return the version that serves; None when no version does yet."""
+        with self.translate_errors():
             number = self._champion_number()
         return None if number is None else self.version(number)
 
     def record_verdict(self, number: str, *, accepted: bool, reason: str) -> None:
-        """Write the rule's decision on a version."""
+        """Record the decision of the promotion rule on a version."""
         self._tag(number, {PROMOTION: ACCEPTED if accepted else REFUSED, PROMOTION_REASON: reason})
 
     def make_champion(self, number: str) -> None:
-        """Let a version serve from now on."""
-        count = max((version.place[0] for version in self.versions()), default=0) + 1
+        """Make a version the champion: it serves from now on."""
+        count = max((version.promotion_order[0] for version in self.versions()), default=0) + 1
         self._tag(number, {PROMOTED_AT: datetime.now(UTC).isoformat(), PROMOTION_NUMBER: str(count)})
-        name = self.settings.model_name
-        with self.explained():
+        name = self.settings.registered_model_name
+        with self.translate_errors():
             if ROLLED_BACK_AT in self._client.get_model_version(name, number).tags:
                 self._client.delete_model_version_tag(name, number, ROLLED_BACK_AT)
-            self._client.set_registered_model_alias(name, CHAMPION, number)
+            self._client.set_registered_model_alias(name, CHAMPION_ALIAS, number)
 
     def roll_back(self) -> tuple[Version, Version]:
-        """Give the alias back to the version that served before; return (the one before, the present one).
+        """Give the champion alias back to the previous champion.
 
-        Raises RegistryError when nothing serves or nothing served before.
+        Returns:
+            The previous champion, which serves again, and the present one, which does not any more.
+
+        Raises:
+            RegistryError: no version serves, or none served before.
         """
         present = self.champion()
         if present is None:
             raise RegistryError(
                 "no version serves yet, so there is nothing to roll back; see: trainer models"
             )
-        before = self.before(present, self.versions())
-        if before is None:
+        previous = self.previous_champion(present, self.versions())
+        if previous is None:
             raise RegistryError(f"no version served before {present.number}; see: trainer models")
-        with self.explained():
-            self._client.set_registered_model_alias(self.settings.model_name, CHAMPION, before.number)
+        with self.translate_errors():
+            self._client.set_registered_model_alias(
+                self.settings.registered_model_name, CHAMPION_ALIAS, previous.number
+            )
         self._tag(present.number, {ROLLED_BACK_AT: datetime.now(UTC).isoformat()})
-        return before, present
+        return previous, present
 
-    def before(self, present: Version, versions: Sequence[Version]) -> Version | None:
+    def previous_champion(self, present: Version, versions: Sequence[Version]) -> Version | None:
         """Return which of ``versions`` served before the present champion; None when none did."""
-        # The present one may have been set by hand in MLflow, without our tags: then every other counts.
+        # A champion that a person set in MLflow has none of our tags; then every other version counts.
         by_hand = present.served_from is None
         earlier = [
             version
             for version in versions
             if version.number != present.number
             and version.served_from is not None
-            and (by_hand or version.place < present.place)
+            and (by_hand or version.promotion_order < present.promotion_order)
         ]
-        return max(earlier, key=lambda version: version.place, default=None)
+        return max(earlier, key=lambda version: version.promotion_order, default=None)
 
     def download_model(self, version: Version, folder: Path) -> Path:
         """Download the artifact that serves into ``folder`` and return its directory."""
-        uri = f"models:/{self.settings.model_name}/{version.number}/artifacts/{MODEL_ARTIFACT}"
+        uri = f"models:/{self.settings.registered_model_name}/{version.number}/artifacts/{MODEL_ARTIFACT}"
         return self._download(uri, folder)
 
     def download_evaluated(self, version: Version, folder: Path) -> Path:
-        """Download the artifact that was fitted without the held-out events and return its directory."""
+        """Download the artifact that was fitted without the held-out events; return its directory."""
         return self._download(f"runs:/{version.run_id}/{EVALUATED_ARTIFACT}", folder)
 
     def _download(self, uri: str, folder: Path) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
-        with self.explained():
+        with self.translate_errors():
             return Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=str(folder)))
 
     @contextmanager
-    def explained(self) -> Iterator[None]:
-        """Turn MLflow's errors into ours, with the way out."""
+    def translate_errors(self) -> Iterator[None]:
+        """Turn errors of MLflow's client into ServiceUnavailableError with what to check."""
         try:
             yield
         except (MlflowException, requests.RequestException) as error:
             raise ServiceUnavailableError(
                 "MLflow",
                 self.settings.address,
-                f"could not do its part: {error}",
+                f"failed: {error}",
                 check=STORAGE_CHECK,
             ) from error
 
     def _ask(self, path: str, timeout: float, reason: str, check: str) -> None:
-        """Ask MLflow once, without its client's patience."""
+        """Request ``path`` once, without the retries of MLflow's client."""
         try:
             with urllib.request.urlopen(f"http://{self.settings.address}{path}", timeout=timeout):
                 return
@@ -218,12 +238,12 @@ class Registry:
 
     def _champion_number(self) -> str | None:
         try:
-            model = self._client.get_registered_model(self.settings.model_name)
+            model = self._client.get_registered_model(self.settings.registered_model_name)
         except RestException as error:
             if error.error_code == "RESOURCE_DOES_NOT_EXIST":
                 return None
             raise
-        number = model.aliases.get(CHAMPION)
+        number = model.aliases.get(CHAMPION_ALIAS)
         return None if number is None else str(number)
 
     def _version(self, found: Any, champion: str | None) -> Version:
@@ -236,6 +256,6 @@ class Registry:
         )
 
     def _tag(self, number: str, tags: Mapping[str, str]) -> None:
-        with self.explained():
+        with self.translate_errors():
             for key, value in tags.items():
-                self._client.set_model_version_tag(self.settings.model_name, number, key, value)
+                self._client.set_model_version_tag(self.settings.registered_model_name, number, key, value)

@@ -1,4 +1,4 @@
-"""Writes one training into MLflow: a run, its logged model, and a registered version."""
+"""Logs one training to MLflow: a run, its logged model, and a registered version."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -24,23 +24,27 @@ from dataflix_trainer.registry.registry import (
     metric_key,
 )
 
-# MLflow keeps at most this many characters of a data set's digest.
+# MLflow keeps at most this many characters of the digest of a data set.
 MAX_DIGEST_LENGTH = 36
 
-# What MLflow's page of the model begins with.
+# The text at the top of the model's page in MLflow.
 MODEL_DESCRIPTION = (
-    "Recommends films to people from what they rated and watched: the item factors of implicit ALS, into "
-    "which each person's events are folded when they ask. The version with the alias `champion` serves. "
-    "Promotion is a rule in code; the tags of a version say what it decided, and why."
+    "Recommends movies to people from what they rated and watched: item factors of implicit ALS, into which "
+    "the events of a person are folded at each request. The version with the alias `champion` serves. "
+    "Promotion is a rule in code; the tags of a version record what it decided, and why."
 )
 
 
 @dataclass(frozen=True, slots=True)
 class TrainedModel:
-    """What a training leaves behind.
+    """The outcome of a training.
 
-    ``model`` is fitted on everything and serves; ``evaluated`` was fitted without the held-out events, and is
-    kept so that later candidates can be compared with it on events that it has not seen either.
+    Attributes:
+        model: fitted on all data; serves.
+        evaluated: fitted without the held-out events. It is kept so that later candidates can be compared
+            with it on events that neither has seen.
+        params: for the run.
+        tags: for the run and the version.
     """
 
     model: Model
@@ -50,13 +54,16 @@ class TrainedModel:
 
 
 def log_and_register(registry: Registry, trained: TrainedModel, description: str) -> Version:
-    """Log parameters, metrics, data set and both artifacts, and register a version.
+    """Log parameters, metrics, data set and both artifacts, then register a version.
 
-    Nothing is registered unless everything was logged. Raises ServiceUnavailableError.
+    Nothing is registered unless everything was logged.
+
+    Raises:
+        ServiceUnavailableError: MLflow does not answer.
     """
     info = trained.model.info
-    model_name = registry.settings.model_name
-    with registry.explained(), TemporaryDirectory(prefix="dataflix-train-") as folder:
+    model_name = registry.settings.registered_model_name
+    with registry.translate_errors(), TemporaryDirectory(prefix="dataflix-train-") as folder:
         model_dir, evaluated_dir = Path(folder) / MODEL_ARTIFACT, Path(folder) / EVALUATED_ARTIFACT
         trained.model.save(model_dir)
         trained.evaluated.save(evaluated_dir)
@@ -69,13 +76,13 @@ def log_and_register(registry: Registry, trained: TrainedModel, description: str
             mlflow.log_input(table, context="training")
             mlflow.log_artifacts(str(evaluated_dir), EVALUATED_ARTIFACT)
             logged = _log_model(model_dir, trained.model)
-            # After the model: metrics logged before it are copied to it one request at a time.
-            measured = {metric_key(name): value for name, value in info.metrics.items()}
-            mlflow.log_metrics(measured, model_id=logged.model_id)
+            # After the model: metrics logged before it are copied to it with one request each.
+            metrics = {metric_key(name): value for name, value in info.metrics.items()}
+            mlflow.log_metrics(metrics, model_id=logged.model_id)
         version = mlflow.register_model(logged.model_uri, model_name, tags=dict(trained.tags))
         client = mlflow.MlflowClient()
         client.update_model_version(model_name, version.version, description)
-        # Somebody's own words are left alone.
+        # A description that a person wrote stays.
         if not client.get_registered_model(model_name).description:
             client.update_registered_model(model_name, MODEL_DESCRIPTION)
     return registry.version(str(version.version))
@@ -100,8 +107,8 @@ def _log_model(model_dir: Path, model: Model) -> Any:
         artifacts={"model": str(model_dir)},
         signature=signature,
         input_example=example,
-        # Our own package is not on any index: its code travels with the model.
+        # dataflix_recommender is on no package index, so the model brings its code along.
         code_paths=[str(Path(dataflix_recommender.__file__).parent)],
-        # Given, since guessing them makes MLflow install nothing but still takes a minute.
+        # Given, because finding them out takes MLflow a minute.
         pip_requirements=["numpy>=2,<3", "scipy>=1.15,<2", "pandas"],
     )

@@ -6,7 +6,7 @@ from datetime import datetime
 
 import pyarrow as pa
 
-from dataflix_trainer.data.table_swap import replace_rows
+from dataflix_trainer.data.table_swap import swap_table
 from dataflix_trainer.data.warehouse import Warehouse
 from dataflix_trainer.registry.registry import (
     PROMOTED_AT,
@@ -22,12 +22,12 @@ log = logging.getLogger(__name__)
 VERSIONS_TABLE = "analytics.registry_versions"
 METRICS_TABLE = "analytics.registry_metrics"
 
-# About three months of daily runs; the metrics of each version cost a request.
+# About three months of daily runs. The metrics of each version cost a request.
 KEPT_VERSIONS = 100
 
 MODEL = "model"
 BASELINES = ("popularity",)
-# The ends of an interval around a metric are no metrics of their own.
+# The ends of the interval around a metric are not metrics themselves.
 INTERVAL_ENDS = ("_low", "_high")
 
 UNDECIDED = "undecided"
@@ -37,20 +37,25 @@ _TIME = pa.timestamp("us", "UTC")
 
 
 def copy_registry(warehouse: Warehouse, registry: Registry) -> int:
-    """Put the newest versions and their metrics in the place of what the warehouse knows of the registry.
+    """Replace the warehouse's copy of the registry by the newest versions and their metrics.
 
-    Returns the number of versions. Raises DataError when rows were lost, ServiceUnavailableError.
+    Returns:
+        The number of versions.
+
+    Raises:
+        DataError: rows were lost on the way.
+        ServiceUnavailableError: MLflow or the warehouse does not answer.
     """
     versions = registry.versions(KEPT_VERSIONS)
     metrics = {version.number: registry.metrics(version) for version in versions}
-    replace_rows(warehouse, VERSIONS_TABLE, [_version_rows(versions)])
-    replace_rows(warehouse, METRICS_TABLE, [_metric_rows(metrics)])
+    swap_table(warehouse, VERSIONS_TABLE, [_version_rows(versions)])
+    swap_table(warehouse, METRICS_TABLE, [_metric_rows(metrics)])
     log.info("event=registry_copied versions=%d", len(versions))
     return len(versions)
 
 
-def measured(metrics: Mapping[str, float]) -> Iterator[tuple[str, str, float]]:
-    """Yield candidate, metric and value: ``popularity_ndcg@10`` is the metric ``ndcg@10`` of popularity."""
+def split_by_candidate(metrics: Mapping[str, float]) -> Iterator[tuple[str, str, float]]:
+    """Yield candidate, metric and value; ``popularity_ndcg@10`` is the metric ``ndcg@10`` of popularity."""
     for name, value in metrics.items():
         if name.endswith(INTERVAL_ENDS):
             continue
@@ -59,7 +64,7 @@ def measured(metrics: Mapping[str, float]) -> Iterator[tuple[str, str, float]]:
 
 
 def _version_rows(versions: Sequence[Version]) -> pa.Table:
-    promoted = [version.tags.get(PROMOTED_AT) for version in versions]
+    promoted_at = [version.tags.get(PROMOTED_AT) for version in versions]
     return pa.table(
         {
             "model_version": pa.array([int(version.number) for version in versions], pa.uint32()),
@@ -72,7 +77,7 @@ def _version_rows(versions: Sequence[Version]) -> pa.Table:
             "airflow_run_id": pa.array(
                 [version.tags.get("airflow_run_id", "") for version in versions], pa.string()
             ),
-            "promoted_at": pa.array([at and datetime.fromisoformat(at) for at in promoted], _TIME),
+            "promoted_at": pa.array([at and datetime.fromisoformat(at) for at in promoted_at], _TIME),
         }
     )
 
@@ -84,7 +89,7 @@ def _decision(version: Version) -> str:
 
 
 def _metric_rows(metrics: Mapping[str, Mapping[str, float]]) -> pa.Table:
-    rows = [(int(number), *row) for number, values in metrics.items() for row in measured(values)]
+    rows = [(int(number), *row) for number, values in metrics.items() for row in split_by_candidate(values)]
     return pa.table(
         {
             "model_version": pa.array([row[0] for row in rows], pa.uint32()),

@@ -1,8 +1,8 @@
-"""Looks for better parameters within a budget of seconds (Optuna's TPE); can be taken up again later.
+"""Searches for better parameters within a budget of seconds, with Optuna's TPE; a search can be resumed.
 
-On some hundred users the best of many trials is mostly the luckiest. So what a trial is worth is its mean
-gain over the start, on the same users, less half the standard error of that gain: the start is worth 0, and
-is left only for what beats it beyond its own noise.
+On some hundred users the best of many trials is mostly the luckiest. So trials are compared by a lower bound
+of their gain: the mean gain over the start, on the same users, less half the standard error of that gain. The
+start has the bound 0 and is kept unless another trial beats it beyond its own noise.
 """
 
 import logging
@@ -26,19 +26,29 @@ from dataflix_trainer.errors import DataError
 
 log = logging.getLogger(__name__)
 
-# TPE draws this many at random before it models; a short budget should not be spent on chance alone.
+# TPE draws this many at random before it models. A short budget should not go to chance alone.
 RANDOM_TRIALS = 8
-NOISE = 0.5  # standard errors of the paired gain that a trial has to make up for
+# Standard errors of the paired gain that a trial has to make up for.
+NOISE = 0.5
+# The attribute of a trial that holds its lower bound; studies on disk have it.
 GAIN = "gain"
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """The ``params`` worth most and their mean ``value``, and that of the ``start``; ``trials`` are all."""
+class TuningResult:
+    """The outcome of a search.
+
+    Attributes:
+        params: the parameters with the highest lower bound of their gain.
+        value: mean of the objective with ``params``.
+        start_value: mean of the objective at the start.
+        trials: number of all trials of the study, those of earlier searches included.
+        seconds: duration of this search.
+    """
 
     params: dict[str, Any]
     value: float
-    start: float
+    start_value: float
     trials: int
     seconds: float
 
@@ -51,41 +61,51 @@ def search(
     seconds: float,
     max_trials: int,
     seed: int,
-    guesses: Sequence[Mapping[str, Any]] = (),
+    initial_trials: Sequence[Mapping[str, Any]] = (),
     name: str = "search",
     storage: BaseStorage | None = None,
-    tell: Callable[[int, Mapping[str, Any], float], None] = lambda number, params, value: None,
-) -> Found:
-    """Maximise the mean of ``objective`` over ``space``, beginning with ``start`` changed by ``guesses``.
+    on_trial: Callable[[int, Mapping[str, Any], float], None] = lambda number, params, value: None,
+) -> TuningResult:
+    """Maximize the mean of ``objective`` over ``space``.
 
-    ``objective`` returns a figure for each user, float64[E], always of the same users. No trial begins after
-    ``seconds``; ``start`` itself is always measured, and is the result unless another is better beyond noise.
-    A study of the same ``name`` in ``storage`` is taken up where it stopped. ``tell`` hears of each trial.
-    Parameters with which a model cannot be fitted (DataError) count as tried and bad; it is raised when the
-    start cannot.
+    Parameters with which no model can be fitted (DataError) count as a failed trial.
+
+    Args:
+        objective: returns a figure for each user, float64[E], always of the same users.
+        space: what may vary, and in which range.
+        start: always measured, and the result unless another trial is better beyond noise.
+        seconds: no trial begins later than this.
+        max_trials: of the whole study.
+        seed: of the sampler.
+        initial_trials: changes to ``start`` that are tried first.
+        name: of the study. A study of this name in ``storage`` is resumed.
+        storage: where the study is kept; None keeps it in memory.
+        on_trial: called with number, parameters and value of each finished trial.
+
+    Raises:
+        DataError: no model can be fitted with ``start``.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     began = time.monotonic()
     study = optuna.create_study(study_name=name, storage=storage, load_if_exists=True, direction="maximize")
     tried = len(study.get_trials(states=(TrialState.COMPLETE, TrialState.FAIL)))
+    is_new = tried == 0
     with warnings.catch_warnings():
-        # Multivariate sampling warns that it may change; which version draws is fixed by the lock.
+        # Multivariate sampling warns that it may change; the lock fixes the version that draws.
         warnings.simplefilter("ignore", ExperimentalWarning)
-        # Taken up again with the same seed it would draw the same parameters again.
+        # A resumed study with the same seed would draw the same parameters again.
         study.sampler = TPESampler(seed=seed + tried, n_startup_trials=RANDOM_TRIALS, multivariate=True)
-    if not tried:
-        for guess in guesses:
-            study.enqueue_trial(dict(start) | dict(guess))
+    if is_new:
+        for changes in initial_trials:
+            study.enqueue_trial(dict(start) | dict(changes))
     at_start = objective(start)
-    if not tried:
+    start_value = float(at_start.mean())
+    if is_new:
         first = create_trial(
-            params=dict(start),
-            distributions=dict(space),
-            value=float(at_start.mean()),
-            user_attrs={GAIN: 0.0},
+            params=dict(start), distributions=dict(space), value=start_value, user_attrs={GAIN: 0.0}
         )
         study.add_trial(first)
-        tell(study.trials[-1].number, start, float(at_start.mean()))
+        on_trial(study.trials[-1].number, start, start_value)
         tried = 1
     while tried < max_trials and time.monotonic() - began < seconds:
         trial = study.ask(dict(space))
@@ -95,16 +115,17 @@ def search(
             study.tell(trial, state=TrialState.FAIL)
             log.info("event=trial_failed number=%d params=%s error=%r", tried, trial.params, str(error))
         else:
-            trial.set_user_attr(GAIN, worth(values, at_start))
+            trial.set_user_attr(GAIN, lower_bound_gain(values, at_start))
             study.tell(trial, float(values.mean()))
-            tell(trial.number, trial.params, float(values.mean()))
+            on_trial(trial.number, trial.params, float(values.mean()))
         tried += 1
     best = max(study.get_trials(states=(TrialState.COMPLETE,)), key=lambda trial: trial.user_attrs[GAIN])
-    value, base = float(best.value or 0.0), float(at_start.mean())
-    return Found(dict(best.params), value, base, tried, time.monotonic() - began)
+    return TuningResult(
+        dict(best.params), float(best.value or 0.0), start_value, tried, time.monotonic() - began
+    )
 
 
-def worth(values: NDArray[np.float64], at_start: NDArray[np.float64]) -> float:
+def lower_bound_gain(values: NDArray[np.float64], at_start: NDArray[np.float64]) -> float:
     """Return the mean gain of ``values`` over ``at_start`` [E], less its noise; 0 for the start itself."""
     gains = values - at_start
     return float(gains.mean() - NOISE * gains.std() / math.sqrt(len(gains)))

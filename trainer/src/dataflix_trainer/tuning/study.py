@@ -1,4 +1,4 @@
-"""``trainer tune``: looks for better parameters on the data, never on what promotion judges by."""
+"""Tunes the product's model on the warehouse's data, never on the events that promotion is decided on."""
 
 import logging
 from collections.abc import Mapping
@@ -10,89 +10,110 @@ from numpy.typing import NDArray
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
-from dataflix_trainer.data.holdout import latest_events, without_latest
+from dataflix_common.settings import SettingsError
+from dataflix_trainer.data.holdout import HOLDOUT_SEED, latest_events, without_latest
+from dataflix_trainer.data.training_data import TrainingData
 from dataflix_trainer.data.warehouse import Warehouse
-from dataflix_trainer.errors import DataError, SettingsError
-from dataflix_trainer.evaluation.holdout_evaluation import MAIN_METRIC, evaluate_model
-from dataflix_trainer.model.als import Hyperparameters
-from dataflix_trainer.model.search_space import GUESSES, SPACE, defaults
+from dataflix_trainer.errors import DataError
+from dataflix_trainer.evaluation.holdout_evaluation import evaluate_model
+from dataflix_trainer.evaluation.options import MAIN_METRIC
+from dataflix_trainer.model.hyperparameters import Hyperparameters
+from dataflix_trainer.model.product_model import fit_product_model
+from dataflix_trainer.model.search_space import INITIAL_TRIALS, SPACE, defaults
 from dataflix_trainer.registry.registry import Registry
-from dataflix_trainer.registry.tuning_runs import TuningRun, known_best
-from dataflix_trainer.training import HOLDOUT_SEED, TrainingData, fit_on
+from dataflix_trainer.registry.tuning_runs import TuningRun, latest_tuning
 from dataflix_trainer.tuning.search import search
 
 log = logging.getLogger(__name__)
 
-# Ends a search that nobody set a bound to; the budget comes first.
+# Only a limit for a search that runs for weeks; the budget ends it before.
 MAX_TRIALS = 10_000
-# Of a data set's digest: tells studies apart.
+# Characters of a data set's digest that name its study.
 DIGEST_LENGTH = 12
 
 
 def tune(
     warehouse: Warehouse, registry: Registry, *, seconds: float, threads: int, folder: Path
 ) -> dict[str, Any]:
-    """Search for ``seconds``; return the best parameters, their figure and that of the defaults.
+    """Search for better hyperparameters and log them to MLflow, where trainings find them.
 
-    What promotion holds out is left out first, and each user's latest fifth of the rest is what is tuned on.
-    The study is kept in ``folder`` and taken up again as long as the data are the same; new data begin a new
-    one, which tries the parameters known so far among the first. Raises DataError, SettingsError,
-    ServiceUnavailableError.
+    The events that promotion holds out are left out first. Each user's latest fifth of the rest is what the
+    search measures on.
+
+    Args:
+        warehouse: holds the data.
+        registry: gets a run for the tuning and one for each trial.
+        seconds: no trial begins later.
+        threads: that fit.
+        folder: of the studies. A study is resumed as long as the data are the same. New data begin a new
+            study, which tries the parameters of the latest tuning among the first.
+
+    Returns:
+        The best parameters, their metric, and that of the defaults.
+
+    Raises:
+        DataError: the data cannot be tuned on.
+        SettingsError: ``folder`` cannot be used.
+        ServiceUnavailableError: a service does not answer.
     """
     data = TrainingData.read(warehouse)
     past = without_latest(data.interactions, seed=HOLDOUT_SEED)
     validation = latest_events(past, seed=HOLDOUT_SEED)
     if not len(validation.users):
-        raise DataError("no user has enough events to tune on; train uses the defaults")
+        raise DataError("no user has enough events to tune on; trainer train uses the defaults")
     study = data.interactions.digest()[:DIGEST_LENGTH]
-    best = known_best(registry)
-    # What another version of this code searched may be no parameter any more.
-    known = {name: value for name, value in best.params.items() if name in SPACE} if best else {}
+    latest = latest_tuning(registry)
+    # Another version of this code may have searched other parameters.
+    known = {name: value for name, value in latest.params.items() if name in SPACE} if latest else {}
     run = TuningRun(registry, study)
     values: dict[str, float] = {}
 
     def objective(params: Mapping[str, Any]) -> NDArray[np.float64]:
-        model = fit_on(data, validation.train, Hyperparameters(**params), threads=threads)
+        model = fit_product_model(data, validation.train, Hyperparameters(**params), threads=threads)
         return evaluate_model(model, validation).per_user[MAIN_METRIC]
 
-    def tell(number: int, params: Mapping[str, Any], value: float) -> None:
+    def on_trial(number: int, params: Mapping[str, Any], value: float) -> None:
         values[str(number)] = value
         log.info("event=trial number=%d %s=%.4f params=%s", number, MAIN_METRIC, value, dict(params))
-        run.trial(number, params, MAIN_METRIC, value)
+        run.log_trial(number, params, MAIN_METRIC, value)
 
     try:
-        found = search(
+        result = search(
             objective,
             SPACE,
             defaults(),
             seconds=seconds,
-            guesses=[*([known] if known else []), *GUESSES],
+            initial_trials=[*([known] if known else []), *INITIAL_TRIALS],
             max_trials=MAX_TRIALS,
             seed=HOLDOUT_SEED,
             name=study,
             storage=_storage(folder, study),
-            tell=tell,
+            on_trial=on_trial,
         )
-        figures = {f"validation_{MAIN_METRIC}": found.value, f"default_{MAIN_METRIC}": found.start}
-        run.finish(found.params, figures)
+        metrics = {f"validation_{MAIN_METRIC}": result.value, f"default_{MAIN_METRIC}": result.start_value}
+        run.finish(result.params, metrics)
     except BaseException:
         run.fail()
         raise
     return {
         "mlflow_run_id": run.run_id,
         "study": study,
-        "trials": found.trials,
+        "trials": result.trials,
         "new_trials": len(values),
-        "seconds": round(found.seconds, 1),
+        "seconds": round(result.seconds, 1),
         "users": len(validation.users),
-        "params": found.params,
-    } | figures
+        "params": result.params,
+    } | metrics
 
 
 def _storage(folder: Path, study: str) -> JournalStorage:
-    """Open the file of one study; raises SettingsError when its folder cannot be used."""
+    """Open the file of one study.
+
+    Raises:
+        SettingsError: the folder cannot be used.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         return JournalStorage(JournalFileBackend(str(folder / f"{study}.journal")))
     except OSError as error:
-        raise SettingsError(f"{folder} can't be used ({error}); DATAFLIX_HOME names its place") from error
+        raise SettingsError(f"{folder} can't be used ({error}); DATAFLIX_HOME moves it") from error

@@ -13,7 +13,7 @@ from optuna.storages.journal import JournalFileBackend
 
 from dataflix_trainer.errors import DataError
 from dataflix_trainer.tuning import search as searching
-from dataflix_trainer.tuning.search import search, worth
+from dataflix_trainer.tuning.search import lower_bound_gain, search
 
 SPACE = {"x": FloatDistribution(-10, 10), "y": FloatDistribution(-10, 10)}
 
@@ -29,7 +29,7 @@ def test_it_climbs_and_one_seed_gives_one_answer() -> None:
     )
     assert found.params == again.params
     assert found.trials == 60
-    assert found.value > -4 > found.start == hill({"x": -8, "y": 8}).mean()
+    assert found.value > -4 > found.start_value == hill({"x": -8, "y": 8}).mean()
 
 
 def test_it_is_never_worse_than_its_start() -> None:
@@ -53,7 +53,7 @@ def test_the_start_is_tried_whatever_the_budget() -> None:
 def test_a_search_is_taken_up_where_it_stopped(tmp_path: Path) -> None:
     told: list[int] = []
 
-    def once(trials: int) -> searching.Found:
+    def once(trials: int) -> searching.TuningResult:
         return search(
             hill,
             SPACE,
@@ -61,10 +61,10 @@ def test_a_search_is_taken_up_where_it_stopped(tmp_path: Path) -> None:
             seconds=1e9,
             max_trials=trials,
             seed=1,
-            guesses=[{"x": 1.0}, {"x": 2.0}, {"y": 0.0}, {"y": 1.0}, {"y": 2.0}, {"y": 3.0}],
+            initial_trials=[{"x": 1.0}, {"x": 2.0}, {"y": 0.0}, {"y": 1.0}, {"y": 2.0}, {"y": 3.0}],
             name="a",
             storage=JournalStorage(JournalFileBackend(str(tmp_path / "journal"))),
-            tell=lambda number, params, value: told.append(number),
+            on_trial=lambda number, params, value: told.append(number),
         )
 
     first = once(5)
@@ -99,12 +99,12 @@ def test_luck_is_no_reason_to_leave_the_start() -> None:
 
     start = {"x": 0.0, "y": 0.0}
     values = chance(start)
-    assert worth(values, values) == 0
+    assert lower_bound_gain(values, values) == 0
     # A gain that one user has alone is worth less than one that all share.
-    assert worth(values + 0.1, values) == pytest.approx(0.1)
+    assert lower_bound_gain(values + 0.1, values) == pytest.approx(0.1)
     alone = values.copy()
     alone[0] += 2
-    assert worth(alone, values) < 0.1
+    assert lower_bound_gain(alone, values) < 0.1
 
     def hardly(params: Mapping[str, Any]) -> np.ndarray:
         moved = values.copy()
@@ -124,7 +124,7 @@ def test_guesses_are_tried_first() -> None:
         seconds=1e9,
         max_trials=3,
         seed=1,
-        guesses=[{"y": 1.0}, {"x": 2.0}],
-        tell=lambda number, params, value: told.append(dict(params)),
+        initial_trials=[{"y": 1.0}, {"x": 2.0}],
+        on_trial=lambda number, params, value: told.append(dict(params)),
     )
     assert told == [{"x": 0.0, "y": 5.0}, {"x": 0.0, "y": 1.0}, {"x": 2.0, "y": 5.0}]

@@ -46,7 +46,7 @@ def test_plots_and_figures_are_drawn_the_same_each_time(
     drawn = [(tmp_path / name / "strong.svg").read_bytes() for name in ("one", "two")]
     assert drawn[0] == drawn[1]
     assert ElementTree.fromstring(drawn[0]).tag.endswith("svg")
-    assert b"regularisation" in drawn[0]
+    assert b"regularization" in drawn[0]
     curves = figures["strong"]["curves"]
     assert [point["at"] for point in curves["factors"]["als"]] == [4, 8]
     for point in curves["regularization_scale"]["als"]:
@@ -70,4 +70,4 @@ def test_a_folder_that_cannot_be_made_is_an_error(ratings: Path, tmp_path: Path)
     words = ["report", "--ratings", str(ratings), "--out", str(tmp_path / "file" / "out"), "--json"]
     result = CliRunner().invoke(cli.main, words)
     assert result.exit_code == 6
-    assert "can't be made" in json.loads(result.stdout)["error"]
+    assert "can't be created" in json.loads(result.stdout)["error"]

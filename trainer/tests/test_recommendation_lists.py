@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 from numpy.typing import NDArray
 
-from dataflix_trainer.promotion.recommendation_lists import ranked_ahead
+from dataflix_trainer.promotion.recommendation_lists import rank_ahead
 
 PARTS = 12
 
@@ -29,7 +29,7 @@ def test_parts_come_in_order_and_few_are_held(most: int) -> None:
 
     taken = []
     with ThreadPoolExecutor(3) as pool:
-        for rows in ranked_ahead(pool, table, parts(), most):
+        for rows in rank_ahead(pool, table, parts(), most):
             taken += rows["user_id"].to_pylist()
             assert begun - len(taken) < most
     assert taken == list(range(PARTS))
@@ -42,7 +42,7 @@ def test_what_a_thread_stumbles_on_ends_the_writing() -> None:
         return table(part)
 
     with ThreadPoolExecutor(2) as pool:
-        ranked = ranked_ahead(pool, fail, (np.array([number]) for number in range(PARTS)), 3)
+        ranked = rank_ahead(pool, fail, (np.array([number]) for number in range(PARTS)), 3)
         assert [next(ranked)["user_id"].to_pylist() for _ in range(2)] == [[0], [1]]
         with pytest.raises(ValueError, match="no weight"):
             next(ranked)

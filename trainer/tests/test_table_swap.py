@@ -5,10 +5,10 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from dataflix_trainer.data.table_swap import replace_rows
+from dataflix_trainer.data.table_swap import swap_table
 from dataflix_trainer.data.warehouse import Warehouse
 from dataflix_trainer.errors import DataError
-from dataflix_trainer.promotion.recommendation_lists import erased_users
+from dataflix_trainer.promotion.recommendation_lists import find_erased_users
 from dataflix_trainer.settings import ClickHouseSettings
 
 TABLE = "analytics.recommendations_of_some"
@@ -32,7 +32,9 @@ def test_lists_of_an_erased_user_are_dropped_and_not_published(services: Any) ->
 
             def publish(*users: int) -> int:
                 rows = pa.table({"user_id": pa.array(users, pa.int64())})
-                return replace_rows(warehouse, TABLE, [rows], lambda staged: erased_users(warehouse, staged))
+                return swap_table(
+                    warehouse, TABLE, [rows], lambda staged: find_erased_users(warehouse, staged)
+                )
 
             with pytest.raises(DataError, match="1 of the rows are of users who were erased"):
                 publish(1, 2, erased)

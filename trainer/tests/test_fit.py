@@ -10,8 +10,9 @@ from scipy.sparse import csr_matrix
 from dataflix_recommender import ModelInfo
 from dataflix_recommender.baselines import Ease
 from dataflix_trainer.model import fit as fitting
-from dataflix_trainer.model.als import Hyperparameters, fit_factors
+from dataflix_trainer.model.als import fit_factors
 from dataflix_trainer.model.fit import fit
+from dataflix_trainer.model.hyperparameters import Hyperparameters
 
 PARAMETERS = Hyperparameters(factors=6, iterations=4, link_regularization=5.0)
 
@@ -31,12 +32,14 @@ def test_plain_als_is_the_library_alone(matrix: csr_matrix) -> None:
     fitted = fit(matrix, plain, threads=1)
     expected = fit_factors(matrix, plain, regularization=plain.ridge(matrix), threads=1)
     np.testing.assert_array_equal(fitted.factors.items, expected.items)
-    assert fitted.links.matrix.nnz == 0
+    assert fitted.item_item_weights.matrix.nnz == 0
 
 
 def test_active_users_count_less_as_serving_will_have_it(matrix: csr_matrix) -> None:
     fitted = fit(matrix, PARAMETERS, threads=1)
-    info = fitted.told(ModelInfo(datetime.now(UTC), 6, 0.5, 2.0, 4, 1, 50, 30, matrix.nnz), PARAMETERS)
+    info = fitted.to_model_info(
+        ModelInfo(datetime.now(UTC), 6, 0.5, 2.0, 4, 1, 50, 30, matrix.nnz), PARAMETERS
+    )
     counts = np.diff(matrix.indptr)
     assert info.mean_events == pytest.approx(matrix.nnz / 49)
     scales = np.array([info.activity_scale(int(count)) for count in counts])
@@ -46,8 +49,8 @@ def test_active_users_count_less_as_serving_will_have_it(matrix: csr_matrix) -> 
 
 
 def test_only_the_most_liked_films_are_linked(matrix: csr_matrix, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fitting, "MAX_LINKED_ITEMS", 4)
-    links = fit(matrix, PARAMETERS, threads=1).links.matrix
+    monkeypatch.setattr(fitting, "MAX_ITEMS", 4)
+    links = fit(matrix, PARAMETERS, threads=1).item_item_weights.matrix
     liked = np.asarray((matrix > 0).sum(axis=0)).ravel()
     linked = np.union1d(links.indices, np.flatnonzero(np.diff(links.indptr)))
     assert len(linked) == 4
@@ -65,20 +68,22 @@ def test_links_are_a_weighted_ease_of_what_was_liked(matrix: csr_matrix) -> None
     expected = -inverse / np.diag(inverse)
     np.fill_diagonal(expected, 0)
     expected[:, 11] = expected[11] = 0
-    np.testing.assert_allclose(fitted.links.matrix.toarray(), PARAMETERS.link_weight * expected, atol=1e-5)
+    np.testing.assert_allclose(
+        fitted.item_item_weights.matrix.toarray(), PARAMETERS.link_weight * expected, atol=1e-5
+    )
     twice = replace(PARAMETERS, link_weight=2 * PARAMETERS.link_weight)
-    doubled = fit(matrix, twice, threads=1).links.matrix
-    np.testing.assert_allclose(doubled.toarray(), 2 * fitted.links.matrix.toarray(), rtol=1e-5)
+    doubled = fit(matrix, twice, threads=1).item_item_weights.matrix
+    np.testing.assert_allclose(doubled.toarray(), 2 * fitted.item_item_weights.matrix.toarray(), rtol=1e-5)
 
 
 def test_only_the_strongest_links_are_kept_and_fitted_without_the_others(
     matrix: csr_matrix, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     flat = replace(PARAMETERS, link_weight=1.0, link_slope=0.0, link_activity_exponent=0.0)
-    whole = fit(matrix, flat, threads=1).links.matrix.toarray()
-    monkeypatch.setattr(fitting, "LINKS_PER_ITEM", 4)
-    monkeypatch.setattr(fitting, "BLOCK", 7)
-    few = fit(matrix, flat, threads=1).links.matrix.toarray()
+    whole = fit(matrix, flat, threads=1).item_item_weights.matrix.toarray()
+    monkeypatch.setattr(fitting, "WEIGHTS_PER_ITEM", 4)
+    monkeypatch.setattr(fitting, "BLOCK_COLUMNS", 7)
+    few = fit(matrix, flat, threads=1).item_item_weights.matrix.toarray()
     liked = (matrix.toarray() > 0).astype(float)
     for column in range(30):
         kept = np.flatnonzero(few[:, column])
@@ -104,11 +109,11 @@ def test_films_that_hardly_anybody_liked_have_factors_alone(matrix: csr_matrix) 
     dense[:, 5] = 0
     dense[:2, 5] = 1  # liked twice
     dense[2:20, 5] = -1
-    links = fit(csr_matrix(dense), PARAMETERS, threads=1).links.matrix.toarray()
+    links = fit(csr_matrix(dense), PARAMETERS, threads=1).item_item_weights.matrix.toarray()
     assert not links[:, 5].any()
     assert not links[5].any()
     assert links[:, 6].any()
     few = csr_matrix(np.eye(4, dtype=np.float32))
-    assert fit(few, PARAMETERS, threads=1).links.matrix.nnz == 0
+    assert fit(few, PARAMETERS, threads=1).item_item_weights.matrix.nnz == 0
     one = csr_matrix(np.ones((4, 1), dtype=np.float32))  # and nothing to be linked to
-    assert fit(one, PARAMETERS, threads=1).links.matrix.nnz == 0
+    assert fit(one, PARAMETERS, threads=1).item_item_weights.matrix.nnz == 0

@@ -1,4 +1,4 @@
-"""``trainer benchmark`` as a person runs it: a file in, figures out, with every model on the same events."""
+"""``trainer evaluate --ratings``: a file in, figures out, all models on the same events."""
 
 import json
 from pathlib import Path
@@ -14,9 +14,9 @@ from dataflix_recommender import History
 from dataflix_recommender.baselines import popular
 from dataflix_trainer import cli
 from dataflix_trainer.data.ratings_file import read_ratings
-from dataflix_trainer.evaluation.candidates import CANDIDATES, Conditions, Served
+from dataflix_trainer.evaluation.candidates import CANDIDATES, Conditions, ProductScorer
 from dataflix_trainer.evaluation.measurement import measure, rank
-from dataflix_trainer.evaluation.protocols import PROTOCOLS, Part
+from dataflix_trainer.evaluation.protocols import PROTOCOLS, EvalSplit
 
 METRICS = {
     "ndcg", "recall", "truncated_recall", "precision", "map", "mrr", "hit", "coverage", "novelty",
@@ -41,7 +41,7 @@ def ratings(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(ratings: Path, out: Path, *more: str, protocol: str = "random") -> Result:
-    words = ["benchmark", "--ratings", str(ratings), "--protocol", protocol, "--json", str(out), *more]
+    words = ["evaluate", "--ratings", str(ratings), "--protocol", str(protocol), "--out", str(out), *more]
     return CliRunner().invoke(cli.main, words, catch_exceptions=False)
 
 
@@ -105,7 +105,7 @@ def test_what_is_measured_is_what_is_served(ratings: Path) -> None:
     part = PROTOCOLS["strong"](read_ratings(ratings), seed=1).test
     for candidate in CANDIDATES:
         scorer = candidate.fit(part, candidate.defaults, Conditions(1, 2))
-        if not isinstance(scorer, Served):
+        if not isinstance(scorer, ProductScorer):
             continue
         ranked = rank(scorer, part, 10)
         for row in range(5):
@@ -119,7 +119,7 @@ def test_measuring_masks_what_is_seen_and_not_only_what_is_known() -> None:
     known = csr_matrix(np.array([[1, 0, 0, 0]], dtype=np.float32))
     seen = csr_matrix(np.array([[1, 1, 0, 0]], dtype=np.float32))
     targets = csr_matrix(np.array([[0, 0, 0, 1]], dtype=np.float32))
-    part = Part(train, np.zeros(train.nnz, dtype=np.int64), known, seen, targets)
+    part = EvalSplit(train, np.zeros(train.nnz, dtype=np.int64), known, seen, targets)
     ranked = rank(popular(train), part, 3)
     assert ranked.tolist() == [[2, 3, -1]]
     measured = measure(popular(train), part, (1, 3), np.eye(4, dtype=np.float32), seed=1)
@@ -133,7 +133,7 @@ def test_measuring_masks_what_is_seen_and_not_only_what_is_known() -> None:
         (("--k=0",), 2, "whole numbers from 1"),
         (("--k=10,x",), 2, "whole numbers from 1"),
         (("--k=",), 2, "whole numbers from 1"),
-        (("--json=/nowhere/at/all.json",), 6, "can't be written"),
+        (("--out=/nowhere/at/all.json",), 6, "can't be written"),
         (("--ratings=/nowhere",), 4, "does not exist"),
     ],
 )
@@ -144,6 +144,26 @@ def test_what_cannot_be_done_is_said_with_its_code(
     assert result.exit_code == code
     assert message in result.stderr
     assert not list(tmp_path.iterdir())
+
+
+def test_the_old_name_writes_the_same_report(ratings: Path, tmp_path: Path) -> None:
+    assert run(ratings, tmp_path / "new", "--k=5", "--threads=1").exit_code == 0
+    words = ["benchmark", f"--ratings={ratings}", "--protocol=random", "--k=5", "--threads=1"]
+    old = CliRunner().invoke(cli.main, [*words, f"--json={tmp_path / 'old'}"])
+    assert old.exit_code == 0
+    assert "dataflix / ease" in old.stdout
+    reports = [json.loads((tmp_path / name).read_text()) for name in ("new", "old")]
+    for report in reports:
+        for model in report["models"]:
+            del model["seconds"]
+    assert reports[0] == reports[1]
+
+
+def test_a_report_can_be_printed_as_json(ratings: Path) -> None:
+    words = ["evaluate", f"--ratings={ratings}", "--protocol=strong", "--k=5", "--json"]
+    report = json.loads(CliRunner().invoke(cli.main, words).stdout)
+    assert report["protocol"] == "strong"
+    assert {model["name"] for model in report["models"]} >= {"dataflix", "ease"}
 
 
 def test_too_few_users_are_an_error_and_no_report(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""What the commands of ``trainer`` do, and how they print their results."""

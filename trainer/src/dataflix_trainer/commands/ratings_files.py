@@ -1,0 +1,56 @@
+"""Commands on a file of ratings; they need no service."""
+
+import os
+from pathlib import Path
+
+from dataflix_common.env_file import with_env_file
+from dataflix_trainer.commands.results import CommandResult
+from dataflix_trainer.commands.tables import file_report
+from dataflix_trainer.data.ratings_file import read_ratings
+from dataflix_trainer.errors import ExportError
+from dataflix_trainer.evaluation.file_evaluation import evaluate_candidates, split_ratings
+from dataflix_trainer.evaluation.options import FileEvaluationOptions
+from dataflix_trainer.evaluation.report_file import write_json
+from dataflix_trainer.evaluation.sweep_report import write_sweeps
+from dataflix_trainer.settings import TrainingSettings
+from dataflix_trainer.tuning.candidates import tune_candidates
+
+
+def evaluate_file(
+    path: Path, options: FileEvaluationOptions, *, tuning_seconds: float | None, out: Path | None
+) -> CommandResult:
+    """Measure the product's model and the baselines on a file of ratings.
+
+    Args:
+        path: of the ratings.
+        options: protocol, cutoffs, seed and threads.
+        tuning_seconds: time for tuning all models; None measures their defaults.
+        out: file for the whole report, if any.
+
+    Raises:
+        DataError: the file holds no ratings, or too few users.
+        ExportError: ``out`` cannot be written.
+    """
+    # Found out before minutes of work, and without touching an older report.
+    if out is not None and (not os.access(out.parent, os.W_OK) or out.is_dir()):
+        raise ExportError(f"{out} can't be written: its folder must exist and be writable")
+    ratings = read_ratings(path)
+    split = split_ratings(ratings, options)
+    tuned = {} if tuning_seconds is None else tune_candidates(split.validation, options, tuning_seconds)
+    report = evaluate_candidates(ratings, split, options, tuned)
+    if out is not None:
+        write_json(out, report)
+    return CommandResult(report, file_report(report, options))
+
+
+def report(path: Path, out: Path, *, seed: int) -> CommandResult:
+    """Plot quality against factors and regularization for every protocol.
+
+    Raises:
+        DataError: the file holds no ratings, or too few users.
+        ExportError: a file cannot be written to ``out``.
+        MissingExtraError: matplotlib is not installed.
+    """
+    threads = TrainingSettings.from_environ(with_env_file()).threads
+    files = write_sweeps(path, out, seed=seed, threads=threads)
+    return CommandResult({"out": str(out)}, f"Wrote {', '.join(files)} to {out}")
