@@ -10,7 +10,7 @@ SCOPES: tuple[Scope, ...] = get_args(Scope)
 
 # People and scanners recognise a secret that leaked into a log or a repository.
 PREFIX = "dfx_"
-# 256 bits: no slow hash is needed for what nobody can guess.
+# 256 random bits cannot be guessed, so a fast hash is enough.
 _RANDOM_BYTES = 32
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 
 class BackendError(Exception):
-    """Base of all errors that a client is told about.
+    """Base of all errors whose message reaches the client.
 
     Attributes:
         kind: a short name of the error. It ends the ``type`` URN of the answer, so it must not change.
@@ -67,7 +67,7 @@ class UnauthenticatedError(BackendError):
 
 
 class ForbiddenError(BackendError):
-    """The API key is good and does not allow this."""
+    """The API key is valid and does not allow this."""
 
     kind = "insufficient-scope"
 

@@ -21,7 +21,7 @@ _FORMAT = b"\x01"
 _TIME = slice(1, 7)
 _RANDOM_BYTES = 8
 _VERSION_START = 7 + _RANDOM_BYTES
-# 128 bits: nobody guesses them, and an id stays short enough for a log line.
+# 128 bits cannot be guessed, and an id stays short enough for a log line.
 _SIGNATURE_BYTES = 16
 _SALT = b"dataflix: ids of recommendation lists"
 

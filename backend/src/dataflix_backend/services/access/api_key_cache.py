@@ -19,7 +19,7 @@ from dataflix_backend.services.access.rate_limiter import RateLimiter
 FRESH_S = 2.0
 # Each worker looks up all keys it knows this often, so that a key revoked before an outage stays revoked.
 REFRESH_INTERVAL_S = 10.0
-# How long a key works while Postgres is away. Nobody can revoke it there meanwhile, so a day is safe enough.
+# How long a key works while Postgres is away. No key can be revoked meanwhile, so a day is safe enough.
 LAST_KNOWN_S = 24 * 3600.0
 # A key takes about 500 bytes here.
 MAX_KEYS = 20_000
@@ -165,7 +165,7 @@ class ApiKeyCache:
             try:
                 self.refresh()
             except UnavailableError:
-                # The cache stays as it is: nobody can revoke a key there meanwhile.
+                # The cache stays as it is: no key can be revoked meanwhile.
                 continue
             except Exception:  # noqa: BLE001 - logged in full
                 # The thread must live: without it a revoked key could work again in an outage.

@@ -1,4 +1,4 @@
-"""The rules in force in the form that the ranking takes, and the one rule that decides about each movie."""
+"""The rules in force, in the recommender's form, and the one rule that decides about each movie."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

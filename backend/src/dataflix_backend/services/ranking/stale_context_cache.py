@@ -89,7 +89,7 @@ class StaleContextCache:
             try:
                 self.forget_deleted_users()
             except UnavailableError:
-                # Nobody can be deleted there meanwhile; the next round finds all deleted users.
+                # No user can be deleted meanwhile; the next round finds all deleted users.
                 continue
             except Exception:  # noqa: BLE001 - logged in full
                 # The thread must live: without it this worker would never forget a deleted user.
