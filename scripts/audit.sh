@@ -19,25 +19,6 @@ audit() {
     --requirement "$1" "${IGNORED[@]}"
 }
 
-# Prints the findings. pip-audit itself counts a package that its service does not know as a safe one.
-report_findings() {
-  "$BIN/python" -c '
-import json, sys
-try:
-    packages = json.load(sys.stdin)["dependencies"]
-except (ValueError, KeyError):
-    sys.exit(77)
-skipped = [p["name"] for p in packages if "skip_reason" in p]
-for p in packages:
-    for v in p.get("vulns", []):
-        fixed = ", ".join(v["fix_versions"]) or "no version yet"
-        name, version, known = p["name"], p["version"], v["id"]
-        print(f"   {name} {version}: {known}, fixed in {fixed}")
-if skipped:
-    print(f"   no advisory data for {len(skipped)} of {len(packages)} packages, such as {skipped[0]}")
-sys.exit(1 if any(p.get("vulns") for p in packages) else 77 if skipped else 0)'
-}
-
 scripts/environments.sh core-dev
 result=0
 report=$(mktemp)
@@ -45,7 +26,7 @@ trap 'rm -f "$report"' EXIT
 for lock in "${LOCKS[@]}"; do
   code=0
   audit "$lock" >"$report" || echo "   pip-audit ended with code $?" >&2
-  report_findings <"$report" || code=$?
+  "$BIN/python" -m dataflix_tools.audit_report <"$report" || code=$?
   case $code in
     0) echo "$lock: no known advisory" ;;
     77)

@@ -109,11 +109,11 @@ def test_down_takes_the_volumes_only_when_asked(
 
 def test_volumes_are_those_of_the_project(docker: Any, compose: Compose) -> None:
     docker.answers(
-        (["compose", "config"], 0, '{"name": "films"}', ""),
-        (["volume", "ls"], 0, "films_s3\nfilms_models\n", ""),
+        (["compose", "config"], 0, '{"name": "movies"}', ""),
+        (["volume", "ls"], 0, "movies_s3\nmovies_models\n", ""),
     )
-    assert compose.volumes() == ["films_s3", "films_models"]
-    assert docker.calls[-1]["argv"][-1] == "label=com.docker.compose.project=films"
+    assert compose.volumes() == ["movies_s3", "movies_models"]
+    assert docker.calls[-1]["argv"][-1] == "label=com.docker.compose.project=movies"
 
 
 @pytest.mark.parametrize("method", ["containers", "volumes"])

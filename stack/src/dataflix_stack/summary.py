@@ -32,7 +32,7 @@ def print_summary(settings: Settings, *, logs: str | None = None) -> None:
     where = escape(logs or str(settings.home))
     console.print(f"  Credentials: {escape(str(settings.env_file))}   State and logs: {where}")
     user_id = _first_user_id(settings)
-    answer = _get(settings, f"/recommendations/{user_id}", {"n": "5"})
+    answer = _get(settings, f"/recommendations/{user_id}", {"limit": "5"})
     console.print(f"\n[bold]Top recommendations for user {user_id}[/]")
     for entry in answer["data"]:
         title, reason = escape(entry["title"]), escape(entry["reason"]["text"])

@@ -51,7 +51,7 @@ def _recommendations(values: Values) -> list[Any]:
         wait=wait_fixed(1),
     )
     try:
-        answer = wait_for_model(_get, values, "/recommendations/1?n=10")
+        answer = wait_for_model(_get, values, "/recommendations/1?limit=10")
     except RetryError as error:
         raise ImageError(f"the API does not serve the new model after {_MODEL_TIMEOUT_S} s") from error
     return list(answer["data"])
