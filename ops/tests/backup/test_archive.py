@@ -144,9 +144,10 @@ def filled() -> Iterator[World]:
         yield made
 
 
-@pytest.fixture
-def backup(filled: World, tmp_path: Path) -> Path:
-    folder = tmp_path / "backups" / "today"
+@pytest.fixture(scope="module")
+def backup(filled: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A backup that no test changes."""
+    folder = tmp_path_factory.mktemp("stack") / "backups" / "today"
     create_backup(filled.stores, folder, lambda _: None)
     return folder
 
