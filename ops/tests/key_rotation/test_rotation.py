@@ -12,7 +12,7 @@ import psycopg2
 import pytest
 from psycopg2.extensions import connection as Connection  # noqa: N812
 
-from dataflix_ops.key_rotation import pii_key, rotation, warehouse
+from dataflix_ops.key_rotation import pii_key, rotation
 from dataflix_ops.key_rotation import postgres as key_store
 from dataflix_ops.key_rotation.errors import RotationError
 from dataflix_ops.key_rotation.rotation import finish, rotate
@@ -72,8 +72,6 @@ def world(servers: tuple[PostgresServer, ClickHouseServer], tmp_path: Path) -> I
         )
     client = target.client("dataflix_admin", autogenerate_session_id=False)
     made = World(source, target, env_file, connection, client, [])
-    made.reload()
-    warehouse.drop_retired(client)
     yield made
     made.connection.rollback()
     made.rows("ALTER ROLE postgres RESET ALL")
@@ -85,6 +83,7 @@ def world(servers: tuple[PostgresServer, ClickHouseServer], tmp_path: Path) -> I
 
 
 def test_no_old_pseudonym_and_no_key_remains(world: World) -> None:
+    world.reload()
     before, old_key = world.rows(OLD), pii_key.read_key(world.env_file)
     # An administrator who logs as much as possible during the rotation.
     log = world.source.data.parent / "postgres.log"
@@ -163,6 +162,7 @@ def test_a_user_who_joins_during_the_rotation_gets_the_new_key(
 
 
 def test_remaining_old_pseudonyms_are_named(world: World) -> None:
+    world.reload()
     world.client.command(
         "CREATE TABLE analytics.copy ENGINE = MergeTree ORDER BY user_id AS SELECT * FROM raw.users"
     )
