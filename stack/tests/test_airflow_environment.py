@@ -19,11 +19,11 @@ def env(tmp_path: Path) -> dict[str, str]:
 
 
 def test_airflow_sees_no_secret_that_its_tasks_do_not_need(env: dict[str, str]) -> None:
-    told = "\n".join(airflow_environment(env, ROOT).values())
+    passed = "\n".join(airflow_environment(env, ROOT).values())
 
     hidden = ("PII_KEY", "ADMIN_PASSWORD", "BACKEND_PASSWORD", "READER_PASSWORD", "API_KEY", "S3_SECRET_KEY")
     for name in (name for name in env if name.endswith(hidden)):
-        assert env[name] not in told, name
+        assert env[name] not in passed, name
 
 
 def test_every_part_has_the_same_secrets_and_the_moved_port(env: dict[str, str]) -> None:

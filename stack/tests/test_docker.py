@@ -1,6 +1,6 @@
 """Compose's commands, with a fake `docker` that records its calls.
 
-No engine is needed, and no more is proven than that we ask for the right things and read the answers right.
+No engine is needed: the tests check only the commands and how their output is read.
 """
 
 from pathlib import Path
@@ -31,7 +31,7 @@ def test_a_missing_docker_is_reported(
 
 
 @pytest.mark.parametrize(
-    ("answer", "told"),
+    ("answer", "message"),
     [
         ((["compose", "version"], 1, "", "docker: unknown command: docker compose\n"), "unknown command"),
         ((["compose", "version"], 0, "1.29.2\n", ""), r"is 1\.29\.2; 2\.7 or newer"),
@@ -40,10 +40,10 @@ def test_a_missing_docker_is_reported(
     ],
 )
 def test_an_unusable_docker_is_reported(
-    docker: Any, compose: Compose, answer: tuple[list[str], int, str, str], told: str
+    docker: Any, compose: Compose, answer: tuple[list[str], int, str, str], message: str
 ) -> None:
     docker.answers(answer)
-    with pytest.raises(StackError, match=told) as refused:
+    with pytest.raises(StackError, match=message) as refused:
         compose.check()
     assert "without --docker" in str(refused.value)
 

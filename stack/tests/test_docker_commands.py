@@ -137,8 +137,8 @@ def test_status_checks_the_container_and_the_port(
     assert status.status(as_json=True) is False
     rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)["services"]}
     assert sorted(rows) == ALL
-    ill = {name: row["state"] for name, row in rows.items() if not row["healthy"]}
-    assert ill == {"mlflow": "exited", "trainer": "stopped", "clickhouse": "running"}
+    unhealthy = {name: row["state"] for name, row in rows.items() if not row["healthy"]}
+    assert unhealthy == {"mlflow": "exited", "trainer": "stopped", "clickhouse": "running"}
     assert rows["backend"]["port"] == stack.port("BACKEND")
     assert rows["backend"]["log"] == "docker compose logs backend"
 

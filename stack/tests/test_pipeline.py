@@ -47,8 +47,8 @@ class FakeAirflow:
     def tasks(self, _: str, __: str) -> list[Task]:
         return (self.looks.pop(0) if len(self.looks) > 1 else self.looks[0])[1]
 
-    def log(self, _: str, __: str, told: Task) -> list[LogLine]:
-        return self.logs[told.task_id]
+    def log(self, _: str, __: str, task: Task) -> list[LogLine]:
+        return self.logs[task.task_id]
 
 
 Use = Callable[[FakeAirflow], FakeAirflow]

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Brings ClickHouse to what a folder of SQL says, on every start: init.sh FOLDER, whose files run in order of name;
-# then its accounts, those of clickhouse/embedded, to the passwords of the environment.
+# Runs on every start: init.sh FOLDER runs the SQL files of the folder in order of name, then sets the accounts of
+# clickhouse/embedded to the passwords of the environment.
 # clickhouse-client reads its own password from CLICKHOUSE_PASSWORD.
 set -euo pipefail
 client=(clickhouse-client --host "$DATAFLIX_CLICKHOUSE_HOST" --user dataflix_admin)
@@ -10,7 +10,7 @@ for file in "$1"/*.sql; do
   "${client[@]}" --queries-file "$file"
 done
 
-# Hashed here, so that no password is in a statement that the server could log.
+# Passwords are hashed here, so that no statement that the server may log contains one.
 account() { # NAME ROLE PASSWORD SETTINGS
   local hash
   hash=$(printf %s "$3" | sha256sum | cut -d ' ' -f 1)
@@ -26,5 +26,5 @@ SQL
 account elt_writer raw_writer "$DATAFLIX_CLICKHOUSE_ELT_PASSWORD" NONE
 account dbt transformer "$DATAFLIX_CLICKHOUSE_DBT_PASSWORD" NONE
 account trainer recommendation_writer "$DATAFLIX_CLICKHOUSE_TRAINER_PASSWORD" NONE
-# 2: reading only, though with settings of the query's own, which every client library sends.
+# 2: read only, but queries may bring settings, which every client library sends.
 account reader analytics_reader "$DATAFLIX_CLICKHOUSE_READER_PASSWORD" "readonly = 2"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Brings Postgres to what a folder of SQL says, on every start: init.sh FOLDER, whose files run in order of name.
-# The server and its superuser are named by PGHOST, PGUSER and PGPASSWORD; the SQL reads its secrets from the environment.
+# Runs on every start: init.sh FOLDER creates the database and runs the SQL files of the folder in order of name.
+# PGHOST, PGUSER and PGPASSWORD name the server and its superuser; the SQL reads its secrets from the environment.
 set -euo pipefail
 export PGOPTIONS="-c client_min_messages=warning"
 psql=(psql --no-psqlrc --quiet --tuples-only --no-align --set ON_ERROR_STOP=1)

@@ -50,7 +50,7 @@ def _clear_runtime(settings: Settings) -> None:
 
 def _confirm(settings: Settings) -> None:
     if not sys.stdin.isatty():
-        raise StackError("--purge deletes all data, and nobody can confirm it without a terminal: add --yes.")
+        raise StackError("--purge deletes all data and needs a terminal to be confirmed, or --yes.")
     answer = input(f"Delete all data and logs in {settings.home}? Type 'yes': ")
     if answer.strip().lower() != "yes":
         raise StackError("Nothing was deleted and nothing was stopped.")

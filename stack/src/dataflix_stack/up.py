@@ -51,7 +51,7 @@ def up(data: Path | None) -> None:
             check_ports_are_free(settings)
             supervisor.start()
         _start_services(settings, supervisor, data)
-        # These start while the first pipeline run goes on; nothing waits for them.
+        # These start during the first pipeline run; nothing waits for them.
         for service in SERVICES:
             if service.in_background:
                 supervisor.start_program(service)

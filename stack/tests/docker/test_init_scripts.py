@@ -61,7 +61,7 @@ def test_postgres_init_says_which_file_failed(tmp_path: Path) -> None:
 
 
 _CLIENT = """#!/bin/sh
-# Stands in for clickhouse-client: writes down the file it is given, or what it is told on stdin.
+# A fake clickhouse-client: records the file that it is given, or its stdin.
 for word; do
   case $word in *.sql) cat "$word" >>"$RECORD"; echo >>"$RECORD"; exit ;; esac
 done

@@ -1,4 +1,4 @@
-"""A proof that can't be made says so, and is never taken for one that was."""
+"""A test that cannot run says so and does not count as passed; the settings of pip stay private."""
 
 import os
 import stat

@@ -30,7 +30,7 @@ def main() -> None:
         sys.exit(
             f"test_images: no image is called {', '.join(sorted(unknown))}; there are {', '.join(_NAMES)}"
         )
-    # When it is told to end, it first ends what it has started.
+    # A terminated run first ends the programs that it has started.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("test_images: terminated"))
     try:
         host.ensure()

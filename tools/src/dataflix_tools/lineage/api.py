@@ -31,7 +31,7 @@ def add_api(graph: Graph, document: Mapping[str, Any]) -> None:
             seen.add(name)
             origins = _origins(graph, schema, field)
             if not origins:
-                graph.find(_FILE, name, f"has no source ({declared.FILE} tells where to look)")
+                graph.find(_FILE, name, f"has no source (declare it in {declared.FILE})")
             about = shape.get("description", "") or _inherited(graph, origins)
             graph.add(Column(Name("api", schema, field), _FILE, about), origins)
     for name in declared.API_COMPUTED.keys() - seen:
