@@ -89,7 +89,7 @@ def _problem(
 def _serves_session(settings: Settings) -> str:
     http, url = _signed(settings), settings.url("BACKEND")
     movie = int(_first(http, url + _LISTS["movie_id"], "movie_id"))
-    body = {"ratings": [{"movie_id": movie, "rating": 5}], "n": 5}
+    body = {"ratings": [{"movie_id": movie, "rating": 5}], "limit": 5}
     response = request_ok(http, "POST", f"{url}/recommendations", json=body).json()
     shown, meta = [row["movie_id"] for row in response["data"]], response["meta"]
     if movie in shown or len(shown) != min(5, meta["eligible"]):
