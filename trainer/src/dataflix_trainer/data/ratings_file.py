@@ -29,7 +29,8 @@ PARQUET_MAGIC = b"PAR1"
 SNIFF_BYTES = 8192
 # MovieLens archives nest their files at most two folders deep.
 MAX_DEPTH = 3
-# Files of MovieLens that hold all ratings. ml-100k also has them split in parts.
+# Files of MovieLens that hold all ratings. ml-100k also has them split in parts. A test of the loader checks
+# that both readers agree: loader/tests/movielens/test_trainer_formats.py.
 USUAL_NAMES = ("ratings.csv", "ratings.dat", "u.data", "ratings.parquet")
 EXPECTED = (
     "a MovieLens folder or zip file (ratings.csv, ratings.dat or u.data), or a CSV or Parquet file with the "
