@@ -14,6 +14,8 @@ import pytest
 from dataflix_testkit.long_mode import LONG_MODE
 from dataflix_testkit.stack import Stack, fresh_stack
 
+# For a very busy machine; below the limit of pytest (--timeout 1800), so that the error shows the output.
+START_TIMEOUT_S = 1700
 # The user whose recommendations `./run.sh` prints at the end.
 FIRST_USER = 1
 
@@ -45,7 +47,7 @@ def stack(request: pytest.FixtureRequest) -> Iterator[Stack]:
         words += ["--data", folder]
     with fresh_stack() as fresh:
         began = time.monotonic()
-        result = fresh.command(*words)
+        result = fresh.command(*words, timeout=START_TIMEOUT_S)
         print(f"run.sh: {time.monotonic() - began:.0f} s\n{result.stderr}{result.stdout}")
         assert result.returncode == 0, result.stderr
         assert f"Top recommendations for user {FIRST_USER}" in result.stdout
