@@ -1,4 +1,4 @@
-"""Real services, and a warehouse filled with invented tastes."""
+"""Real services, and a warehouse filled with invented events."""
 
 import os
 import socket
@@ -20,7 +20,7 @@ from dataflix_testkit import ClickHouseServer, MlflowServer, S3Server, clickhous
 from dataflix_trainer import cli
 
 GENRES = ("Crime", "Romance", "Horror")
-USERS, FILMS, EVENTS = 150, 90, 20
+USERS, MOVIES, EVENTS = 150, 90, 20
 TOKEN = "a-token-for-tests-only"
 
 # As dbt makes them: the constants of its vars.
@@ -50,17 +50,18 @@ def weights() -> ConfidenceWeights:
 
 
 def invented_events() -> pa.Table:
-    """Each user likes one genre, and now and then tries another; film 3 i + g is of genre g."""
+    """Each user likes one genre, and now and then tries another; movie 3 i + g is of genre g."""
     generator = np.random.default_rng(3)
     columns: dict[str, list[np.ndarray]] = {"user_id": [], "movie_id": [], "weight": [], "seconds": []}
+    all_movies = np.arange(MOVIES)
     for user in range(1, USERS + 1):
         taste = user % len(GENRES)
-        chance = np.where(np.arange(FILMS) % len(GENRES) == taste, 12.0, 1.0) / np.sqrt(1 + np.arange(FILMS))
-        films = np.sort(generator.choice(FILMS, EVENTS, replace=False, p=chance / chance.sum()))
+        chance = np.where(all_movies % len(GENRES) == taste, 12.0, 1.0) / np.sqrt(1 + all_movies)
+        movies = np.sort(generator.choice(MOVIES, EVENTS, replace=False, p=chance / chance.sum()))
         columns["user_id"].append(np.full(EVENTS, user))
-        columns["movie_id"].append(100 + films)
-        liked = films % len(GENRES) == taste
-        columns["weight"].append(np.where(liked, 2.5, np.where(films % 2 == 0, 0.5, -1.0)))
+        columns["movie_id"].append(100 + movies)
+        liked = movies % len(GENRES) == taste
+        columns["weight"].append(np.where(liked, 2.5, np.where(movies % 2 == 0, 0.5, -1.0)))
         columns["seconds"].append(generator.permutation(EVENTS) * 3600.0 + user)
     flat = {name: np.concatenate(parts) for name, parts in columns.items()}
     return pa.table(
@@ -195,14 +196,14 @@ def fill(server: ClickHouseServer) -> None:
     client.insert(
         "analytics.confidence_weights", DEFAULT_WEIGHT_ROWS, column_names=["rating", "liked", "weight"]
     )
-    films = [
-        (100 + i, f"Film {i}", [GENRES[i % len(GENRES)]], 1990 + i % 30 if i % 7 else None, 80 + i)
-        for i in range(FILMS)
+    movies = [
+        (100 + i, f"Movie {i}", [GENRES[i % len(GENRES)]], 1990 + i % 30 if i % 7 else None, 80 + i)
+        for i in range(MOVIES)
     ]
-    # One film that nobody has seen and one user without events.
+    # One movie that nobody has seen and one user without events.
     client.insert(
         "analytics.dim_movies",
-        [*films, (1000, "Unseen", [], None, None)],
+        [*movies, (1000, "Unseen", [], None, None)],
         column_names=["movie_id", "title", "genres", "release_year", "duration_minutes"],
     )
     client.command(

@@ -43,7 +43,7 @@ def test_smaller_and_larger_matrices_can_be_fitted_one_after_the_other() -> None
         assert np.isfinite(factors).all()
 
 
-def test_films_without_events_have_no_factors_and_change_nothing() -> None:
+def test_items_without_events_have_no_factors_and_change_nothing() -> None:
     matrix = some_matrix()
     columns = np.sort(np.random.default_rng(2).permutation(50)[:30])
     wide = csr_matrix((matrix.data, columns[matrix.indices], matrix.indptr), shape=(40, 50))
@@ -57,7 +57,7 @@ def test_a_start_from_nearly_the_same_data_comes_to_the_same_fit_in_few_iteratio
     settled = replace(SMALL, iterations=60)
     ridge = settled.ridge(matrix)
     fewer = matrix.copy()
-    fewer.data[fewer.indices == 3] = 0  # a film that the first fit has not seen
+    fewer.data[fewer.indices == 3] = 0  # a item that the first fit has not seen
     fewer.data[: fewer.indptr[1]] = 0  # and somebody
     fewer.data[::50] = 0
     fewer.eliminate_zeros()
@@ -123,7 +123,7 @@ def test_dislikes_alone_are_nothing_to_learn_from() -> None:
         fit(matrix)
 
 
-def test_the_default_ridge_grows_with_events_per_user_and_film() -> None:
+def test_the_default_ridge_grows_with_events_per_user_and_item() -> None:
     matrix = csr_matrix(np.ones((50, 20), dtype=np.float32))
     expected = (
         hyperparameters.DEFAULT_REGULARIZATION_SCALE

@@ -1,4 +1,4 @@
-"""The story of four versions, told by the commands over real services."""
+"""Four versions, from training to rollback, by the commands on real services."""
 
 import json
 import time
@@ -55,7 +55,7 @@ def story(trainer: Trainer, services: Any) -> Story:
     first = answer(trainer("publish", "--json"))
     rows = services.sql("SELECT * FROM analytics.recommendations ORDER BY user_id, rank")
     again = answer(trainer("publish", "1", "--json"))
-    # A ridge a thousand times too strong leaves no taste in the factors, and there are no links beside them.
+    # A ridge a thousand times too strong leaves nothing in the factors, and there are no item-item weights.
     answer(trainer("train", *small, "--regularization=100000", "--link-weight=0"))
     worse = answer(trainer("publish", "2", "--json"))
     answer(trainer("train", *small, "--seed=7"))

@@ -15,7 +15,7 @@ ITEMS = np.array([10, 20, 30, 40, 50, 60, 70, 80], dtype=np.int64)
 
 def model_of(ids: np.ndarray, factors: np.ndarray, weights: ConfidenceWeights) -> Model:
     info = ModelInfo(datetime.now(UTC), factors.shape[1], 0.5, 1.0, 1, 1, 1, len(ids), 1)
-    catalogue = ItemCatalogue.from_items([Item(int(i), f"Film {i}") for i in ids])
+    catalogue = ItemCatalogue.from_items([Item(int(i), f"Movie {i}") for i in ids])
     return Model(info, ids, factors.astype(np.float32), catalogue, weights)
 
 
@@ -46,12 +46,12 @@ def test_metrics_are_those_of_the_lists_that_serving_gives(
         gains = [1 / np.log2(item.rank + 1) for item in found if item.item_id in wanted]
         ideal = sum(1 / np.log2(rank + 1) for rank in range(1, len(wanted) + 1))
         assert evaluation.per_user["ndcg@10"][row] == pytest.approx(sum(gains) / ideal)
-        assert evaluation.per_user["recall@10"][row] == 1  # ten places for six films
+        assert evaluation.per_user["recall@10"][row] == 1  # ten positions for six items
 
 
 def test_popularity_counts_likes_and_leaves_out_what_is_seen(holdout: Holdout) -> None:
     evaluation = evaluate_popularity(holdout)
-    # Likes per film: 4, 3, 0 (a dislike), 2, 1, 0, 0, 0. User 1 has not seen the film with 3.
+    # Likes per item: 4, 3, 0 (a dislike), 2, 1, 0, 0, 0. User 1 has not seen the item with 3.
     assert evaluation.per_user["mrr@10"][1] == 1
     # User 2 has seen the first three in that order; the next is the target.
     assert evaluation.per_user["ndcg@10"][2] == 1
@@ -62,7 +62,7 @@ def test_a_model_older_than_the_data_is_ranked_by_what_it_knows(
     holdout: Holdout, weights: ConfidenceWeights
 ) -> None:
     factors = np.random.default_rng(4).normal(size=(8, 3))
-    # It knows a film that is gone (25), and not the newest two; without them the order is the same.
+    # It knows a item that is gone (25), and not the newest two; without them the order is the same.
     old_ids = np.array([10, 20, 25, 30, 40, 50, 60], dtype=np.int64)
     old = model_of(old_ids, np.insert(factors[:6], 2, 0.0, axis=0), weights)
     known_only = Holdout(
@@ -70,7 +70,7 @@ def test_a_model_older_than_the_data_is_ranked_by_what_it_knows(
     )
     expected = evaluate_model(model_of(ITEMS[:6], factors[:6], weights), known_only)
     found = evaluate_model(old, holdout)
-    # The film that is gone takes a place in the lists but is no hit.
+    # The item that is gone takes a place in the lists but is no hit.
     assert np.all(found.per_user["ndcg@10"] <= expected.per_user["ndcg@10"] + 1e-9)
     np.testing.assert_array_equal(found.per_user["recall@10"], expected.per_user["recall@10"])
 

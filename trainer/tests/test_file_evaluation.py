@@ -26,15 +26,15 @@ METRICS = {
 
 @pytest.fixture(scope="module")
 def ratings(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """120 users who like one of three kinds of films and now and then try another."""
+    """120 users who like one of three kinds of items and sometimes try another."""
     generator = np.random.default_rng(1)
     rows = []
     for user in range(120):
         chance = np.where(np.arange(90) % 3 == user % 3, 10.0, 1.0) / np.sqrt(1 + np.arange(90))
-        for film in generator.choice(90, 35, replace=False, p=chance / chance.sum()):
-            stars = generator.choice([4, 4.5, 5] if film % 3 == user % 3 else [3, 3.5, 4])
+        for item in generator.choice(90, 35, replace=False, p=chance / chance.sum()):
+            stars = generator.choice([4, 4.5, 5] if item % 3 == user % 3 else [3, 3.5, 4])
             # Everybody comes for a while, one after another.
-            rows.append((user, film, stars, user * 50 + generator.integers(0, 3000)))
+            rows.append((user, item, stars, user * 50 + generator.integers(0, 3000)))
     path = tmp_path_factory.mktemp("ratings") / "ratings.csv"
     pd.DataFrame(rows, columns=["userId", "movieId", "rating", "timestamp"]).to_csv(path, index=False)
     return path
@@ -65,7 +65,7 @@ def test_a_report_has_every_model_with_every_figure(ratings: Path, tmp_path: Pat
             assert figure["low"] <= figure["mean"] <= figure["high"]
         assert model["seconds"] > 0
         assert model["name"] in result.stdout
-    if protocol != "temporal":  # who likes what is plain: whoever learns it is far above popularity
+    if protocol != "temporal":  # tastes are plain, so models that learn them are far above popularity
         for name in ("als", "ease", "itemknn"):
             assert (
                 models[name]["metrics"]["ndcg@10"]["mean"]
@@ -82,7 +82,7 @@ def test_the_same_seed_gives_the_same_figures(ratings: Path, tmp_path: Path) -> 
 
 
 def test_tuning_is_told_and_finds_nothing_worse_on_the_validation(ratings: Path, tmp_path: Path) -> None:
-    result = run(ratings, tmp_path / "tuned.json", "--tune", "--budget=4")
+    result = run(ratings, tmp_path / "tuned.json", "--tune", "--budget=2")
     assert result.exit_code == 0
     report = json.loads((tmp_path / "tuned.json").read_text())
     assert report["tuned"] is True
@@ -91,13 +91,13 @@ def test_tuning_is_told_and_finds_nothing_worse_on_the_validation(ratings: Path,
     assert "tuning" not in models["popular"]
     for candidate in CANDIDATES:
         if candidate.space:
-            told = models[candidate.name]["tuning"]
-            assert told["trials"] >= 1
+            tuning = models[candidate.name]["tuning"]
+            assert tuning["trials"] >= 1
             scorer = candidate.fit(split.validation, candidate.defaults, Conditions(1, 2))
             vectors = np.ones((split.validation.train.shape[1], 1), dtype=np.float32)
             default = measure(scorer, split.validation, (10,), vectors, seed=1).figures["ndcg@10"]["mean"]
-            assert told["default_ndcg@10"] == pytest.approx(default)
-            assert told["validation_ndcg@10"] >= default - 1e-6
+            assert tuning["default_ndcg@10"] == pytest.approx(default)
+            assert tuning["validation_ndcg@10"] >= default - 1e-6
             assert set(models[candidate.name]["params"]) == set(candidate.space)
 
 

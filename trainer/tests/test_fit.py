@@ -22,7 +22,7 @@ def matrix() -> csr_matrix:
     generator = np.random.default_rng(1)
     taken = generator.random((50, 30)) < 0.3
     taken[7] = False  # someone without events
-    taken[:, 11] = False  # a film nobody has seen
+    taken[:, 11] = False  # a item nobody has seen
     values = generator.choice([-1.5, 0.25, 1, 3], taken.shape)
     return csr_matrix(np.where(taken, values, 0).astype(np.float32))
 
@@ -48,7 +48,7 @@ def test_active_users_count_less_as_serving_will_have_it(matrix: csr_matrix) -> 
     np.testing.assert_allclose(fitted.factors.items, expected.items, atol=1e-5)
 
 
-def test_only_the_most_liked_films_are_linked(matrix: csr_matrix, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_the_most_liked_items_have_weights(matrix: csr_matrix, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fitting, "MAX_ITEMS", 4)
     links = fit(matrix, PARAMETERS, threads=1).item_item_weights.matrix
     liked = np.asarray((matrix > 0).sum(axis=0)).ravel()
@@ -76,7 +76,7 @@ def test_links_are_a_weighted_ease_of_what_was_liked(matrix: csr_matrix) -> None
     np.testing.assert_allclose(doubled.toarray(), 2 * fitted.item_item_weights.matrix.toarray(), rtol=1e-5)
 
 
-def test_only_the_strongest_links_are_kept_and_fitted_without_the_others(
+def test_only_the_strongest_weights_are_kept_and_refitted_without_the_others(
     matrix: csr_matrix, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     flat = replace(PARAMETERS, link_weight=1.0, link_slope=0.0, link_activity_exponent=0.0)
@@ -91,8 +91,8 @@ def test_only_the_strongest_links_are_kept_and_fitted_without_the_others(
         if len(kept):
             rest = np.abs(np.delete(whole[:, column], kept))
             assert np.abs(whole[kept, column]).min() >= rest.max()
-            told = liked[:, kept]
-            ridge = np.linalg.solve(told.T @ told + 5.0 * np.eye(4), told.T @ liked[:, column])
+            x = liked[:, kept]
+            ridge = np.linalg.solve(x.T @ x + 5.0 * np.eye(4), x.T @ liked[:, column])
             np.testing.assert_allclose(few[kept, column], ridge, atol=1e-5)
 
 
@@ -104,7 +104,7 @@ def test_the_baseline_is_left_as_its_paper_has_it(matrix: csr_matrix) -> None:
     )
 
 
-def test_films_that_hardly_anybody_liked_have_factors_alone(matrix: csr_matrix) -> None:
+def test_items_with_few_likes_have_factors_alone(matrix: csr_matrix) -> None:
     dense = matrix.toarray()
     dense[:, 5] = 0
     dense[:2, 5] = 1  # liked twice

@@ -19,7 +19,7 @@ FINE = Health(finite=True, learnt=1.0, list_s=0.002, artifact_bytes=1 << 20)
 def artifact(tmp_path: Path, weights: ConfidenceWeights) -> Path:
     factors = np.random.default_rng(1).normal(size=(1200, 8)).astype(np.float32)
     info = ModelInfo(datetime.now(UTC), 8, 0.5, 1.0, 1, 1, 1, 1200, 1)
-    catalogue = ItemCatalogue.from_items([Item(i, f"Film {i}") for i in range(1200)])
+    catalogue = ItemCatalogue.from_items([Item(i, f"Movie {i}") for i in range(1200)])
     Model(info, np.arange(1200, dtype=np.int64), factors, catalogue, weights).save(tmp_path / "model")
     return tmp_path / "model"
 

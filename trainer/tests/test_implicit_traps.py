@@ -29,7 +29,7 @@ def saved_and_loaded(factors: np.ndarray, seed: int, path: Path) -> Model:
         n_items=items,
         n_interactions=240,
     )
-    catalogue = ItemCatalogue.from_items([Item(i + 1, f"Film {i}") for i in range(items)])
+    catalogue = ItemCatalogue.from_items([Item(i + 1, f"Movie {i}") for i in range(items)])
     weights = ConfidenceWeights.from_rows([(0.0, "unknown", 1.0)])
     Model(info, np.arange(1, items + 1), factors, catalogue, weights).save(path)
     return Model.load(path)

@@ -44,7 +44,7 @@ def data_of(ratings: Ratings, weights: ConfidenceWeights) -> TrainingData:
     interactions = Interactions.from_blocks(
         [(ratings.users, ratings.movies, ratings.weights, ratings.times)], item_ids
     )
-    catalogue = ItemCatalogue.from_items([Item(int(movie), f"Film {movie}") for movie in item_ids])
+    catalogue = ItemCatalogue.from_items([Item(int(movie), f"Movie {movie}") for movie in item_ids])
     return TrainingData(interactions, catalogue, weights)
 
 

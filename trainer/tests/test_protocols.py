@@ -91,7 +91,7 @@ def test_temporal_learns_nothing_from_the_future() -> None:
 
 
 def test_temporal_knows_new_users_by_their_first_events() -> None:
-    # 40 old users in the past; 12 new ones with ten films each, in the order of their numbers.
+    # 40 old users in the past; 12 new ones with ten items each, in the order of their numbers.
     user = np.repeat(np.arange(52), 10)
     item = np.tile(np.arange(10), 52)
     times = np.where(user < 40, np.arange(520) % 50, 1000 + item)

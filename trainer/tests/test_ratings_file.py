@@ -14,7 +14,7 @@ from dataflix_trainer.data.ratings import factorize
 from dataflix_trainer.data.ratings_file import read_ratings
 from dataflix_trainer.errors import DataError
 
-# user, item, rating, seconds; one film is rated twice by one user: the later one counts.
+# user, item, rating, seconds; one item is rated twice by one user: the later one counts.
 ROWS = [(7, 30, 4.0, 100), (7, 10, 3.5, 200), (9, 10, 5.0, 300), (9, 20, 0.5, 400), (7, 30, 2.0, 50)]
 FRAME = pd.DataFrame(ROWS, columns=["userId", "movieId", "rating", "timestamp"])
 CSV = FRAME.to_csv(index=False).encode()

@@ -24,7 +24,7 @@ def data(weights: ConfidenceWeights) -> TrainingData:
     values = generator.choice([-1.5, 0.25, 1, 2.5], taken.shape)
     matrix = csr_matrix(np.where(taken, values, 0).astype(np.float32))
     times = generator.integers(0, 10**9, matrix.nnz)
-    catalogue = ItemCatalogue.from_items([Item(i, f"Film {i}") for i in range(200)])
+    catalogue = ItemCatalogue.from_items([Item(i, f"Movie {i}") for i in range(200)])
     return TrainingData(Interactions(np.arange(300), np.arange(200), matrix, times), catalogue, weights)
 
 

@@ -51,7 +51,7 @@ def test_the_start_is_tried_whatever_the_budget() -> None:
 
 
 def test_a_search_is_taken_up_where_it_stopped(tmp_path: Path) -> None:
-    told: list[int] = []
+    reported: list[int] = []
 
     def once(trials: int) -> searching.TuningResult:
         return search(
@@ -64,13 +64,13 @@ def test_a_search_is_taken_up_where_it_stopped(tmp_path: Path) -> None:
             initial_trials=[{"x": 1.0}, {"x": 2.0}, {"y": 0.0}, {"y": 1.0}, {"y": 2.0}, {"y": 3.0}],
             name="a",
             storage=JournalStorage(JournalFileBackend(str(tmp_path / "journal"))),
-            on_trial=lambda number, params, value: told.append(number),
+            on_trial=lambda number, params, value: reported.append(number),
         )
 
     first = once(5)
     second = once(12)
     # The first had no time for all of its guesses: they are not forgotten, nor counted.
-    assert len(told) == len(set(told)) == second.trials == 12
+    assert len(reported) == len(set(reported)) == second.trials == 12
     assert second.value >= first.value
     study = optuna.load_study(
         study_name="a", storage=JournalStorage(JournalFileBackend(str(tmp_path / "journal")))
@@ -93,7 +93,7 @@ def test_what_cannot_be_fitted_is_passed_over_and_told_when_nothing_can() -> Non
 
 
 def test_luck_is_no_reason_to_leave_the_start() -> None:
-    # No parameters are better than others: each draws its figures anew.
+    # No parameters are better than others: each has figures of its own.
     def chance(params: Mapping[str, Any]) -> np.ndarray:
         return np.random.default_rng(int(abs(params["x"]) * 1e6)).random(20)
 
@@ -116,7 +116,7 @@ def test_luck_is_no_reason_to_leave_the_start() -> None:
 
 
 def test_guesses_are_tried_first() -> None:
-    told: list[Mapping[str, Any]] = []
+    reported: list[Mapping[str, Any]] = []
     search(
         hill,
         SPACE,
@@ -125,6 +125,6 @@ def test_guesses_are_tried_first() -> None:
         max_trials=3,
         seed=1,
         initial_trials=[{"y": 1.0}, {"x": 2.0}],
-        on_trial=lambda number, params, value: told.append(dict(params)),
+        on_trial=lambda number, params, value: reported.append(dict(params)),
     )
-    assert told == [{"x": 0.0, "y": 5.0}, {"x": 0.0, "y": 1.0}, {"x": 2.0, "y": 5.0}]
+    assert reported == [{"x": 0.0, "y": 5.0}, {"x": 0.0, "y": 1.0}, {"x": 2.0, "y": 5.0}]

@@ -1,4 +1,4 @@
-"""Whoever is erased while lists are being made does not come back with them."""
+"""A user who is erased while lists are made does not come back with the lists."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ TABLE = "analytics.recommendations_of_some"
 
 
 def tables_of(services: Any) -> list[str]:
-    """Return the table and those beside it."""
+    """Return the table and its staging tables."""
     rows = services.sql(
         "SELECT database || '.' || name FROM system.tables"
         f" WHERE startsWith(database || '.' || name, '{TABLE}')"

@@ -46,7 +46,7 @@ def story(trainer: Trainer, services: Any) -> Story:
 
     return Story(
         choose_parameters(registry, {}),
-        answer("tune", "--budget=5"),
+        answer("tune", "--budget=2"),
         answer("tune", "--budget=1"),
         answer("train"),
         choose_parameters(registry, {"factors": 9}),

@@ -1,6 +1,6 @@
 """The hyperparameters of a fit, and their defaults.
 
-How each default was chosen is told in docs/evaluation.md ("How the defaults were chosen").
+docs/evaluation.md ("How the defaults were chosen") has the measurements behind each default.
 """
 
 import math
