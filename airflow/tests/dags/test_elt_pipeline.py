@@ -1,6 +1,6 @@
-"""The DAG is read without an error, and its graph is the one in `elt_pipeline.json`.
+"""Airflow reads the DAG without an error, and its graph is the one in `elt_pipeline.json`.
 
-A change of the graph, of a dbt model's name for example, shows in that file's diff. To write it anew:
+A change of the graph, such as a new name of a dbt model, shows in that file's diff. To write it again:
 UPDATE_SNAPSHOTS=1 airflow/.venv/bin/pytest airflow/tests/dags
 """
 
@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[3]
 SNAPSHOT = Path(__file__).with_name("elt_pipeline.json")
 DESCRIBE = Path(__file__).parents[1] / "support" / "describe_dags.py"
 
-# Nobody listens there: reading the DAG must not need any service.
+# Nothing listens there: Airflow must be able to read the DAG without any service.
 SERVICES = ("POSTGRES", "CLICKHOUSE", "TRAINER", "AIRFLOW")
 SECRETS = (
     *(
@@ -59,7 +59,7 @@ def tasks(described: Description) -> dict[str, Any]:
 
 
 def upstream(tasks: dict[str, Any], task_id: str) -> set[str]:
-    """Return everything that must have succeeded before a task starts."""
+    """Return all tasks that come before a task."""
     direct = {name for name, task in tasks.items() if task_id in task["downstream"]}
     return direct.union(*(upstream(tasks, name) for name in direct))
 
@@ -100,20 +100,20 @@ def test_nothing_is_trained_before_every_model_and_the_whole_build_have_passed(t
     assert "dbt.dbt_producer_watcher" in before
     assert upstream(tasks, "publish") == before | {"train"}
     gates = {name: task["trigger_rule"] for name, task in tasks.items() if name not in last}
-    # The one exception still stops at a failed build: it lets pass what was skipped.
+    # The exception still stops at a failed build; it only ignores skipped tasks.
     assert gates.pop("dbt.dbt_producer_watcher_done") == "none_failed"
     assert set(gates.values()) == {"all_success"}
 
 
-def test_whoever_asked_is_erased_when_others_failed_and_none_is_at_work(tasks: dict[str, Any]) -> None:
+def test_erase_and_prune_run_after_failures_once_no_other_step_is_running(tasks: dict[str, Any]) -> None:
     assert tasks["erase"]["trigger_rule"] == tasks["prune"]["trigger_rule"] == "all_done"
-    # Each that writes to the warehouse by itself: a publication that will not run is done while loads go on.
+    # All steps that write to the warehouse: a publication that will not run counts as done while loads go on.
     waited_for = {name for name, task in tasks.items() if "erase" in task["downstream"]}
     assert waited_for == {"extract_load", "dbt.dbt_producer_watcher", "publish"}
 
 
 def test_a_run_with_a_failed_step_fails(tasks: dict[str, Any]) -> None:
-    """Its last tasks decide: the one there is comes only after every other one has succeeded."""
+    """The last tasks decide: there is one, and it runs only after every other task has succeeded."""
     assert [name for name, task in tasks.items() if not task["downstream"]] == ["outcome"]
     assert upstream(tasks, "outcome") == set(tasks) - {"outcome"}
     assert tasks["outcome"]["trigger_rule"] == "all_success"
@@ -122,7 +122,7 @@ def test_a_run_with_a_failed_step_fails(tasks: dict[str, Any]) -> None:
     assert direct == {"publish", "erase", "prune"}
 
 
-def test_only_steps_that_wait_for_services_are_tried_again(tasks: dict[str, Any]) -> None:
+def test_only_steps_that_wait_for_services_are_retried(tasks: dict[str, Any]) -> None:
     retried = {name for name, task in tasks.items() if task["retries"]}
 
     assert retried == {"extract_load", "train", "publish", "erase", "prune"}
@@ -132,7 +132,7 @@ def test_only_steps_that_wait_for_services_are_tried_again(tasks: dict[str, Any]
         assert (rule["exception"], rule["action"]) == ("dataflix_elt.errors.PermanentError", "fail")
 
 
-def test_assets_name_what_is_made(tasks: dict[str, Any]) -> None:
+def test_assets_name_what_the_steps_write(tasks: dict[str, Any]) -> None:
     made = {name: task["outlets"] for name, task in tasks.items() if task["outlets"]}
 
     assert made == {

@@ -1,4 +1,4 @@
-"""Loads of changes: each trap between Postgres and ClickHouse has its test here."""
+"""Incremental loads: one test per trap between Postgres and ClickHouse."""
 
 import time
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ Captured = tuple[Table, str]
 
 @pytest.fixture
 def filled(engines: Engines, captured: Captured) -> Captured:
-    """A hundred rows, carried over."""
+    """A hundred rows, loaded."""
     table, base = captured
     engines.sql(f"insert into {base} select i, 'x', i from generate_series(1, 100) i")
     engines.load(table)
@@ -33,7 +33,7 @@ def assert_equal(engines: Engines, captured: Captured) -> None:
 
 @contextmanager
 def writer(engines: Engines) -> Iterator[Connection]:
-    """A session of its own, in a transaction."""
+    """A separate session, in a transaction."""
     connection = psycopg2.connect(engines.source_server.dsn("postgres"))
     yield connection
     connection.close()
@@ -92,7 +92,7 @@ def test_rows_that_commit_late_are_not_missed(engines: Engines, filled: Captured
     assert_equal(engines, filled)
 
 
-def test_a_transaction_that_stays_open_over_many_loads_costs_reading_again_and_no_row(
+def test_a_transaction_that_stays_open_over_many_loads_makes_loads_read_rows_again_and_lose_none(
     engines: Engines, filled: Captured
 ) -> None:
     table, base = filled
@@ -145,7 +145,7 @@ def test_prepared_transactions_are_not_missed(engines: Engines, filled: Captured
 def test_a_changed_primary_key_leaves_no_old_row(engines: Engines, filled: Captured) -> None:
     table, base = filled
     engines.sql(f"update {base} set id = id + 1000 where id <= 10")
-    # Two rows change places: both old keys are written down, and both are there.
+    # Two rows swap their keys: both old keys are recorded as deleted, and both exist.
     engines.sql(
         f"update {base} set id = -1 where id = 20; update {base} set id = 20 where id = 21;"
         f" update {base} set id = 21 where id = -1"
@@ -157,7 +157,7 @@ def test_a_changed_primary_key_leaves_no_old_row(engines: Engines, filled: Captu
     assert_equal(engines, filled)
 
 
-def test_a_truncated_table_is_loaded_whole(engines: Engines, filled: Captured) -> None:
+def test_a_truncated_table_is_loaded_in_full(engines: Engines, filled: Captured) -> None:
     table, base = filled
     engines.sql(f"begin; truncate {base}; insert into {base} values (1, 'after', 1); commit")
 
@@ -182,7 +182,7 @@ def test_writers_that_replicate_are_captured_too(engines: Engines, filled: Captu
     assert_equal(engines, filled)
 
 
-def test_nobody_can_say_which_transaction_wrote_a_row(engines: Engines, filled: Captured) -> None:
+def test_a_writer_cannot_choose_the_transaction_of_a_row(engines: Engines, filled: Captured) -> None:
     table, base = filled
     engines.sql(f"insert into {base} values (800, 'x', 1, '1'); update {base} set last_xid = '1'")
 
@@ -208,13 +208,13 @@ def test_a_row_that_comes_back_the_same_after_it_was_deleted_is_there(
 
 
 def test_every_load_has_a_version_of_its_own(engines: Engines, filled: Captured) -> None:
-    """Of two rows of one version the last to arrive would win, a row over a deletion or vice versa."""
+    """Of two rows with one version the last one would win, a row over a deletion or vice versa."""
     table, base = filled
     versions = []
     for number in range(4):
         engines.sql(f"update {base} set value = {number} where id = 1")
         versions.append(engines.load(table).version)
-        # What was given out counts, even when the books of the loads themselves are lost.
+        # Recorded versions count, even if one of the state tables is lost.
         engines.admin.command(f"truncate table raw.load_{('versions', 'cursors')[number % 2]}")
         versions.append(engines.load(table).version)
 
@@ -225,7 +225,7 @@ def test_every_load_has_a_version_of_its_own(engines: Engines, filled: Captured)
 def test_a_deleted_row_stays_deleted_after_cleanup_and_a_late_old_insert(
     engines: Engines, filled: Captured
 ) -> None:
-    """Cleanup forgets deletions; what a dead load then still sends must not bring a row back unnoticed."""
+    """Cleanup removes deletions; what a killed load then still sends must not bring a row back unnoticed."""
     table, base = filled
     engines.sql(f"delete from {base} where id = 9")
     engines.load(table)
@@ -269,7 +269,7 @@ def test_statistics_of_an_empty_table_do_not_make_a_few_changes_cost_a_scan(
 
     engines.load(table, verify=Verify.KEYS)
 
-    # The session's figures arrive some time after its end.
+    # Postgres publishes a session's statistics some time after its end.
     deadline = time.monotonic() + 30
     while (after := scans(engines, base))[1] == before[1] and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -278,7 +278,7 @@ def test_statistics_of_an_empty_table_do_not_make_a_few_changes_cost_a_scan(
 
 
 def scans(engines: Engines, base: str) -> tuple[int, int]:
-    """Return how many rows were read in order, and how many scans went by an index."""
+    """Return how many rows sequential scans have read, and how many index scans there were."""
     figures = "select seq_tup_read, idx_scan from pg_stat_user_tables where relid = %s::regclass"
     (row,) = engines.sql(figures, (base,))
     return row[0], row[1]

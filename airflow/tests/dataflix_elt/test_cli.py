@@ -1,4 +1,4 @@
-"""The command line runs for real."""
+"""The command line, run as a process."""
 
 import json
 import os
@@ -18,13 +18,13 @@ def elt(engines: Engines, *arguments: str, **changes: str) -> "subprocess.Comple
     return subprocess.run([ELT, *arguments], env=environ, capture_output=True, text=True, check=False)
 
 
-def test_every_table_is_loaded_and_told_as_json(engines: Engines) -> None:
+def test_every_table_is_loaded_and_printed_as_json(engines: Engines) -> None:
     result = elt(engines, "load", "--run-id", "by hand")
 
     assert result.returncode == 0, result.stderr
-    told = [json.loads(line) for line in result.stdout.splitlines()]
-    assert [line["table"] for line in told] == list(TABLE_NAMES)
-    assert {line["run_id"] for line in told} == {"by hand"}
+    printed = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [line["table"] for line in printed] == list(TABLE_NAMES)
+    assert {line["run_id"] for line in printed} == {"by hand"}
     assert "load_finished run_id=by hand" in result.stderr
 
 
@@ -34,19 +34,19 @@ def test_one_table_can_be_chosen(engines: Engines) -> None:
     assert [json.loads(line)["table"] for line in result.stdout.splitlines()] == ["ratings"]
 
 
-def test_changes_are_carried_over_unless_all_is_asked_for(engines: Engines) -> None:
+def test_loads_are_incremental_unless_full_is_requested(engines: Engines) -> None:
     elt(engines, "load", "--table", "movies")
     engines.sql("insert into movies (title) values ('Late Arrival')")
-    changes = elt(engines, "load", "--table", "movies", "--verify", "content")
-    whole = elt(engines, "load", "--table", "movies", "--full")
+    incremental = elt(engines, "load", "--table", "movies", "--verify", "content")
+    full = elt(engines, "load", "--table", "movies", "--full")
 
-    told = [json.loads(result.stdout) for result in (changes, whole)]
-    assert [(line["kind"], line["compared"]) for line in told] == [
+    printed = [json.loads(result.stdout) for result in (incremental, full)]
+    assert [(line["kind"], line["compared"]) for line in printed] == [
         ("incremental", "content"),
         ("full", "content"),
     ]
-    assert told[0]["rows_written"] == 1
-    assert told[0]["rows"] == told[1]["rows"]
+    assert printed[0]["rows_written"] == 1
+    assert printed[0]["rows"] == printed[1]["rows"]
 
 
 def test_a_failure_is_one_line_and_exit_1(engines: Engines) -> None:
@@ -67,6 +67,6 @@ def test_an_unknown_table_is_refused_with_those_there_are(engines: Engines) -> N
 def test_the_tables_are_shown(engines: Engines) -> None:
     result = elt(engines, "tables")
 
-    told = {line["table"]: line for line in map(json.loads, result.stdout.splitlines())}
-    assert told["ratings"]["key"] == ["user_id", "movie_id"]
-    assert told["users"]["columns"]["city"] == "Nullable(String)"
+    printed = {line["table"]: line for line in map(json.loads, result.stdout.splitlines())}
+    assert printed["ratings"]["key"] == ["user_id", "movie_id"]
+    assert printed["users"]["columns"]["city"] == "Nullable(String)"

@@ -1,4 +1,4 @@
-"""The day's clock jumps between loads, Postgres' and the loader's alike: all that changed is carried over."""
+"""The wall clocks of Postgres and of the loader jump between loads: every change is loaded."""
 
 import json
 import os
@@ -21,7 +21,7 @@ insert into users (username, email) select 'u' || i, 'u' || i || '@example.org' 
 insert into ratings (user_id, movie_id, rating)
 select user_id, movie_id, 3.0 from users, (select movie_id from movies order by movie_id limit 20) m
 """
-# Each writes with now() where it says nothing else, and so does the trigger of updated_at.
+# The defaults of the columns and the trigger of updated_at use now().
 CHANGES = (
     "update ratings set rating = case when rating = 3 then 4 else 3 end where movie_id % 2 = {step} % 2",
     "delete from ratings where (user_id, movie_id) = (select user_id, movie_id from ratings limit 1)",

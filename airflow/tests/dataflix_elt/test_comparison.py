@@ -1,4 +1,4 @@
-"""The comparison at the end of each load: what it must notice, what it says, and what repairs it."""
+"""The comparison at the end of each load: what it must notice, what it reports, and what repairs it."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -16,14 +16,14 @@ Captured = tuple[Table, str]
 
 @pytest.fixture
 def filled(engines: Engines, captured: Captured) -> Captured:
-    """Thirty thousand rows, carried over: more than one bucket."""
+    """Thirty thousand rows, loaded: more than one bucket."""
     table, base = captured
     engines.sql(f"insert into {base} select i, 'x', i from generate_series(1, 30000) i")
     engines.load(table)
     return captured
 
 
-def behind_the_triggers(engines: Engines, base: str, statement: str) -> None:
+def without_triggers(engines: Engines, base: str, statement: str) -> None:
     engines.sql(
         f"alter table {base} disable trigger user; {statement}; alter table {base} enable trigger user;"
         + "".join(
@@ -50,7 +50,7 @@ def test_one_row_that_went_missing_in_the_warehouse_raises_the_alarm(
     assert "missing in the warehouse: (777,x)" in said
     assert f"elt load --full --table {table.name}" in said
     assert engines.audits(table)[-1] == ("alarm", 29999, 30000, False)
-    # The watermark stays, and so does the alarm, until somebody repairs it.
+    # The cursor stays, and so does the error, until somebody repairs the table.
     assert before == engines.query(
         f"select max(version) from raw.load_cursors where table_name = '{table.name}'"
     )
@@ -94,26 +94,26 @@ def test_whatever_is_done_to_the_raw_table_is_noticed_without_comparing_content(
     ],
     ids=["insert", "delete", "update", "key"],
 )
-def test_what_happened_behind_the_triggers_is_found_when_content_is_compared(
+def test_what_happened_without_triggers_is_found_when_content_is_compared(
     engines: Engines, filled: Captured, statement: str, said: str
 ) -> None:
     table, base = filled
-    behind_the_triggers(engines, base, statement.format(base=base))
-    # The ledger cannot know.
+    without_triggers(engines, base, statement.format(base=base))
+    # The ledger cannot know of it.
     engines.load(table, verify=Verify.KEYS)
 
     with pytest.raises(ReconciliationError) as alarm:
         engines.load(table, verify=Verify.CONTENT)
 
     assert said in str(alarm.value)
-    # A full load repairs it for good, though the ledger still does not know.
+    # A full load repairs it for good, although the ledger still does not know of it.
     engines.load(table, full=True)
     assert engines.load(table, verify=Verify.KEYS).compared == "keys"
     source, copy = engines.both(table, base)
     assert source == copy
 
 
-def test_a_ledger_that_is_off_while_all_rows_are_equal_is_told_and_no_alarm(
+def test_a_wrong_ledger_while_all_rows_are_equal_is_logged_and_raises_nothing(
     engines: Engines, filled: Captured, caplog: pytest.LogCaptureFixture
 ) -> None:
     table, _ = filled
@@ -124,16 +124,16 @@ def test_a_ledger_that_is_off_while_all_rows_are_equal_is_told_and_no_alarm(
 
     assert result.compared == "content"
     assert [record for record in caplog.records if record.getMessage().startswith("ledger_mismatch")]
-    # It is taken as it is from now on.
+    # The next load starts from the ledger as it is.
     assert engines.load(table, verify=Verify.KEYS).compared == "keys"
 
 
-def test_folding_the_ledger_changes_no_sum(engines: Engines, filled: Captured) -> None:
+def test_compacting_the_ledger_changes_no_sum(engines: Engines, filled: Captured) -> None:
     table, base = filled
     for number in range(20):
         engines.sql(f"update {base} set value = {number} where id = {number}")
     before = engines.sql(f"select * from masked._tracked where table_name = '{table.name}'")
-    # It is shared by all tables: enough rounds for whatever other tests have left.
+    # All tables share it: enough rounds for what other tests have left.
     for _ in range(5):
         engines.sql("select capture.compact()")
 
@@ -142,24 +142,24 @@ def test_folding_the_ledger_changes_no_sum(engines: Engines, filled: Captured) -
     engines.load(table, verify=Verify.KEYS)
 
 
-def test_pruned_deletions_make_the_next_load_whole_and_only_when_it_needs_them(
+def test_pruned_deletions_make_the_next_load_full_only_if_it_needs_them(
     engines: Engines, filled: Captured
 ) -> None:
     table, base = filled
     engines.sql(f"delete from {base} where id = 1")
     engines.load(table)
     engines.sql("select capture.prune('0 s')")
-    carried_over_already = engines.load(table)
+    loaded_already = engines.load(table)
     engines.sql(f"delete from {base} where id = 2")
     engines.sql("select capture.prune('0 s')")
     forgotten = engines.load(table)
 
-    assert carried_over_already.kind == "incremental"
+    assert loaded_already.kind == "incremental"
     assert forgotten.why == "the source has pruned deletions since the last load"
     assert forgotten.rows == 29998
 
 
-def test_small_tables_are_always_compared_whole_and_large_ones_once_a_day(
+def test_small_tables_are_always_compared_by_content_and_large_ones_once_a_day(
     engines: Engines, filled: Captured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     table, _ = filled
@@ -219,7 +219,7 @@ def test_of_a_large_table_only_the_changed_keys_are_read_and_merges_do_not_matte
     assert engines.load(table, verify=Verify.CONTENT).compared == "content"
 
 
-def test_a_value_that_does_not_fit_stops_a_load_of_changes_before_anything_is_touched(
+def test_a_value_that_does_not_fit_stops_an_incremental_load_before_anything_is_touched(
     engines: Engines, captured: Captured
 ) -> None:
     table, base = captured
@@ -236,11 +236,11 @@ def test_a_value_that_does_not_fit_stops_a_load_of_changes_before_anything_is_to
     assert engines.query(f"select count() from raw.{table.name}") == [(0,)]
 
 
-def test_a_new_column_is_carried_over_with_all_its_rows_and_one_that_vanished_is_refused(
+def test_a_new_column_is_loaded_for_all_rows_and_a_vanished_one_is_refused(
     engines: Engines, filled: Captured
 ) -> None:
     table, base = filled
-    # A default stamps no row, so the changes alone would leave the column empty.
+    # A default stamps no row, so an incremental load would leave the column empty.
     engines.sql(f"alter table {base} add column mood text default 'calm'")
     engines.replace_view(table, f"select id, part, value, mood, last_xid as _changed_in from {base}")
 
@@ -258,7 +258,7 @@ def test_a_new_column_is_carried_over_with_all_its_rows_and_one_that_vanished_is
         engines.load(table)
 
 
-def test_a_warehouse_from_before_gets_its_column_by_a_whole_load(engines: Engines, filled: Captured) -> None:
+def test_an_older_warehouse_gets_its_column_by_a_full_load(engines: Engines, filled: Captured) -> None:
     table, _ = filled
     engines.admin.command(f"alter table raw.{table.name} drop column _changed_in")
 

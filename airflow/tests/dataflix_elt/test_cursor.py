@@ -1,4 +1,4 @@
-"""A source that is not the one that was left, or not as it was left, is refused, and a full load goes on."""
+"""A load refuses a source with another history than the cursor's, and a full load works."""
 
 import tempfile
 from collections.abc import Iterator
@@ -59,8 +59,8 @@ def primary() -> Iterator[PostgresServer]:
 
 
 @pytest.fixture
-def carried_over(engines: Engines, primary: PostgresServer) -> Table:
-    """A table of `primary`, carried over."""
+def loaded_table(engines: Engines, primary: PostgresServer) -> Table:
+    """A table of `primary`, loaded."""
     theirs = Engines(primary, engines.warehouse_server)
     table, base = theirs.add_captured_table()
     theirs.sql(f"insert into {base} values (1, 'x', 1)")
@@ -79,27 +79,27 @@ def loaded(engines: Engines, server: PostgresServer, table: Table, **options: An
 
 
 def test_a_standby_is_refused_and_so_it_is_once_promoted(
-    engines: Engines, primary: PostgresServer, carried_over: Table, folder: Path
+    engines: Engines, primary: PostgresServer, loaded_table: Table, folder: Path
 ) -> None:
     copy = backed_up(primary, folder / "standby", standby=True)
     with started(copy, primary) as standby:
         with pytest.raises(CursorInvalidError, match="it is a standby"):
-            loaded(engines, standby, carried_over)
-        # On demand it serves: nothing is remembered of it.
-        assert loaded(engines, standby, carried_over, full=True).rows == 1
+            loaded(engines, standby, loaded_table)
+        # A full load works, and records no cursor.
+        assert loaded(engines, standby, loaded_table, full=True).rows == 1
 
         run("pg_ctl", "promote", "-D", str(copy), "-w")
 
         with pytest.raises(CursorInvalidError, match="timeline is 2, and was 1: it was restored"):
-            loaded(engines, standby, carried_over)
-        assert loaded(engines, standby, carried_over, full=True).kind == "full"
-        assert loaded(engines, standby, carried_over).kind == "incremental"
+            loaded(engines, standby, loaded_table)
+        assert loaded(engines, standby, loaded_table, full=True).kind == "full"
+        assert loaded(engines, standby, loaded_table).kind == "incremental"
     with pytest.raises(CursorInvalidError, match="timeline is 1, and was 2"):
-        loaded(engines, primary, carried_over)
+        loaded(engines, primary, loaded_table)
 
 
 def test_a_new_epoch_is_refused_and_changes_are_found_after_the_repair(
-    engines: Engines, primary: PostgresServer, carried_over: Table, folder: Path
+    engines: Engines, primary: PostgresServer, loaded_table: Table, folder: Path
 ) -> None:
     copy = backed_up(primary, folder / "copy")
     with started(copy, primary):
@@ -107,26 +107,26 @@ def test_a_new_epoch_is_refused_and_changes_are_found_after_the_repair(
     run("pg_resetwal", "-e", "1", "-D", str(copy))
     with started(copy, primary) as server:
         with pytest.raises(CursorInvalidError, match="epoch of transaction ids is 1, and was 0"):
-            loaded(engines, server, carried_over)
-        assert loaded(engines, server, carried_over, full=True).rows == 1
+            loaded(engines, server, loaded_table)
+        assert loaded(engines, server, loaded_table, full=True).rows == 1
         theirs = Engines(server, engines.warehouse_server)
-        theirs.sql(f"insert into public.b_{carried_over.name.removeprefix('t_')} values (2, 'x', 2)")
+        theirs.sql(f"insert into public.b_{loaded_table.name.removeprefix('t_')} values (2, 'x', 2)")
 
-        result = loaded(engines, server, carried_over)
+        result = loaded(engines, server, loaded_table)
 
     assert (result.kind, result.rows_written, result.rows) == ("incremental", 1, 2)
     assert result.source_xmin > 1 << 32
 
 
-def test_a_dump_restored_elsewhere_is_refused_and_its_stamps_are_made_anew(
-    engines: Engines, primary: PostgresServer, carried_over: Table, folder: Path
+def test_a_dump_restored_elsewhere_is_refused_and_its_stamps_are_replaced(
+    engines: Engines, primary: PostgresServer, loaded_table: Table, folder: Path
 ) -> None:
     theirs = Engines(primary, engines.warehouse_server)
-    base = f"public.b_{carried_over.name.removeprefix('t_')}"
+    base = f"public.b_{loaded_table.name.removeprefix('t_')}"
     dump = folder / "dump"
     run("pg_dump", "-Fc", "-d", primary.dsn("postgres"), "-f", str(dump))
     theirs.sql(f"insert into {base} values (2, 'lost', 2)")
-    theirs.load(carried_over)
+    theirs.load(loaded_table)
     maintenance = psycopg2.connect(primary.dsn("postgres", "postgres"))
     maintenance.autocommit = True
     with maintenance.cursor() as cursor:
@@ -136,13 +136,13 @@ def test_a_dump_restored_elsewhere_is_refused_and_its_stamps_are_made_anew(
     run("pg_restore", "-d", primary.dsn("postgres"), str(dump))
 
     with pytest.raises(CursorInvalidError, match="database's oid is"):
-        theirs.load(carried_over)
-    assert theirs.load(carried_over, full=True).rows == 1
+        theirs.load(loaded_table)
+    assert theirs.load(loaded_table, full=True).rows == 1
 
-    # Stamps of another cluster may lie ahead of this one's: each run would read those rows again.
+    # Stamps of another cluster may be higher than this one's: each run would read those rows again.
     theirs.sql(f"alter table {base} disable trigger user; update {base} set last_xid = '1000000000'")
     theirs.sql(f"alter table {base} enable trigger user")
-    theirs.sql(f"select capture.track('{base}', '{carried_over.name}', 'id', 'part')")
-    assert theirs.load(carried_over).why == "the source started its change capture again"
-    result = theirs.load(carried_over)
+    theirs.sql(f"select capture.track('{base}', '{loaded_table.name}', 'id', 'part')")
+    assert theirs.load(loaded_table).why == "the source started its change capture again"
+    result = theirs.load(loaded_table)
     assert (result.kind, result.rows_written) == ("incremental", 0)

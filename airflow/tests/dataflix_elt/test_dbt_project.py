@@ -1,4 +1,4 @@
-"""The manifest follows the project, and its hash says which project it was."""
+"""The manifest follows the project, and its hash identifies the project."""
 
 import json
 from pathlib import Path
@@ -31,7 +31,7 @@ def test_the_manifest_follows_the_project(project: DbtSettings) -> None:
 
     assert manifest(project).stat().st_mtime_ns == made
 
-    # Parsed again from the same files: another time stamp, the same identity.
+    # Parsed again from the same files: another time, the same hash.
     (project.target / "manifest.sources").unlink()
     assert manifest(project).stat().st_mtime_ns > made
     assert manifest_sha256(path) == first
@@ -72,7 +72,7 @@ def test_each_test_belongs_to_one_model(tmp_path: Path) -> None:
     }
 
 
-def test_a_project_that_cannot_be_parsed_is_told_in_dbt_s_words(project: DbtSettings) -> None:
+def test_a_project_that_cannot_be_parsed_raises_with_dbt_s_message(project: DbtSettings) -> None:
     (project.project / "models" / "two.sql").write_text("select * from {{ ref('three') }}")
 
     with pytest.raises(DbtProjectError, match="three"):

@@ -1,4 +1,4 @@
-"""A source or a warehouse that is not as specified stops the load before anything is touched."""
+"""A source or a warehouse that differs from the definition stops the load before it changes anything."""
 
 from collections.abc import Iterator
 
@@ -68,7 +68,7 @@ def test_a_view_that_is_gone_is_named(engines: Engines, table: Table) -> None:
         engines.load(table)
 
 
-def test_an_error_of_the_source_tells_no_value(engines: Engines, table: Table) -> None:
+def test_an_error_of_the_source_shows_no_value(engines: Engines, table: Table) -> None:
     engines.replace_view(
         table, GOOD.replace("1::bigint", "(select v::bigint from (values ('Jane Canary')) x (v))")
     )

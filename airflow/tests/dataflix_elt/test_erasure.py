@@ -1,4 +1,4 @@
-"""Whoever asks to be forgotten is gone from every table of the warehouse and from its disk."""
+"""A user who asked to be forgotten is gone from every table of the warehouse and from its disk."""
 
 import os
 import threading
@@ -23,10 +23,10 @@ LONG = os.environ.get("DATAFLIX_LONG") == "1"
 RATINGS = 10_000_000 if LONG else 20_000
 USERS = RATINGS // 100
 ERASED = 7
-# Ten minutes are promised for ten million ratings; the short form shows that it works, not how fast.
+# Ten minutes are promised for ten million ratings; the short mode shows that it works, not how fast.
 LIMIT_S = 600
 
-# What dbt and the trainer make of the raw rows, cut down to what matters here.
+# What dbt and the trainer derive from the raw rows, reduced to what matters here.
 MARTS = (
     "dim_users ENGINE = MergeTree ORDER BY user_id"
     " AS SELECT user_id, username_hash, email_hash FROM raw.users",
@@ -46,7 +46,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def filled(data: Path) -> Iterator[Engines]:
-    """Both engines with users, films, ratings, views and feedback, carried over and made into marts."""
+    """Both engines with users, movies, ratings, watched movies and feedback, loaded and built into marts."""
     with postgres() as source, clickhouse(data) as warehouse:
         engines = Engines(source, warehouse)
         engines.sql(
@@ -64,10 +64,11 @@ def filled(data: Path) -> Iterator[Engines]:
             engines.load(table)
         for mart in MARTS:
             engines.admin.command(f"CREATE TABLE analytics.{mart}")
-        # Left by dbt, and not to be read any more: its files stay for a time.
+        # Dropped, and no longer readable: its files stay for a while.
         engines.admin.command("CREATE TABLE analytics.old AS analytics.dim_users")
         engines.admin.command("INSERT INTO analytics.old SELECT * FROM analytics.dim_users")
         engines.admin.command("DROP TABLE analytics.old")
+        engines.delete_old_parts_soon()
         yield engines
 
 
@@ -102,7 +103,7 @@ def test_an_erased_user_is_in_no_table_and_no_file(filled: Engines, data: Path) 
     assert set(before) >= {"raw.ratings", "raw.feedback", "analytics.dim_users", "analytics.user_item_matrix"}
 
     filled.sql(f"SELECT erase_user({ERASED})")
-    # Some of it is carried over as deletions, which tell the person's films.
+    # Some of it is loaded as deletions, which show the person's movies.
     filled.load(table_named("ratings"))
     done = run(filled, data)
 
@@ -110,7 +111,7 @@ def test_an_erased_user_is_in_no_table_and_no_file(filled: Engines, data: Path) 
     assert rows_of(filled, ERASED + 1) == before
     result = scan(data, pseudonyms)
     assert (result.found, result.unread) == ([], [])
-    # A hundred rows, and the hundred deletions that had been carried over.
+    # A hundred rows, and the hundred deletions that had been loaded.
     assert done.removed["raw.ratings"] == 200
     assert done.removed["analytics.user_item_matrix"] == 100
     assert done.seconds < LIMIT_S
@@ -123,13 +124,13 @@ def test_an_erased_user_is_in_no_table_and_no_file(filled: Engines, data: Path) 
     assert filled.sql(f"SELECT count(*) FROM capture.deletions WHERE row_key[1] = '{ERASED}'") == [(0,)]
     lists = filled.query("SELECT name FROM system.tables WHERE database = 'raw' AND name LIKE 'erasing%'")
     assert lists == []
-    # The next loads find both sides equal, whatever was carried over before.
+    # The next loads find both sides equal, whatever was loaded before.
     for table in TABLES:
         assert filled.load(table).kind == "incremental"
     assert run(filled, data).erasures == []
 
 
-def test_a_request_that_arrives_while_it_runs_is_left_to_the_next(
+def test_a_request_that_arrives_while_it_runs_is_left_to_the_next_run(
     filled: Engines, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     early, late = 21, 22
@@ -160,7 +161,7 @@ def test_a_request_that_arrives_while_it_runs_is_left_to_the_next(
     assert rows_of(filled, late) == {}
 
 
-def test_what_is_left_is_told_and_nothing_is_marked(filled: Engines, data: Path) -> None:
+def test_what_is_left_is_named_and_nothing_is_marked_as_verified(filled: Engines, data: Path) -> None:
     user = 33
     ((name,),) = filled.query(f"SELECT username_hash FROM raw.users WHERE user_id = {user}")
     filled.sql(f"SELECT erase_user({user})")

@@ -1,4 +1,4 @@
-"""An erasure does not run beside those who write to the warehouse, and is not held up by those who died."""
+"""An erasure does not run while others write to the warehouse, and killed processes do not block it."""
 
 import threading
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ UNFINISHED = "analytics.dim_users__dbt_backup"
 
 @pytest.fixture
 def erased(engines: Engines) -> int:
-    """A user who was carried over, and has asked to be forgotten."""
+    """A user who was loaded, and has asked to be forgotten."""
     ((user_id,),) = engines.sql(
         "INSERT INTO users (username, email) VALUES ('someone', 'someone@example.org') RETURNING user_id"
     )
@@ -42,7 +42,7 @@ def is_pending(engines: Engines, user_id: int) -> bool:
 
 @contextmanager
 def publishing(engines: Engines, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Have a publication wait for the trainer, from its begin to the end of the block."""
+    """Let a publication wait for the trainer until the end of the block."""
     with fake_trainer() as trainer, monkeypatch.context() as patch:
         trainer.script = [("running", "")]
         environ = {
@@ -52,7 +52,7 @@ def publishing(engines: Engines, monkeypatch: pytest.MonkeyPatch) -> Iterator[No
         }
         for name, value in environ.items():
             patch.setenv(name, value)
-        thread = threading.Thread(target=lambda: steps.publish("1", run_id="beside"))
+        thread = threading.Thread(target=lambda: steps.publish("1", run_id="meanwhile"))
         thread.start()
         try:
             while not trainer.jobs:
@@ -66,7 +66,7 @@ def publishing(engines: Engines, monkeypatch: pytest.MonkeyPatch) -> Iterator[No
 
 
 @pytest.mark.usefixtures("impatient")
-def test_nobody_is_erased_while_lists_are_published_or_a_table_is_loaded(
+def test_no_user_is_erased_while_lists_are_published_or_a_table_is_loaded(
     engines: Engines, erased: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with publishing(engines, monkeypatch), pytest.raises(BusyError, match=f"lock '{PUBLICATION_LOCK}'"):
@@ -80,7 +80,7 @@ def test_nobody_is_erased_while_lists_are_published_or_a_table_is_loaded(
     assert engines.query(f"SELECT count() FROM raw.users WHERE user_id = {erased}") == [(1,)]
 
 
-def test_a_build_of_dbt_at_work_is_refused_and_what_dead_ones_left_is_no_obstacle(
+def test_a_running_build_of_dbt_is_refused_and_leftovers_of_killed_ones_are_no_obstacle(
     engines: Engines, erased: int
 ) -> None:
     # A load of users was killed while it filled its table, and so was a build.
@@ -91,7 +91,7 @@ def test_a_build_of_dbt_at_work_is_refused_and_what_dead_ones_left_is_no_obstacl
     engines.admin.command(f"INSERT INTO {UNFINISHED} VALUES ({erased})")
     build = threading.Thread(
         target=engines.warehouse_server.client("dbt", autogenerate_session_id=False).command,
-        # Three seconds, in blocks of a row: long enough to be seen at work.
+        # Three seconds, in blocks of one row: long enough to be seen.
         args=(
             f"INSERT INTO {UNFINISHED} SELECT number + sleepEachRow(0.1) FROM numbers(30) SETTINGS"
             " max_block_size = 1",

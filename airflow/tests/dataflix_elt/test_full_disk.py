@@ -1,4 +1,4 @@
-"""A warehouse whose disk is full refuses the load, keeps what it has, and goes on once there is room."""
+"""A warehouse with a full disk refuses the load, keeps what it has, and works again once there is space."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from dataflix_testkit import clickhouse, fill_disk, small_disk
 from ..support.engines import Engines
 
 DISK_MB = 160
-# Room for the engine to go on with its own small files, and none for the load.
+# Enough space for the engine's own small files, and none for the load.
 LEFT = 4 << 20
 TITLES = """
     insert into movies (title)

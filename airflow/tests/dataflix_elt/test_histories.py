@@ -1,9 +1,9 @@
 """Random histories on the real engines: after each load the warehouse holds what is committed.
 
-`DATAFLIX_TEST_HISTORIES` histories (500), ten at a time on one table, with loads in between of which some are
-killed. Hypothesis makes them, shrinks what fails and shows it; `--hypothesis-seed=N` replays a run.
-`DATAFLIX_TEST_STEPS=10000`, which `./test.sh --long` implies, adds so many steps from `DATAFLIX_TEST_SEED`,
-which is printed.
+`DATAFLIX_TEST_HISTORIES` histories (150; 500 in the long mode), ten at a time on one table, with loads in
+between of which some are killed. Hypothesis generates them, shrinks what fails and shows it;
+`--hypothesis-seed=N` replays a run. `DATAFLIX_TEST_STEPS=10000`, which the long mode implies, adds so many
+steps from `DATAFLIX_TEST_SEED`, which is printed.
 """
 
 import os
@@ -35,7 +35,7 @@ from ..support.history import (
 )
 from ..support.kills import WHEN
 
-HISTORIES = int(os.environ.get("DATAFLIX_TEST_HISTORIES", "500"))
+HISTORIES = int(os.environ.get("DATAFLIX_TEST_HISTORIES", short_or_long(150, 500)))
 STEPS = int(os.environ.get("DATAFLIX_TEST_STEPS", short_or_long(0, 10_000)))
 LENGTH = 24
 
@@ -56,7 +56,7 @@ histories = st.builds(
 
 
 class Reader(threading.Thread):
-    """Polls a table; whatever it is told other than a number of rows is kept."""
+    """Polls a table, and keeps every answer that is no number of rows."""
 
     def __init__(self, engines: Engines, table: str) -> None:
         super().__init__(daemon=True)
@@ -94,7 +94,7 @@ def world(engines: Engines) -> Iterator[World]:
     assert reader.answers > 0
 
 
-# Some ten minutes beside a busy lane of other tests.
+# Minutes, on a machine that runs other tests.
 @pytest.mark.timeout(3600)
 @settings(
     max_examples=-(-HISTORIES // LANES),

@@ -1,4 +1,4 @@
-"""A statement that a killed load had sent is carried out when a newer load is over: it changes nothing."""
+"""The server executes a statement of a killed load after a newer load: it changes nothing."""
 
 from typing import Any
 
@@ -15,14 +15,14 @@ Captured = tuple[Table, str]
 
 
 def held_back(engines: Engines, table: Table, statement: str, *, full: bool) -> str:
-    """Load, and be killed while the server still has the statement before it; returns that statement."""
+    """Load, and get killed before the server executes the statement; returns that statement."""
     held: list[str] = []
     original = Session.command
 
     def command(self: Session, text: str, **parameters: Any) -> None:
         if held or statement in text:
             held.append(text)
-            # Nothing more reaches the server, the cleaning up neither.
+            # Nothing more reaches the server, not even the cleanup.
             raise WarehouseUnavailableError("killed")
         original(self, text, **parameters)
 

@@ -1,4 +1,4 @@
-"""Full loads that go well, that race, and that readers watch."""
+"""Full loads: alone, concurrent, and with readers."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -40,7 +40,7 @@ def people(engines: Engines) -> None:
 
 @pytest.mark.usefixtures("people")
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
-def test_each_masked_table_is_loaded_whole(engines: Engines, table: Table) -> None:
+def test_each_masked_table_is_loaded_in_full(engines: Engines, table: Table) -> None:
     result = engines.load(table, run_id="first 'run'", full=True)
     again = engines.load(table, run_id="second", full=True)
 
@@ -58,7 +58,7 @@ def test_each_masked_table_is_loaded_whole(engines: Engines, table: Table) -> No
 
 
 @pytest.mark.usefixtures("people")
-def test_nobody_is_named_in_the_warehouse(engines: Engines) -> None:
+def test_the_warehouse_contains_no_name(engines: Engines) -> None:
     engines.load(table_named("users"))
 
     (row,) = engines.query("select * from raw.users limit 1")
@@ -66,7 +66,7 @@ def test_nobody_is_named_in_the_warehouse(engines: Engines) -> None:
     assert not [value for value in row if "Jane" in str(value) or "user1" in str(value) or "@" in str(value)]
 
 
-def test_a_source_that_does_not_tell_its_changes_is_loaded_whole_each_time_and_says_so(
+def test_without_change_capture_each_load_is_full_and_logs_it(
     engines: Engines, numbers: tuple[Table, str], caplog: pytest.LogCaptureFixture
 ) -> None:
     table, base = numbers
@@ -85,7 +85,7 @@ def test_a_source_that_does_not_tell_its_changes_is_loaded_whole_each_time_and_s
     assert [record.levelname for record in announced] == ["WARNING"]
 
 
-def test_a_load_gives_way_when_another_one_has_its_turn_for_long(
+def test_a_load_gives_up_if_another_session_holds_its_lock_for_long(
     engines: Engines, numbers: tuple[Table, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     table, _ = numbers
@@ -135,12 +135,12 @@ def test_a_reader_always_sees_one_whole_load(engines: Engines, numbers: tuple[Ta
     assert len({answer[0] for answer in seen}) > 1
 
 
-def test_two_loads_at_once_do_no_harm(engines: Engines, numbers: tuple[Table, str]) -> None:
+def test_four_loads_at_once_do_no_harm(engines: Engines, numbers: tuple[Table, str]) -> None:
     table, _ = numbers
 
     def load(_: int) -> LoadResult | SupersededError:
         try:
-            # The same try of the same run, as when an orchestrator starts a task twice.
+            # The same try of the same run, as if an orchestrator started a task twice.
             return engines.load(table, run_id="twin", attempt=1)
         except SupersededError as error:
             return error
@@ -183,7 +183,7 @@ def test_the_result_is_plain_data(engines: Engines, numbers: tuple[Table, str]) 
     assert {type(value) for value in result.values()} <= {str, int, float}
 
 
-def test_a_new_column_is_carried_over_and_announced(
+def test_a_new_column_is_loaded_and_logged(
     engines: Engines, numbers: tuple[Table, str], caplog: pytest.LogCaptureFixture
 ) -> None:
     numbers_table, base = numbers

@@ -19,5 +19,5 @@ def peak_kib(engines: Engines, rows: int) -> int:
 def test_memory_does_not_grow_with_the_table(engines: Engines) -> None:
     small, large = peak_kib(engines, 1_000), peak_kib(engines, 600_000)
 
-    # The large table is 120 MiB as CSV; a chunk here and there is a few.
+    # The large table is 120 MiB of CSV; a few chunks are in memory.
     assert large - small < 24 * 1024

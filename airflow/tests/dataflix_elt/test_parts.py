@@ -1,4 +1,4 @@
-"""A mark of a table's files tells merges, which change nothing, from everything else."""
+"""A table's parts distinguish merges, which change no content, from everything else."""
 
 import pytest
 from hypothesis import given
@@ -15,7 +15,7 @@ marks = st.builds(
 
 
 @given(marks)
-def test_a_mark_is_read_as_it_was_written(mark: Parts) -> None:
+def test_parts_are_parsed_as_they_were_written(mark: Parts) -> None:
     assert Parts.parse(str(mark)) == mark
 
 
@@ -24,7 +24,7 @@ def test_a_mark_is_read_as_it_was_written(mark: Parts) -> None:
     [BEFORE, Parts("t", 0, ((1, 4), (6, 6))), Parts("t", 0, ((1, 6),))],
     ids=["nothing happened", "two parts merged", "all merged"],
 )
-def test_merges_change_nothing(now: Parts) -> None:
+def test_merges_change_no_content(now: Parts) -> None:
     assert now.same_content(BEFORE)
 
 
@@ -40,7 +40,7 @@ def test_merges_change_nothing(now: Parts) -> None:
     ],
     ids=["an insert", "a part lost", "the last part lost", "all lost", "a mutation", "a swap"],
 )
-def test_everything_else_does(now: Parts) -> None:
+def test_everything_else_changes_the_content(now: Parts) -> None:
     assert not now.same_content(BEFORE)
 
 

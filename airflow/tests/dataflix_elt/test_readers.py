@@ -1,4 +1,4 @@
-"""Readers that poll all the while: they see what was there before a load or after it, and never an error."""
+"""Readers that poll during loads see the rows before a load or after it, and never an error."""
 
 import threading
 from collections.abc import Iterator
@@ -14,15 +14,19 @@ from dataflix_elt.loading.reconciliation import Verify
 from dataflix_elt.tables import LoadMetadata, Table
 from dataflix_elt.warehouse.staging_table import StagingTable
 from dataflix_elt.warehouse.warehouse import warehouse
+from dataflix_testkit.long_mode import short_or_long
 
 from ..support.engines import Engines
 
 Captured = tuple[Table, str]
 
+SWAPS = short_or_long(250, 1000)
+LOADS = short_or_long(4, 10)
+
 
 @contextmanager
 def polled(engines: Engines, query: str) -> Iterator[list[tuple[Any, ...]]]:
-    """Run a query again and again in two sessions, from begin to end; gives the answers."""
+    """Run a query in two sessions in a loop, until the end of the block; yields the answers."""
     answers: list[tuple[Any, ...]] = []
     done = threading.Event()
 
@@ -47,7 +51,7 @@ def test_changes_in_many_parts_appear_in_one_step(
     table, base = captured
     engines.sql(f"insert into {base} select i, 'x', 0 from generate_series(1, 3000) i")
     engines.load(table)
-    # Thirty blocks for each load; so large a load takes many.
+    # Thirty blocks per load, as a large load has.
     small_blocks = {
         **{"max_block_size": 100, "max_insert_block_size": 100, "input_format_parallel_parsing": 0},
         **{"min_insert_block_size_rows": 0, "min_insert_block_size_bytes": 0},
@@ -55,14 +59,14 @@ def test_changes_in_many_parts_appear_in_one_step(
     monkeypatch.setattr(clickhouse, "_INSERT_SETTINGS", {**clickhouse._INSERT_SETTINGS, **small_blocks})
     query = f"select count(), min(value), max(value) from raw.{table.name} final"
 
-    # Merged on the way, they would not be many; a staging table has the settings of its raw table.
+    # Without merges they stay many; a staging table has the settings of its raw table.
     engines.admin.command(
         f"alter table raw.{table.name} modify setting"
         " max_bytes_to_merge_at_max_space_in_pool = 1, max_bytes_to_merge_at_min_space_in_pool = 1"
     )
 
     with polled(engines, query) as answers:
-        for number in range(1, 11):
+        for number in range(1, LOADS + 1):
             # All rows change, and all rows of one half get other keys.
             engines.sql(
                 f"update {base} set value = {number}, part = case id % 2 when 0 then 'x' else '{number}' end"
@@ -72,12 +76,12 @@ def test_changes_in_many_parts_appear_in_one_step(
     ((last_block,),) = engines.query(
         f"select max(max_block_number) from system.parts where database = 'raw' and table = '{table.name}'"
     )
-    assert last_block > 10 * 30
+    assert last_block > LOADS * 30
     assert [answer for answer in answers if answer[0] != 3000 or answer[1] != answer[2]] == []
     assert len(set(answers)) > 1
 
 
-def test_a_thousand_swaps_fail_no_read(engines: Engines, captured: Captured) -> None:
+def test_swaps_make_no_read_fail(engines: Engines, captured: Captured) -> None:
     table, base = captured
     engines.sql(f"insert into {base} select i, 'x', 0 from generate_series(1, 1000) i")
     engines.load(table)
@@ -92,9 +96,9 @@ def test_a_thousand_swaps_fail_no_read(engines: Engines, captured: Captured) -> 
             f"insert into raw.{staging.name} (id, part, value) select id, part, 1 from raw.{table.name}"
         )
         with polled(engines, query) as answers:
-            for number in range(1000):
+            for number in range(SWAPS):
                 if number % 50 == 49:
-                    # What a swap has put aside is dropped by a later load, when nobody can be reading it.
+                    # A later load drops what a swap has put aside, once no query can read it.
                     aside = StagingTable(table.name, "retired", now - timedelta(hours=1), f"{number:012x}")
                     target.session.command(f"create table raw.{aside.name} as raw.{table.name}")
                     target.drop_expired(table, now)
@@ -115,7 +119,7 @@ def test_the_same_load_run_many_times_at_once_does_no_harm(engines: Engines, cap
         with ThreadPoolExecutor(4) as pool:
             loads = [pool.submit(engines.load, table, "twin", 1) for _ in range(4)]
             results = [load.result() for load in loads]
-        # They wait for each other: the first has it all to do, the others nothing.
+        # They wait for each other: the first loads everything, the others nothing.
         assert sorted(result.rows_written for result in results) == [0, 0, 0, 500]
         assert len({result.version for result in results}) == 4
 

@@ -1,4 +1,4 @@
-"""What arrives damaged is noticed, and readers never see it."""
+"""A load notices damaged rows, and readers never see them."""
 
 from collections.abc import Callable, Iterator
 
@@ -89,7 +89,7 @@ def test_a_table_that_differs_from_one_snapshot_to_the_next_is_no_difference(
     assert engines.query(f"select count(), min(id), max(id) from raw.{table.name}") == [(1000, 1, 1000)]
 
 
-def test_no_error_tells_a_value_of_a_row(
+def test_no_error_shows_a_value_of_a_row(
     engines: Engines, loaded: Table, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     damage_on_the_way(monkeypatch, lambda rows: rows.replace(b"500,word 500", b"Jane Canary,word 500"))
@@ -97,8 +97,8 @@ def test_no_error_tells_a_value_of_a_row(
     with pytest.raises(WarehouseError) as caught:
         engines.load(loaded)
 
-    told: BaseException | None = caught.value
-    while told is not None:
-        assert "Canary" not in str(told) or not isinstance(told, EltError)
-        told = told.__cause__
+    shown: BaseException | None = caught.value
+    while shown is not None:
+        assert "Canary" not in str(shown) or not isinstance(shown, EltError)
+        shown = shown.__cause__
     assert caught.value.__suppress_context__

@@ -1,4 +1,4 @@
-"""Whatever Postgres can hold arrives in ClickHouse as it was."""
+"""Every value that Postgres can hold arrives unchanged in ClickHouse."""
 
 import math
 from datetime import UTC, datetime, timedelta
@@ -14,7 +14,7 @@ from ..support.engines import EVERY_KIND, Engines
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-# Everything but the zero byte, which no text of Postgres can hold, and lone surrogates, which no UTF-8 can.
+# All but the zero byte, which no text in Postgres can hold, and lone surrogates, which no UTF-8 can.
 texts = st.text(
     st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=12
 ) | st.sampled_from(
@@ -65,13 +65,13 @@ rows_of_every_kind = st.lists(st.fixed_dictionaries(VALUES), max_size=20, unique
 
 
 def exact(value: Any) -> Any:
-    """Return a value so that 0.0 and -0.0 differ."""
+    """Return a value for which 0.0 and -0.0 differ."""
     return (value, math.copysign(1, value)) if isinstance(value, float) else value
 
 
 @settings(
     max_examples=25,
-    # Every step of shrinking is a load; twenty rows can be read as they are.
+    # Each step of shrinking is a load; twenty rows are readable without it.
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
@@ -85,7 +85,7 @@ def test_every_value_arrives_as_it_was(
     result = engines.load(table)
 
     assert result.rows == len(rows)
-    # As micro-seconds, since Python's own conversion of far times goes through floats.
+    # As microseconds, because Python converts distant times through floats.
     columns = [f"toUnixTimestamp64Micro({name})" if name.startswith("at") else name for name in NAMES]
     found = engines.query(f"select {', '.join(columns)} from raw.{table.name} order by id")
     wanted = [
@@ -104,7 +104,7 @@ def replace_rows(engines: Engines, base: str, rows: list[dict[str, Any]]) -> Non
     with psycopg2.connect(engines.source_server.dsn("postgres")) as connection, connection.cursor() as cursor:
         cursor.execute(f"truncate {base}")
         columns = ", ".join(f'"{name}"' for name in NAMES)
-        # Casts, since psycopg2 writes -0.0 as a number that Postgres takes for 0, and [] without a type.
+        # Casts, because psycopg2 writes -0.0 as a number that Postgres reads as 0, and [] without a type.
         casts = {"list": "::text[]", "number": "::text::real", "number_or_null": "::text::real"}
         template = "(" + ", ".join("%s" + casts.get(name, "") for name in NAMES) + ")"
         values = [

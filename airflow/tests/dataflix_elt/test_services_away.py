@@ -1,4 +1,4 @@
-"""Services that are away, that die in the middle, and loads that are killed."""
+"""Services that are down or die during a load, and loads that are killed."""
 
 import os
 import signal
@@ -22,7 +22,7 @@ from ..support.engines import Engines
 
 COLUMNS = (Column("id", INT64), Column("words", TEXT))
 
-# Some 30 MB: far more than pipe, buffers and sockets hold, so that COPY still runs when the insert has begun.
+# About 30 MB: more than pipe, buffers and sockets hold, so COPY still runs when the insert has started.
 MANY = "select i as id, repeat('x', 90) as words from generate_series(1::bigint, 300000) i"
 
 
@@ -51,7 +51,7 @@ def copies_running(engines: Engines) -> list[int]:
     return [pid for (pid,) in engines.sql(query)]
 
 
-def test_a_source_that_is_away_is_named(engines: Engines, table: Table) -> None:
+def test_a_source_that_is_down_is_named(engines: Engines, table: Table) -> None:
     nobody = engines.source.model_copy(update={"port": free_port()})
 
     with pytest.raises(SourceUnavailableError, match=str(nobody.port)):
@@ -67,7 +67,7 @@ def test_a_wrong_password_is_no_secret_and_no_crash(engines: Engines, table: Tab
     assert "not the password" not in str(caught.value)
 
 
-def test_a_warehouse_that_is_away_is_named(engines: Engines, table: Table) -> None:
+def test_a_warehouse_that_is_down_is_named(engines: Engines, table: Table) -> None:
     nobody = engines.warehouse.model_copy(update={"port": free_port()})
 
     with pytest.raises(WarehouseUnavailableError, match=str(nobody.port)):

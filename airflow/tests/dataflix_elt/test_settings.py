@@ -1,4 +1,4 @@
-"""Settings are checked at once, and every mistake is named."""
+"""Settings are checked all at once, and every mistake is named."""
 
 from pathlib import Path
 
@@ -24,12 +24,12 @@ def test_places_have_defaults_and_passwords_have_none() -> None:
 
 
 @pytest.mark.parametrize("port", ["0", "65536", "-1", "many", "80.5", "\N{ARABIC-INDIC DIGIT ONE}"])
-def test_a_port_that_is_none_is_named_with_all_else_that_is_wrong(port: str) -> None:
+def test_an_invalid_port_is_named_with_everything_else_that_is_wrong(port: str) -> None:
     with pytest.raises(SettingsError, match=r"DATAFLIX_CLICKHOUSE_PORT must be a port.*PASSWORD is not set"):
         WarehouseSettings.from_environ({"DATAFLIX_CLICKHOUSE_PORT": port})
 
 
-def test_dbt_writes_beside_the_project_unless_told_otherwise(tmp_path: Path) -> None:
+def test_dbt_writes_into_the_project_unless_a_target_is_set(tmp_path: Path) -> None:
     environ = {"DATAFLIX_DBT_PROJECT_DIR": str(tmp_path)}
 
     assert DbtSettings.from_environ(environ).target == tmp_path / "target"

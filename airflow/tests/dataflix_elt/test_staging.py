@@ -1,4 +1,4 @@
-"""Names of side tables tell whose they are and when nobody needs them any more."""
+"""Names of staging tables say which load they belong to and when they expire."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -20,7 +20,7 @@ NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
     st.text(min_size=1),
     st.integers(1, 99),
 )
-def test_a_name_says_what_it_was_made_of(
+def test_a_name_is_parsed_as_it_was_written(
     table: str, role: str, since: datetime, run_id: str, attempt: int
 ) -> None:
     side = StagingTable(table, role, since.replace(microsecond=0), owner_of(run_id, attempt, since))
@@ -31,11 +31,11 @@ def test_a_name_says_what_it_was_made_of(
 @pytest.mark.parametrize(
     "name", ["ratings", "load_audit", "ratings__staging", "ratings__staging_20260102T030405_", "x__y"]
 )
-def test_other_tables_are_not_taken_for_ours(name: str) -> None:
+def test_names_of_other_tables_are_not_parsed(name: str) -> None:
     assert StagingTable.parse(name) is None
 
 
-def test_a_side_table_is_a_leftover_once_nobody_can_be_using_it() -> None:
+def test_a_retired_table_expires_once_no_query_can_read_it() -> None:
     side = StagingTable("ratings", "retired", NOW, "0" * 12)
 
     assert not side.is_expired(NOW + RETIRED_GRACE - timedelta(seconds=1))
@@ -45,7 +45,7 @@ def test_a_side_table_is_a_leftover_once_nobody_can_be_using_it() -> None:
     assert not replace(side, role="staging").is_expired(NOW + timedelta(days=1))
 
 
-def test_tries_have_owners_of_their_own() -> None:
+def test_each_try_has_its_own_owner() -> None:
     owners = {
         owner_of("run", 1, NOW),
         owner_of("run", 2, NOW),

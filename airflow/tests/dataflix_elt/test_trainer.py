@@ -43,7 +43,7 @@ def test_a_job_is_followed_to_its_result_with_its_log(fake: FakeTrainer) -> None
     assert fake.posted == [{"kind": "train", "key": "run:train", "params": {"airflow_run_id": "run"}}]
 
 
-def test_a_second_call_takes_up_the_same_job(fake: FakeTrainer) -> None:
+def test_a_second_call_follows_the_same_job(fake: FakeTrainer) -> None:
     with Trainer(fake.settings) as client:
         run_job(client, "train", "run:train", {})
         run_job(client, "train", "run:train", {})
@@ -51,7 +51,7 @@ def test_a_second_call_takes_up_the_same_job(fake: FakeTrainer) -> None:
     assert list(fake.jobs) == ["1"]
 
 
-def test_a_failed_job_is_told_and_the_next_call_starts_another(fake: FakeTrainer) -> None:
+def test_a_failed_job_raises_and_the_next_call_starts_another(fake: FakeTrainer) -> None:
     fake.script = [("running", ""), ("failed", "")]
     with Trainer(fake.settings) as client:
         with pytest.raises(JobFailedError, match="train job 1 failed: no room on the disk"):
@@ -63,7 +63,7 @@ def test_a_failed_job_is_told_and_the_next_call_starts_another(fake: FakeTrainer
     assert [job["key"] for job in fake.jobs.values()] == ["run:train", "run:train:2"]
 
 
-def test_a_trainer_that_is_busy_is_asked_again(fake: FakeTrainer) -> None:
+def test_a_busy_trainer_is_asked_again(fake: FakeTrainer) -> None:
     fake.fail_next = 3
 
     with Trainer(fake.settings) as client:
@@ -92,7 +92,7 @@ def test_a_trainer_that_comes_back_is_found_again() -> None:
     assert len(found[0].jobs) == 1
 
 
-def test_a_trainer_that_stays_away_is_named() -> None:
+def test_a_trainer_that_stays_down_is_named() -> None:
     nobody = FakeTrainer(free_port()).settings
 
     with (

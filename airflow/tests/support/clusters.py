@@ -1,4 +1,4 @@
-"""Postgres clusters that are stopped, copied, promoted and damaged, as people do to them."""
+"""Postgres clusters that tests stop, copy, promote and damage."""
 
 import signal
 import subprocess
@@ -37,7 +37,7 @@ def started(data: Path, like: PostgresServer) -> Iterator[PostgresServer]:
 
 
 def backed_up(server: PostgresServer, data: Path, *, standby: bool = False) -> Path:
-    """Copy a running cluster's files, the way a backup is made; `standby`: to follow the original."""
+    """Copy a running cluster's files as a backup does; with `standby`, the copy follows the original."""
     options = ["-d", server.dsn("postgres", "postgres"), "-D", str(data), "--checkpoint=fast", "-X", "stream"]
     run("pg_basebackup", *options, *(["-R"] if standby else []))
     return data

@@ -1,4 +1,4 @@
-"""A program that reads the DAG folder as Airflow does and prints what it found, as JSON.
+"""A program that reads the DAG folder as Airflow does and writes what it found as JSON.
 
 Use: describe_dags.py FOLDER, with Airflow's settings in the environment.
 """
@@ -12,7 +12,7 @@ from airflow.dag_processing.dagbag import DagBag
 
 
 def described(task: Any) -> dict[str, Any]:
-    """Return what the tests look at."""
+    """Return what the tests check."""
     return {
         "type": task.task_type,
         "downstream": sorted(task.downstream_task_ids),

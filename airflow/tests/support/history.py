@@ -1,8 +1,8 @@
-"""A history of a table: what concurrent writers do to it, step by step, and loads that carry it over.
+"""A history of a table: what concurrent writers do to it, step by step, with loads in between.
 
 A table has ten lanes, each with a history of its own: three writers and their keys. They share the loads.
-Each writer has keys of its own, so no statement ever waits for another writer's transaction; transactions
-overlap and commit in any order, under savepoints, prepared, or rolled back.
+Each writer has its own keys, so no statement waits for another writer's transaction. Transactions overlap and
+commit in any order, with savepoints, prepared, or rolled back.
 """
 
 import random
@@ -24,10 +24,10 @@ from .kills import WHEN, Moment, load_and_kill
 LANES = 10
 WRITERS = 3
 KEYS = 4
-# Of the calls a load makes, there are fewer than this.
-CALLS = 36
+# A load makes fewer calls than this: 39 if it is incremental, with rows and deletions.
+CALLS = 42
 
-# What writers do, and how often of 100.
+# What writers do, and how often in 100 steps.
 WRITES = {
     "insert": 24,
     "update": 15,
@@ -40,13 +40,13 @@ WRITES = {
     "rollback to savepoint": 3,
     "prepare": 3,
 }
-# What happens to all of them, and how often of 100.
+# What happens to all lanes, and how often in 100 events.
 EVENTS = {"load": 50, "kill": 40, "truncate": 10}
 
 
 @dataclass(frozen=True)
 class Step:
-    """One thing a writer does: numbers say to which key, and with which value."""
+    """One action of a writer: numbers say on which key, and with which value."""
 
     kind: str
     writer: int
@@ -56,7 +56,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Event:
-    """One thing that happens to the table, before the step of this place in each lane."""
+    """One thing that happens to the table, before the step with this index in each lane."""
 
     kind: str
     place: int
@@ -65,14 +65,14 @@ class Event:
 
 @dataclass(frozen=True)
 class History:
-    """Steps of each lane, and what happens meanwhile."""
+    """The steps of each lane, and what happens meanwhile."""
 
     lanes: list[list[Step]]
     events: list[Event]
 
 
 def random_history(dice: random.Random, length: int) -> History:
-    """Return a history of so many steps in each lane, with an event for every eight of them."""
+    """Return a history with `length` steps in each lane and one event per eight steps."""
 
     def chosen(weights: dict[str, int]) -> str:
         return dice.choices(list(weights), weights=list(weights.values()))[0]
@@ -98,7 +98,7 @@ class World:
         self.kills = 0
 
     def live(self, history: History) -> None:
-        """Begin with an empty table, do all steps, end every transaction, and find both sides equal."""
+        """Start with an empty table, do all steps, end every transaction, and compare both sides."""
         self._settle()
         self.engines.sql(f"delete from {self.base}")
         for place in range(max(map(len, history.lanes), default=0)):
@@ -112,8 +112,8 @@ class World:
         self.load(Verify.CONTENT)
 
     def load(self, verify: Verify) -> None:
-        """Load, and hold the copy against what is committed at this moment."""
-        # By turns, all of the raw table is added up, or the changed keys alone as in a large one.
+        """Load, and compare the copy with what is committed at this moment."""
+        # In turns, the load reads the whole raw table, or only the changed keys as for a large one.
         with patch.object(incremental, "_SMALL_SHARE", (0.0, 10.0)[self.loads % 2]):
             result = self.engines.load(self.table, verify=verify)
         self.loads += 1
@@ -141,12 +141,12 @@ class World:
                     full=event.number % 6 == 0,
                 )
             case "truncate":
-                # It waits for every open transaction that has touched the table.
+                # TRUNCATE waits for every open transaction that has touched the table.
                 self._settle()
                 self.engines.sql(f"truncate {self.base}")
 
     def _settle(self) -> None:
-        """End every transaction that is open, some one way, some the other."""
+        """End every open transaction, some by commit, some by rollback."""
         for writer in self._writers:
             writer.settle()
 
@@ -182,7 +182,7 @@ class _Writer:
 
     def settle(self) -> None:
         if self.connection.info.transaction_status == TRANSACTION_STATUS_INERROR:
-            # A history that failed must not fail the next one.
+            # A failed history must not make the next one fail.
             self._end("rollback")
         self._end("commit")
         while self.prepared:
@@ -210,7 +210,7 @@ class _Writer:
         self._write(f"delete from {self.base} where (id, part) = (%s, %s)", step, *self._key(step.key))
 
     def _move(self, step: Step) -> None:
-        """Give a row another key of this writer's, which may be taken: then nothing happens."""
+        """Give a row another key of this writer; if that key exists, nothing happens."""
         there = self._key(step.key + 1 + step.number % (KEYS - 1))
         self._write(
             f"update {self.base} as old set id = %s, part = %s where (id, part) = (%s, %s)"
@@ -222,7 +222,7 @@ class _Writer:
         )
 
     def _write(self, statement: str, step: Step, *values: Any) -> None:
-        # A prepared transaction holds its rows' locks; whoever would wait for them does nothing instead.
+        # A prepared transaction holds locks on its rows; a writer that would wait for them does nothing.
         if not self.prepared:
             self._sql(statement, *values)
 

@@ -1,7 +1,7 @@
-"""Loads in a process of their own, which kill themselves (SIGKILL) at a chosen moment.
+"""Loads in processes of their own, which kill themselves (SIGKILL) at a chosen moment.
 
-A moment is the n-th call of either engine: just before it, just after it, or, when rows travel, halfway.
-The processes are forked from one that has everything imported, so that one costs a twentieth of a second.
+A moment is the n-th call of either engine: just before it, just after it, or, for an insert, halfway. The
+processes are forked from one that has imported everything, so a process costs a twentieth of a second.
 """
 
 import multiprocessing
@@ -88,7 +88,7 @@ def load_and_kill(
     full: bool = False,
     verify: Verify = Verify.KEYS,
 ) -> bool:
-    """Load in another process; returns whether it was killed, and False when it came to its end before."""
+    """Load in another process; returns whether it was killed, and False if it ended before."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__])
     process = context.Process(

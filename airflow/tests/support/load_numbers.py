@@ -1,7 +1,7 @@
-"""A program that loads a table of (id, words) and prints its own peak memory in KiB.
+"""A program that loads a table of (id, words) and prints its peak memory in KiB.
 
 Use: load_numbers.py TABLE RUN_ID [pause], with the engines' settings in the environment. With `pause` it
-prints a line once the first chunk is on its way to the warehouse, and waits there until it is killed.
+prints a line once it has sent the first chunk to the warehouse, and waits until it is killed.
 """
 
 import os

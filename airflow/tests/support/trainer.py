@@ -1,4 +1,4 @@
-"""A job API that keeps the trainer's contract, with jobs that do what a test says."""
+"""A job API with the trainer's contract; tests script what its jobs do."""
 
 import json
 import threading
@@ -17,7 +17,7 @@ TOKEN = "a token of the trainer"
 
 @dataclass
 class FakeTrainer:
-    """Jobs by id and what they will do: a list of (state, log so far), one for each look at the state."""
+    """Jobs by id and what they do: a list of (state, log so far), one per request of the state."""
 
     port: int = 0
     script: list[tuple[str, str]] = field(default_factory=lambda: [("succeeded", "")])
