@@ -8,8 +8,7 @@ class Fingerprint:
     """Number of rows, and a checksum that does not depend on their order.
 
     The checksum is the sum of one hash per row: the first 8 bytes of an MD5, read as a signed big-endian
-        integer.
-    Sums of disjoint sets of rows add up, so fingerprints can be added and subtracted.
+    integer. Sums of disjoint sets of rows add up, so fingerprints can be added and subtracted.
 
     There are two kinds, and only those of one kind can be compared. A *content* fingerprint hashes all
     columns of a row. A *key* fingerprint hashes the key and the transaction that wrote the row, as the

@@ -62,8 +62,7 @@ def load(
     """Make a raw table hold what its view shows now; readers see the old rows or the new ones.
 
     A load can be repeated, and started twice at once: loads of one table wait for each other. What a killed
-        load has
-    left is either invisible or what the next load would have written, too.
+    load leaves behind is either invisible or what the next load would have written, too.
 
     Args:
         table: what to load.
