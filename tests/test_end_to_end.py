@@ -132,7 +132,7 @@ def test_a_rating_changes_the_next_answer_and_survives_a_restart(stack: Stack) -
 def test_a_second_data_set_is_refused(stack: Stack, tmp_path: Path) -> None:
     result = stack.command("run.sh", "--data", str(movielens.write_csv(tmp_path / "other")))
     assert result.returncode == 1
-    assert "already holds data" in result.stderr
+    assert "already holds other data" in result.stderr
 
 
 def test_an_error_names_a_taken_port_and_nothing_starts(stack: Stack) -> None:
