@@ -3,12 +3,17 @@
 import os
 import subprocess
 import sys
+import threading
+import time
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import psycopg2
+from clickhouse_connect.driver.exceptions import DatabaseError
 
 from dataflix_elt.columns import BOOL, FLOAT32, INT16, INT64, TEXT, TEXT_ARRAY, TIMESTAMP, Column
 from dataflix_elt.loading.load import LoadResult, load
@@ -121,6 +126,33 @@ class Engines:
                 f"alter table {database}.`{name}` modify setting cleanup_delay_period = 1,"
                 " cleanup_delay_period_random_add = 0, max_cleanup_delay_period = 1"
             )
+
+    @contextmanager
+    def being_read(self, table: str) -> Iterator[None]:
+        """Keep a query on a table running, so that ClickHouse cannot delete any of its present parts."""
+        # The client's id of a query kills it; its text finds it in system.processes.
+        query_id = f"reads_{uuid.uuid4().hex}"
+        reader = self.warehouse_server.client("dataflix_admin", autogenerate_session_id=False)
+
+        def read() -> None:
+            # 100 s at most; it is killed long before.
+            with suppress(DatabaseError):
+                reader.query(
+                    f"SELECT sleepEachRow(0.1) AS {query_id} FROM {table} LIMIT 1000",
+                    settings={"query_id": query_id, "max_block_size": 1},
+                )
+
+        thread = threading.Thread(target=read)
+        thread.start()
+        try:
+            running = f"SELECT 1 FROM system.processes WHERE query LIKE 'SELECT sleepEachRow%{query_id}%'"
+            while not self.query(running):
+                assert thread.is_alive()
+                time.sleep(0.05)
+            yield
+        finally:
+            self.admin.command(f"KILL QUERY WHERE query_id = '{query_id}' SYNC")
+            thread.join()
 
     def both(self, table: Table, base: str) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
         """Return the rows of a captured table and those of its copy, both in order."""
