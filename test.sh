@@ -4,7 +4,7 @@
 # Without a stage: all but images, in three lanes at the same time. Stages that you name run one after the other.
 # --long tries random input and faults thousands of times instead of dozens, which takes hours.
 # MOVIELENS_DIR=FOLDER adds the tests on real data. DATAFLIX_BROWSER=required fails where no browser is found instead
-# of skipping its tests. DATAFLIX_PROVE_IMAGES=yes adds the stage images, which needs 5 GB of disk.
+# of skipping its tests. DATAFLIX_PROVE_IMAGES=yes adds the stage images, which needs 7 GB of disk.
 # shellcheck disable=SC2329  # Stages are called by their names.
 set -euo pipefail
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
