@@ -263,7 +263,7 @@ def test_no_guess_of_a_value_hashes_to_its_pseudonym(
 
 
 def test_plans_and_debugging_tell_no_more_than_the_views(reader: Connection, secrets: list[str]) -> None:
-    """What the server prints of its own work goes to whoever asks; a user may ask for all of it."""
+    """What the server prints of its own work goes to the client that asks; a user may ask for all of it."""
     reader.notices.clear()
     with reader.cursor() as cursor:
         cursor.execute(
