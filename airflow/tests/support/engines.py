@@ -145,7 +145,11 @@ class Engines:
         thread = threading.Thread(target=read)
         thread.start()
         try:
-            running = f"SELECT 1 FROM system.processes WHERE query LIKE 'SELECT sleepEachRow%{query_id}%'"
+            # Only a query that has read a row surely holds the parts; a listed one may not have looked yet.
+            running = (
+                "SELECT 1 FROM system.processes WHERE read_rows > 0"
+                f" AND query LIKE 'SELECT sleepEachRow%{query_id}%'"
+            )
             while not self.query(running):
                 assert thread.is_alive()
                 time.sleep(0.05)
