@@ -8,14 +8,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from dataflix_common.env_file import env_file_path
 from dataflix_loader import settings
 from dataflix_loader.database.connection import transaction
 from dataflix_loader.errors import LoadError
 from dataflix_loader.movielens.dataset import open_dataset
+from dataflix_loader.movielens.errors import FileError, UnwrittenOutputError
 from dataflix_loader.movielens.importer import import_dataset
 from dataflix_loader.movielens.manifest import build_manifest, default_path
-from dataflix_loader.movielens.output_files import output_file
+from dataflix_loader.movielens.output_files import check_output_paths, output_file
 from dataflix_loader.movielens.rejects import RejectLog
+from dataflix_loader.movielens.sources import list_paths
 from dataflix_loader.progress import Progress
 
 _DESCRIPTION = """\
@@ -26,8 +29,8 @@ PATH is a folder or zip file of any edition (ml-latest, ml-latest-small, ml-20m,
 ml-1m, ml-10m, ml-100k). Files are recognised by what they contain. Settings come from the
 environment or from .env: DATAFLIX_POSTGRES_HOST, _PORT, _DB and _ADMIN_PASSWORD, and DATAFLIX_HOME,
 in whose folder `imports` the manifests are. Exit codes: 0 imported, 1 the data were refused, 2
-wrong use, 3 the database could not be reached or used, 130 interrupted. With any code but 0 nothing
-was changed.
+wrong use, 3 the database could not be reached or used, 4 imported, but the manifest, the rejects or
+the summary could not be written, 130 interrupted. With any code but 0 and 4 nothing was changed.
 """
 
 _INTERRUPTED = 130
@@ -38,6 +41,9 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         manifest = _import(options)
+    except UnwrittenOutputError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
     except LoadError as error:
         print(f"{error} Nothing was changed.", file=sys.stderr)
         return error.exit_code
@@ -70,20 +76,29 @@ def _parser() -> argparse.ArgumentParser:
 def _import(options: argparse.Namespace) -> dict[str, Any]:
     now = datetime.now(UTC)
     config = settings.load()
-    with ExitStack() as stack:
-        dataset = stack.enter_context(open_dataset(options.path))
-        # The files take their places when the stack closes, after the commit.
-        manifest_file = stack.enter_context(output_file(options.manifest or default_path(config, now)))
-        rejects_file = stack.enter_context(output_file(options.rejects)) if options.rejects else None
-        progress = Progress(sum(file.size for file in dataset.files.values()), quiet=options.quiet)
-        with transaction(config) as connection:
-            result = import_dataset(connection, dataset, RejectLog(rejects_file), progress)
-            manifest = build_manifest(options.path, result, now)
-            manifest_file.write(json.dumps(manifest, indent=2) + "\n")
-            # A full disk must end the import, so the files are synced before the commit.
-            for file in (manifest_file, rejects_file):
-                if file:
+    outputs = {"--manifest": options.manifest or default_path(config, now)}
+    if options.rejects is not None:
+        outputs["--rejects"] = options.rejects
+    check_output_paths(outputs, [options.path, env_file_path(), *list_paths(options.path)])
+    is_committed = False
+    try:
+        with ExitStack() as stack:
+            dataset = stack.enter_context(open_dataset(options.path))
+            # The files take their places when the stack closes, after the commit.
+            files = {option: stack.enter_context(output_file(path)) for option, path in outputs.items()}
+            progress = Progress(sum(file.size for file in dataset.files.values()), quiet=options.quiet)
+            with transaction(config) as connection:
+                result = import_dataset(connection, dataset, RejectLog(files.get("--rejects")), progress)
+                manifest = build_manifest(options.path, result, now)
+                files["--manifest"].write(json.dumps(manifest, indent=2) + "\n")
+                # A full disk must end the import, so the files are synced before the commit.
+                for file in files.values():
                     file.sync()
+            is_committed = True
+    except (FileError, KeyboardInterrupt) as error:
+        if is_committed:
+            raise UnwrittenOutputError(f"The data were imported. {error or 'Interrupted.'}") from error
+        raise
     return manifest
 
 

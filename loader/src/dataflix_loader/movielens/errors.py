@@ -13,3 +13,15 @@ class FileError(LoadError):
 
 class BadLineError(LoadError):
     """A line is invalid, and invalid lines are not collected."""
+
+
+class OutputPathError(LoadError):
+    """A file that the import would write must not be written."""
+
+    exit_code = 2
+
+
+class UnwrittenOutputError(LoadError):
+    """The data were imported, but what reports this could not be written."""
+
+    exit_code = 4

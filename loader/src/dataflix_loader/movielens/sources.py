@@ -96,8 +96,15 @@ def open_source(path: Path) -> Iterator[list[SourceFile]]:
         raise NotMovieLensError(f"{path} does not exist.")
 
 
-def _files_below(root: Path) -> list[SourceFile]:
-    found: list[SourceFile] = []
+def list_paths(root: Path) -> list[Path]:
+    """Return the files of a folder that `open_source` yields; none if it is a file or does not exist.
+
+    Raises:
+        FileError: the folder can't be read.
+    """
+    found: list[Path] = []
+    if not root.is_dir():
+        return found
 
     def refuse(error: OSError) -> None:
         raise FileError(f"{error.filename} can't be read: {error.strerror}.") from error
@@ -105,12 +112,16 @@ def _files_below(root: Path) -> list[SourceFile]:
     for folder, subfolders, names in os.walk(root, onerror=refuse):
         depth = len(Path(folder).relative_to(root).parts)
         subfolders[:] = sorted(subfolders) if depth < _MAX_DEPTH else []
-        for name in sorted(names):
-            file = Path(folder, name)
-            if file.is_file() and len(found) < _MAX_FILES:
-                opener = _folder_opener(file)
-                found.append(SourceFile(file.relative_to(root).as_posix(), file.stat().st_size, opener))
-    return found
+        paths = (Path(folder, name) for name in sorted(names))
+        found += [file for file in paths if len(found) < _MAX_FILES and file.is_file()]
+    return found[:_MAX_FILES]
+
+
+def _files_below(root: Path) -> list[SourceFile]:
+    return [
+        SourceFile(file.relative_to(root).as_posix(), file.stat().st_size, _folder_opener(file))
+        for file in list_paths(root)
+    ]
 
 
 def _folder_opener(file: Path) -> Callable[[], IO[bytes]]:
