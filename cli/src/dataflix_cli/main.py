@@ -23,7 +23,8 @@ from dataflix_cli.session import Session
 _EPILOG = """\
 The address and the key of the API come from --api-url, the environment (DATAFLIX_API_URL, or
 DATAFLIX_BACKEND_HOST and DATAFLIX_BACKEND_PORT; DATAFLIX_API_KEY), or the .env file in this folder or the
-nearest folder above it. DATAFLIX_ENV_FILE names another file.
+nearest folder above it. DATAFLIX_ENV_FILE names another file. Option and environment are one source, the file
+is another, and a key is only sent to an address of its own source. A .env of another account must be named.
 
 Data goes to standard output, everything else to standard error. NO_COLOR turns colours off.
 

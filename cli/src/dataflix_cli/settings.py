@@ -1,5 +1,6 @@
-"""The API's address and key: from an option, the environment, or ``.env``."""
+"""The API's address and key: from an option and the environment, or from one ``.env``."""
 
+import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -28,26 +29,35 @@ class Connection:
 
 
 def connection(api_url: str | None, environ: Mapping[str, str], folder: Path) -> Connection:
-    """Find address and key: an option wins over the environment, and the environment over ``.env``.
+    """Find address and key. Both come from one source, so no key goes where it does not belong.
+
+    One source is the person: the option, and the variables that are exported. The other is one ``.env``. A
+    source that names no address means the API of this machine.
 
     Raises:
-        InputError: the address or the key is unusable, or DATAFLIX_ENV_FILE names no file.
+        InputError: the address or the key is unusable, address and key come from two sources, or the ``.env``
+            cannot be used.
         RefusedError: there is no key.
     """
+    exported = {name: environ[name] for name in (URL, HOST, PORT, KEY) if environ.get(name)}
+    given = {**exported, URL: api_url} if api_url else exported
+    if KEY in given and _has_address(given):
+        return Connection(_address(given), _key(given))
     file = env_file(environ, folder)
-    values = read_env_file(file) if file else {}
-    values |= {name: value for name, value in environ.items() if value}
-    url = api_url or values.get(URL)
-    if not url:
-        host = values.get(HOST, ports.DEFAULT_HOST)
-        url = f"http://{_ANY_ADDRESS.get(host, host)}:{values.get(PORT, ports.BACKEND)}"
-    key = values.get(KEY, "")
-    if not key:
+    stored = _read(file) if file else {}
+    if KEY in given:
+        if file and _has_address(stored) and stored.get(KEY) != given[KEY]:
+            sources = f"{KEY} is exported, but the address is in {file}"
+            _require_same(_address(stored), _address(given), sources)
+        return Connection(_address(stored if stored.get(KEY) == given[KEY] else given), _key(given))
+    if not stored.get(KEY):
         searched = f"Neither the environment nor {file} has it" if file else "There is no .env"
         raise RefusedError(f"{KEY} is not set. {searched}.", f"Run inside the project folder, or set {KEY}.")
-    if not (key.isascii() and key.isprintable()):
-        raise InputError(f"{KEY} has characters that a key cannot have.", f"Copy {KEY} from .env again.")
-    return Connection(_checked(url), key)
+    if _has_address(given):
+        named = "the address is given" if api_url else "the address is exported"
+        _require_same(_address(given), _address(stored), f"{named}, but {KEY} is in {file}")
+        return Connection(_address(given), _key(stored))
+    return Connection(_address(stored), _key(stored))
 
 
 def env_file(environ: Mapping[str, str], folder: Path) -> Path | None:
@@ -56,24 +66,94 @@ def env_file(environ: Mapping[str, str], folder: Path) -> Path | None:
     The last candidate is next to the virtual environment that holds this command.
 
     Raises:
-        InputError: DATAFLIX_ENV_FILE names no file.
+        InputError: DATAFLIX_ENV_FILE names no file, or the ``.env`` found belongs to another account.
     """
-    named = environ.get(ENV_FILE_VARIABLE)
-    if named:
-        path = Path(named).expanduser()
-        if not path.is_file():
-            raise InputError(f"{ENV_FILE_VARIABLE} names {path}, which is not a file.", "./run.sh writes it.")
-        return path
-    candidates = (place / ".env" for place in (folder, *folder.parents, Path(sys.prefix).parent))
-    return next((path for path in candidates if path.is_file()), None)
+    try:
+        named = environ.get(ENV_FILE_VARIABLE)
+        if named:
+            path = Path(named).expanduser()
+            if not path.is_file():
+                raise InputError(
+                    f"{ENV_FILE_VARIABLE} names {path}, which is not a file.", "./run.sh writes it."
+                )
+            return path
+        own = Path(sys.prefix).parent / ".env"
+        candidates = (*(place / ".env" for place in (folder, *folder.parents)), own)
+        found = next((path for path in candidates if path.is_file()), None)
+        # Who can write into a folder above could otherwise choose where requests go. The owner of the
+        # installation has chosen this program anyway.
+        if (
+            found
+            and found.stat().st_uid not in {0, os.geteuid()}
+            and not (own.exists() and found.samefile(own))
+        ):
+            raise InputError(
+                f"{found} belongs to another account and is not used.",
+                f"Set {ENV_FILE_VARIABLE}={found} if you trust it, or set {URL} and {KEY}.",
+            )
+    except (OSError, RuntimeError) as error:
+        # RuntimeError: the home folder of ~name is not known.
+        raise InputError(f"No .env can be looked up: {error}.", f"Set {URL} and {KEY}.") from error
+    return found
+
+
+def _read(file: Path) -> dict[str, str]:
+    try:
+        return read_env_file(file, interpolate=False)
+    except OSError as error:
+        raise InputError(f"{file} cannot be read: {error.strerror}.", f"Set {URL} and {KEY}.") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{file} is not UTF-8.", f"Save it as UTF-8, or set {URL} and {KEY}.") from error
+
+
+def _has_address(values: Mapping[str, str]) -> bool:
+    return any(values.get(name) for name in (URL, HOST, PORT))
+
+
+def _address(values: Mapping[str, str]) -> str:
+    if url := values.get(URL):
+        return _checked(url)
+    host = values.get(HOST, ports.DEFAULT_HOST)
+    return _checked(f"http://{_ANY_ADDRESS.get(host, host)}:{values.get(PORT, ports.BACKEND)}")
+
+
+def _key(values: Mapping[str, str]) -> str:
+    key = values[KEY]
+    if not (key.isascii() and key.isprintable()) or key != key.strip():
+        raise InputError(f"{KEY} has characters that a key cannot have.", f"Copy {KEY} from .env again.")
+    return key
+
+
+def _require_same(wanted: str, belonging: str, two_sources: str) -> None:
+    if _place(wanted) != _place(belonging):
+        raise InputError(
+            f"{two_sources}. No key is sent to an address of another source ({wanted}, not {belonging}).",
+            f"Export {URL} and {KEY} together, or neither of them.",
+        )
+
+
+def _place(url: str) -> tuple[str, str, int | None, str]:
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    default = {"http": 80, "https": 443}.get(parts.scheme)
+    return (
+        parts.scheme,
+        ports.DEFAULT_HOST if host == "localhost" else host,
+        parts.port or default,
+        parts.path,
+    )
 
 
 def _checked(url: str) -> str:
     try:
         parts = urlsplit(url)
         usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        has_password = "@" in parts.netloc
     except ValueError:
-        usable = False
+        usable, has_password = False, "@" in url
+    if has_password:
+        # The address is not repeated: it holds a password.
+        raise InputError("An address cannot hold a name or a password.", f"The API takes a key alone: {KEY}.")
     if not usable:
         example = f"http://{ports.DEFAULT_HOST}:{ports.BACKEND}"
         raise InputError(f"{url!r} is not an address.", f"Use one like {example}.")

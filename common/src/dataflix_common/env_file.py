@@ -21,8 +21,13 @@ def env_file_path(environ: Mapping[str, str] = os.environ, folder: Path | None =
     return Path(environ.get(ENV_FILE_VARIABLE) or (folder or Path(sys.prefix).parent) / ".env").absolute()
 
 
-def read_env_file(path: Path) -> dict[str, str]:
+def read_env_file(path: Path, *, interpolate: bool = True) -> dict[str, str]:
     """Return the variables of a ``.env`` that have a value; none when there is no such file.
+
+    Args:
+        path: the file.
+        interpolate: replace ``${NAME}`` by variables of the file and the environment. Turn it off for a file
+            that somebody else may have written: it could copy a secret of the environment into an address.
 
     Raises:
         OSError: the file exists and cannot be read.
@@ -30,7 +35,7 @@ def read_env_file(path: Path) -> dict[str, str]:
     """
     if not path.is_file():
         return {}
-    return {name: value for name, value in dotenv_values(path).items() if value}
+    return {name: value for name, value in dotenv_values(path, interpolate=interpolate).items() if value}
 
 
 def with_env_file(environ: Mapping[str, str] = os.environ, folder: Path | None = None) -> dict[str, str]:
