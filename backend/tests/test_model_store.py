@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from dataflix_backend.services.model import files
+from dataflix_backend.services.model import store as store_module
 from dataflix_backend.services.model.store import ModelStore
 from dataflix_recommender import ArtifactError, ConfidenceWeights, Model
 
@@ -88,6 +89,27 @@ def test_removed_file_changes_nothing(folder: Path, model: Model) -> None:
     (folder / files.CURRENT).unlink()
     store.refresh()
     assert version(store) == "1"
+
+
+def test_a_model_that_was_repaired_is_loaded_without_a_new_pointer(
+    folder: Path, model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(folder, "1", model)
+    publish(folder, "2", model)
+    damage(folder / "2-test")
+    worker = ModelStore(folder)
+    worker.refresh()
+    damage(folder / "2-test")  # flips the same byte back
+    worker.refresh()
+    assert version(worker) == "1"  # not before the pause has passed
+    monkeypatch.setattr(store_module, "RETRY_INTERVAL_S", 0.0)
+    late = ModelStore(folder)
+    damage(folder / "2-test")
+    late.refresh()
+    assert version(late) == "1"
+    damage(folder / "2-test")
+    late.refresh()
+    assert version(late) == "2"
 
 
 def test_new_worker_falls_back_to_the_previous_model(folder: Path, model: Model) -> None:

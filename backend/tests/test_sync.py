@@ -1,6 +1,7 @@
 """From the registry's champion to the folder that the workers watch."""
 
 import logging
+import os
 import shutil
 import signal
 import subprocess
@@ -16,7 +17,9 @@ from mlflow.pyfunc import log_model
 from mlflow.pyfunc.model import PythonModel
 
 from dataflix_backend.services.model import files
+from dataflix_backend.services.model import synchroniser as synchroniser_module
 from dataflix_backend.services.model.registry import MlflowRegistry
+from dataflix_backend.services.model.store import ModelStore
 from dataflix_backend.services.model.synchroniser import (
     Champion,
     RegistryUnavailableError,
@@ -177,6 +180,82 @@ class TestSynchroniser:
         assert synchroniser.step()
         assert registry.downloads == 3
         assert files.load_model(folder / first.folder)
+
+    @pytest.mark.parametrize(
+        "kind", ["truncated", "flipped", "no file", "no folder", "a file for the folder"]
+    )
+    @pytest.mark.parametrize("restarted", [False, True])
+    def test_served_folder_that_was_damaged_is_fetched_again_and_loaded(
+        self, folder: Path, artifact: Path, kind: str, *, restarted: bool
+    ) -> None:
+        registry = FolderRegistry()
+        synchroniser = Synchroniser(folder, registry)
+        before = registry.register("1", artifact)
+        assert synchroniser.step()
+        champion = registry.register("2", artifact)
+        assert all(synchroniser.step() for _ in range(2))
+        served = folder / champion.folder
+        if kind == "truncated":
+            os.truncate(served / "item_factors.npy", 200)
+        elif kind == "flipped":
+            damage(served)
+        elif kind == "no file":
+            (served / "gram.npy").unlink()
+        else:
+            shutil.rmtree(served)
+            if kind == "only a file":
+                served.touch()
+        store = ModelStore(folder)
+        store.refresh()
+        assert store.loaded is not None
+        assert store.loaded.version == "1"
+        if restarted:
+            synchroniser = Synchroniser(folder, registry)
+        registry.away = True
+        assert not synchroniser.step()
+        registry.away = False
+        assert synchroniser.step()
+        store.refresh()
+        assert store.loaded.version == "2"
+        current = files.read_current(folder)
+        assert current is not None
+        assert current.previous == files.ModelEntry("1", before.folder)
+        assert registry.downloads == 3
+        assert list(folder.glob(".incoming-*")) == []
+
+    def test_served_folder_that_rots_unseen_is_found_in_time(self, folder: Path, artifact: Path) -> None:
+        now = 0.0
+        registry = FolderRegistry()
+        synchroniser = Synchroniser(folder, registry, clock=lambda: now)
+        champion = registry.register("1", artifact)
+        assert all(synchroniser.step() for _ in range(2))
+        damage(folder / champion.folder)
+        states = synchroniser_module._file_states(folder / champion.folder)
+        synchroniser._verified = (folder / champion.folder, states)  # as if no time of the file had changed
+        assert synchroniser.step()
+        assert registry.downloads == 1
+        now = synchroniser_module.VERIFY_INTERVAL_S + 1
+        assert synchroniser.step()
+        assert registry.downloads == 2
+
+    def test_served_folder_stays_damaged_until_a_good_download(
+        self, folder: Path, artifact: Path, damaged: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        now = 0.0
+        registry = FolderRegistry()
+        synchroniser = Synchroniser(folder, registry, clock=lambda: now)
+        champion = registry.register("1", artifact)
+        synchroniser.step()
+        damage(folder / champion.folder)
+        registry.artifacts[champion] = damaged
+        with caplog.at_level(logging.WARNING):
+            assert not any(synchroniser.step() for _ in range(5))
+        assert registry.downloads == 2
+        assert len(records_of(caplog, "dataflix_backend.services.model.synchroniser")) == 3
+        registry.artifacts[champion] = artifact
+        now = 31.0
+        assert synchroniser.step()
+        assert files.load_model(folder / champion.folder)
 
     def test_a_new_registry_with_the_same_version_is_noticed(self, folder: Path, artifact: Path) -> None:
         registry = FolderRegistry()

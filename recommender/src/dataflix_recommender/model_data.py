@@ -131,7 +131,7 @@ class ModelData:
 
     @classmethod
     def load(cls, path: Path) -> Self:
-        """Open the artifact at ``path``, memory-mapped.
+        """Load the artifact at ``path`` into memory; the files may change or vanish afterwards.
 
         Raises:
             ArtifactError: The artifact cannot be used; the message names the file and the reason.

@@ -1,10 +1,14 @@
-"""The artifact format: one directory of .npy arrays, which processes share by memory-mapping, and a manifest.
+"""The artifact format: one directory of .npy arrays and a manifest.
 
 ``manifest.json`` holds the format version, the model's info, the genre names, and for every array file its
 SHA-256, dtype and shape. Its key ``checksum`` is the SHA-256 of the rest of the manifest. Nothing is pickled.
+
+Arrays are copied into memory, not memory-mapped: a mapped file that somebody truncates kills the process with
+SIGBUS at its next request, and a changed one changes scores unnoticed.
 """
 
 import hashlib
+import io
 import json
 import os
 import shutil
@@ -89,7 +93,10 @@ def read_manifest(path: Path) -> dict[str, Any]:
 
 
 def read_array(path: Path, name: str, manifest: dict[str, Any]) -> Array:
-    """Return the array ``name`` of the artifact at ``path``, memory-mapped and read-only.
+    """Return the array ``name`` of the artifact at ``path``, in memory and read-only.
+
+    The bytes that are hashed are the bytes that become the array: what happens to the file later changes
+    nothing.
 
     Raises:
         ArtifactError: The file is missing, its SHA-256, dtype or shape is not the manifest's, or it holds NaN
@@ -101,17 +108,15 @@ def read_array(path: Path, name: str, manifest: dict[str, Any]) -> Array:
     except KeyError as error:
         raise ArtifactError(path / MANIFEST, f"does not list {name}.npy") from error
     try:
-        digest = sha256_of(file)
+        content = file.read_bytes()
     except FileNotFoundError as error:
         raise ArtifactError(file, "is missing") from error
     except OSError as error:
         raise ArtifactError(file, f"cannot be read: {error}") from error
-    if digest != entry["sha256"]:
+    if hashlib.sha256(content).hexdigest() != entry["sha256"]:
         raise ArtifactError(file, "is damaged or truncated: its SHA-256 differs from the manifest's")
     try:
-        # An empty array cannot be memory-mapped.
-        mappable = 0 not in entry["shape"]
-        array: Array = np.load(file, mmap_mode="r" if mappable else None, allow_pickle=False)
+        array: Array = np.load(io.BytesIO(content), allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise ArtifactError(file, f"is not a readable array: {error}") from error
     if array.dtype.str != entry["dtype"] or list(array.shape) != entry["shape"]:
@@ -121,7 +126,7 @@ def read_array(path: Path, name: str, manifest: dict[str, Any]) -> Array:
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         raise ArtifactError(file, "holds NaN or infinite values")
     array.flags.writeable = False
-    return array.view(np.ndarray)
+    return array
 
 
 def sha256_of(file: Path) -> str:

@@ -1,4 +1,4 @@
-"""A column of strings as flat arrays, which processes can memory-map and share."""
+"""A column of strings as flat arrays, which an artifact can hold without pickling."""
 
 from collections.abc import Iterable, Sequence
 from typing import Self

@@ -10,13 +10,13 @@ from dataflix_recommender import History, Model
 
 # The heaviest user that the API answers without delay; see the fold-in's own limit of 2 ms at 128 factors.
 HEAVY_USER_EVENTS = 1000
-# The median of so many requests counts, so that the first touch of mapped memory does not.
+# The median of so many requests counts, so that the first touch of memory does not.
 REQUESTS = 15
 LIST_LENGTH = 20
 # CPU time of a list for the heavy user, so that a busy machine refuses nothing. 128 factors and 10,000 items
 # take 1 ms, 256 factors and 62,000 items 7 ms.
 MAX_LIST_S = 0.03
-# Each API host downloads the artifact and each worker maps it. 62,000 items at 256 factors take 64 MiB.
+# Each API host downloads the artifact and each worker copies it. 62,000 items at 256 factors take 64 MiB.
 MAX_ARTIFACT_BYTES = 2 << 30
 MEBIBYTE = 1 << 20
 

@@ -1,7 +1,8 @@
 """The folder in which the synchroniser hands models to the workers.
 
 ``current.json`` names the served version and the one before it. ``registry-reached`` is touched whenever the
-registry answers. The folder of a version does not change once it has its final name.
+registry answers. The folder of a version does not change once it has its final name, unless somebody damages
+it: then the synchroniser puts a new download in its place and writes ``current.json`` again.
 """
 
 import json

@@ -13,6 +13,8 @@ from dataflix_recommender import ArtifactError, Model
 
 # A worker serves a new version this long after the synchroniser has it, at the latest.
 WATCH_INTERVAL_S = 0.5
+# Pause before a model that could not be loaded is tried again: reading a large one takes a second.
+RETRY_INTERVAL_S = 30.0
 
 _log = logging.getLogger(__name__)
 
@@ -62,6 +64,7 @@ class ModelStore:
         self.models_dir = models_dir
         self.loaded: LoadedModel | None = None
         self._seen: tuple[int, ...] | None = None
+        self._retry_at: float | None = None
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="model-watcher", daemon=True)
 
@@ -79,17 +82,18 @@ class ModelStore:
     def refresh(self) -> None:
         """Load the model that ``current.json`` names, if the file has changed since the last call.
 
-        A model that cannot be loaded is logged once, and the last good one stays. A worker that has no model
-        yet tries the previous version.
+        A model that cannot be loaded is logged once and tried again after ``RETRY_INTERVAL_S``; the last good
+        one stays. A worker that has no model yet tries the previous version.
         """
         try:
             status = (self.models_dir / files.CURRENT).stat()
         except OSError:
             return
         seen = (status.st_mtime_ns, status.st_ino, status.st_size)
-        if seen == self._seen:
+        is_new = seen != self._seen
+        if not is_new and (self._retry_at is None or time.monotonic() < self._retry_at):
             return
-        self._seen = seen
+        self._seen, self._retry_at = seen, None
         try:
             current = files.read_current(self.models_dir)
         except (OSError, ValueError) as error:
@@ -97,15 +101,21 @@ class ModelStore:
             return
         if current is None:
             return
-        if not self._load(current.entry) and self.loaded is None and current.previous is not None:
-            self._load(current.previous)
+        if self._load(current.entry, log_refusal=is_new):
+            return
+        self._retry_at = time.monotonic() + RETRY_INTERVAL_S
+        if self.loaded is None and current.previous is not None:
+            self._load(current.previous, log_refusal=is_new)
 
-    def _load(self, entry: files.ModelEntry) -> bool:
+    def _load(self, entry: files.ModelEntry, *, log_refusal: bool) -> bool:
         try:
             model = files.load_model(self.models_dir / entry.path)
         except (ArtifactError, OSError) as error:
             kept = self.loaded.version if self.loaded else None
-            _log.error("model refused", extra={"version": entry.version, "kept": kept, "reason": str(error)})
+            if log_refusal:
+                _log.error(
+                    "model refused", extra={"version": entry.version, "kept": kept, "reason": str(error)}
+                )
             return False
         self.loaded = LoadedModel(model, entry.version, "model", datetime.now(UTC))
         _log.info("model loaded", extra={"version": entry.version})

@@ -21,12 +21,16 @@ from dataflix_recommender import ArtifactError
 POLL_INTERVAL_S = 1.0
 # Pause before a champion that failed is downloaded again: it may be large.
 RETRY_INTERVAL_S = 30.0
+# How often the served files are hashed although their times and sizes are as before: disks rot.
+VERIFY_INTERVAL_S = 600.0
 # Next to the served version and the one before it, the newest that a rollback may need.
 KEPT_VERSIONS = 3
 
 _INCOMING_PREFIX = ".incoming-"
 _LOCK = ".sync-lock"
 _log = logging.getLogger(__name__)
+
+_FileStates = frozenset[tuple[str, int, int, int, int]]
 
 
 class SyncError(RuntimeError):
@@ -77,6 +81,8 @@ class Synchroniser:
         self._problem = ""
         self._refused: Champion | None = None
         self._retry_at = 0.0
+        self._verified: tuple[Path, _FileStates] | None = None
+        self._verify_at = 0.0
 
     def run(self, stop: threading.Event) -> None:
         """Poll until ``stop`` is set."""
@@ -99,17 +105,19 @@ class Synchroniser:
         return champion is None or champion != self._refused
 
     def _install(self, champion: Champion) -> None:
-        current = self._current()
-        if current is not None and current.path == champion.folder:
-            self._refused = None
-            return
         if champion == self._refused and self._clock() < self._retry_at:
+            return
+        current = self._current()
+        is_served = current is not None and current.path == champion.folder
+        if is_served and self._is_intact(self._models_dir / champion.folder):
+            self._refused = None
             return
         self._refused, self._retry_at = champion, self._clock() + RETRY_INTERVAL_S
         self._download(champion)
         # The time of its promotion, also after a rollback: the oldest folders are removed first.
         os.utime(self._models_dir / champion.folder)
-        previous = current.entry if current else None
+        # Written also when only the folder was repaired: it makes the workers load it again.
+        previous = None if current is None else current.previous if is_served else current.entry
         files.write_current(self._models_dir, files.ModelEntry(champion.version, champion.folder), previous)
         self._refused = None
         _log.info("champion installed", extra={"version": champion.version, "folder": champion.folder})
@@ -123,6 +131,26 @@ class Synchroniser:
             self._log_change(str(error))
             return None
 
+    def _is_intact(self, folder: Path) -> bool:
+        """Return whether the served artifact is as it was installed.
+
+        It is read again at the first call, when a file has changed, and after ``VERIFY_INTERVAL_S``.
+        """
+        try:
+            states = _file_states(folder)
+            if self._verified == (folder, states) and self._clock() < self._verify_at:
+                return True
+            files.load_model(folder)
+        except (ArtifactError, OSError) as error:
+            self._verified = None
+            _log.warning(
+                "served model is damaged, fetching it again",
+                extra={"folder": folder.name, "reason": str(error)},
+            )
+            return False
+        self._verified, self._verify_at = (folder, states), self._clock() + VERIFY_INTERVAL_S
+        return True
+
     def _download(self, champion: Champion) -> None:
         """Make the champion's folder; raises ArtifactError when the download is damaged."""
         target = self._models_dir / champion.folder
@@ -131,13 +159,14 @@ class Synchroniser:
                 files.load_model(target)
             except ArtifactError as error:
                 _log.warning("kept model is damaged", extra={"folder": target.name, "reason": str(error)})
-                shutil.rmtree(target)
             else:
                 return
         staging = Path(tempfile.mkdtemp(prefix=_INCOMING_PREFIX, dir=self._models_dir))
         try:
             artifact = self._registry.download(champion, staging)
             files.load_model(artifact)
+            if target.exists():
+                target.replace(staging / "damaged")
             artifact.replace(target)
         finally:
             shutil.rmtree(staging, ignore_errors=True)
@@ -165,6 +194,12 @@ class Synchroniser:
         elif self._problem and not problem:
             _log.info("registry and champion recovered")
         self._problem = problem
+
+
+def _file_states(folder: Path) -> _FileStates:
+    """Return what changes when a file of the folder is written to, replaced or removed."""
+    states = ((file.name, file.stat()) for file in folder.iterdir())
+    return frozenset((name, s.st_ino, s.st_size, s.st_mtime_ns, s.st_ctime_ns) for name, s in states)
 
 
 @contextmanager
