@@ -121,11 +121,11 @@ def bodies(list_id: str, movie: int, user: int) -> dict[str, Any]:
 
 
 def test_bodies_that_name_another_user_are_refused_and_change_nothing(
-    api: ApiClient, pg: PostgresServer, catalogue: Catalogue
+    api: ApiClient, pg: PostgresServer
 ) -> None:
     mine, other = api.new_user(), api.new_user()
-    movie = next(iter(catalogue.titles))
-    list_id = api.get("/recommendations/" + str(mine)).json["meta"]["recommendation_id"]
+    listed = api.get(f"/recommendations/{mine}").json
+    movie, list_id = listed["data"][0]["movie_id"], listed["meta"]["recommendation_id"]
     sent = bodies(list_id, movie, mine)
     naming = {
         path
@@ -158,12 +158,10 @@ def test_bodies_that_name_another_user_are_refused_and_change_nothing(
     connection.close()
 
 
-def test_one_batch_with_another_user_in_it_is_refused_whole(
-    api: ApiClient, pg: PostgresServer, catalogue: Catalogue
-) -> None:
+def test_one_batch_with_another_user_in_it_is_refused_whole(api: ApiClient, pg: PostgresServer) -> None:
     mine, other = api.new_user(), api.new_user()
-    movie = next(iter(catalogue.titles))
-    list_id = api.get(f"/recommendations/{mine}").json["meta"]["recommendation_id"]
+    listed = api.get(f"/recommendations/{mine}").json
+    movie, list_id = listed["data"][0]["movie_id"], listed["meta"]["recommendation_id"]
     batch = {
         "events": [
             bodies(list_id, movie, mine)["/feedback"],
@@ -174,11 +172,13 @@ def test_one_batch_with_another_user_in_it_is_refused_whole(
     assert api.get(f"/users/{mine}/blocks").json["data"] == []
 
 
-def test_an_anonymous_session_needs_no_user(api: ApiClient, pg: PostgresServer, catalogue: Catalogue) -> None:
+def test_an_anonymous_session_needs_no_user(api: ApiClient, pg: PostgresServer) -> None:
     key = make_key(pg, ["read", "write"])
     answer = api.post("/recommendations", {"n": 3}, key=key)
     assert answer.status == 200
-    sent = bodies(answer.json["meta"]["recommendation_id"], next(iter(catalogue.titles)), 1)["/feedback"]
+    sent = bodies(answer.json["meta"]["recommendation_id"], answer.json["data"][0]["movie_id"], 1)[
+        "/feedback"
+    ]
     del sent["user_id"]
     assert api.post("/feedback", sent | {"event": "shown"}, key=key).status == 201
 

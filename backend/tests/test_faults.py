@@ -52,6 +52,7 @@ class Writer:
     def __init__(self, lists: dict[int, str], movies: list[int]) -> None:
         self._lock = threading.Lock()
         self._lists = lists
+        self._positions = {movie: position for position, movie in enumerate(movies, 1)}
         self._pairs = itertools.product(lists, movies)
         self._dismissals = itertools.product(lists, movies)
 
@@ -68,7 +69,7 @@ class Writer:
             "recommendation_id": self._lists[user],
             "movie_id": movie,
             "event": "dismissed",
-            "position": 1,
+            "position": self._positions[movie],
             "user_id": user,
         }
         return session.post(f"{url}/feedback", json=body, timeout=30), (user, movie)
@@ -103,8 +104,9 @@ def test_postgres_killed_under_load(server: Server, cluster: KillablePostgres, c
     reader = catalogue.users[0]
     url = f"/recommendations/{reader}"
     lists = ListIds(API_KEY)
-    writers = {user: lists.new("1") for user in new_users(server, 300, "w")}
-    writer = Writer(writers, list(catalogue.titles))
+    movies = list(catalogue.titles)
+    writers = {user: lists.new("1", user, movies) for user in new_users(server, 300, "w")}
+    writer = Writer(writers, movies)
     calls = {
         "user": asking(url),
         "user again": asking(url),

@@ -8,7 +8,7 @@ import pytest
 
 from dataflix_backend.app import create_app
 from dataflix_backend.exceptions import InvalidInputError
-from dataflix_backend.services.list_ids import ListIds
+from dataflix_backend.services.list_ids import ListIds, ListOrigin
 from dataflix_recommender import Model
 from dataflix_testkit import PostgresServer
 
@@ -111,24 +111,28 @@ def test_serving_a_list_writes_nothing(
         finally:
             cursor.execute("ALTER ROLE dataflix_backend RESET default_transaction_read_only")
     admin.close()
-    for answer in lists:
+    for answer, asked_for in zip(lists, (user, None), strict=True):
         assert len(answer["data"]) == 10
-        assert ListIds(API_KEY).read(answer["meta"]["recommendation_id"]).model_version == "7"
+        assert list_origin(answer, asked_for).model_version == "7"
 
 
 @pytest.mark.parametrize("what", ["user_id", "movie_id"])
 def test_feedback_with_an_unknown_user_or_movie_stores_nothing(
     api: ApiClient, user: int, catalogue: Catalogue, pg: PostgresServer, what: str
 ) -> None:
-    list_id = api.get(f"/recommendations/{user}").json["meta"]["recommendation_id"]
+    movie = next(iter(catalogue.titles))
+    list_id = ListIds(API_KEY).new("7", user, [movie])
     good = {
         "recommendation_id": list_id,
-        "movie_id": next(iter(catalogue.titles)),
+        "movie_id": movie,
         "event": "dismissed",
         "position": 1,
         "user_id": user,
     }
-    bad = good | {what: NOBODY, "position": 2, "event": "shown"}
+    # The list is ours: its user, or its movie, has been deleted since.
+    gone = {"user_id": user, "movie_id": movie} | {what: NOBODY}
+    gone_id = ListIds(API_KEY).new("7", gone["user_id"], [gone["movie_id"]])
+    bad = good | gone | {"recommendation_id": gone_id, "event": "shown"}
     problem = api.post("/feedback/batch", {"events": [good, bad]}).problem(404)
     assert problem["detail"] == f"There is no {what.removesuffix('_id')} with the id {NOBODY}."
     assert stored(pg, list_id) == []
@@ -143,27 +147,115 @@ def test_feedback_with_an_unknown_user_or_movie_stores_nothing(
         ({"position": 101}, "position"),
         ({"movie_id": 0}, "movie_id"),
         ({"user_id": "1"}, "user_id"),
-        ({"recommendation_id": "x" * 201}, "recommendation_id"),
+        ({"recommendation_id": "x" * 701}, "recommendation_id"),
         ({"recommendation_id": ""}, "recommendation_id"),
         ({"recommendation_id": "not ours"}, "recommendation_id"),
         ({"recommendation_id": "é" * 20}, "recommendation_id"),
-        ({"recommendation_id": ListIds("another-key-0123456789").new("7")}, "recommendation_id"),
+        ({"recommendation_id": ListIds("another-key-0123456789").new("7", None, [1])}, "recommendation_id"),
         ({"rating": 4}, "rating"),
     ],
 )
 def test_bad_feedback_is_refused_with_the_field(api: ApiClient, changes: dict[str, Any], field: str) -> None:
-    body = {"recommendation_id": ListIds(API_KEY).new("7"), "movie_id": 1, "event": "shown", "position": 1}
+    body = {
+        "recommendation_id": ListIds(API_KEY).new("7", None, [1]),
+        "movie_id": 1,
+        "event": "shown",
+        "position": 1,
+    }
     assert api.post("/feedback", body | changes).problem(422)["errors"][0]["field"] == field
 
 
 def test_ids_are_unlike_and_cannot_be_altered() -> None:
     ids = ListIds(API_KEY)
-    assert len({ids.new("7") for _ in range(100)}) == 100
+    assert len({ids.new("7", 1, [5]) for _ in range(100)}) == 100
     for version in (None, "7", "models-é-12"):
-        assert ids.read(ids.new(version)).model_version == (version or "")
-    made = base64.urlsafe_b64decode(ids.new("7") + "==")
+        origin = ids.read(ids.new(version, 1, [5]), user_id=1, movie_id=5, position=1)
+        assert origin.model_version == (version or "")
+    made = base64.urlsafe_b64decode(ids.new("7", 1, [5, 6]) + "==")
     for place in range(len(made)):
         altered = bytearray(made)
         altered[place] ^= 1
         with pytest.raises(InvalidInputError, match="not the id of a list"):
-            ids.read(base64.urlsafe_b64encode(altered).rstrip(b"=").decode())
+            read_any(ids, base64.urlsafe_b64encode(altered).rstrip(b"=").decode())
+
+
+def test_an_id_of_the_earlier_format_is_refused_with_the_way_out() -> None:
+    """It says nothing of user and movies: any event would count."""
+    signer = ListIds(API_KEY)._signer
+    payload = b"\x01" + bytes(14) + b"7"
+    signature = base64.urlsafe_b64decode(signer.get_signature(payload) + b"==")
+    old = base64.urlsafe_b64encode(payload + signature).rstrip(b"=").decode()
+    with pytest.raises(InvalidInputError, match="ask for a new list"):
+        read_any(ListIds(API_KEY), old)
+
+
+def test_the_id_of_the_longest_list_is_accepted_and_stored(
+    api: ApiClient, user: int, catalogue: Catalogue, pg: PostgresServer
+) -> None:
+    movies = list(catalogue.titles)
+    listed = [*(movies * 2)[:99], movies[0]]
+    list_id = ListIds(API_KEY).new("a-long-version-name", user, listed)
+    assert len(list_id) > 200
+    event = {"recommendation_id": list_id, "movie_id": movies[0], "event": "shown", "user_id": user}
+    assert api.post("/feedback", event | {"position": 100}).status == 201
+    assert stored(pg, list_id) == [(movies[0], "shown", user, 100, "a-long-version-name")]
+
+
+def test_only_what_was_listed_for_this_user_at_this_place_counts(
+    api: ApiClient, user: int, catalogue: Catalogue, pg: PostgresServer
+) -> None:
+    other = api.new_user()
+    answer = api.get(f"/recommendations/{user}?limit=3").json
+    session = api.post("/recommendations", {"limit": 3}).json["meta"]["recommendation_id"]
+    list_id, rows = answer["meta"]["recommendation_id"], answer["data"]
+    listed = {row["movie_id"] for row in rows}
+    event = {
+        "recommendation_id": list_id,
+        "movie_id": rows[0]["movie_id"],
+        "event": "clicked",
+        "position": 1,
+        "user_id": user,
+    }
+    unlisted = next(movie for movie in catalogue.titles if movie not in listed)
+    refused = [
+        (event | {"movie_id": unlisted}, "movie_id"),
+        (event | {"movie_id": unlisted, "position": 100}, "movie_id"),
+        (event | {"movie_id": 2**63 - 1}, "movie_id"),
+        (event | {"position": 2}, "position"),
+        (event | {"position": 4}, "position"),
+        (event | {"user_id": other}, "user_id"),
+        (event | {"user_id": None}, "user_id"),
+        ({name: value for name, value in event.items() if name != "user_id"}, "user_id"),
+        (event | {"recommendation_id": session}, "user_id"),
+    ]
+    for body, field in refused:
+        problem = api.post("/feedback", body).problem(422)
+        assert problem["errors"][0]["field"] == field, body
+        # A batch is refused whole.
+        api.post("/feedback/batch", {"events": [event | {"event": "shown"}, body]}).problem(422)
+    assert stored(pg, list_id) == []
+    # The user's own event is not lost, whatever was tried before, and counts once.
+    assert [api.post("/feedback", event).status for _ in range(2)] == [201, 200]
+    assert stored(pg, list_id) == [(rows[0]["movie_id"], "clicked", user, 1, "7")]
+
+
+def test_no_list_gives_more_events_than_its_movies_have_kinds(
+    api: ApiClient, user: int, catalogue: Catalogue, pg: PostgresServer
+) -> None:
+    list_id = api.get(f"/recommendations/{user}?limit=3").json["meta"]["recommendation_id"]
+    for movie in catalogue.titles:
+        for event in ("shown", "clicked"):
+            for position in range(1, 5):
+                body = {"recommendation_id": list_id, "movie_id": movie, "event": event, "user_id": user}
+                assert api.post("/feedback", body | {"position": position}).status in (201, 422)
+    assert len(stored(pg, list_id)) == 6
+
+
+def list_origin(answer: dict[str, Any], user_id: int | None) -> ListOrigin:
+    row = answer["data"][0]
+    list_id = answer["meta"]["recommendation_id"]
+    return ListIds(API_KEY).read(list_id, user_id=user_id, movie_id=row["movie_id"], position=1)
+
+
+def read_any(ids: ListIds, recommendation_id: str) -> ListOrigin:
+    return ids.read(recommendation_id, user_id=1, movie_id=5, position=1)

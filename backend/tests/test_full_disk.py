@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 import requests
 
+from dataflix_backend.services.list_ids import ListIds
 from dataflix_testkit import fill_disk, small_disk
 
 from .support import data, models
+from .support.api import API_KEY
 from .support.killable import KillablePostgres
 from .support.server import Server, serving
 
@@ -35,8 +37,9 @@ def cluster(disk: Path) -> Iterator[KillablePostgres]:
         running.stop()
 
 
-def dismiss(server: Server, session: requests.Session, user: int, movie: int, listed: str) -> int:
+def dismiss(server: Server, session: requests.Session, user: int, movie: int) -> int:
     """Dismiss a movie, which is two rows: the feedback and the block."""
+    listed = ListIds(API_KEY).new("1", user, [movie])
     said = {"recommendation_id": listed, "movie_id": movie, "event": "dismissed"}
     body = {**said, "position": 1, "user_id": user}
     answer = session.post(f"{server.url}/feedback", json=body, timeout=60)
@@ -65,13 +68,12 @@ def test_a_full_disk_refuses_writes_whole_and_room_heals_it(
         reader, *writers = catalogue.users
         url = f"{server.url}/recommendations/{reader}"
         before = session.get(url, timeout=60).json()
-        listed = before["meta"]["recommendation_id"]
         movies = [row["movie_id"] for row in before["data"]]
         pairs = [(user, movie) for user in writers for movie in catalogue.titles]
         ballast = fill_disk(disk, left=0)
         statuses = []
         for user, movie in pairs[:WRITES]:
-            statuses.append(dismiss(server, session, user, movie, listed))
+            statuses.append(dismiss(server, session, user, movie))
             if statuses.count(503) == 20:
                 break
         assert 503 in statuses
@@ -84,7 +86,7 @@ def test_a_full_disk_refuses_writes_whole_and_room_heals_it(
         deadline = time.monotonic() + HEALED_IN_S
         # Postgres ends if it cannot write its log; then its supervisor starts it again.
         cluster.start()
-        while dismiss(server, session, *pairs[WRITES], listed) != 201:
+        while dismiss(server, session, *pairs[WRITES]) != 201:
             assert time.monotonic() < deadline
             time.sleep(0.2)
         assert counted(cluster, "feedback") == counted(cluster, "user_blocks") == statuses.count(201) + 1

@@ -23,10 +23,25 @@ CREATE TABLE IF NOT EXISTS feedback (
     last_xid xid8 NOT NULL DEFAULT pg_current_xact_id(),
     -- A repeated request is stored once: a client may retry if it got no answer.
     PRIMARY KEY (recommendation_id, movie_id, event),
-    CONSTRAINT feedback_recommendation_id_length CHECK (char_length(recommendation_id) BETWEEN 1 AND 200),
+    CONSTRAINT feedback_recommendation_id_length CHECK (char_length(recommendation_id) BETWEEN 1 AND 700),
     CONSTRAINT feedback_event_known CHECK (event IN ('shown', 'clicked', 'watched', 'dismissed')),
     CONSTRAINT feedback_position_range CHECK (position BETWEEN 1 AND 100)
 );
+
+-- Installations from before December 2026 allow 200 characters. An id now says which movies a list has.
+DO $$
+BEGIN
+    IF EXISTS (
+        SELECT FROM pg_constraint
+        WHERE
+            conrelid = 'feedback'::regclass AND conname = 'feedback_recommendation_id_length'
+            AND pg_get_constraintdef(oid) LIKE '%200%'
+    ) THEN
+        ALTER TABLE feedback DROP CONSTRAINT feedback_recommendation_id_length,
+        ADD CONSTRAINT feedback_recommendation_id_length CHECK (char_length(recommendation_id) BETWEEN 1 AND 700);
+    END IF;
+END
+$$;
 
 SELECT capture.track('feedback', 'feedback', 'recommendation_id', 'movie_id', 'event');
 

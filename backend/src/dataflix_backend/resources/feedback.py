@@ -29,7 +29,8 @@ _DISMISSED = (
         body=NewFeedback,
         problems=(404,),
         description="201 for a new event. The same event again is 200 and changes nothing, so it is safe to "
-        f"repeat. It counts for the model that made the list. {_DISMISSED}",
+        f"repeat. It counts for the model that made the list. User, movie and position must be those of the "
+        f"list. {_DISMISSED}",
         scope="write",
     )
 )
@@ -69,5 +70,7 @@ def write_batch(body: FeedbackBatch) -> Response:
 
 
 def _record(event: NewFeedback) -> FeedbackRecord:
-    origin = services().list_ids.read(event.recommendation_id)
+    origin = services().list_ids.read(
+        event.recommendation_id, user_id=event.user_id, movie_id=event.movie_id, position=event.position
+    )
     return FeedbackRecord(event, origin.model_version, origin.listed_at)

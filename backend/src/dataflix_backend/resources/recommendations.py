@@ -43,7 +43,7 @@ _STALE = "While Postgres is away, the list is made from the last known data, and
 def show(user_id: int, query: RecommendationQuery) -> Response:
     """Answer the best movies for a user."""
     loaded = services().loaded_model()
-    return _answer(recommend_to_user(services().contexts, loaded, user_id, query), query.limit)
+    return _answer(recommend_to_user(services().contexts, loaded, user_id, query), user_id, query.limit)
 
 
 @blueprint.post("/recommendations")
@@ -61,15 +61,17 @@ def show(user_id: int, query: RecommendationQuery) -> Response:
 def session(body: SessionRequest) -> Response:
     """Answer the best movies for the events in the body."""
     loaded = services().loaded_model()
-    return _answer(recommend_to_session(services().contexts, loaded, body.events(), body), body.limit)
+    return _answer(recommend_to_session(services().contexts, loaded, body.events(), body), None, body.limit)
 
 
-def _answer(listed: RecommendedMovies, limit: int) -> Response:
+def _answer(listed: RecommendedMovies, user_id: int | None, limit: int) -> Response:
     loaded, count = listed.loaded, len(listed.movies)
     source = loaded.source if loaded else "popularity"
+    movie_ids = [movie["movie_id"] for movie in listed.movies]
+    list_id = services().list_ids.new(loaded.version if loaded else None, user_id, movie_ids)
     meta: RecommendationMeta = {
         **model_meta(loaded, source, listed.context, count=count, limit=limit),
-        "recommendation_id": services().list_ids.new(loaded.version if loaded else None),
+        "recommendation_id": list_id,
         "eligible": listed.eligible,
         "ignored": listed.ignored,
     }

@@ -9,8 +9,8 @@ from typing_extensions import TypedDict
 from dataflix_backend.schemas.common import MAX_LIMIT, STRICT
 from dataflix_backend.schemas.fields import Id, whole
 
-# An id has about 50 characters; a registry may have longer versions than ours.
-MAX_RECOMMENDATION_ID = 200
+# The id of the longest list has about 600 characters; a registry may have longer versions than ours.
+MAX_RECOMMENDATION_ID = 700
 # A list has at most MAX_LIMIT movies, each with up to four events.
 MAX_EVENTS = 4 * MAX_LIMIT
 

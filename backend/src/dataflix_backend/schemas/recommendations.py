@@ -114,7 +114,10 @@ class RecommendationMeta(ModelMeta):
 
     recommendation_id: Annotated[
         str,
-        Field(description="Names this list in POST /feedback; signed, and says which model made it."),
+        Field(
+            description="Names this list in POST /feedback; signed for its user and its movies, and "
+            "says which model made it."
+        ),
     ]
     eligible: Annotated[
         int, Field(description="How many movies pass every filter and are neither seen nor blocked.")
