@@ -6,7 +6,10 @@ import pytest
 
 from .support.api import API_KEY, ApiClient
 from .support.data import Catalogue
+from .support.log_records import records_of
 
+# As tracing systems make them.
+TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
 BAD_SIZES = ["0", "-1", "1000000000", "101", "1.0", "ten", "", "1e1", " 5", "٣", "9" * 500]
 RATING = {"user_id": 1, "movie_id": 1, "rating": 3}
 
@@ -146,13 +149,31 @@ def test_many_wrong_fields_are_all_named(api: ApiClient) -> None:
 
 def test_every_answer_is_numbered_and_guarded(api: ApiClient) -> None:
     for path in ("/users", "/healthz", "/nowhere"):
-        headers = api.get(path, headers={"X-Request-ID": "abc-1"}).headers
-        assert headers["X-Request-ID"] == "abc-1"
+        headers = api.get(path, headers={"X-Request-ID": TRACE_ID}).headers
+        assert headers["X-Request-ID"] == TRACE_ID
         assert headers["X-Content-Type-Options"] == "nosniff"
         assert "default-src 'none'" in headers["Content-Security-Policy"]
         assert "Access-Control-Allow-Origin" not in headers
     assert api.get("/users").headers["Cache-Control"] == "no-store"
-    made = {
-        api.get("/users", headers={"X-Request-ID": "a b\n"[:3]}).headers["X-Request-ID"] for _ in range(2)
-    }
-    assert len(made) == 2
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        "Ada.Lovelace",
+        "ada-7@example.org",
+        "a b",
+        "0123456789abcdef",
+        "4bf92f3577b34da6a3ce929d0e0e4736" * 2,
+        "4BF92F3577B34DA6A3CE929D0E0E4736",
+        "é" * 32,
+        "",
+    ],
+)
+def test_a_request_id_that_could_be_a_name_is_replaced(
+    api: ApiClient, caplog: pytest.LogCaptureFixture, sent: str
+) -> None:
+    with caplog.at_level("INFO"):
+        made = [api.get("/users", headers={"X-Request-ID": sent}).headers["X-Request-ID"] for _ in range(2)]
+    assert len({*made, sent}) == 3
+    assert [record.request_id for record in records_of(caplog, "dataflix_backend.access")] == made

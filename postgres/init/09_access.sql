@@ -70,13 +70,21 @@ CREATE TABLE IF NOT EXISTS audit_log (
     CONSTRAINT audit_log_request_id_length CHECK (char_length(request_id) <= 64)
 );
 
+-- Installations from before December 2026 wrote the names of keys, which may name a person, and request ids in any form.
+UPDATE audit_log SET target = 'key_id=' || coalesce(
+    (SELECT k.key_id::text FROM api_keys AS k WHERE 'key=' || k.name = audit_log.target), '?'
+)
+WHERE target LIKE 'key=%';
+UPDATE audit_log SET request_id = ''
+WHERE request_id !~ '^([0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})?$';
+
 COMMENT ON TABLE audit_log IS 'What administrators did or tried, one row before each action; the API can only add rows.';
 COMMENT ON COLUMN audit_log.entry_id IS 'Key.';
 COMMENT ON COLUMN audit_log.happened_at IS 'When it happened.';
 COMMENT ON COLUMN audit_log.key_id IS 'The key that was used; null for the command line on the database.';
 COMMENT ON COLUMN audit_log.action IS 'Method and route, as in "DELETE /rules/<rule_id>", or the command.';
-COMMENT ON COLUMN audit_log.target IS 'Ids in the path, as in "rule_id=7"; no personal values.';
-COMMENT ON COLUMN audit_log.request_id IS 'The X-Request-ID; the API''s log has the outcome under it.';
+COMMENT ON COLUMN audit_log.target IS 'Ids in the path, as in "rule_id=7", or of the key; no personal values.';
+COMMENT ON COLUMN audit_log.request_id IS 'The X-Request-ID, always a UUID; the API''s log has the outcome under it.';
 
 GRANT USAGE ON SCHEMA access TO dataflix_backend;
 GRANT SELECT, INSERT, UPDATE ON api_keys, api_key_secrets TO dataflix_backend;

@@ -46,13 +46,14 @@ RETURNING key_id
 """
 
 _CREATE = """
-WITH audited AS (
-    INSERT INTO access.audit_log (action, target) VALUES ('keys create', 'key=' || %(name)s)
-),
-owner AS (
+WITH owner AS (
     INSERT INTO access.api_keys (name, scopes, user_id)
     VALUES (%(name)s, %(scopes)s, %(user_id)s)
     RETURNING key_id
+),
+audited AS (
+    INSERT INTO access.audit_log (action, target)
+    SELECT 'keys create', 'key_id=' || key_id FROM owner
 )
 INSERT INTO access.api_key_secrets (secret_hash, key_id)
 SELECT %(secret_hash)s, key_id
@@ -67,7 +68,7 @@ WITH owner AS (
 ),
 audited AS (
     INSERT INTO access.audit_log (action, target)
-    SELECT 'keys rotate', 'key=' || %(name)s FROM owner
+    SELECT 'keys rotate', 'key_id=' || key_id FROM owner
 ),
 retired AS (
     UPDATE access.api_key_secrets
@@ -89,7 +90,7 @@ WITH revoked AS (
 ),
 audited AS (
     INSERT INTO access.audit_log (action, target)
-    SELECT 'keys revoke', 'key=' || %(name)s FROM revoked
+    SELECT 'keys revoke', 'key_id=' || key_id FROM revoked
 )
 SELECT key_id FROM revoked
 """

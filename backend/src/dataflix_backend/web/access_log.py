@@ -8,8 +8,9 @@ import uuid
 from flask import Flask, Response, g, request
 
 REQUEST_ID_HEADER = "X-Request-ID"
-# A client's own id is kept when it cannot break a log line or a header.
-_ACCEPTED_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
+# A client's own id is kept if it is a UUID, with or without hyphens, as tracing systems make them. Any freer
+# form could carry a name into log and audit table, where an erasure does not find it.
+_ACCEPTED_ID = re.compile(r"[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 
 _log = logging.getLogger("dataflix_backend.access")
 
