@@ -34,7 +34,8 @@ types() {
   done
   echo "mypy: scripts, postgres, dbt, superset, tests"
   MYPYPATH="stack/src:tools/src:superset/src:scripts:tests/testkit/src:tests" "$BIN/mypy" scripts postgres/tests dbt/tests \
-    superset/src superset/tests superset/superset_config.py superset/superset_privacy.py tests || return 1
+    superset/src superset/tests superset/superset_config.py superset/superset_privacy.py \
+    superset/superset_login_limit.py tests || return 1
   echo "mypy: benchmarks"
   MYPYPATH="benchmarks:stack/src:scripts:airflow/src" "$BIN/mypy" benchmarks
 }

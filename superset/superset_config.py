@@ -70,11 +70,14 @@ WTF_CSRF_ENABLED = True
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 PERMANENT_SESSION_LIFETIME = timedelta(days=1)
-# Counted in the memory of the one server process. Limits log-ins, not the charts of a dashboard.
+# Wrong passwords of one client, counted in the memory of the one server process; superset_login_limit.py
+# applies it. Superset's own limit never answers 429.
 RATELIMIT_ENABLED = True
 RATELIMIT_STORAGE_URI = "memory://"
+RATELIMIT_STRATEGY = "moving-window"
+RATELIMIT_HEADERS_ENABLED = True
 RATELIMIT_APPLICATION = None
-AUTH_RATE_LIMITED = True
+AUTH_RATE_LIMITED = False
 AUTH_RATE_LIMIT = "10 per minute"
 
 # --- Security headers: the browser may only talk to this server (no map tiles, fonts or usage pixels) ---
@@ -157,11 +160,13 @@ EXPLORE_FORM_DATA_CACHE_CONFIG = FILTER_STATE_CACHE_CONFIG
 
 
 def FLASK_APP_MUTATOR(app: Any) -> None:  # noqa: N802  the name is Superset's
-    """Stop the new application from storing the text of people's queries."""
-    # It imports Superset, which is importing this file. The type checker does not see this folder.
-    from superset_privacy import install  # type: ignore[import-not-found]  # noqa: PLC0415
+    """Stop the new application from storing the text of people's queries, and limit wrong passwords."""
+    # They import Superset, which is importing this file. The type checker does not see this folder.
+    import superset_login_limit  # type: ignore[import-not-found]  # noqa: PLC0415
+    import superset_privacy  # type: ignore[import-not-found]  # noqa: PLC0415
 
-    install(app)
+    superset_privacy.install(app)
+    superset_login_limit.install(app)
 
 
 # --- No queue: nothing runs in the background ---

@@ -4,7 +4,7 @@ import re
 import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -97,21 +97,27 @@ def superset(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Superset]:
             filling.result()
         assert done.returncode == 0, done.stderr[-3000:]
 
-        def ready() -> bool:
-            try:
-                return requests.get(server.url + "/health", timeout=2).ok
-            except requests.RequestException:
-                return False
-
-        command = [
-            *(str(BIN / "gunicorn"), "--config", str(ROOT / "superset" / "gunicorn.conf.py")),
-            "superset.app:create_app()",
-        ]
-        path = {"PYTHONPATH": str(ROOT / "superset")}
-        with server_process(
-            command, ready=ready, log=folder / "superset.log", environ=clean_environ(environ | path)
-        ):
+        with serving(server, folder / "superset.log"):
             yield server
+
+
+@contextmanager
+def serving(server: Superset, log: Path) -> Iterator[None]:
+    """Run the server for the time of the block, as the stack does."""
+
+    def ready() -> bool:
+        try:
+            return requests.get(server.url + "/health", timeout=2).ok
+        except requests.RequestException:
+            return False
+
+    command = [
+        *(str(BIN / "gunicorn"), "--config", str(ROOT / "superset" / "gunicorn.conf.py")),
+        "superset.app:create_app()",
+    ]
+    environ = clean_environ(server.environ | {"PYTHONPATH": str(ROOT / "superset")})
+    with server_process(command, ready=ready, log=log, environ=environ):
+        yield
 
 
 @pytest.fixture(scope="session")
