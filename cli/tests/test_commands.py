@@ -38,6 +38,44 @@ def test_created_user_is_shown_and_listed(dataflix: Invoke) -> None:
     assert "taken" in again.err
 
 
+def test_exact_name_is_found_among_many_that_start_with_it(dataflix: Invoke) -> None:
+    for number in range(30):
+        answer(dataflix, "users", "create", f"ares{number}", f"ares{number}@example.org")
+    missing = dataflix("users", "show", "are")
+    assert missing.code == 3
+    assert missing.err.count("ares") == 10
+    created = answer(dataflix, "users", "create", "ares", "ares@example.org")
+    for name in ("ares", "name:ares", f"id:{created['user_id']}"):
+        assert answer(dataflix, "users", "show", name) == created
+
+
+def test_number_never_means_the_wrong_person(dataflix: Invoke) -> None:
+    first = answer(dataflix, "users", "create", "first", "first@example.org")["user_id"]
+    number = str(first)
+    second = answer(dataflix, "users", "create", number, "second@example.org")["user_id"]
+    for command in (("users", "show"), ("recommend",), ("ratings", "list"), ("user", "erase", "--yes")):
+        refused = dataflix(*command, number)
+        assert (refused.code, refused.out) == (2, "")
+        assert f"id:{number}, or name:{number}" in refused.err
+    assert dataflix("rate", number, "Amélie", "4").code == 2
+    assert answer(dataflix, "users", "show", f"id:{number}")["username"] == "first"
+    assert answer(dataflix, "users", "show", f"name:{number}")["user_id"] == second
+    # One that is nobody's id is a name alone, zeros included.
+    answer(dataflix, "users", "create", "0192837", "third@example.org")
+    assert answer(dataflix, "users", "show", "0192837")["username"] == "0192837"
+    assert dataflix("users", "show", "192837").code == 3
+    assert dataflix("users", "show", "id:five").code == 2
+    assert answer(dataflix, "movies", "show", "id:1")["movie_id"] == 1
+
+
+@pytest.mark.parametrize("digits", [31, 5000])
+def test_endless_number_is_nobody(dataflix: Invoke, digits: int) -> None:
+    for command in (("users", "show"), ("movies", "show")):
+        result = dataflix(*command, "id:" + "1" * digits)
+        assert (result.code, result.out) == (3, "")
+        assert "There is no" in result.err
+
+
 def test_a_user_is_exported_and_erased(dataflix: Invoke, user: str, tmp_path: Path) -> None:
     user_id = answer(dataflix, "users", "show", user)["user_id"]
     answer(dataflix, "rate", user, "1", "4")

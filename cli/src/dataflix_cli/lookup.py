@@ -2,47 +2,117 @@
 
 import re
 import sys
+import unicodedata
 from typing import Any
 
 import click
 
 from dataflix_cli.client import Api
-from dataflix_cli.errors import InputError, NotFoundError
+from dataflix_cli.errors import InputError, NotFoundError, RefusedError
 from dataflix_cli.session import Session
 from dataflix_cli.text import safe, title_and_year
 
 # A person does not read a longer list.
 CANDIDATES = 10
-_TITLE_PREFIX = "title:"
+_ID_PREFIX, _NAME_PREFIX, _TITLE_PREFIX = "id:", "name:", "title:"
+# As many rows as the API gives at once.
+_PAGE = 100
+# Of the largest bigint.
+_MAX_DIGITS = 19
+_MAX_SHOWN = 64
 # The API takes years from 1870.
 _WITH_YEAR = re.compile(r"(?P<title>.+?)\s*\((?P<year>18[7-9]\d|19\d\d|20\d\d)\)\s*", re.ASCII)
 
 
 def user_id(api: Api, name: str) -> int:
-    """Return the id of a user who is given by id or username.
+    """Return the id of a user who is given by id or username, or as "id:5" or "name:5".
+
+    A number can be an id and a username. If it is those of two people, neither is chosen.
 
     Raises:
         NotFoundError: nobody has this username.
-        InputError: the name is blank.
+        InputError: the name is blank, "id:" has no number, or several people can be meant.
     """
-    if name.isascii() and name.isdecimal():
-        return int(name)
-    if not name.strip():
+    if name.startswith(_ID_PREFIX):
+        return _number(name.removeprefix(_ID_PREFIX), "user")
+    username = name.removeprefix(_NAME_PREFIX)
+    if not username.strip():
         raise InputError("The user is missing: give an id or username.")
-    rows = api.get("/users", q=name, limit=CANDIDATES)["data"]
-    for row in rows:
-        if row["username"].casefold() == name.casefold():
-            found: int = row["user_id"]
-            return found
-    similar = ", ".join(safe(row["username"]) for row in rows)
+    if username == name and is_number(name):
+        return _user_of_number(api, name)
+    found, similar = _user_named(api, username)
+    if found is not None:
+        return found
+    listed = ", ".join(safe(other) for other in similar)
     raise NotFoundError(
-        f"There is no user named {name}.",
-        f"Users whose names start with it: {similar}." if similar else "dataflix users list shows all users.",
+        f"There is no user named {username}.",
+        f"Users whose names start with it: {listed}." if listed else "dataflix users list shows all users.",
     )
 
 
+def _user_of_number(api: Api, number: str) -> int:
+    try:
+        named, _ = _user_named(api, number)
+    except RefusedError:
+        # Without the right to list users, a key acts on ids; one that is bound to a user on that user alone.
+        named = None
+    if named is None:
+        return _number(number, "user")
+    if len(number) > _MAX_DIGITS or named == int(number):
+        return named
+    try:
+        api.get(f"/users/{int(number)}")
+    except NotFoundError:
+        return named
+    raise InputError(
+        f"{number} is the id of one user and the username of another.",
+        f"Give id:{int(number)}, or name:{number} for the user with the id {named}.",
+    )
+
+
+def _user_named(api: Api, username: str) -> tuple[int | None, list[str]]:
+    """Return the user with exactly this name, or else the only one but for case and form of letters.
+
+    Also returns the first names that start with it.
+    """
+    # The API gives an exact match before the names that start with it.
+    rows = api.get("/users", q=username, limit=_PAGE)["data"]
+    found = {row["user_id"]: row["username"] for row in rows if row["username"] == username}
+    found = found or {
+        row["user_id"]: row["username"] for row in rows if _folded(row["username"]) == _folded(username)
+    }
+    if not found:
+        # Letters that look alike are one name to the API: it knows more of them than this program.
+        alike = api.get("/users", q=f"{_NAME_PREFIX}{username}", limit=CANDIDATES)["data"]
+        found = {
+            row["user_id"]: row["username"] for row in alike if not row["username"].startswith(_NAME_PREFIX)
+        }
+    if len(found) > 1:
+        listed = ", ".join(f"id:{user} ({safe(name)})" for user, name in sorted(found.items()))
+        raise InputError(f"Several users are named like {username}.", f"Give one of {listed}.")
+    return next(iter(found), None), [row["username"] for row in rows[:CANDIDATES]]
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
+
+
+def is_number(name: str) -> bool:
+    """Return whether a name can be an id."""
+    return name.isascii() and name.isdecimal()
+
+
+def _number(text: str, what: str) -> int:
+    if not is_number(text):
+        raise InputError(f"{text[:_MAX_SHOWN]!r} is not the id of a {what}: it must be a whole number.")
+    if len(text) > _MAX_SHOWN:
+        # Python refuses to read a number of thousands of digits.
+        raise NotFoundError(f"There is no {what} with an id of {len(text)} digits.")
+    return int(text)
+
+
 def movie_id(session: Session, name: str) -> int:
-    """Return the id of a movie that is given by id, "Title" or "Title (1999)".
+    """Return the id of a movie that is given by id, "id:5", "Title" or "Title (1999)".
 
     If several movies match, asks on a terminal. A title that consists of digits needs the prefix "title:", as
     in "title:1917".
@@ -51,8 +121,8 @@ def movie_id(session: Session, name: str) -> int:
         NotFoundError: no movie has this title.
         InputError: the name is blank, or several movies match; the hint lists them.
     """
-    if name.isascii() and name.isdecimal():
-        return int(name)
+    if name.startswith(_ID_PREFIX) or is_number(name):
+        return _number(name.removeprefix(_ID_PREFIX), "movie")
     title = name.removeprefix(_TITLE_PREFIX).strip()
     if not title:
         raise InputError("The movie is missing: give an id or title.")

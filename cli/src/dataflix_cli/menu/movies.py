@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from dataflix_cli import views
-from dataflix_cli.lookup import candidates
+from dataflix_cli.lookup import candidates, is_number, movie_id
 from dataflix_cli.menu.prompt import GoBack
 from dataflix_cli.menu.state import State
 from dataflix_cli.menu.users import current_user
@@ -111,8 +111,11 @@ def _ask_for_movie(state: State) -> int:
     rows: list[dict[str, Any]] = []
     while not rows:
         name = state.prompt.required("Movie, by title or id")
-        is_id = name.isascii() and name.isdecimal()
-        rows = [api.get(f"/movies/{name}")] if is_id else candidates(api, name)
+        rows = (
+            [api.get(f"/movies/{movie_id(state.session, name)}")]
+            if name.startswith("id:") or is_number(name)
+            else candidates(api, name.removeprefix("title:").strip())
+        )
         if not rows:
             output.note("There is no movie with this title.")
     choice: int | str = 1
