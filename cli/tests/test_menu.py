@@ -164,6 +164,24 @@ def test_end_of_input_leaves_and_an_interrupt_has_its_exit_code(start: Start) ->
         assert terminal.press_until_end(key) == code
 
 
+def test_more_interrupts_change_nothing(start: Start) -> None:
+    for _ in range(5):
+        terminal = start()
+        terminal.expect("Choose: ")
+        assert terminal.interrupt_until_end() == 130
+        assert "Traceback" not in terminal.shown
+
+
+def test_input_that_is_not_utf_8_is_refused(menu: Terminal) -> None:
+    choose(menu, "1")
+    menu.expect("User, by id or name")
+    menu.press(b"caf\xe9\n")
+    menu.expect("is not UTF-8")
+    menu.expect(MENU)
+    choose(menu, "q")
+    assert menu.end() == 0
+
+
 def test_menu_does_not_open_without_an_api(start: Start) -> None:
     terminal = start(DATAFLIX_API_URL=f"http://127.0.0.1:{free_port()}")
     terminal.expect("The API does not answer")

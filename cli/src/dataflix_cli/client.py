@@ -73,6 +73,8 @@ class Api:
         body: Mapping[str, object] | None = None,
     ) -> Any:
         query = {name: str(value) for name, value in (parameters or {}).items() if value is not None}
+        for value in (*query.values(), *(body or {}).values()):
+            _require_utf_8(value)
         try:
             answer = self._session.request(
                 method, self.url + path, params=query, json=body, timeout=TIMEOUTS_S, allow_redirects=False
@@ -96,6 +98,8 @@ class Api:
                 f"The request to {self.url} failed: {error}.", f"Check {URL} or --api-url."
             ) from error
         if answer.ok:
+            if not isinstance(content, dict):
+                raise self._not_our_api()
             return content
         raise self._error(answer.status_code, content)
 
@@ -115,3 +119,10 @@ class Api:
 
     def _not_our_api(self) -> CliError:
         return CliError(f"The server at {self.url} is not the Dataflix API.", f"Check {URL} or --api-url.")
+
+
+def _require_utf_8(value: object) -> None:
+    try:
+        str(value).encode()
+    except UnicodeEncodeError as error:
+        raise InputError(f"{value} is not UTF-8.", "Type it again, or set the terminal to UTF-8.") from error

@@ -1,6 +1,8 @@
 """Errors of the command line, and their exit codes."""
 
+import traceback
 from enum import IntEnum
+from pathlib import Path
 
 
 class Exit(IntEnum):
@@ -53,3 +55,22 @@ class RefusedError(CliError):
     """There is no API key, or the API does not accept it."""
 
     exit_code = Exit.REFUSED
+
+
+class CancelledError(CliError):
+    """The person has interrupted the command, or did not confirm it."""
+
+    exit_code = Exit.INTERRUPTED
+
+    def __init__(self) -> None:
+        super().__init__("Cancelled.")
+
+
+def unexpected(error: Exception) -> CliError:
+    """Return an error that no other class stands for: with its place in the code, without a traceback."""
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+    return CliError(
+        f"dataflix cannot go on: {type(error).__name__} {error}{place}.",
+        "If the address is that of the Dataflix API, this is a mistake of dataflix: please report it.",
+    )

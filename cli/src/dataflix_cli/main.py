@@ -1,7 +1,12 @@
 """The command ``dataflix``: its subcommands and how it ends."""
 
 import os
+import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 import click
 
@@ -15,7 +20,7 @@ from dataflix_cli.commands.rules import rules
 from dataflix_cli.commands.service import completion, health, model
 from dataflix_cli.commands.users import users
 from dataflix_cli.commands.watched import watched
-from dataflix_cli.errors import CliError, Exit
+from dataflix_cli.errors import CancelledError, CliError, Exit, unexpected
 from dataflix_cli.menu.main import run as run_menu
 from dataflix_cli.output import Output
 from dataflix_cli.session import Session
@@ -26,15 +31,52 @@ DATAFLIX_BACKEND_HOST and DATAFLIX_BACKEND_PORT; DATAFLIX_API_KEY), or the .env 
 nearest folder above it. DATAFLIX_ENV_FILE names another file. Option and environment are one source, the file
 is another, and a key is only sent to an address of its own source. A .env of another account must be named.
 
+A user is an id or a username. Where a number is both, id:5 is the id and name:5 the username.
+
 Data goes to standard output, everything else to standard error. NO_COLOR turns colours off.
 
-Exit codes: 0 success; 1 another error; 2 wrong usage, or a value that the API refuses; 3 no such user, movie,
-rating, rule or model; 4 the API does not answer or cannot work now; 5 the API key is missing or refused; 130
-interrupted.
+Exit codes: 0 success, also when the reader of a pipe stops; 1 another error; 2 wrong usage, or a value that
+the API refuses; 3 no such user, movie, rating, rule or model; 4 the API does not answer or cannot work now; 5
+the API key is missing or refused; 130 interrupted.
 """
 
 
+class _UnwritableOutputError(Exception):
+    """Carries an error of the output through click."""
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+@contextmanager
+def _past_click() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise _UnwritableOutputError(error) from error
+
+
+class _Root(click.Group):
+    """Takes errors of the output past click, which ends with 1 and no word when a pipe is closed."""
+
+    def make_context(self, *arguments: Any, **more: Any) -> click.Context:
+        with _past_click():
+            return super().make_context(*arguments, **more)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with _past_click():
+            return super().invoke(ctx)
+
+    def main(self, *arguments: Any, **more: Any) -> Any:
+        try:
+            return super().main(*arguments, **more)
+        except _UnwritableOutputError as error:
+            raise error.error from error
+
+
 @click.group(
+    cls=_Root,
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog=_EPILOG,
@@ -81,10 +123,33 @@ cli.add_command(click.Group("user", users.commands, hidden=True, help=users.help
 
 def main() -> None:
     """Run the command line and exit with its code."""
+    is_closed = sys.stdout is None
+    sys.stdin, sys.stdout, sys.stderr = (
+        stream or Path(os.devnull).open(mode, encoding="utf-8")  # noqa: SIM115 - open until the end
+        for stream, mode in ((sys.stdin, "r"), (sys.stdout, "w"), (sys.stderr, "w"))
+    )
     for stream in (sys.stdout, sys.stderr):
         # A terminal that cannot show a character shows its code.
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
-    sys.exit(run(sys.argv[1:]))
+    # What is not UTF-8 is refused where it is used, with its text.
+    sys.stdin.reconfigure(errors="surrogateescape")  # type: ignore[union-attr]
+    if is_closed:
+        # Before anything is done: a command must not act when its answer cannot be given.
+        sys.exit(_report(CliError("Standard output is closed.", "Send it to /dev/null if nobody reads it.")))
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, _interrupt_once)
+    try:
+        code = run(sys.argv[1:])
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    except KeyboardInterrupt:
+        code = Exit.INTERRUPTED
+    sys.exit(code)
+
+
+def _interrupt_once(_number: int, _frame: object) -> None:
+    # A second Ctrl-C while the program leaves would end it with a traceback and the signal's code.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 def run(arguments: list[str]) -> int:
@@ -92,17 +157,41 @@ def run(arguments: list[str]) -> int:
     try:
         result = cli.main(arguments, prog_name="dataflix", standalone_mode=False)
         sys.stdout.flush()
-    except CliError as error:
-        Output().error(error)
-        return error.exit_code
+        code = result if isinstance(result, int) else Exit.OK
     except click.ClickException as error:
-        error.show()
-        return error.exit_code
+        code = _report(error)
     except (click.Abort, KeyboardInterrupt):
-        click.echo(err=True)
-        return Exit.INTERRUPTED
+        code = _report(CancelledError())
     except BrokenPipeError:
-        # The reader has closed the pipe. The rest of the buffer must not fail at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return Exit.OK
-    return result if isinstance(result, int) else Exit.OK
+        # The reader has closed the pipe: it has what it wanted.
+        code = Exit.OK
+    except CliError as error:
+        code = _report(error)
+    except OSError as error:
+        code = _report(CliError(f"The output cannot be written: {error.strerror or error}."))
+    except Exception as error:  # noqa: BLE001 - reported, with its place
+        code = _report(unexpected(error))
+    _drop_unwritable()
+    return code
+
+
+def _report(error: CliError | click.ClickException) -> int:
+    """Print the error and return its exit code."""
+    try:
+        if isinstance(error, click.ClickException):
+            error.show()
+        else:
+            Output().error(error)
+    except OSError:
+        # Standard error cannot be written: only the exit code can still say it.
+        pass
+    return error.exit_code
+
+
+def _drop_unwritable() -> None:
+    """Empty the buffers; what cannot be written must not fail once more at exit."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

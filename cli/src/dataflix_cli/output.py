@@ -1,5 +1,7 @@
 """Data goes to standard output, everything else to standard error."""
 
+import errno
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -10,11 +12,17 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from dataflix_cli.errors import CliError
+from dataflix_cli.errors import CancelledError, CliError
 from dataflix_cli.text import dump_json, safe
 
 # In a pipe a table is as wide as its content; rich would fold it to 80 columns.
 _PIPE_WIDTH = 1000
+
+
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Raise what rich would turn into the exit code 1."""
+        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
 
 
 class Output:
@@ -23,8 +31,8 @@ class Output:
     def __init__(self) -> None:
         self.as_json = False
         is_terminal = sys.stdout.isatty()
-        self.console = Console(highlight=False, width=None if is_terminal else _PIPE_WIDTH)
-        self._errors = Console(stderr=True, highlight=False, soft_wrap=True)
+        self.console = _Console(highlight=False, width=None if is_terminal else _PIPE_WIDTH)
+        self._errors = _Console(stderr=True, highlight=False, soft_wrap=True)
 
     def json(self, value: Any) -> None:
         """Print the API's answer."""
@@ -60,6 +68,9 @@ class Output:
 
     def error(self, error: CliError) -> None:
         """Print what was wrong and the hint to standard error."""
+        if isinstance(error, CancelledError):
+            self._errors.print(f"\n{error.message}")
+            return
         self._errors.print(Text.assemble(("Error: ", "bold red"), safe(error.message)))
         if error.hint:
             self._errors.print(Text(safe(error.hint)))

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from dataflix_cli.client import Api
+from dataflix_cli.errors import InputError
 from dataflix_cli.output import Output
 from dataflix_cli.settings import connection
 
@@ -28,7 +29,13 @@ class Session:
             CliError: there is no usable address or key.
         """
         if self._api is None:
-            self._api = Api(connection(self._api_url, os.environ, Path.cwd()))
+            try:
+                folder = Path.cwd()
+            except OSError as error:
+                raise InputError(
+                    f"The current folder cannot be used: {error.strerror}.", "Change to another one."
+                ) from error
+            self._api = Api(connection(self._api_url, os.environ, folder))
         return self._api
 
     def show(self, view: Callable[[Output, Any], None], answer: Any) -> None:

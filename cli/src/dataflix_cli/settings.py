@@ -149,6 +149,8 @@ def _checked(url: str) -> str:
         parts = urlsplit(url)
         usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
         has_password = "@" in parts.netloc
+        # A name that DNS cannot have.
+        (parts.hostname or "").encode("idna")
     except ValueError:
         usable, has_password = False, "@" in url
     if has_password:

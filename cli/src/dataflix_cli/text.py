@@ -19,12 +19,22 @@ def dump_json(value: Any) -> str:
 
 def day(moment: str) -> str:
     """Return the date of an API time in the local time zone."""
-    return datetime.fromisoformat(moment).astimezone().date().isoformat()
+    local = _local(moment)
+    return local.date().isoformat() if local else safe(moment)
 
 
 def minute(moment: str) -> str:
     """Return date and time of an API time in the local time zone, to the minute."""
-    return f"{datetime.fromisoformat(moment).astimezone():%Y-%m-%d %H:%M}"
+    local = _local(moment)
+    return f"{local:%Y-%m-%d %H:%M}" if local else safe(moment)
+
+
+def _local(moment: str) -> datetime | None:
+    """Return None for a time that Python cannot hold, in this time zone or at all: it is shown as it came."""
+    try:
+        return datetime.fromisoformat(moment).astimezone()
+    except (ValueError, OverflowError):
+        return None
 
 
 def title_and_year(row: dict[str, Any]) -> str:

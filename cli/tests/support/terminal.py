@@ -75,6 +75,15 @@ class Terminal:
             seen = len(self.raw)
         return self._process.wait(_PATIENCE_S)
 
+    def interrupt_until_end(self) -> int:
+        """Send interrupts, many while the program leaves, and return the exit code."""
+        while self._process.poll() is None:
+            self._process.send_signal(signal.SIGINT)
+            time.sleep(0.0005)
+            if select.select([self._master], [], [], 0)[0]:
+                self._read()
+        return self._process.wait()
+
     def end(self) -> int:
         """Wait for the end and return the exit code."""
         while self._read():

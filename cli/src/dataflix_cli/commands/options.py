@@ -11,13 +11,28 @@ from dataflix_cli.session import Session
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-LOCAL_TIME = click.DateTime(("%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"))
 # The years that the API takes.
 RELEASE_YEAR = click.IntRange(1870, 2100)
 # The API answers at most this many rows.
 _ROWS = click.IntRange(1, 100)
 _PAGE_ROWS = 20
 _RECOMMENDED_MOVIES = 10
+
+
+class LocalTimeType(click.DateTime):
+    """A local time that exists in UTC, too."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the time, or fail with the formats or the range."""
+        local = super().convert(value, param, ctx)
+        try:
+            local.astimezone(UTC)
+        except (ValueError, OverflowError):
+            self.fail(f"{value!r} is not a time of the years 1 to 9999 in UTC.", param, ctx)
+        return local
+
+
+LOCAL_TIME = LocalTimeType(("%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"))
 
 
 class RatingType(click.ParamType[float]):

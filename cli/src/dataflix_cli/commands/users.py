@@ -10,6 +10,7 @@ from dataflix_cli.commands.options import json_option, page_options
 from dataflix_cli.errors import InputError
 from dataflix_cli.lookup import user_id
 from dataflix_cli.session import Session, pass_session
+from dataflix_common.files import replace_file
 
 
 @click.group()
@@ -73,11 +74,21 @@ def export(session: Session, user: str, file: Path | None) -> None:
         click.echo(text, nl=False)
         return
     try:
-        file.touch(mode=0o600)
-        file.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"{file} cannot be written: {error.strerror}.") from error
+        _write_private(file, text)
+    except (OSError, RuntimeError) as error:
+        # RuntimeError: links that lead to themselves.
+        raise InputError(f"{file} cannot be written: {getattr(error, 'strerror', error)}.") from error
     session.output.done(f"Written to {file}")
+
+
+def _write_private(file: Path, text: str) -> None:
+    target = file.resolve()
+    if target.exists() and not target.is_file():
+        # A device or a pipe cannot be replaced.
+        target.write_text(text, encoding="utf-8")
+    else:
+        # A file that existed keeps neither its permissions nor, when the disk is full, half an export.
+        replace_file(target, text)
 
 
 @users.command()
