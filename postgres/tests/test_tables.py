@@ -92,6 +92,8 @@ def test_a_bad_movie_is_refused(backend: Connection, column: str, value: object)
     ("username", "email", "constraint"),
     [
         ("ANN", "other@example.org", "users_username_key"),
+        ("\uff21nn", "other@example.org", "users_username_look_key"),
+        ("a\u200dnn", "other@example.org", "users_username_look_key"),
         ("other", "Ann@EXAMPLE.org", "users_email_key"),
     ],
 )

@@ -8,14 +8,19 @@ from psycopg2 import errors as pg
 from dataflix_backend.database import Database
 from dataflix_backend.exceptions import ConflictError, UnknownIdError
 from dataflix_backend.queries import pages
-from dataflix_backend.queries.text import like_prefix
 from dataflix_backend.schemas.users import NewUser, User, UserQuery, UserSummary
 
 _LIST = """
 WITH matching AS (
     SELECT user_id, username, created_at
     FROM users
-    WHERE %(prefix)s IS NULL OR lower(username COLLATE "C") LIKE lower(%(prefix)s COLLATE "C")
+    WHERE
+        (%(user_id)s IS NULL OR user_id = %(user_id)s)
+        AND (%(name)s IS NULL OR username_key(username) = username_key(%(name)s))
+        AND (
+            %(prefix)s IS NULL
+            OR (username_key(%(prefix)s) <> '' AND username_key(username) ^@ username_key(%(prefix)s))
+        )
 )
 SELECT
     (SELECT count(*) FROM matching) AS total,
@@ -29,7 +34,7 @@ LEFT JOIN LATERAL (
         (SELECT count(*) FROM watched_movies AS w WHERE w.user_id = m.user_id) AS watched_count,
         created_at
     FROM matching AS m
-    ORDER BY user_id
+    ORDER BY username_key(username) = username_key(%(prefix)s) DESC, user_id
     LIMIT %(limit)s OFFSET %(offset)s
 ) AS page ON true
 """
@@ -61,13 +66,18 @@ FROM unnest(%(user_ids)s::bigint[]) AS known (user_id)
 WHERE NOT EXISTS (SELECT FROM users AS u WHERE u.user_id = known.user_id)
 """
 
-_UNIQUE_FIELDS = {"users_username_key": "username", "users_email_key": "email"}
+_UNIQUE_FIELDS = {
+    "users_username_key": "username",
+    "users_username_look_key": "username",
+    "users_email_key": "email",
+}
 
 
 def list_users(database: Database, query: UserQuery) -> tuple[list[UserSummary], int]:
-    """Return one page of users ordered by id, and the number of all that match."""
-    prefix = like_prefix(query.q) if query.q else None
-    rows = database.query(_LIST, {"prefix": prefix, "limit": query.limit, "offset": query.offset})
+    """Return one page of users and the number of all that match; with a search, an exact match is first."""
+    search = query.search()
+    parameters = {"user_id": search.user_id, "name": search.name, "prefix": search.prefix}
+    rows = database.query(_LIST, {**parameters, "limit": query.limit, "offset": query.offset})
     page, total = pages.split(rows, "user_id")
     return cast("list[UserSummary]", page), total
 

@@ -1,5 +1,7 @@
 """Users."""
 
+import unicodedata
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -7,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, Field, StringConstraints, with_c
 from typing_extensions import TypedDict
 
 from dataflix_backend.schemas.common import STRICT, Page, PageMeta
-from dataflix_backend.schemas.fields import Id, no_nul, refuse
+from dataflix_backend.schemas.fields import MAX_ID, Id, no_nul, refuse, whole_number
 
 # The lengths of the table's check constraints.
 MAX_USERNAME = 64
@@ -16,10 +18,55 @@ MAX_NAME = 100
 EARLIEST_BIRTH_YEAR = 1900
 
 
+# These two prefixes tell a search by id from one by name.
+ID_PREFIX, NAME_PREFIX = "id:", "name:"
+
+# Control characters, surrogates, the separators of lines and paragraphs.
+_CONTROLLING = frozenset({"Cc", "Cs", "Zl", "Zp"})
+# What turns the direction of the text that follows. Marks and joiners are harmless; many scripts need them.
+_BIDI_OVERRIDES = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+# Letters and symbols of which nothing is seen.
+_FILLERS = frozenset("\u115f\u1160\u2800\u3164\uffa0")
+
+
 def printable(text: str) -> str:
-    """Refuse characters that could control a terminal or break a line."""
-    if not text.isprintable():
-        raise refuse("must hold only printable characters")
+    """Refuse characters that could control a terminal, break a line or turn the direction of text."""
+    for character in text:
+        if unicodedata.category(character) in _CONTROLLING or character in _BIDI_OVERRIDES:
+            raise refuse(f"must hold no control characters and no bidi overrides (U+{ord(character):04X})")
+    return text
+
+
+def _username(text: str) -> str:
+    if text.startswith((ID_PREFIX, NAME_PREFIX)):
+        raise refuse(f"must not begin with {ID_PREFIX} or {NAME_PREFIX}")
+    if not any(unicodedata.category(each)[0] in "LNPS" and each not in _FILLERS for each in text):
+        raise refuse("must hold a visible character")
+    return text
+
+
+@dataclass(frozen=True, slots=True)
+class UserSearch:
+    """What a search for users means; at most one of these is given.
+
+    Attributes:
+        user_id: the one user with this id.
+        name: the one user with this username.
+        prefix: users whose usernames begin so.
+    """
+
+    user_id: int | None = None
+    name: str | None = None
+    prefix: str | None = None
+
+
+def _search(text: str) -> str:
+    if text.startswith(ID_PREFIX):
+        number = whole_number(text.removeprefix(ID_PREFIX))
+        if number is None or not 1 <= number <= MAX_ID:
+            raise refuse(f"must have a whole number from 1 to {MAX_ID} after {ID_PREFIX}")
+    if text == NAME_PREFIX:
+        raise refuse(f"must have a username after {NAME_PREFIX}")
     return text
 
 
@@ -33,6 +80,7 @@ Username = Annotated[
     str,
     StringConstraints(strict=True, min_length=1, max_length=MAX_USERNAME, pattern=r"^\S+$"),
     AfterValidator(printable),
+    AfterValidator(_username),
 ]
 Email = Annotated[
     str,
@@ -50,7 +98,10 @@ class NewUser(BaseModel):
 
     model_config = STRICT
 
-    username: Annotated[Username, Field(description="Unique, ignoring the case of ASCII letters; no blanks.")]
+    username: Annotated[
+        Username,
+        Field(description="Unique; case, width and invisible characters make no difference. No blanks."),
+    ]
     email: Annotated[Email, Field(description="Unique, ignoring the case of ASCII letters.")]
     first_name: Name = ""
     last_name: Name = ""
@@ -66,8 +117,22 @@ class UserQuery(Page):
     q: Annotated[
         str | None,
         AfterValidator(no_nul),
-        Field(max_length=MAX_USERNAME, description="The beginning of the username, ignoring case."),
+        AfterValidator(_search),
+        Field(
+            max_length=MAX_USERNAME + len(NAME_PREFIX),
+            description="The beginning of the username, ignoring case; who has exactly this name is first. "
+            "name:TEXT finds that user alone, and id:NUMBER the user with this id.",
+        ),
     ] = None
+
+    def search(self) -> UserSearch:
+        """Return what ``q`` asks for."""
+        text = self.q or ""
+        if text.startswith(ID_PREFIX):
+            return UserSearch(user_id=int(text.removeprefix(ID_PREFIX)))
+        if text.startswith(NAME_PREFIX):
+            return UserSearch(name=text.removeprefix(NAME_PREFIX))
+        return UserSearch(prefix=text or None)
 
 
 @with_config(STRICT)
@@ -102,7 +167,7 @@ class UserSummary(TypedDict):
 
 @with_config(STRICT)
 class UserList(TypedDict):
-    """A page of users, ordered by id."""
+    """A page of users, ordered by id; with a search, an exact match is first."""
 
     data: list[UserSummary]
     meta: PageMeta
