@@ -1,5 +1,10 @@
+from collections.abc import Iterator
+
 import pytest
 
+from dataflix_testkit import PostgresServer
+
+from .support import data
 from .support.api import ApiClient
 from .support.data import Catalogue
 
@@ -25,6 +30,80 @@ def test_odd_search_text_finds_nothing_and_breaks_nothing(
     api: ApiClient, catalogue: Catalogue, text: str
 ) -> None:
     assert api.get(f"/movies?q={text}").status == 200
+
+
+PUNCTUATED = [
+    "Catch-22",
+    "Face/Off",
+    "Fahrenheit 9/11",
+    "S.W.A.T.",
+    "M*A*S*H",
+    "WALL\u00b7E",
+    "Area-51",
+    "Don\u2019t Look Up",
+    "\uff26\uff55\uff4c\uff4c Metal",
+    "Stra\u00dfe und \u00d8re",
+    "Ame\u0301lie in NFD",
+    "$",
+    "???",
+    "\u5343\u3068\u5343\u5c0b\u306e\u795e\u96a0\u3057",
+    "\u0401\u043b\u043a\u0438",
+]
+
+
+@pytest.fixture(scope="module")
+def punctuated(pg: PostgresServer) -> Iterator[None]:
+    connection = data.connect(pg.dsn("dataflix_backend"))
+    with connection.cursor() as cursor:
+        cursor.execute("INSERT INTO movies (title) SELECT unnest(%s)", (PUNCTUATED,))
+        yield
+        cursor.execute("DELETE FROM movies WHERE title = ANY(%s)", (PUNCTUATED,))
+    connection.close()
+
+
+@pytest.mark.parametrize(
+    ("text", "title"),
+    [
+        ("catch 22", "Catch-22"),
+        ("catch-22", "Catch-22"),
+        ("catch22", "Catch-22"),
+        ("22", "Catch-22"),
+        ("face off", "Face/Off"),
+        ("faceoff", "Face/Off"),
+        ("9/11", "Fahrenheit 9/11"),
+        ("11 fahrenheit", "Fahrenheit 9/11"),
+        ("swat", "S.W.A.T."),
+        ("S.W.A.T", "S.W.A.T."),
+        ("mash", "M*A*S*H"),
+        ("wall-e", "WALL\u00b7E"),
+        ("walle", "WALL\u00b7E"),
+        ("area51", "Area-51"),
+        ("dont look", "Don\u2019t Look Up"),
+        ("don't look", "Don\u2019t Look Up"),
+        ("full", "\uff26\uff55\uff4c\uff4c Metal"),
+        ("\uff4d\uff45\uff54\uff41\uff4c", "\uff26\uff55\uff4c\uff4c Metal"),
+        ("strasse ore", "Stra\u00dfe und \u00d8re"),
+        ("am\u00e9lie in", "Ame\u0301lie in NFD"),
+        ("AMELIE NFD", "Ame\u0301lie in NFD"),
+        ("$", "$"),
+        ("???", "???"),
+        ("\u5343\u5c0b", "\u5343\u3068\u5343\u5c0b\u306e\u795e\u96a0\u3057"),
+        ("\u0435\u043b\u043a\u0438", "\u0401\u043b\u043a\u0438"),
+    ],
+    ids=ascii,
+)
+@pytest.mark.usefixtures("punctuated")
+def test_titles_are_found_by_their_words_however_they_are_written(
+    api: ApiClient, text: str, title: str
+) -> None:
+    answer = api.get("/movies", query_string={"q": text})
+    assert [row["title"] for row in answer.json["data"]] == [title]
+
+
+def test_accents_make_no_difference_and_the_equal_title_is_first(api: ApiClient) -> None:
+    assert titles(api, "q=amelie")[0] == "Am\u00e9lie"
+    assert titles(api, "q=ame%CC%81lie")[0] == "Am\u00e9lie"
+    assert titles(api, "q=matrix,+the") == ["The Matrix", "The Matrix Reloaded"]
 
 
 def test_filters_combine(api: ApiClient, catalogue: Catalogue) -> None:

@@ -6,11 +6,11 @@ from typing import Any, cast
 from dataflix_backend.database import Database, Prepared, Row
 from dataflix_backend.exceptions import UnknownIdError
 from dataflix_backend.queries import pages
-from dataflix_backend.queries.text import like_prefix, word_prefixes
+from dataflix_backend.queries.text import like_prefix
 from dataflix_backend.schemas.movies import Genre, Movie, MovieQuery, MovieSummary
 
 # psycopg2 sends parameters as literals, so a condition on a null parameter costs nothing.
-_LIST = """
+_LIST = r"""
 WITH matching AS (
     SELECT movie_id, title, genres, release_year, director, duration_minutes
     FROM movies
@@ -18,7 +18,12 @@ WITH matching AS (
         (
             %(prefix)s IS NULL
             OR lower(title) LIKE lower(%(prefix)s)
-            OR to_tsvector('simple', title) @@ to_tsquery('simple', %(words)s)
+            OR title_words(title) @@ title_query(%(q)s)
+            -- Chinese, Japanese and Korean are written without blanks between words.
+            OR (
+                search_text(%(q)s) ~ '[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]'
+                AND strpos(search_text(title), search_text(%(q)s)) > 0
+            )
         )
         AND (
             %(genre)s IS NULL
@@ -36,6 +41,11 @@ LEFT JOIN LATERAL (
     FROM matching
     ORDER BY
         lower(title) = lower(%(q)s) DESC,
+        -- Much longer titles cannot be equal, and a search for "the" finds thousands.
+        CASE
+            WHEN char_length(title) > 2 * char_length(%(q)s) + 10 THEN false
+            ELSE search_words(title, ' ') = search_words(%(q)s, ' ')
+        END DESC,
         lower(title) LIKE lower(%(prefix)s) DESC,
         title,
         release_year,
@@ -117,7 +127,6 @@ def list_movies(database: Database, query: MovieQuery) -> tuple[list[MovieSummar
     parameters: dict[str, Any] = query.model_dump()
     parameters["q"] = query.q or None
     parameters["prefix"] = like_prefix(query.q) if query.q else None
-    parameters["words"] = word_prefixes(query.q) if query.q else None
     page, total = pages.split(database.query(_LIST, parameters), "movie_id")
     return cast("list[MovieSummary]", page), total
 
