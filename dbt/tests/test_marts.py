@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from clickhouse_connect.driver.exceptions import DatabaseError
 
 from dataflix_recommender import DEFAULT_WEIGHT_ROWS
 
@@ -114,7 +115,8 @@ def test_genres_count_the_events_of_their_movies(built: Built) -> None:
 def test_users_have_region_and_activity_but_no_pseudonym(built: Built) -> None:
     rows = built.warehouse.table("dim_users", "user_id")
     assert rows.keys() == built.source.users
-    assert not {"username_hash", "email_hash", "first_name", "last_name"} & set(rows[1])
+    hidden = {"username_hash", "email_hash", "first_name", "last_name", "city", "birth_year"}
+    assert not hidden & set(rows[1])
     last_events = built.source.last_events()
     for user_id, row in rows.items():
         assert row["ratings_count"] == sum(user == user_id for user, _ in built.source.known_ratings())
@@ -150,6 +152,18 @@ def test_readers_can_read_the_marts(built: Built) -> None:
     for name in (name for name, node in models.items() if node["access"] == "public"):
         query = f"SELECT count() FROM analytics.{name}"
         assert built.warehouse.rows_as_reader(query) == built.warehouse.rows(query)
+
+
+def test_readers_see_users_only_in_marts(built: Built) -> None:
+    """The staging views are in the readers' database, but show only what their reader may read in raw."""
+    for column in ("city", "birth_year", "email_hash", "user_id"):
+        with pytest.raises(DatabaseError, match=r"ACCESS_DENIED|Not enough privileges"):
+            built.warehouse.rows_as_reader(f"SELECT {column} FROM analytics.stg_users LIMIT 1")
+    columns = built.warehouse.rows_as_reader(
+        "SELECT table FROM system.columns WHERE database = 'analytics' AND name IN ('city', 'birth_year')"
+        " AND table NOT LIKE 'stg_%'"
+    )
+    assert columns == []
 
 
 def test_views_give_every_reader_the_same_result(built: Built) -> None:

@@ -1,0 +1,4 @@
+{#- How many people must share what a mart shows of a person. -#}
+{% macro min_group_size() -%}
+    5
+{%- endmacro %}
