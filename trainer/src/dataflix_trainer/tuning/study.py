@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
 
 from dataflix_common.settings import SettingsError
 from dataflix_trainer.data.holdout import HOLDOUT_SEED, latest_events, without_latest
@@ -22,6 +21,7 @@ from dataflix_trainer.model.product_model import fit_product_model
 from dataflix_trainer.model.search_space import INITIAL_TRIALS, SPACE, defaults
 from dataflix_trainer.registry.registry import Registry
 from dataflix_trainer.registry.tuning_runs import TuningRun, latest_tuning
+from dataflix_trainer.tuning.journal import open_journal
 from dataflix_trainer.tuning.search import search
 
 log = logging.getLogger(__name__)
@@ -114,6 +114,6 @@ def _storage(folder: Path, study: str) -> JournalStorage:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        return JournalStorage(JournalFileBackend(str(folder / f"{study}.journal")))
+        return open_journal(folder / f"{study}.journal", study, SPACE)
     except OSError as error:
         raise SettingsError(f"{folder} can't be used ({error}); DATAFLIX_HOME moves it") from error
