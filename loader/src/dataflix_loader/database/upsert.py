@@ -1,7 +1,7 @@
 """Upserts the staging tables into the application's tables, one statement per table.
 
 A row that is already there and not older stays. So loading the same data again changes nothing, and a newer
-rating that came through the API survives.
+rating that came through the API survives. Titles, years and genres are those of the data.
 """
 
 from collections.abc import Iterator
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from psycopg2.extensions import cursor as Cursor  # noqa: N812  psycopg2's own name is lower case
 
 from dataflix_loader.database import staging
+from dataflix_loader.database.corrections import Corrections, find_corrections
 from dataflix_loader.errors import ConflictError
 
 TABLES = ("users", "movies", "ratings", "watched_movies")
@@ -26,7 +27,7 @@ FROM stage_users AS staged
 WHERE NOT EXISTS (SELECT FROM users WHERE users.user_id = staged.user_id)
 """
 
-# Where the data set has no value, details that were added to a movie stay.
+# Where the data set has no value, details that were added to a movie stay. Corrected titles are taken over.
 _MOVIES = """
 INSERT INTO movies AS kept (
     movie_id, title, genres, release_year, director, duration_minutes, description, imdb_id, tmdb_id
@@ -34,6 +35,7 @@ INSERT INTO movies AS kept (
 SELECT movie_id, title, genres, release_year, director, duration_minutes, description, imdb_id, tmdb_id
 FROM stage_movies
 ON CONFLICT (movie_id) DO UPDATE SET
+    title = excluded.title,
     genres = excluded.genres,
     release_year = coalesce(excluded.release_year, kept.release_year),
     director = coalesce(excluded.director, kept.director),
@@ -42,10 +44,10 @@ ON CONFLICT (movie_id) DO UPDATE SET
     imdb_id = coalesce(excluded.imdb_id, kept.imdb_id),
     tmdb_id = coalesce(excluded.tmdb_id, kept.tmdb_id)
 WHERE (
-    kept.genres, kept.release_year, kept.director, kept.duration_minutes,
+    kept.title, kept.genres, kept.release_year, kept.director, kept.duration_minutes,
     kept.description, kept.imdb_id, kept.tmdb_id
 ) IS DISTINCT FROM (
-    excluded.genres, coalesce(excluded.release_year, kept.release_year),
+    excluded.title, excluded.genres, coalesce(excluded.release_year, kept.release_year),
     coalesce(excluded.director, kept.director), coalesce(excluded.duration_minutes, kept.duration_minutes),
     coalesce(excluded.description, kept.description), coalesce(excluded.imdb_id, kept.imdb_id),
     coalesce(excluded.tmdb_id, kept.tmdb_id)
@@ -104,11 +106,25 @@ class RowChanges:
     updated: int
 
 
-def upsert_staged_rows(cursor: Cursor) -> dict[str, RowChanges]:
+@dataclass(frozen=True)
+class UpsertResult:
+    """What the upsert changed.
+
+    Attributes:
+        changes: the changes of each table, by its name.
+        corrections: the corrected movies among the updated ones.
+    """
+
+    changes: dict[str, RowChanges]
+    corrections: Corrections
+
+
+def upsert_staged_rows(cursor: Cursor, *, accept_other_titles: bool = False) -> UpsertResult:
     """Upsert all staging tables. A rating also counts as a view at the same time.
 
-    Returns:
-        The changes of each table, by its name.
+    Args:
+        accept_other_titles: the movies of the database are those of the data, even if their titles differ
+            more than a correction would explain.
 
     Raises:
         ConflictError: the database holds other movies or other users under the same ids.
@@ -117,7 +133,7 @@ def upsert_staged_rows(cursor: Cursor) -> dict[str, RowChanges]:
     # Readers continue; writers wait, so that nothing changes between a check and a write.
     cursor.execute(f"LOCK TABLE {', '.join(TABLES)} IN SHARE ROW EXCLUSIVE MODE")
     staging.analyze(cursor, "stage_users", "stage_movies", "stage_ratings", "stage_watched")
-    _reject_other_movies(cursor)
+    corrections = find_corrections(cursor, accept_other_titles=accept_other_titles)
     _reject_other_users(cursor)
     cursor.execute(_NEW_USERS)
     changes = {"users": RowChanges(cursor.rowcount, 0), "movies": _upsert(cursor, _MOVIES)}
@@ -127,7 +143,7 @@ def upsert_staged_rows(cursor: Cursor) -> dict[str, RowChanges]:
         _move_sequence(cursor, table, key)
     if any(change.inserted or change.updated for change in changes.values()):
         cursor.execute(f"ANALYZE {', '.join(TABLES)}")
-    return changes
+    return UpsertResult(changes, corrections)
 
 
 def _upsert_ratings(cursor: Cursor) -> RowChanges:
@@ -213,23 +229,6 @@ def _move_sequence(cursor: Cursor, table: str, key: str) -> None:
         f"FROM (SELECT max({key}) AS top FROM {table}) AS loaded, {table}_{key}_seq AS sequence "
         "WHERE top > last_value OR (top = last_value AND NOT is_called)"
     )
-
-
-def _reject_other_movies(cursor: Cursor) -> None:
-    # Materialised: with LIMIT 1 the planner would otherwise compare every pair of movies.
-    cursor.execute(
-        "WITH conflicts AS MATERIALIZED ("
-        "    SELECT movie_id, known.title, staged.title "
-        "    FROM movies AS known JOIN stage_movies AS staged USING (movie_id) "
-        "    WHERE known.title <> staged.title OR known.release_year <> staged.release_year"
-        ") SELECT * FROM conflicts ORDER BY 1 LIMIT 1"
-    )
-    if found := cursor.fetchone():
-        raise ConflictError(
-            f"The database holds another catalogue: movie {found[0]} is {found[1]!r} there "
-            f"and {found[2]!r} in the data. Load into an empty database "
-            "(./stop.sh --purge empties the local one)."
-        )
 
 
 def _reject_other_users(cursor: Cursor) -> None:

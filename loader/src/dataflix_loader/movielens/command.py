@@ -68,6 +68,11 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="where to write the manifest; default: a new file in DATAFLIX_HOME/imports",
     )
+    parser.add_argument(
+        "--accept-other-titles",
+        action="store_true",
+        help="take titles over even where they do not look like corrections of those in the database",
+    )
     parser.add_argument("--json", action="store_true", help="print the manifest instead of a summary")
     parser.add_argument("--quiet", action="store_true", help="no progress on stderr")
     return parser
@@ -88,7 +93,13 @@ def _import(options: argparse.Namespace) -> dict[str, Any]:
             files = {option: stack.enter_context(output_file(path)) for option, path in outputs.items()}
             progress = Progress(sum(file.size for file in dataset.files.values()), quiet=options.quiet)
             with transaction(config) as connection:
-                result = import_dataset(connection, dataset, RejectLog(files.get("--rejects")), progress)
+                result = import_dataset(
+                    connection,
+                    dataset,
+                    RejectLog(files.get("--rejects")),
+                    progress,
+                    accept_other_titles=options.accept_other_titles,
+                )
                 manifest = build_manifest(options.path, result, now)
                 files["--manifest"].write(json.dumps(manifest, indent=2) + "\n")
                 # A full disk must end the import, so the files are synced before the commit.
@@ -107,4 +118,10 @@ def _summary(manifest: dict[str, Any]) -> str:
     changed = sum(change["inserted"] + change["updated"] for change in manifest["changes"].values())
     rejected = sum(manifest["rejected"].values())
     rejected_text = f"; {rejected:,} lines rejected" if rejected else ""
-    return f"{manifest['source']}: {rows}; {changed:,} rows new or changed{rejected_text}"
+    corrected = manifest["corrections"]
+    corrected_text = (
+        f"; {corrected['titles']:,} titles and {corrected['years']:,} years corrected"
+        if any(corrected.values())
+        else ""
+    )
+    return f"{manifest['source']}: {rows}; {changed:,} rows new or changed{corrected_text}{rejected_text}"

@@ -9,6 +9,7 @@ from psycopg2.extensions import connection as Connection  # noqa: N812  psycopg2
 from psycopg2.extensions import cursor as Cursor  # noqa: N812
 
 from dataflix_loader.database import staging
+from dataflix_loader.database.corrections import Corrections
 from dataflix_loader.database.staging import Field
 from dataflix_loader.database.upsert import RowChanges, upsert_staged_rows
 from dataflix_loader.movielens import movies, ratings, users
@@ -41,6 +42,7 @@ class ImportResult:
         rejects: the rejected lines.
         rows: rows of the data set that were kept, by table.
         changes: what was inserted and updated, by table.
+        corrections: the titles and years that were corrected.
     """
 
     dataset: Dataset
@@ -48,12 +50,25 @@ class ImportResult:
     rejects: RejectLog
     rows: dict[str, int]
     changes: dict[str, RowChanges]
+    corrections: Corrections
 
 
 def import_dataset(
-    connection: Connection, dataset: Dataset, rejects: RejectLog, progress: Progress
+    connection: Connection,
+    dataset: Dataset,
+    rejects: RejectLog,
+    progress: Progress,
+    *,
+    accept_other_titles: bool = False,
 ) -> ImportResult:
     """Stage all files, check them against each other, and upsert them.
+
+    Args:
+        connection: where to load them; the caller commits.
+        dataset: the files.
+        rejects: receives the invalid lines.
+        progress: receives what is done.
+        accept_other_titles: see `upsert_staged_rows`.
 
     Raises:
         LoadError: the data were refused.
@@ -73,9 +88,9 @@ def import_dataset(
         reader.stats[FileKind.RATINGS].rows = n_ratings
         n_users = _stage_users(cursor, ages)
         progress.step("merging")
-        changes = upsert_staged_rows(cursor)
+        upserted = upsert_staged_rows(cursor, accept_other_titles=accept_other_titles)
     rows = {"movies": n_movies, "ratings": n_ratings, "users": n_users}
-    return ImportResult(dataset, reader.stats, rejects, rows, changes)
+    return ImportResult(dataset, reader.stats, rejects, rows, upserted.changes, upserted.corrections)
 
 
 class _Reader:

@@ -1,5 +1,6 @@
 """The manifest of an import: what was read, by file with its hash, and what changed."""
 
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,8 @@ def build_manifest(source: Path, result: ImportResult, now: datetime) -> dict[st
     """Return the manifest; it holds only JSON values.
 
     `files` holds, for each file, its name, role, bytes, rows kept, lines rejected, and SHA-256. `rows` holds
-    the rows of the data set, and `changes` what was inserted and updated in each table.
+    the rows of the data set, `changes` what was inserted and updated in each table, and `corrections` the
+    titles and years that were corrected.
     """
     return {
         "version": VERSION,
@@ -42,5 +44,6 @@ def build_manifest(source: Path, result: ImportResult, now: datetime) -> dict[st
             table: {"inserted": change.inserted, "updated": change.updated}
             for table, change in result.changes.items()
         },
+        "corrections": asdict(result.corrections),
         "rejected": dict(sorted(result.rejects.count_by_reason.items())),
     }

@@ -34,7 +34,7 @@ def load_folder(settings: Settings, folder: Path, progress: Progress) -> dict[st
         ):
             staging.copy_rows(cursor, table, columns, _rows(folder / file_name, columns))
         progress.step("merging the sample")
-        return upsert_staged_rows(cursor)
+        return upsert_staged_rows(cursor).changes
 
 
 def _rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[Field, ...]]:
