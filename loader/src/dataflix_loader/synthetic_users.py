@@ -55,6 +55,9 @@ _POOL_SIZE = 300
 # Range of ages, in years at the time of joining, for users without a known birth year.
 _YOUNGEST, _OLDEST = 16, 75
 
+# The rule users_birth_year_range of the table users.
+FIRST_BIRTH_YEAR, LAST_BIRTH_YEAR = 1900, 2100
+
 # Mean length of a calendar year: precise enough for the year in which a user joined.
 _YEAR_SECONDS = 31_556_952
 
@@ -114,9 +117,14 @@ class SyntheticUsers:
                 pool.country,
                 known_year
                 if known_year is not None
-                else 1970 + int(created_epochs[position]) // _YEAR_SECONDS - int(ages[position]),
+                else _invented_birth_year(int(created_epochs[position]), int(ages[position])),
                 int(created_epochs[position]),
             )
+
+
+def _invented_birth_year(created_epoch: int, age: int) -> int:
+    """Return a birth year that the table can hold, also for people who joined very early or late."""
+    return min(max(1970 + created_epoch // _YEAR_SECONDS - age, FIRST_BIRTH_YEAR), LAST_BIRTH_YEAR)
 
 
 @cache

@@ -56,7 +56,7 @@ def test_every_line_is_parsed_or_rejected(raw: bytes, size: int, header: bool) -
             parse_lines(file_of(raw), str, RejectLog(rejects), count, lambda _: None, has_header=header)
         )
     assert count.rows == len(good)
-    assert not any("\0" in line or len(line) > MAX_LINE for line in good)
+    assert not any("\0" in line.text or len(line.text) > MAX_LINE for line in good)
 
 
 @EXAMPLES

@@ -34,7 +34,7 @@ def test_movies(format_: Format, line: str, movie: Movie) -> None:
 @pytest.mark.parametrize(
     ("format_", "line", "reason"),
     [
-        (Format.CSV, "", "empty line"),
+        (Format.CSV, "", "wrong number of fields: 1 instead of 3"),
         (Format.CSV, "1,Comma, unquoted (1999),Drama", "wrong number of fields: 4 instead of 3"),
         (Format.CSV, '1,"Unclosed (1999),Drama', "bad quotes"),
         (Format.CSV, "x,Alien (1979),Horror", "bad movie id"),
@@ -69,7 +69,10 @@ def test_links() -> None:
     ("line", "reason"),
     [
         ("9,0114709,862", "unknown movie: id 9"),
-        ("1,tt0114709,862", "bad IMDb id"),
+        ("1,ttx,862", "bad IMDb id: 'ttx' must be up to ten digits"),
+        ("1,1.14709E+05,862", "bad IMDb id: .* scientific notation"),
+        ("1,0114709,0", "bad TMDB id: '0' must be above 0"),
+        ("1,0114709,862.5", "bad TMDB id: '862.5' must be a whole number"),
         ("1,0114709,x", "bad TMDB id"),
         ("1,0114709", "wrong number of fields: 2 instead of 3"),
     ],
@@ -94,7 +97,7 @@ def test_users(format_: Format, line: str, user: User) -> None:
 @pytest.mark.parametrize(
     ("format_", "line", "reason"),
     [
-        (Format.DAT, "", "empty line"),
+        (Format.DAT, "", "wrong number of fields: 1 instead of 5"),
         (Format.DAT, "1::F::1::10", "wrong number of fields"),
         (Format.DAT, "one::F::1::10::48067", "bad user id"),
         (Format.UDATA, "3|old|M|technician|85711", "bad age"),

@@ -16,6 +16,9 @@ from dataflix_loader.errors import ConflictError
 
 TABLES = ("users", "movies", "ratings", "watched_movies")
 
+# A sequence that starts here has 4 billion ids before it ends.
+_LAST_SEQUENCE_ID = 2**63 - 2**32
+
 _NEW_USERS = """
 INSERT INTO users (
     user_id, username, email, first_name, last_name, city, state, country, birth_year, created_at
@@ -223,10 +226,14 @@ def _constraints_and_indexes_dropped(
 
 
 def _move_sequence(cursor: Cursor, table: str, key: str) -> None:
-    """Move the sequence of ids above all loaded ids, so that the application's next row gets a free one."""
+    """Move the sequence of ids above all loaded ids, so that the application's next row gets a free one.
+
+    Ids near the largest bigint do not count: after them the application could not add any row.
+    """
     cursor.execute(
         f"SELECT setval(pg_get_serial_sequence('{table}', '{key}'), top) "
-        f"FROM (SELECT max({key}) AS top FROM {table}) AS loaded, {table}_{key}_seq AS sequence "
+        f"FROM (SELECT max({key}) AS top FROM {table} WHERE {key} <= {_LAST_SEQUENCE_ID}) AS loaded, "
+        f"{table}_{key}_seq AS sequence "
         "WHERE top > last_value OR (top = last_value AND NOT is_called)"
     )
 

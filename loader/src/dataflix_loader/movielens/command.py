@@ -14,6 +14,7 @@ from dataflix_loader.database.connection import transaction
 from dataflix_loader.errors import LoadError
 from dataflix_loader.movielens.dataset import open_dataset
 from dataflix_loader.movielens.errors import FileError, UnwrittenOutputError
+from dataflix_loader.movielens.fields import SCALES
 from dataflix_loader.movielens.importer import import_dataset
 from dataflix_loader.movielens.manifest import build_manifest, default_path
 from dataflix_loader.movielens.output_files import check_output_paths, output_file
@@ -50,7 +51,14 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("Interrupted. Nothing was changed.", file=sys.stderr)
         return _INTERRUPTED
-    print(json.dumps(manifest, indent=2) if options.json else _summary(manifest))
+    try:
+        print(json.dumps(manifest, indent=2) if options.json else _summary(manifest), flush=True)
+    except BrokenPipeError:
+        # The reader has closed the pipe: it has what it wanted. The caller discards the rest.
+        return 0
+    except OSError as error:
+        print(f"The data were imported. The summary can't be written: {error.strerror}.", file=sys.stderr)
+        return UnwrittenOutputError.exit_code
     return 0
 
 
@@ -67,6 +75,13 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         metavar="FILE",
         help="where to write the manifest; default: a new file in DATAFLIX_HOME/imports",
+    )
+    parser.add_argument(
+        "--scale",
+        type=int,
+        choices=SCALES,
+        help="the highest rating: 5 for 0.5 to 5 stars in half steps, 10 for 0 to 10 in whole steps, where "
+        "10 is 5 stars and both 0 and 1 are half a star; default: DATAFLIX_RATING_SCALE, or 5",
     )
     parser.add_argument(
         "--accept-other-titles",
@@ -98,6 +113,7 @@ def _import(options: argparse.Namespace) -> dict[str, Any]:
                     dataset,
                     RejectLog(files.get("--rejects")),
                     progress,
+                    scale=options.scale or config.rating_scale,
                     accept_other_titles=options.accept_other_titles,
                 )
                 manifest = build_manifest(options.path, result, now)

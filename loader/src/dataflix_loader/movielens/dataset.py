@@ -1,5 +1,6 @@
 """Finds the files of a MovieLens data set in a folder or zip file, by what they contain."""
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -7,11 +8,24 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from dataflix_loader.movielens.errors import NotMovieLensError
-from dataflix_loader.movielens.formats import EXPECTED_FILES, FILE_FORMATS, FileFormat, FileKind, Format
+from dataflix_loader.movielens.formats import (
+    EXPECTED_FILES,
+    FILE_FORMATS,
+    FileFormat,
+    FileKind,
+    Format,
+    plain_header,
+)
 from dataflix_loader.movielens.sources import SourceFile, open_source, read_some
 
 # Enough for a header and some dozens of lines.
 _SNIFF_BYTES = 8192
+
+_UTF16_MARKS = {b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
+
+# How many files that nearly match a message names, and how much of their first line.
+_MAX_HINTS = 3
+_SHOWN_HEADER = 100
 
 # Share of the first lines that must match: the import reports an invalid line later, with its number.
 _MIN_MATCHING_SHARE = 0.5
@@ -65,9 +79,13 @@ def find_dataset(source_name: str, files: Iterable[SourceFile]) -> Dataset:
     places: dict[tuple[PurePosixPath, Format], dict[FileKind, list[SourceFile]]] = defaultdict(
         lambda: defaultdict(list)
     )
+    hints: list[str] = []
     for file in files:
-        if recognised := _recognise(file):
+        head = _head(file)
+        if recognised := _recognise(head):
             places[file.folder, recognised.format][recognised.kind].append(file)
+        elif hint := _why_unrecognised(head):
+            hints.append(f" {file.name} {hint}.")
     complete = {
         place: kinds for place, kinds in places.items() if {FileKind.RATINGS, FileKind.MOVIES} <= kinds.keys()
     }
@@ -80,7 +98,7 @@ def find_dataset(source_name: str, files: Iterable[SourceFile]) -> Dataset:
         )
         raise NotMovieLensError(
             f"{source_name} is not a MovieLens data set. Looked for {EXPECTED_FILES}. "
-            f"Found {', '.join(seen) if seen else 'none of these'}."
+            f"Found {', '.join(seen) if seen else 'none of these'}.{''.join(hints[:_MAX_HINTS])}"
         )
     min_depth = min(len(folder.parts) for folder, _ in complete)
     candidates = [place for place in complete if len(place[0].parts) == min_depth]
@@ -98,16 +116,19 @@ def find_dataset(source_name: str, files: Iterable[SourceFile]) -> Dataset:
     )
 
 
-def _recognise(file: SourceFile) -> FileFormat | None:
+def _head(file: SourceFile) -> bytes:
     with file.open() as stream:
-        head = read_some(file, stream, _SNIFF_BYTES)
+        return read_some(file, stream, _SNIFF_BYTES)
+
+
+def _recognise(head: bytes) -> FileFormat | None:
     lines = head.removeprefix(b"\xef\xbb\xbf").split(b"\n")
     if len(head) == _SNIFF_BYTES:
         lines.pop()
     lines = [line.rstrip(b"\r") for line in lines if line.strip()]
     if not lines:
         return None
-    header = lines[0].replace(b'"', b"").replace(b" ", b"").lower()
+    header = plain_header(lines[0])
     for known in FILE_FORMATS:
         if known.header == header:
             return known
@@ -117,6 +138,31 @@ def _recognise(file: SourceFile) -> FileFormat | None:
         if n_matching >= _MIN_MATCHING_SHARE * len(lines):
             return known
     return None
+
+
+def _why_unrecognised(head: bytes) -> str:
+    """Return why a file that is meant to be of MovieLens is not recognised; empty if it is another file."""
+    for mark, encoding in _UTF16_MARKS.items():
+        if head.startswith(mark):
+            text = head[: len(head) // 2 * 2].decode(encoding, "replace").encode()
+            return "is encoded in UTF-16: save it as UTF-8" if _is_similar(text) else ""
+    if not _is_similar(head):
+        return ""
+    first = head.removeprefix(b"\xef\xbb\xbf").splitlines()[0]
+    if b"\n" not in head and b"\r" in head:
+        return "ends its lines with CR alone: save it with LF or CRLF"
+    for delimiter, name in ((b";", "semicolons"), (b"\t", "tabs")):
+        if delimiter in first and b"," not in first:
+            return f"is separated by {name}: save it with commas"
+    columns = first.decode("utf-8", "replace")[:_SHOWN_HEADER]
+    return f"begins with the columns {columns!r}: it must have exactly those above, in their order"
+
+
+def _is_similar(head: bytes) -> bool:
+    """Return whether the first line names the columns of a known header, among others or in another order."""
+    first = head.removeprefix(b"\xef\xbb\xbf").splitlines()[:1]
+    names = set(re.split(rb"[,;\t]", plain_header(first[0].replace(b"\t", b";")))) if first else set()
+    return any(known.header and set(known.header.split(b",")) <= names for known in FILE_FORMATS)
 
 
 def _usual_or_largest(format_: Format, kind: FileKind, files: list[SourceFile]) -> SourceFile:

@@ -53,12 +53,18 @@ FILE_FORMATS = (
     FileFormat(Format.CSV, FileKind.RATINGS, "ratings.csv", ",", header=b"userid,movieid,rating,timestamp"),
     FileFormat(Format.CSV, FileKind.MOVIES, "movies.csv", ",", header=b"movieid,title,genres"),
     FileFormat(Format.CSV, FileKind.LINKS, "links.csv", ",", header=b"movieid,imdbid,tmdbid"),
-    FileFormat(Format.DAT, FileKind.RATINGS, "ratings.dat", "::", line=re.compile(rb"\d+::\d+::[\d.]+::\d+")),
+    FileFormat(
+        Format.DAT,
+        FileKind.RATINGS,
+        "ratings.dat",
+        "::",
+        line=re.compile(rb"\s*\d+::\s*\d+::\s*[\d.]+::\s*\d+\s*(?:::\s*)?"),
+    ),
     FileFormat(
         Format.DAT, FileKind.MOVIES, "movies.dat", "::", line=re.compile(rb"\d+::((?!::).)+::((?!::).)*")
     ),
     FileFormat(Format.DAT, FileKind.USERS, "users.dat", "::", line=re.compile(rb"\d+::[MF]::\d+::\d+::.+")),
-    FileFormat(Format.UDATA, FileKind.RATINGS, "u.data", "\t", line=re.compile(rb"\d+\t\d+\t\d+\t\d+")),
+    FileFormat(Format.UDATA, FileKind.RATINGS, "u.data", "\t", line=re.compile(rb"\d+\t\d+\t[\d.]+\t\d+\s*")),
     FileFormat(Format.UDATA, FileKind.MOVIES, "u.item", "|", line=re.compile(rb"\d+\|.*(\|[01]){19}")),
     FileFormat(
         Format.UDATA, FileKind.USERS, "u.user", "|", line=re.compile(rb"\d+\|\d+\|[MF]\|[^|]*\|[^|]*")
@@ -70,6 +76,11 @@ EXPECTED_FILES = (
     "ratings.dat (user::movie::rating::time) and movies.dat (movie::title::genres); "
     "or u.data (user, movie, rating and time, separated by tabs) and u.item (movie|title|...)"
 )
+
+
+def plain_header(line: bytes) -> bytes:
+    """Return a header in the form of `FileFormat.header`, without empty columns at its end."""
+    return line.translate(None, b'" \t\r').lower().rstrip(b",")
 
 
 def file_format(format_: Format, kind: FileKind) -> FileFormat:

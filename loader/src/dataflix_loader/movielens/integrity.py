@@ -12,7 +12,7 @@ from psycopg2.extensions import cursor as Cursor  # noqa: N812
 from dataflix_loader.database import staging
 from dataflix_loader.movielens.lines import FileStats, decode, read_blocks
 from dataflix_loader.movielens.ratings import RatingsStream
-from dataflix_loader.movielens.rejects import RejectedLine, RejectLog
+from dataflix_loader.movielens.rejects import Reason, RejectedLine, RejectLog
 from dataflix_loader.movielens.sources import SourceFile
 
 _NUMBERED = "SELECT ctid AS row_ctid, row_number() OVER (ORDER BY ctid) AS ordinal, * FROM stage_ratings"
@@ -32,7 +32,7 @@ SELECT EXISTS (
 
 _UNKNOWN_MOVIES = f"""
 INSERT INTO stage_rejects
-SELECT row_ctid, ordinal, 'unknown movie', user_id, movie_id
+SELECT row_ctid, ordinal, '{Reason.UNKNOWN_MOVIE}', user_id, movie_id
 FROM ({_NUMBERED}) AS numbered
 WHERE NOT EXISTS (SELECT FROM stage_movies WHERE stage_movies.movie_id = numbered.movie_id)
 """
@@ -53,7 +53,7 @@ SELECT EXISTS (
 # Of several ratings the latest counts; of several with the same time, the last in the file.
 _DUPLICATES = f"""
 INSERT INTO stage_rejects
-SELECT row_ctid, ordinal, 'duplicate rating', user_id, movie_id, kept_ordinal
+SELECT row_ctid, ordinal, '{Reason.DUPLICATE_RATING}', user_id, movie_id, kept_ordinal
 FROM (
     SELECT
         numbered.*,

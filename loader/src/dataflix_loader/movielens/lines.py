@@ -1,11 +1,13 @@
 """Reads files line by line, in bytes, and counts and hashes what it reads."""
 
+import csv
 import hashlib
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import IO, TypeVar
+from typing import IO, Generic, NamedTuple, TypeVar
 
-from dataflix_loader.movielens.rejects import InvalidLineError, RejectedLine, RejectLog
+from dataflix_loader.movielens.rejects import InvalidLineError, Reason, RejectedLine, RejectLog
 from dataflix_loader.movielens.sources import SourceFile, read_some
 
 # The longest line of any MovieLens file has a few hundred characters.
@@ -14,12 +16,26 @@ MAX_LINE = 1 << 16
 # Bytes per read.
 BLOCK_BYTES = 1 << 20
 
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
-TOO_LONG = f"line too long: more than {MAX_LINE} characters"
+_WINDOWS_ENCODING = "cp1252"
 
+# A blank after the closing quote of a field, which csv refuses.
+_BLANK_AFTER_QUOTE = re.compile(r'(?<!")"[ \t]+(?=,|$)')
+
+# A line of these alone has no content: spreadsheets write the delimiters of empty rows, and DOS ends files
+# with 1A.
+BLANKS_AND_DELIMITERS = b" \t\r,\x1a"
 
 Parsed = TypeVar("Parsed")
+
+
+class ParsedLine(NamedTuple, Generic[Parsed]):
+    """A valid line: its number from 1, its text, and what it means."""
+
+    number: int
+    text: str
+    value: Parsed
 
 
 @dataclass
@@ -57,7 +73,7 @@ def read_blocks(
         stats.digest.update(block)
         advance(len(block))
         if is_first:
-            block = block.removeprefix(_BYTE_ORDER_MARK)
+            block = block.removeprefix(BYTE_ORDER_MARK)
             is_first = False
         lines, line_feed, tail = block.rpartition(b"\n")
         if line_feed:
@@ -70,12 +86,43 @@ def read_blocks(
         yield rest + b"\n"
 
 
+def too_long() -> InvalidLineError:
+    """Return the error for a line of more than MAX_LINE characters."""
+    return InvalidLineError(Reason.TOO_LONG, f"more than {MAX_LINE} characters")
+
+
 def decode(raw: bytes) -> str:
-    """Return a line as text: UTF-8, or Latin-1 where it is not UTF-8 (as in ml-1m and ml-100k)."""
+    """Return a line as people see it in messages, whatever its encoding."""
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError:
-        return raw.decode("latin-1")
+        return raw.decode(_WINDOWS_ENCODING, "replace")
+
+
+def find_encoding(file: SourceFile) -> str:
+    """Return the encoding of a file: UTF-8, or cp1252 (Windows) if none of its lines is longer in UTF-8.
+
+    ml-1m and ml-100k are Latin-1, whose letters are the same in cp1252. A file with both is UTF-8 with
+    damaged lines: to read those as cp1252 would turn one letter into two.
+
+    Raises:
+        FileError: it can't be read.
+    """
+    has_damaged = False
+    with file.open() as stream:
+        for block in read_blocks(file, stream, FileStats(), lambda _: None):
+            if block.isascii():
+                continue
+            for raw in block.split(b"\n"):
+                if raw.isascii():
+                    continue
+                try:
+                    raw.decode("utf-8")
+                except UnicodeDecodeError:
+                    has_damaged = True
+                else:
+                    return "utf-8"
+    return _WINDOWS_ENCODING if has_damaged else "utf-8"
 
 
 def parse_lines(
@@ -86,33 +133,84 @@ def parse_lines(
     advance: Callable[[int], None],
     *,
     has_header: bool,
-) -> Iterator[Parsed]:
+) -> Iterator[ParsedLine[Parsed]]:
     """Yield the result of `parse` for each line. A line that raises InvalidLineError goes to `rejects`.
+
+    Lines without content and repeated headers are skipped: programs write them at the end of files, and
+    joined files have them in the middle.
 
     Raises:
         BadLineError: at the first invalid line, unless they are collected.
         FileError: the file can't be read.
     """
+    encoding = find_encoding(file)
     number = 0
+    header = b""
     with file.open() as stream:
         for block in read_blocks(file, stream, stats, advance):
             for raw in block[:-1].split(b"\n"):
                 number += 1
+                line = raw.rstrip(b"\r").removeprefix(BYTE_ORDER_MARK)
                 if has_header and number == 1:
+                    header = line
                     continue
-                text = decode(raw.removesuffix(b"\r"))
+                if not line.strip(BLANKS_AND_DELIMITERS) or (has_header and line == header):
+                    continue
                 try:
-                    _check_storable(text)
+                    text = _storable(line, encoding)
                     parsed = parse(text)
                 except InvalidLineError as reason:
-                    rejects.add(RejectedLine(file.name, number, str(reason), text))
+                    rejects.add(RejectedLine(file.name, number, str(reason), decode(line)))
                 else:
                     stats.rows += 1
-                    yield parsed
+                    yield ParsedLine(number, text, parsed)
 
 
-def _check_storable(text: str) -> None:
+def split_fields(line: str, delimiter: str, count: int) -> list[str]:
+    """Return the fields of a line without quotes. Empty fields after the last one are dropped.
+
+    Raises:
+        InvalidLineError: it has another number of fields.
+    """
+    fields = line.split(delimiter)
+    while len(fields) > count and not fields[-1].strip():
+        fields.pop()
+    if len(fields) != count:
+        raise InvalidLineError(Reason.WRONG_FIELDS, f"{len(fields)} instead of {count}")
+    return fields
+
+
+def split_csv(line: str, count: int) -> list[str]:
+    """Return the fields of a line of CSV, without the blanks around them; see `split_fields`.
+
+    Raises:
+        InvalidLineError: it has another number of fields, or its quotes are wrong.
+    """
+    if '"' not in line:
+        return [field.strip() for field in split_fields(line, ",", count)]
+    try:
+        plain = _BLANK_AFTER_QUOTE.sub('"', line)
+        fields = next(csv.reader([plain], strict=True, skipinitialspace=True), [])
+    except csv.Error as error:
+        raise InvalidLineError(Reason.BAD_QUOTES, str(error)) from error
+    while len(fields) > count and not fields[-1].strip():
+        fields.pop()
+    if len(fields) != count:
+        raise InvalidLineError(Reason.WRONG_FIELDS, f"{len(fields)} instead of {count}")
+    return [field.strip() for field in fields]
+
+
+def _storable(line: bytes, encoding: str) -> str:
+    try:
+        text = line.decode(encoding)
+    except UnicodeDecodeError as error:
+        wrong = line[error.start : error.start + 1].hex()
+        others = ", as other lines of the file are" if encoding == "utf-8" else ""
+        raise InvalidLineError(
+            Reason.BAD_ENCODING, f"byte {wrong} at {error.start + 1} is not {encoding}{others}"
+        ) from error
     if len(text) > MAX_LINE:
-        raise InvalidLineError(TOO_LONG)
+        raise too_long()
     if "\0" in text:
-        raise InvalidLineError("NUL character")
+        raise InvalidLineError(Reason.NUL_CHARACTER)
+    return text

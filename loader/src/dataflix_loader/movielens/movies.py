@@ -1,17 +1,17 @@
 """Reads the movie files: titles with genres, and ids at other sites."""
 
-import csv
 import re
 from collections.abc import Callable, Container
 from typing import NamedTuple
 
+from dataflix_loader.movielens.fields import clean_text, is_missing, parse_id, parse_imdb_id, shown
 from dataflix_loader.movielens.formats import FileKind, Format, file_format
-from dataflix_loader.movielens.rejects import InvalidLineError
-from dataflix_loader.movielens.titles import parse_title
+from dataflix_loader.movielens.lines import split_csv, split_fields
+from dataflix_loader.movielens.rejects import InvalidLineError, Reason
+from dataflix_loader.movielens.titles import FIRST_YEAR, LAST_YEAR, parse_title
 
 COLUMNS = ("movie_id", "title", "genres", "release_year")
 
-_ID = re.compile(r"[1-9][0-9]{0,16}")
 _MAX_TITLE = 500
 
 _NO_GENRES = "(no genres listed)"
@@ -53,14 +53,19 @@ def movie_parser(format_: Format) -> Callable[[str], Movie]:
 
     def parse(line: str) -> Movie:
         raw_id, raw_title, genres, release_year = split(line)
-        movie_id = _parse_id(raw_id)
+        movie_id = parse_id(raw_id, Reason.BAD_MOVIE_ID)
         if movie_id in seen:
-            raise InvalidLineError(f"duplicate movie: id {movie_id} stands in an earlier line too")
-        title, year = parse_title(raw_title)
-        if not title.strip():
-            raise InvalidLineError("empty title")
+            raise InvalidLineError(Reason.DUPLICATE_MOVIE, f"id {movie_id} stands in an earlier line too")
+        title, year = parse_title(clean_text(raw_title))
+        title = title.strip()
+        if not title:
+            raise InvalidLineError(Reason.EMPTY_TITLE)
         if len(title) > _MAX_TITLE:
-            raise InvalidLineError(f"title too long: {len(title)} characters, {_MAX_TITLE} are allowed")
+            raise InvalidLineError(
+                Reason.TITLE_TOO_LONG, f"{len(title)} characters, {_MAX_TITLE} are allowed"
+            )
+        if year is None and release_year is not None and not FIRST_YEAR <= release_year <= LAST_YEAR:
+            raise InvalidLineError(Reason.BAD_YEAR, f"{release_year} must be {FIRST_YEAR} to {LAST_YEAR}")
         seen.add(movie_id)
         return Movie(movie_id, title, genres, year or release_year)
 
@@ -72,20 +77,16 @@ def links_parser(known_movies: Container[int]) -> Callable[[str], Links]:
     seen: set[int] = set()
 
     def parse(line: str) -> Links:
-        raw_id, raw_imdb, raw_tmdb = _csv_fields(line, 3)
-        movie_id = _parse_id(raw_id)
+        raw_id, raw_imdb, raw_tmdb = split_csv(line, 3)
+        movie_id = parse_id(raw_id, Reason.BAD_MOVIE_ID)
         if movie_id not in known_movies:
-            raise InvalidLineError(f"unknown movie: id {movie_id} is not in the movie file")
+            raise InvalidLineError(Reason.UNKNOWN_MOVIE, f"id {movie_id} is not in the movie file")
         if movie_id in seen:
-            raise InvalidLineError(f"duplicate movie: id {movie_id} stands in an earlier line too")
-        if raw_imdb and not re.fullmatch("[0-9]{1,10}", raw_imdb):
-            raise InvalidLineError("bad IMDb id: must be up to ten digits")
-        if raw_tmdb and not _ID.fullmatch(raw_tmdb):
-            raise InvalidLineError("bad TMDB id: must be a whole number above 0")
+            raise InvalidLineError(Reason.DUPLICATE_MOVIE, f"id {movie_id} stands in an earlier line too")
+        imdb_id = parse_imdb_id(raw_imdb)
+        tmdb_id = None if is_missing(raw_tmdb) else parse_id(raw_tmdb, Reason.BAD_TMDB_ID)
         seen.add(movie_id)
-        # IMDb pads its numbers to seven digits.
-        imdb_id = f"tt{raw_imdb.zfill(7)}" if raw_imdb else None
-        return Links(movie_id, imdb_id, int(raw_tmdb) if raw_tmdb else None)
+        return Links(movie_id, imdb_id, tmdb_id)
 
     return parse
 
@@ -95,48 +96,27 @@ _Split = tuple[str, str, tuple[str, ...], int | None]
 
 
 def _split_csv(line: str) -> _Split:
-    movie_id, title, genres = _csv_fields(line, 3)
+    movie_id, title, genres = split_csv(line, 3)
     return movie_id, title, _genres(genres), None
 
 
 def _split_dat(line: str) -> _Split:
-    fields = line.split(_DAT_DELIMITER)
-    _require_fields(fields, 3)
-    return fields[0], fields[1], _genres(fields[2]), None
+    movie_id, title, genres = split_fields(line, _DAT_DELIMITER, 3)
+    return movie_id, title, _genres(genres), None
 
 
 def _split_udata(line: str) -> _Split:
-    fields = line.split(_UDATA_DELIMITER)
-    _require_fields(fields, _UDATA_FIELDS_BEFORE_GENRES + len(_UDATA_GENRES))
-    flags = fields[_UDATA_FIELDS_BEFORE_GENRES:]
-    if not set(flags) <= {"0", "1"}:
-        raise InvalidLineError("bad genre: each of the last 19 fields must be 0 or 1")
+    fields = split_fields(line, _UDATA_DELIMITER, _UDATA_FIELDS_BEFORE_GENRES + len(_UDATA_GENRES))
+    flags = [flag.strip() for flag in fields[_UDATA_FIELDS_BEFORE_GENRES:]]
+    if wrong := [flag for flag in flags if flag not in ("0", "1")]:
+        raise InvalidLineError(
+            Reason.BAD_GENRE, f"{shown(wrong[0])}; each of the last 19 fields must be 0 or 1"
+        )
     genres = tuple(genre for genre, flag in zip(_UDATA_GENRES, flags, strict=True) if genre and flag == "1")
-    date = _UDATA_RELEASE_DATE.fullmatch(fields[2])
+    date = _UDATA_RELEASE_DATE.fullmatch(fields[2].strip())
     return fields[0], fields[1], genres, int(date["year"]) if date else None
 
 
-def _csv_fields(line: str, count: int) -> list[str]:
-    try:
-        fields = next(csv.reader([line], strict=True), [])
-    except csv.Error as error:
-        raise InvalidLineError(f"bad quotes: {error}") from error
-    _require_fields(fields, count)
-    return fields
-
-
-def _require_fields(fields: list[str], count: int) -> None:
-    if not fields or fields == [""]:
-        raise InvalidLineError("empty line")
-    if len(fields) != count:
-        raise InvalidLineError(f"wrong number of fields: {len(fields)} instead of {count}")
-
-
-def _parse_id(raw: str) -> int:
-    if not _ID.fullmatch(raw):
-        raise InvalidLineError("bad movie id: must be a whole number above 0")
-    return int(raw)
-
-
 def _genres(joined: str) -> tuple[str, ...]:
-    return () if joined in ("", _NO_GENRES) else tuple(joined.split("|"))
+    genres = [clean_text(genre) for genre in joined.split("|")]
+    return tuple(dict.fromkeys(genre for genre in genres if genre and genre != _NO_GENRES))

@@ -9,23 +9,34 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterator
 
 from dataflix_loader.database.staging import CopyStream
-from dataflix_loader.movielens.formats import FileKind, Format, file_format
-from dataflix_loader.movielens.lines import MAX_LINE, TOO_LONG, FileStats, decode, read_blocks
-from dataflix_loader.movielens.rejects import RejectedLine, RejectLog
+from dataflix_loader.movielens.fields import DEFAULT_SCALE, parse_half_stars, parse_id, parse_seconds
+from dataflix_loader.movielens.formats import FileKind, Format, file_format, plain_header
+from dataflix_loader.movielens.lines import (
+    BLANKS_AND_DELIMITERS,
+    BYTE_ORDER_MARK,
+    MAX_LINE,
+    FileStats,
+    decode,
+    read_blocks,
+    split_csv,
+    split_fields,
+    too_long,
+)
+from dataflix_loader.movielens.rejects import InvalidLineError, Reason, RejectedLine, RejectLog
 from dataflix_loader.movielens.sources import SourceFile
 
 COLUMNS = ("user_id", "movie_id", "rating", "rated_epoch")
 
-# Possessive quantifiers: a line matches in one way or not at all, so an invalid block fails at once. 17
-# digits fit into a bigint; ten digits of seconds reach the year 2286.
-_ID = rb"[1-9][0-9]{0,16}+"
-_STARS = rb"(?:[1-4](?:\.[05])?+|5(?:\.0)?+|0\.5)"
+# What most lines look like, in forms that COPY reads; `_parse` reads all others line by line. Possessive
+# quantifiers: a line matches in one way or not at all, so an invalid block fails at once. A bigint holds all
+# numbers of 18 digits, and those of 19 digits that begin with 1 to 8. Ten digits of seconds reach the year
+# 2286.
+_ID = rb"0*+(?:[1-8][0-9]{0,18}+|9[0-9]{0,17}+)"
+_STARS = {
+    5: rb"(?:[1-4](?:\.[05]0*+)?+|5(?:\.0*+)?+|0\.50*+)",
+    10: rb"(?:10|[1-9])(?:\.0*+)?+",
+}
 _SECONDS = rb"[0-9]{1,10}+"
-
-_ID_FIELD = re.compile(_ID)
-_STARS_FIELD = re.compile(_STARS)
-_NUMBER_FIELD = re.compile(rb"[+-]?[0-9]+(?:\.[0-9]+)?")
-_SECONDS_FIELD = re.compile(_SECONDS)
 
 _FIELDS = 4
 
@@ -37,6 +48,7 @@ class RatingsStream(CopyStream):
         rejects: receives the invalid lines.
         stats: updated with the bytes and rows read.
         advance: called with the number of bytes of each read.
+        scale: see `parse_half_stars`. Ratings are passed on as they are on this scale.
     """
 
     def __init__(
@@ -46,14 +58,18 @@ class RatingsStream(CopyStream):
         rejects: RejectLog,
         stats: FileStats,
         advance: Callable[[int], None],
+        *,
+        scale: int = DEFAULT_SCALE,
     ) -> None:
         self._header_lines = 1 if format_ is Format.CSV else 0
-        self._rejected_lines = array("q")
+        self._header = file_format(format_, FileKind.RATINGS).header
+        self._left_out = array("q")
+        self._scale = scale
         self._delimiter = file_format(format_, FileKind.RATINGS).delimiter.encode()
         self._file = file
         self._rejects = rejects
         self._stats = stats
-        line = re.escape(self._delimiter).join((_ID, _ID, _STARS, _SECONDS)) + rb"\n"
+        line = re.escape(self._delimiter).join((_ID, _ID, _STARS[scale], _SECONDS)) + rb"\n"
         self._valid_line = re.compile(line)
         self._valid_block = re.compile(rb"(?:" + line + rb")*+")
         self._chunks = self._read(advance)
@@ -69,9 +85,9 @@ class RatingsStream(CopyStream):
 
     def line_of(self, ordinal: int) -> int:
         """Return the number of the line that holds the n-th valid rating, n from 1."""
-        rejected, header = self._rejected_lines, self._header_lines
+        left_out, header = self._left_out, self._header_lines
         before = bisect_left(
-            range(len(rejected)), ordinal, key=lambda index: rejected[index] - header - 1 - index
+            range(len(left_out)), ordinal, key=lambda index: left_out[index] - header - 1 - index
         )
         return header + ordinal + before
 
@@ -84,40 +100,50 @@ class RatingsStream(CopyStream):
                 if number <= self._header_lines:
                     lines = lines.partition(b"\n")[2]
                     number, count = number + 1, count - 1
-                valid = lines if self._valid_block.fullmatch(lines) else self._keep_valid(lines, number)
+                is_valid = self._valid_block.fullmatch(lines)
+                if is_valid and self._delimiter != b",":
+                    lines = lines.replace(self._delimiter, b",")
+                valid = lines if is_valid else self._keep_valid(lines, number)
                 number += count
                 if valid:
                     self._stats.rows += valid.count(b"\n")
-                    yield valid if self._delimiter == b"," else valid.replace(self._delimiter, b",")
+                    yield valid
 
     def _keep_valid(self, lines: bytes, number: int) -> bytes:
-        """Return the valid lines of a block whose first line is line `number` of the file."""
+        """Return the valid lines of a block, for COPY. Its first line is line `number` of the file."""
         valid = []
         for offset, raw in enumerate(lines[:-1].split(b"\n")):
             if self._valid_line.fullmatch(raw + b"\n"):
-                valid.append(raw + b"\n")
+                valid.append(raw.replace(self._delimiter, b",") + b"\n")
                 continue
-            reason = rejection_reason(raw, self._delimiter)
-            self._rejects.add(RejectedLine(self._file.name, number + offset, reason, decode(raw)))
-            self._rejected_lines.append(number + offset)
+            line = raw.rstrip(b"\r").removeprefix(BYTE_ORDER_MARK)
+            if not line.strip(BLANKS_AND_DELIMITERS) or self._is_header(line):
+                self._left_out.append(number + offset)
+                continue
+            try:
+                valid.append(parse_rating(line, self._delimiter.decode(), self._scale))
+            except InvalidLineError as reason:
+                self._rejects.add(RejectedLine(self._file.name, number + offset, str(reason), decode(raw)))
+                self._left_out.append(number + offset)
         return b"".join(valid)
 
+    def _is_header(self, line: bytes) -> bool:
+        return self._header is not None and plain_header(line) == self._header
 
-def rejection_reason(raw: bytes, delimiter: bytes) -> str:
-    """Return why a line is not a valid rating."""
+
+def parse_rating(raw: bytes, delimiter: str, scale: int = DEFAULT_SCALE) -> bytes:
+    """Return a line as COPY reads it.
+
+    Raises:
+        InvalidLineError: it is not a valid rating.
+    """
     if len(raw) > MAX_LINE:
-        return TOO_LONG
-    fields = raw.split(delimiter)
-    if not raw:
-        return "empty line"
-    if len(fields) != _FIELDS:
-        return f"wrong number of fields: {len(fields)} instead of {_FIELDS}"
-    user, movie, rating, seconds = fields
-    rules = (
-        (user, _ID_FIELD, "bad user id: must be a whole number above 0"),
-        (movie, _ID_FIELD, "bad movie id: must be a whole number above 0"),
-        (rating, _NUMBER_FIELD, "bad rating: must be a number"),
-        (rating, _STARS_FIELD, "rating out of range: must be 0.5 to 5 in half steps"),
-        (seconds, _SECONDS_FIELD, "bad time: must be seconds since 1970, a whole number"),
-    )
-    return next(reason for field, pattern, reason in rules if not pattern.fullmatch(field))
+        raise too_long()
+    text = decode(raw)
+    fields = split_csv(text, _FIELDS) if delimiter == "," else split_fields(text, delimiter, _FIELDS)
+    user = parse_id(fields[0], Reason.BAD_USER_ID)
+    movie = parse_id(fields[1], Reason.BAD_MOVIE_ID)
+    half_stars = parse_half_stars(fields[2], scale)
+    seconds = parse_seconds(fields[3])
+    rating = half_stars / 2 if scale == DEFAULT_SCALE else half_stars
+    return f"{user},{movie},{rating:g},{seconds}\n".encode()

@@ -3,6 +3,7 @@
 import csv
 from collections import Counter
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Protocol
 
 from dataflix_loader.movielens.errors import BadLineError
@@ -11,8 +12,38 @@ from dataflix_loader.movielens.errors import BadLineError
 _SHOWN_CHARACTERS = 500
 
 
+class Reason(StrEnum):
+    """Why a line is rejected. `docs/data.md` lists all of them."""
+
+    WRONG_FIELDS = "wrong number of fields"
+    TOO_LONG = "line too long"
+    BAD_USER_ID = "bad user id"
+    BAD_MOVIE_ID = "bad movie id"
+    BAD_RATING = "bad rating"
+    RATING_OUT_OF_RANGE = "rating out of range"
+    BAD_TIME = "bad time"
+    UNKNOWN_MOVIE = "unknown movie"
+    DUPLICATE_RATING = "duplicate rating"
+    DUPLICATE_MOVIE = "duplicate movie"
+    EMPTY_TITLE = "empty title"
+    TITLE_TOO_LONG = "title too long"
+    BAD_QUOTES = "bad quotes"
+    BAD_GENRE = "bad genre"
+    BAD_YEAR = "bad year"
+    BAD_IMDB_ID = "bad IMDb id"
+    BAD_TMDB_ID = "bad TMDB id"
+    BAD_AGE = "bad age"
+    DUPLICATE_USER = "duplicate user"
+    NUL_CHARACTER = "NUL character"
+    CONTROL_CHARACTER = "control character"
+    BAD_ENCODING = "bad encoding"
+
+
 class InvalidLineError(ValueError):
-    """A line can't be parsed. The text is the reason; its name ends at the first colon."""
+    """A line can't be parsed. The text is the reason, then often a colon and details."""
+
+    def __init__(self, reason: Reason, detail: str = "") -> None:
+        super().__init__(f"{reason}: {detail}" if detail else reason.value)
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ _PARENTHESIS = re.compile(r"\((?P<known_as>a\.k\.a\. )?(?P<title>[^()]*)\)")
 _YEAR = re.compile(r"\s*\((?P<year>[0-9]{4})(?:\s*[-\u2013]\s*(?:[0-9]{4})?)?\)\s*\Z")
 
 # The limits of the column release_year; four digits outside of them are part of the title.
-_FIRST_YEAR, _LAST_YEAR = 1870, 2100
+FIRST_YEAR, LAST_YEAR = 1870, 2100
 
 
 class Title(NamedTuple):
@@ -39,7 +39,7 @@ def parse_title(raw: str) -> Title:
     year = None
     text = raw.strip()
     found = _YEAR.search(text)
-    if found and found.start() > 0 and _FIRST_YEAR <= int(found["year"]) <= _LAST_YEAR:
+    if found and found.start() > 0 and FIRST_YEAR <= int(found["year"]) <= LAST_YEAR:
         text, year = text[: found.start()], int(found["year"])
     main, parenthesis, rest = text.partition("(")
     spaces = main[len(main.rstrip()) :]
