@@ -97,10 +97,15 @@ def _serves_session(settings: Settings) -> str:
     return f"{len(shown)} movies"
 
 
-def _serves_model(settings: Settings) -> str:
-    http, url = _signed(settings), settings.url("BACKEND")
+def served_meta(http: requests.Session, url: str) -> dict[str, Any]:
+    """Return what the API says about the list of some user: where it comes from and which model made it."""
     user = _first(http, url + _LISTS["user_id"], "user_id")
-    meta = request_ok(http, "GET", f"{url}/recommendations/{user}").json()["meta"]
+    found: dict[str, Any] = request_ok(http, "GET", f"{url}/recommendations/{user}").json()["meta"]
+    return found
+
+
+def _serves_model(settings: Settings) -> str:
+    meta = served_meta(_signed(settings), settings.url("BACKEND"))
     if meta["source"] != "model":
         raise CheckError(f"recommendations come from {meta['source']}; .venv/bin/trainer models shows why")
     return f"model version {meta['model_version']}"

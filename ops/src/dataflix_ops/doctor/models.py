@@ -1,5 +1,6 @@
 """Checks of S3 and MLflow: objects are stored and deleted, and the champion downloads and loads."""
 
+import json
 import os
 import tempfile
 import uuid
@@ -9,9 +10,11 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
+from dataflix_ops.doctor.api import served_meta
 from dataflix_ops.doctor.check import Check, CheckError
 from dataflix_ops.doctor.http import new_session, request_ok
-from dataflix_recommender import History, Model
+from dataflix_recommender import ArtifactError, History, Model
+from dataflix_recommender.data.artifact import FORMAT_VERSION, MANIFEST
 from dataflix_stack.config.settings import Settings
 
 # The stack itself has no objects below this key.
@@ -36,6 +39,7 @@ def checks() -> list[Check]:
         Check("s3", "an object is put, read and deleted", _put_get_delete),
         Check("mlflow", "the registry knows the model and its champion", _registry),
         Check("mlflow", "the champion downloads, loads and recommends", _champion, timeout_s=180),
+        Check("model-sync", "the API serves the champion", _serves_champion),
     ]
 
 
@@ -84,13 +88,71 @@ def _champion(settings: Settings) -> str:
     uri = f"models:/{settings['MODEL_NAME']}/{number}/{_MODEL_ARTIFACT}"
     with tempfile.TemporaryDirectory(prefix="dataflix-check-") as folder:
         path = mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=folder)
-        model = Model.load(Path(path))
+        model = load_champion(Path(path), number)
         recommended = model.recommend(History.from_events([], model.weights), 1)
         if not recommended:
             raise CheckError(f"version {number} recommends nothing")
         return (
             f"version {number}: {model.info.n_items} movies, trained {model.info.trained_at:%Y-%m-%d %H:%M}"
         )
+
+
+def load_champion(path: Path, number: str) -> Model:
+    """Load the artifact of the champion.
+
+    Raises:
+        CheckError: it is damaged, or an artifact of another format, which counts as none.
+    """
+    try:
+        return Model.load(path)
+    except ArtifactError as error:
+        if (written := _format_version(path)) not in (None, FORMAT_VERSION):
+            raise CheckError(
+                f"champion version {number} is an artifact of format {written}, and this code reads "
+                f"{FORMAT_VERSION}: it counts as none. The next pipeline run trains and promotes another: "
+                "./run.sh pipeline"
+            ) from error
+        raise CheckError(
+            f"champion version {number} is damaged: {error}. Promote another (.venv/bin/trainer rollback) "
+            "or train again (./run.sh pipeline)"
+        ) from error
+
+
+def _format_version(path: Path) -> object:
+    try:
+        manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return manifest.get("format_version") if isinstance(manifest, dict) else None
+
+
+def _serves_champion(settings: Settings) -> str:
+    champion = str(_champion_version(settings)["version"])
+    http = new_session({"X-API-Key": settings["API_KEY"]})
+    return compare_versions(champion, served_meta(http, settings.url("BACKEND")))
+
+
+def compare_versions(champion: str, meta: dict[str, Any]) -> str:
+    """Return what is served, in words.
+
+    Args:
+        champion: the registry's version.
+        meta: what the API says about a list.
+
+    Raises:
+        CheckError: the API serves another version, or no model.
+    """
+    if meta["source"] != "model":
+        raise CheckError(
+            f"the champion is version {champion}, and the API serves {meta['source']} instead of a model; "
+            "its log and that of model-sync say why"
+        )
+    if str(meta["model_version"]) != champion:
+        raise CheckError(
+            f"the champion is version {champion}, and the API serves version {meta['model_version']}; right "
+            "after a promotion this lasts up to a minute, else the log of model-sync says why"
+        )
+    return f"version {champion}"
 
 
 def _champion_version(settings: Settings) -> dict[str, Any]:
