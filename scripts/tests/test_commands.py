@@ -38,3 +38,62 @@ def test_without_its_environment_a_command_names_what_builds_it(tmp_path: Path, 
     assert result.returncode == 1
     assert "run scripts/environments.sh" in result.stderr
     assert "Traceback" not in result.stderr
+
+
+HELP_COMMANDS = [name for name in COMMANDS if name != "setup_superset.py"]
+
+
+@pytest.mark.parametrize("name", HELP_COMMANDS)
+def test_output_that_cannot_be_written_ends_in_one_sentence(name: str) -> None:
+    with Path("/dev/full").open("w") as full:
+        result = subprocess.run(
+            [sys.executable, str(ROOT / "scripts" / name), "--help"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert (result.returncode, result.stderr) == (
+        1,
+        f"{name}: the output can't be written: No space left on device.\n",
+    )
+
+
+@pytest.mark.parametrize("name", HELP_COMMANDS)
+def test_a_closed_pipe_ends_quietly(name: str) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, str(ROOT / "scripts" / name), "--help"]
+    result = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writer)
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+GUARD = """
+import sys
+sys.path.insert(0, {scripts!r})
+import _venv
+def main():
+    {body}
+sys.exit(_venv.guard(main, "command.py"))
+"""
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "message"),
+    [
+        ("return 3", 3, ""),
+        ("sys.exit('not like this')", 1, "not like this\n"),
+        ("raise KeyboardInterrupt", 130, "command.py: interrupted.\n"),
+        ("b'\\xff'.decode()", 1, "command.py can't go on: UnicodeDecodeError: "),
+        ("open('/no/such/file')", 1, "command.py can't go on: FileNotFoundError: "),
+        ("raise ValueError('first\\nsecond')", 1, "command.py can't go on: ValueError: first second ("),
+        ("print('x', file=sys.stderr); raise BrokenPipeError", 0, "x\n"),
+    ],
+)
+def test_any_exception_ends_in_one_sentence_and_an_exit_code(body: str, code: int, message: str) -> None:
+    program = GUARD.format(scripts=str(ROOT / "scripts"), body=body)
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert result.returncode == code
+    assert result.stderr.startswith(message)
+    assert len(result.stderr.splitlines()) <= 1
