@@ -61,6 +61,10 @@ class BusyError(TransientError):
     """The load, publication or erasure that this one waits for takes too long."""
 
 
+class LockTimeoutError(BusyError):
+    """Postgres did not grant a lock in time."""
+
+
 class ErasureIncompleteError(TransientError):
     """Something of a deleted user is left, or may be; a later run tries again."""
 

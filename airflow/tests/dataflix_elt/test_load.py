@@ -90,7 +90,7 @@ def test_a_load_gives_up_if_another_session_holds_its_lock_for_long(
 ) -> None:
     table, _ = numbers
     monkeypatch.setitem(postgres._SESSION, "lock_timeout", "100ms")
-    with snapshot(engines.source, lock=table.name), pytest.raises(BusyError, match=table.name):
+    with snapshot(engines.source, table), pytest.raises(BusyError, match=table.name):
         engines.load(table)
 
     assert engines.load(table).rows == 1000

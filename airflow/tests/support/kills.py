@@ -19,7 +19,7 @@ from dataflix_elt.tables import Table
 
 _METHODS = {
     clickhouse.Session: ("query", "command", "insert"),
-    postgres.Session: ("advisory_lock", "begin", "rows", "execute", "copy"),
+    postgres.Session: ("advisory_lock", "begin", "begin_read_committed", "rows", "execute", "copy"),
 }
 
 WHEN = ("before", "middle", "after")

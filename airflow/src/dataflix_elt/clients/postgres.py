@@ -8,7 +8,7 @@ from typing import Any, BinaryIO
 import psycopg2
 import psycopg2.extensions
 
-from dataflix_elt.errors import BusyError, SourceError, SourceUnavailableError
+from dataflix_elt.errors import BusyError, LockTimeoutError, SourceError, SourceUnavailableError
 from dataflix_elt.log import EventLog
 from dataflix_elt.settings import SourceSettings
 
@@ -59,17 +59,38 @@ class Session:
         try:
             with self._errors(), self._connection.cursor() as cursor:
                 cursor.execute("SELECT pg_advisory_lock(hashtextextended(%s, 0))", key)
-        except SourceError as error:
-            if isinstance(error.__context__, psycopg2.errors.LockNotAvailable):
-                raise BusyError(
-                    f"Another session has held the lock {name!r} for 20 minutes: a load, a publication or an "
-                    "erasure is running. Nothing was changed; try again when the pipeline is done."
-                ) from None
-            raise
+        except LockTimeoutError:
+            raise BusyError(
+                f"Another session has held the lock {name!r} for 20 minutes: a load, a publication or an "
+                "erasure is running. Nothing was changed; try again when the pipeline is done."
+            ) from None
 
     def begin(self) -> None:
         """Begin the read-only transaction whose statements all see the same moment."""
         self._connection.set_session(isolation_level="REPEATABLE READ", readonly=True, autocommit=False)
+
+    def begin_read_committed(self) -> None:
+        """Begin a read-only transaction whose statements each see the moment they begin."""
+        self._connection.set_session(isolation_level="READ COMMITTED", readonly=True, autocommit=False)
+
+    def rollback(self) -> None:
+        """End the transaction, and release its locks."""
+        with self._errors():
+            self._connection.rollback()
+
+    @contextmanager
+    def lock_timeout(self, timeout: str) -> Iterator[None]:
+        """Wait for locks no longer than `timeout` inside the block, within the transaction."""
+        self.execute(f"SET LOCAL lock_timeout = '{timeout}'")
+        yield
+        self.execute(f"SET LOCAL lock_timeout = '{_SESSION['lock_timeout']}'")
+
+    @contextmanager
+    def prefer_indexes(self) -> Iterator[None]:
+        """Make the planner use indexes inside the block, within the transaction."""
+        self.execute("SET LOCAL enable_seqscan = off")
+        yield
+        self.execute("SET LOCAL enable_seqscan = on")
 
     def rows(self, query: str, parameters: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
         """Return the rows of a query."""
@@ -141,8 +162,15 @@ def session(settings: SourceSettings) -> Iterator[Session]:
         connection.close()
 
 
-def _translated(error: psycopg2.Error, address: str) -> SourceError | SourceUnavailableError:
+def _translated(
+    error: psycopg2.Error, address: str
+) -> SourceError | SourceUnavailableError | LockTimeoutError:
     state = error.pgcode or ""
+    if isinstance(error, psycopg2.errors.LockNotAvailable):
+        return LockTimeoutError(
+            f"A statement in Postgres at {address} has locked a table that the masked views show, for too "
+            "long. Nothing was changed; try again when it is done."
+        )
     if not state:
         return SourceUnavailableError(f"The connection to Postgres at {address} broke.")
     message = f"Postgres at {address} failed with {type(error).__name__} ({state})"

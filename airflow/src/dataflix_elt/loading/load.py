@@ -83,7 +83,7 @@ def load(
     started_at, began = datetime.now(UTC), time.monotonic()
     with (
         warehouse(warehouse_settings) as target,
-        snapshot(source_settings, lock=table.name) as source,
+        snapshot(source_settings, table) as source,
     ):
         view = source.view_columns(table)
         tracking = source.tracking(table) if view.has_last_xid else None

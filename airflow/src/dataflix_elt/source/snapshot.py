@@ -5,14 +5,22 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_none
+
 from dataflix_elt.clients.postgres import Session, session
 from dataflix_elt.columns import KINDS, Column
-from dataflix_elt.errors import InvalidRowsError, SchemaDriftError
+from dataflix_elt.errors import InvalidRowsError, LockTimeoutError, SchemaDriftError
 from dataflix_elt.fingerprint import Fingerprint
 from dataflix_elt.settings import SourceSettings
 from dataflix_elt.source import sql
 from dataflix_elt.source.capture import DELETIONS, TRACKED, Position, Tracking, deleted_keys
 from dataflix_elt.tables import LAST_XID, SOURCE_SCHEMA, Table
+
+# Long compared with the milliseconds that a free lock takes. Whoever waits for the second session's locks
+# waits that long for us.
+_LOCK_TIMEOUT = "2s"
+# As long as the wait for another load.
+_RETRY_LOCKS_S = 1200.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,9 +211,8 @@ class Snapshot:
         Right after a bulk load its statistics are those of an empty table, and it would read millions of rows
         to find a few changed ones.
         """
-        self._session.execute("SET LOCAL enable_seqscan = off")
-        yield
-        self._session.execute("SET LOCAL enable_seqscan = on")
+        with self._session.prefer_indexes():
+            yield
 
     def cancel(self) -> None:
         """End the statement that another thread runs on this snapshot."""
@@ -213,22 +220,65 @@ class Snapshot:
 
 
 @contextmanager
-def snapshot(settings: SourceSettings, lock: str | None = None) -> Iterator[Snapshot]:
+def snapshot(settings: SourceSettings, table: Table | None = None) -> Iterator[Snapshot]:
     """Open a read-only transaction whose statements all see the same moment.
+
+    Given a table, no other load of it runs meanwhile, and nothing rewrites it or replaces its view.
 
     Args:
         settings: where the source is.
-        lock: name of an advisory lock to hold meanwhile; the snapshot is taken once the lock is held.
+        table: what is read.
 
     Raises:
         SourceUnavailableError: Postgres cannot be reached.
-        BusyError: another session holds the lock for too long.
+        BusyError: another load of the table, or a statement that rewrites it, takes too long.
     """
     with session(settings) as connection:
-        if lock is not None:
-            connection.advisory_lock(lock)
-        connection.begin()
+        if table is None:
+            connection.begin()
+        else:
+            connection.advisory_lock(table.name)
+            retrying = Retrying(
+                retry=retry_if_exception_type(LockTimeoutError),
+                stop=stop_after_delay(_RETRY_LOCKS_S),
+                wait=wait_none(),
+                reraise=True,
+            )
+            retrying(_begin_with_locks, settings, connection, table)
         yield Snapshot(connection)
+
+
+def _begin_with_locks(settings: SourceSettings, connection: Session, table: Table) -> None:
+    """Begin the transaction with locks that are older than its snapshot.
+
+    TRUNCATE and ALTER TABLE ... TYPE are not MVCC-safe: a snapshot from before they commit finds an empty
+    table after. A query takes its snapshot before its locks, and LOCK TABLE needs rights on columns that
+    nobody may read. So a second session holds the locks until the first one has a snapshot and locks, too.
+
+    Raises:
+        LockTimeoutError: a statement that rewrites the table waits for the second session. It gets its turn
+            before the next try.
+    """
+    with session(settings) as guard:
+        guard.begin_read_committed()
+        relations = [
+            name
+            for name in (table.source, TRACKED, DELETIONS)
+            if guard.row("SELECT to_regclass(%s) IS NOT NULL", (name,))[0]
+        ]
+        # A row and not none, so that a function that a view calls takes its locks, too.
+        locks = [f"SELECT true FROM {relation} LIMIT 1" for relation in relations]  # noqa: S608
+        with guard.prefer_indexes():
+            for lock in locks:
+                guard.rows(lock)
+        connection.begin()
+        try:
+            with connection.lock_timeout(_LOCK_TIMEOUT), connection.prefer_indexes():
+                for lock in locks:
+                    connection.rows(lock)
+        except LockTimeoutError:
+            connection.rollback()
+            raise
 
 
 def _rows(table: Table, since: int | None) -> str:
