@@ -40,6 +40,10 @@ CREATE OR REPLACE TRIGGER customer_keep_pseudonyms_of_updated AFTER UPDATE ON sh
 REFERENCING NEW TABLE AS changed
 FOR EACH STATEMENT EXECUTE FUNCTION pii.keep_customer_pseudonyms();
 
+-- Also for a change that a logical subscriber applies (session_replication_role).
+ALTER TABLE shop.customer ENABLE ALWAYS TRIGGER customer_keep_pseudonyms_of_inserted;
+ALTER TABLE shop.customer ENABLE ALWAYS TRIGGER customer_keep_pseudonyms_of_updated;
+
 -- The trigger writes the pseudonyms of existing customers.
 UPDATE shop.customer SET customer_no = customer_no;
 

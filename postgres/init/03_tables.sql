@@ -235,6 +235,12 @@ FOR EACH ROW WHEN (old.* IS DISTINCT FROM new.*) EXECUTE FUNCTION set_updated_at
 CREATE OR REPLACE TRIGGER ratings_set_updated_at BEFORE UPDATE ON ratings
 FOR EACH ROW WHEN (old.* IS DISTINCT FROM new.*) EXECUTE FUNCTION set_updated_at();
 
+-- Also for a change that a logical subscriber applies (session_replication_role).
+ALTER TABLE users ENABLE ALWAYS TRIGGER users_set_updated_at;
+ALTER TABLE movies ENABLE ALWAYS TRIGGER movies_set_updated_at;
+ALTER TABLE watched_movies ENABLE ALWAYS TRIGGER watched_movies_set_updated_at;
+ALTER TABLE ratings ENABLE ALWAYS TRIGGER ratings_set_updated_at;
+
 -- Incremental loads need this. An older database has no last_xid; this adds it.
 SELECT
     capture.track('users', 'users', 'user_id'),

@@ -47,6 +47,19 @@ $$;
 
 COMMENT ON FUNCTION pii.keep_user_pseudonyms() IS 'Trigger: pseudonyms of the rows that a statement inserted or updated.';
 
+-- The foreign key deletes them, but not for a delete that a logical subscriber applies.
+CREATE OR REPLACE FUNCTION pii.delete_user_pseudonyms() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    DELETE FROM pii.user_pseudonyms WHERE user_id IN (SELECT gone.user_id FROM gone);
+    RETURN NULL;
+END
+$$;
+
+COMMENT ON FUNCTION pii.delete_user_pseudonyms() IS 'Trigger: deletes the pseudonyms of the users that a statement deleted.';
+
 RESET ROLE;
 
 CREATE OR REPLACE TRIGGER users_keep_pseudonyms_of_inserted AFTER INSERT ON public.users
@@ -55,6 +68,16 @@ FOR EACH STATEMENT EXECUTE FUNCTION pii.keep_user_pseudonyms();
 CREATE OR REPLACE TRIGGER users_keep_pseudonyms_of_updated AFTER UPDATE ON public.users
 REFERENCING NEW TABLE AS changed
 FOR EACH STATEMENT EXECUTE FUNCTION pii.keep_user_pseudonyms();
+
+CREATE OR REPLACE TRIGGER users_delete_pseudonyms AFTER DELETE ON public.users
+REFERENCING OLD TABLE AS gone
+FOR EACH STATEMENT EXECUTE FUNCTION pii.delete_user_pseudonyms();
+
+-- Also for a change that a logical subscriber applies (session_replication_role): otherwise the warehouse would keep
+-- the pseudonym of an address that has changed.
+ALTER TABLE public.users ENABLE ALWAYS TRIGGER users_keep_pseudonyms_of_inserted;
+ALTER TABLE public.users ENABLE ALWAYS TRIGGER users_keep_pseudonyms_of_updated;
+ALTER TABLE public.users ENABLE ALWAYS TRIGGER users_delete_pseudonyms;
 
 CREATE SCHEMA IF NOT EXISTS masked AUTHORIZATION dataflix_masking;
 COMMENT ON SCHEMA masked IS 'What leaves this database for the warehouse: one view per table, with personal data masked.';

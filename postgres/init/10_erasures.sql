@@ -58,6 +58,8 @@ COMMENT ON FUNCTION ask_for_erasure() IS 'Trigger: requests an erasure for each 
 CREATE OR REPLACE TRIGGER users_ask_for_erasure AFTER DELETE ON users
 REFERENCING OLD TABLE AS gone
 FOR EACH STATEMENT EXECUTE FUNCTION ask_for_erasure();
+-- Also for a delete that a logical subscriber applies (session_replication_role).
+ALTER TABLE users ENABLE ALWAYS TRIGGER users_ask_for_erasure;
 
 CREATE OR REPLACE FUNCTION erase_user(erased bigint) RETURNS SETOF erasures
 LANGUAGE plpgsql SECURITY DEFINER

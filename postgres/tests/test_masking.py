@@ -117,6 +117,27 @@ def test_pseudonyms_follow_every_way_of_writing(
         assert cursor.fetchone() == (len(expected),)
 
 
+def test_pseudonyms_follow_a_writer_that_replicates(
+    admin: Connection, reader: Connection, pii_key: bytes
+) -> None:
+    with admin.cursor() as cursor:
+        cursor.execute("INSERT INTO public.users (username, email) VALUES ('ann', 'old@example.org')")
+        cursor.execute("SET session_replication_role = replica")
+        cursor.execute("UPDATE public.users SET email = 'new@example.org', username = 'bob'")
+        assert masked_user(reader, "username_hash, email_hash") == (
+            pseudonym(pii_key, "username", "bob"),
+            pseudonym(pii_key, "email", "new@example.org"),
+        )
+        cursor.execute("DELETE FROM public.users RETURNING user_id")
+        deleted = cursor.fetchone()
+        cursor.execute("SELECT count(*) FROM pii.user_pseudonyms")
+        assert cursor.fetchone() == (0,)
+        cursor.execute(
+            "SELECT user_id FROM public.erasures WHERE verified_at IS NULL AND user_id = %s", deleted
+        )
+        assert cursor.fetchone() == deleted
+
+
 def test_a_user_without_pseudonym_is_seen_and_not_lost(admin: Connection, reader: Connection) -> None:
     with admin.cursor() as cursor:
         cursor.execute("INSERT INTO public.users (username, email) VALUES ('ann', 'ann@example.org')")

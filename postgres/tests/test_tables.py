@@ -168,6 +168,16 @@ def test_every_table_stamps_its_changes(admin: Connection) -> None:
     assert {table for (table,) in stamped} == set(TABLES)
 
 
+def test_every_trigger_fires_in_every_session(admin: Connection) -> None:
+    """A logical subscriber applies changes with session_replication_role = replica."""
+    silent = fetch(
+        admin,
+        "SELECT tgrelid::regclass::text, tgname FROM pg_trigger WHERE NOT tgisinternal AND tgenabled <> 'A'",
+    )
+    assert silent == []
+    assert len(fetch(admin, "SELECT FROM pg_trigger WHERE tgenabled = 'A'")) > 30
+
+
 def test_every_foreign_key_has_an_index(admin: Connection) -> None:
     without = fetch(
         admin,
