@@ -74,6 +74,47 @@ COMMENT ON COLUMN user_pseudonyms.user_id IS 'The user.';
 COMMENT ON COLUMN user_pseudonyms.username_hash IS 'HMAC-SHA256 of "username:" and the lower-cased username, in hexadecimal.';
 COMMENT ON COLUMN user_pseudonyms.email_hash IS 'HMAC-SHA256 of "email:" and the lower-cased address, in hexadecimal.';
 
+-- An erasure searches the warehouse's files for them, so they stay when the user is gone.
+CREATE TABLE IF NOT EXISTS former_pseudonyms (
+    user_id bigint NOT NULL,
+    pseudonym text NOT NULL,
+    last_xid xid8 NOT NULL DEFAULT pg_current_xact_id()
+);
+CREATE INDEX IF NOT EXISTS former_pseudonyms_user_id_idx ON former_pseudonyms (user_id);
+
+COMMENT ON TABLE former_pseudonyms IS 'Pseudonyms that a user had before; removed once the erasure of the user is verified.';
+COMMENT ON COLUMN former_pseudonyms.user_id IS 'The user.';
+COMMENT ON COLUMN former_pseudonyms.pseudonym IS 'A former username_hash or email_hash.';
+COMMENT ON COLUMN former_pseudonyms.last_xid IS 'Transaction that replaced or deleted it.';
+
+-- A dump from a cluster with higher transaction ids brings such ones; see 02_change_capture.sql.
+UPDATE former_pseudonyms SET last_xid = pg_current_xact_id() WHERE last_xid > pg_current_xact_id();
+
+CREATE OR REPLACE FUNCTION keep_former_pseudonyms() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    INSERT INTO pii.former_pseudonyms (user_id, pseudonym)
+    SELECT user_id, username_hash FROM former
+    UNION
+    SELECT user_id, email_hash FROM former;
+    RETURN NULL;
+END
+$$;
+
+COMMENT ON FUNCTION keep_former_pseudonyms() IS 'Trigger: keeps the pseudonyms that a statement replaced or deleted.';
+
+CREATE OR REPLACE TRIGGER user_pseudonyms_keep_replaced AFTER UPDATE ON user_pseudonyms
+REFERENCING OLD TABLE AS former
+FOR EACH STATEMENT EXECUTE FUNCTION keep_former_pseudonyms();
+CREATE OR REPLACE TRIGGER user_pseudonyms_keep_deleted AFTER DELETE ON user_pseudonyms
+REFERENCING OLD TABLE AS former
+FOR EACH STATEMENT EXECUTE FUNCTION keep_former_pseudonyms();
+-- Also for a change that a logical subscriber applies (session_replication_role).
+ALTER TABLE user_pseudonyms ENABLE ALWAYS TRIGGER user_pseudonyms_keep_replaced;
+ALTER TABLE user_pseudonyms ENABLE ALWAYS TRIGGER user_pseudonyms_keep_deleted;
+
 CREATE OR REPLACE FUNCTION hmac_sha256(inner_block bytea, outer_block bytea, message text) RETURNS text
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 RETURN encode(sha256(outer_block || sha256(inner_block || convert_to(message, 'UTF8'))), 'hex');
@@ -83,5 +124,6 @@ COMMENT ON FUNCTION hmac_sha256(bytea, bytea, text) IS
 
 GRANT USAGE ON SCHEMA pii TO dataflix_masking;
 GRANT SELECT ON user_pseudonyms TO dataflix_masking;
+GRANT SELECT, DELETE ON former_pseudonyms TO dataflix_masking;
 
 COMMIT;

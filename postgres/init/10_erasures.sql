@@ -14,6 +14,7 @@ SET LOCAL search_path = public;
 CREATE TABLE IF NOT EXISTS erasures (
     erasure_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     user_id bigint,
+    deleted_in xid8 DEFAULT pg_current_xact_id(),
     requested_at timestamptz NOT NULL DEFAULT now(),
     ratings_count bigint,
     watched_count bigint,
@@ -26,11 +27,28 @@ CREATE TABLE IF NOT EXISTS erasures (
     CONSTRAINT erasures_names_nobody_once_verified CHECK ((user_id IS NULL) = (verified_at IS NOT NULL))
 );
 
+-- An older database lacks the column; the list of deleted keys has the transaction.
+ALTER TABLE erasures ADD COLUMN IF NOT EXISTS deleted_in xid8;
+ALTER TABLE erasures ALTER COLUMN deleted_in SET DEFAULT pg_current_xact_id();
+UPDATE erasures SET deleted_in = coalesce(
+    (
+        SELECT max(d.last_xid::text::numeric)::text::xid8
+        FROM capture.deletions AS d
+        WHERE d.table_name = 'users' AND d.row_key = ARRAY[erasures.user_id::text]
+    ),
+    pg_current_xact_id()
+)
+WHERE verified_at IS NULL AND deleted_in IS NULL;
+-- A dump from a cluster with higher transaction ids brings such ones.
+UPDATE erasures SET deleted_in = pg_current_xact_id() WHERE deleted_in > pg_current_xact_id();
+
 CREATE UNIQUE INDEX IF NOT EXISTS erasures_user_id_key ON erasures (user_id);
 
 COMMENT ON TABLE erasures IS 'Which erasures were requested, and what was removed when.';
 COMMENT ON COLUMN erasures.erasure_id IS 'Key; says nothing about the person.';
 COMMENT ON COLUMN erasures.user_id IS 'The user to remove from the warehouse; null once that is verified.';
+COMMENT ON COLUMN erasures.deleted_in IS
+'Transaction that deleted the user here; rows of a later one are those of a new user with the same id.';
 COMMENT ON COLUMN erasures.requested_at IS 'When the user was deleted here.';
 COMMENT ON COLUMN erasures.ratings_count IS 'Ratings deleted here; null if the row of users was deleted by hand.';
 COMMENT ON COLUMN erasures.watched_count IS 'Watched movies deleted here; null if by hand.';
@@ -48,7 +66,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     INSERT INTO public.erasures (user_id) SELECT user_id FROM gone
-    ON CONFLICT (user_id) DO NOTHING;
+    ON CONFLICT (user_id) DO UPDATE SET deleted_in = excluded.deleted_in;
     RETURN NULL;
 END
 $$;
@@ -95,10 +113,33 @@ $$;
 
 COMMENT ON FUNCTION erase_user(bigint) IS 'Deletes a user with all data of that user; returns no row for an unknown user.';
 
+-- Column statistics show values, those of deleted rows too until the next ANALYZE, to each role that may read the
+-- column. The API finds rows by unique indexes and keys, so the planner needs no statistics of these.
+ALTER TABLE users
+ALTER COLUMN username SET STATISTICS 0,
+ALTER COLUMN email SET STATISTICS 0,
+ALTER COLUMN first_name SET STATISTICS 0,
+ALTER COLUMN last_name SET STATISTICS 0,
+ALTER COLUMN city SET STATISTICS 0,
+ALTER COLUMN state SET STATISTICS 0,
+ALTER COLUMN country SET STATISTICS 0,
+ALTER COLUMN birth_year SET STATISTICS 0;
+ALTER INDEX users_username_key ALTER COLUMN 1 SET STATISTICS 0;
+ALTER INDEX users_email_key ALTER COLUMN 1 SET STATISTICS 0;
+ALTER TABLE user_blocks
+ALTER COLUMN user_id SET STATISTICS 0,
+ALTER COLUMN movie_id SET STATISTICS 0,
+ALTER COLUMN owner SET STATISTICS 0,
+ALTER COLUMN created_at SET STATISTICS 0,
+ALTER COLUMN ends_at SET STATISTICS 0;
+ALTER TABLE erasures ALTER COLUMN user_id SET STATISTICS 0;
+ALTER TABLE access.api_keys ALTER COLUMN user_id SET STATISTICS 0;
+ALTER TABLE access.audit_log ALTER COLUMN target SET STATISTICS 0;
+
 GRANT EXECUTE ON FUNCTION erase_user(bigint) TO dataflix_backend;
 GRANT SELECT ON erasures TO dataflix_backend;
-GRANT SELECT (erasure_id, user_id, requested_at, verified_at) ON erasures TO dataflix_masking;
-GRANT UPDATE (user_id, verified_at, warehouse_rows_count, scanned_bytes_count) ON erasures TO dataflix_masking;
+GRANT SELECT (erasure_id, user_id, deleted_in, requested_at, verified_at) ON erasures TO dataflix_masking;
+GRANT UPDATE (user_id, deleted_in, verified_at, warehouse_rows_count, scanned_bytes_count) ON erasures TO dataflix_masking;
 GRANT USAGE ON SCHEMA capture TO dataflix_masking;
 GRANT SELECT, DELETE ON capture.deletions TO dataflix_masking;
 
@@ -110,26 +151,82 @@ CREATE OR REPLACE VIEW _erasures WITH (security_barrier = true) AS
 SELECT
     erasure_id,
     user_id,
-    requested_at
+    requested_at,
+    deleted_in,
+    EXISTS (SELECT FROM public.users AS u WHERE u.user_id = erasures.user_id) AS is_id_in_use
 FROM public.erasures
 WHERE verified_at IS NULL;
 
-COMMENT ON VIEW _erasures IS 'Users who must still be removed from the warehouse.';
+COMMENT ON VIEW _erasures IS
+'Users who must still be removed from the warehouse; is_id_in_use: a new user has the same id.';
 
--- The only change that the ELT may make here: it removes the user from the record, and from the list of deleted keys,
--- which shows what the person had rated.
+CREATE OR REPLACE VIEW _erased_pseudonyms WITH (security_barrier = true) AS
+SELECT
+    e.erasure_id,
+    f.pseudonym,
+    (
+        f.pseudonym IN (SELECT username_hash FROM pii.user_pseudonyms)
+        OR f.pseudonym IN (SELECT email_hash FROM pii.user_pseudonyms)
+    ) AS is_in_use
+FROM public.erasures AS e
+INNER JOIN pii.former_pseudonyms AS f ON e.user_id = f.user_id
+WHERE e.verified_at IS NULL AND f.last_xid <= e.deleted_in;
+
+COMMENT ON VIEW _erased_pseudonyms IS
+'What the warehouse''s files are searched for; is_in_use: a user has it now, after signing up again for instance.';
+
+CREATE OR REPLACE VIEW _erased_feedback WITH (security_barrier = true) AS
+SELECT
+    e.erasure_id,
+    d.row_key[1] AS recommendation_id,
+    d.row_key[2]::bigint AS movie_id,
+    d.row_key[3] AS event
+FROM public.erasures AS e
+INNER JOIN capture.deletions AS d ON e.deleted_in = d.last_xid
+WHERE
+    e.verified_at IS NULL AND d.table_name = 'feedback' AND d.row_key IS NOT NULL
+    AND NOT EXISTS (
+        SELECT FROM public.feedback AS f
+        WHERE f.recommendation_id = d.row_key[1] AND f.movie_id = d.row_key[2]::bigint AND f.event = d.row_key[3]
+    );
+
+COMMENT ON VIEW _erased_feedback IS
+'Keys of the feedback that was deleted together with a user, and did not come back; they do not contain the user''s id.';
+
+-- The only change that the ELT may make here: it removes the user from the record, from the list of deleted keys, which
+-- shows what the person had rated, and from the former pseudonyms.
 CREATE OR REPLACE FUNCTION _erasure_verified(verified bigint, removed_rows bigint, scanned_bytes bigint)
 RETURNS boolean
 LANGUAGE sql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
     WITH pending AS (
-        SELECT user_id::text AS user_key FROM public.erasures WHERE erasure_id = verified AND verified_at IS NULL
+        SELECT
+            user_id::text AS user_key,
+            deleted_in
+        FROM public.erasures
+        WHERE erasure_id = verified AND verified_at IS NULL
     )
+    -- Later deletions are those of a new user with the same id, and loads may still need them.
     DELETE FROM capture.deletions USING pending
-    WHERE deletions.row_key[1] = pending.user_key AND deletions.table_name IN ('users', 'watched_movies', 'ratings');
+    WHERE
+        (
+            deletions.table_name IN ('users', 'watched_movies', 'ratings')
+            AND deletions.row_key[1] = pending.user_key AND deletions.last_xid <= pending.deleted_in
+        )
+        OR (deletions.table_name = 'feedback' AND deletions.last_xid = pending.deleted_in);
+    WITH pending AS (
+        SELECT
+            user_id,
+            deleted_in
+        FROM public.erasures
+        WHERE erasure_id = verified AND verified_at IS NULL
+    )
+    DELETE FROM pii.former_pseudonyms USING pending
+    WHERE former_pseudonyms.user_id = pending.user_id AND former_pseudonyms.last_xid <= pending.deleted_in;
     UPDATE public.erasures SET
         user_id = NULL,
+        deleted_in = NULL,
         verified_at = clock_timestamp(),
         warehouse_rows_count = removed_rows,
         scanned_bytes_count = scanned_bytes
@@ -140,7 +237,7 @@ END;
 COMMENT ON FUNCTION _erasure_verified(bigint, bigint, bigint) IS
 'Records that nothing is left in the warehouse, and removes the user from the record; null if there is no such erasure.';
 
-GRANT SELECT ON _erasures TO elt_reader;
+GRANT SELECT ON _erasures, _erased_pseudonyms, _erased_feedback TO elt_reader;
 GRANT EXECUTE ON FUNCTION _erasure_verified(bigint, bigint, bigint) TO elt_reader;
 
 COMMIT;

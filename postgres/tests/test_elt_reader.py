@@ -153,7 +153,8 @@ def test_reader_may_use_exactly_these_views(admin: Connection) -> None:
         )
         views = cursor.fetchall()
     tables = ("users", "movies", "ratings", "watched_movies", "feedback")
-    assert readable == {f"masked.{view}" for view in (*tables, "_tracked", "_deletions", "_erasures")}
+    helpers = ("_tracked", "_deletions", "_erasures", "_erased_pseudonyms", "_erased_feedback")
+    assert readable == {f"masked.{view}" for view in (*tables, *helpers)}
     assert memberships == []
     for _, options, owner in views:
         assert "security_barrier=true" in options

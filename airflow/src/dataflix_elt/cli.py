@@ -26,7 +26,7 @@ def main() -> None:
             case "load":
                 _load(arguments)
             case "erase":
-                _print(steps.erase())
+                _print(steps.erase(without_search=arguments.without_search))
             case "tables":
                 _tables()
             case "manifest":
@@ -52,9 +52,14 @@ def _parser() -> argparse.ArgumentParser:
         "--table", action="append", choices=TABLE_NAMES, help="which table; can be repeated; default: all"
     )
     load.add_argument("--run-id", help="goes into each row; default: a random one")
-    commands.add_parser(
+    erase = commands.add_parser(
         "erase",
         help="remove users from the warehouse who were deleted in Postgres; waits for loads and publications",
+    )
+    erase.add_argument(
+        "--without-search",
+        action="store_true",
+        help="do not search ClickHouse's files for pseudonyms, and record that",
     )
     commands.add_parser("tables", help="show the tables with their columns and keys")
     commands.add_parser("manifest", help="update dbt's manifest; show its path and hash")

@@ -73,12 +73,16 @@ def prune(*, run_id: str) -> dict[str, Any]:
     return _job("prune", run_id, {})
 
 
-def erase() -> dict[str, Any]:
-    """Remove deleted users from the warehouse; see `dataflix_elt.erasure.erase.erase`."""
+def erase(*, without_search: bool = False) -> dict[str, Any]:
+    """Remove deleted users from the warehouse; see `dataflix_elt.erasure.erase.erase`.
+
+    Args:
+        without_search: do not search ClickHouse's files, and record that.
+    """
     result = erasing.erase(
         SourceSettings.from_environ(os.environ),
         WarehouseSettings.from_environ(os.environ),
-        WarehouseFilesSettings.from_environ(os.environ).folder,
+        None if without_search else WarehouseFilesSettings.from_environ(os.environ).folder,
     )
     return asdict(result)
 

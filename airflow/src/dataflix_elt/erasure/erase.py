@@ -5,32 +5,40 @@ ones have replaced, in deletions (which have the key of what they removed), in t
 aside. The old parts then stay on the disk for a while, and so do dropped tables; the erasure waits for both.
 The users' ids are in a table while this runs and never in a statement, because ClickHouse keeps statements,
 too.
+
+A new user may have the id of an erased one. In `raw`, rows of transactions before the one that deleted the
+erased user are removed, and the others stay. A table of `analytics` has the new user's rows only if it was
+created after these were loaded; otherwise it has the erased user's.
 """
 
+import csv
+import io
 import logging
 import re
 import time
 import uuid
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
 from dataflix_elt.clients import clickhouse, postgres
-from dataflix_elt.erasure.disk_scan import scan
-from dataflix_elt.erasure.pending_deletes import ANALYTICS, TableName, wait_for_pending_deletes
-from dataflix_elt.errors import ErasureIncompleteError, WarehouseError
+from dataflix_elt.erasure.disk_scan import ScanResult, scan
+from dataflix_elt.erasure.pending_deletes import ANALYTICS, wait_for_pending_deletes
+from dataflix_elt.errors import ErasureIncompleteError, SchemaDriftError, WarehouseError
 from dataflix_elt.log import EventLog
 from dataflix_elt.settings import SourceSettings, WarehouseSettings
-from dataflix_elt.tables import SOURCE_SCHEMA, TABLES
+from dataflix_elt.tables import LAST_XID, SOURCE_SCHEMA, TABLES, table_named
 from dataflix_elt.warehouse.warehouse import Warehouse
 
 _log = EventLog(logging.getLogger(__name__))
 
-_IDS_PREFIX = "erasing__"
+_PREFIX = "erasing__"
+# The new user of an id has not been loaded: no table of analytics is newer than this.
+_NEVER = datetime(2200, 1, 1, tzinfo=UTC)
 # Tables of dbt and the trainer come and go. The first pass that finds nothing, and each table in its place,
 # is the last.
 _PASSES = 5
@@ -51,18 +59,60 @@ PUBLICATION_LOCK = "publication"
 
 @dataclass(frozen=True, slots=True)
 class PendingErasure:
-    """An erasure that was requested before this run began."""
+    """An erasure that was requested before this run began.
+
+    Attributes:
+        erasure_id: its number.
+        user_id: the user.
+        deleted_in: transaction of the source that deleted the user.
+        is_id_in_use: a new user has the same id.
+    """
 
     erasure_id: int
     user_id: int
+    deleted_in: int
+    is_id_in_use: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Pseudonyms:
+    """What to search the files for.
+
+    Attributes:
+        by_user: of each erased user.
+        in_use: those that another user has now.
+    """
+
+    by_user: dict[int, set[str]]
+    in_use: set[str]
+
+    @property
+    def gone(self) -> list[str]:
+        """Those that no file may contain."""
+        return sorted(set().union(*self.by_user.values()) - self.in_use)
 
 
 class WarehouseTable(NamedTuple):
-    """A table under its present name; a swap gives it another name."""
+    """A table under its present name; a swap gives it another name.
+
+    Attributes:
+        database: raw or analytics.
+        name: of the table.
+        uuid: stays.
+        created: when it was created, s since 1970.
+        is_raw: its rows have the load's metadata.
+    """
 
     database: str
     name: str
     uuid: str
+    created: int
+    is_raw: bool
+
+    @property
+    def path(self) -> str:
+        """The name with that of the database."""
+        return f"{self.database}.{self.name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +133,7 @@ class ErasureResult:
 
 
 def erase(
-    source: SourceSettings, warehouse: WarehouseSettings, data: Path | None, wait_s: float = _WAIT_S
+    source: SourceSettings, warehouse: WarehouseSettings, data: Path | None, *, wait_s: float = _WAIT_S
 ) -> ErasureResult:
     """Remove all users from the warehouse who were deleted in the source, and verify that they are gone.
 
@@ -116,13 +166,14 @@ def erase(
             for table in TABLES:
                 records.advisory_lock(table.name)
             _drop_stale_staging_tables(Warehouse(target))
-            with _table_of_ids(target, pending) as ids:
-                condition = f"user_id IN (SELECT erased FROM {ids})"  # noqa: S608
-                pseudonyms = _pseudonyms(target, condition)
-                removed = _remove_everywhere(target, condition)
+            with _conditions(records, target, pending) as conditions:
+                pseudonyms = _pseudonyms(records, target, pending, conditions)
+                if data is not None:
+                    _require_pseudonyms(pending, pseudonyms)
+                removed = _remove_everywhere(target, conditions)
                 mutated = {(database, name) for database, name in (path.split(".") for path in removed)}
                 wait_for_pending_deletes(target, mutated, wait_s)
-                scanned_bytes = None if data is None else _require_clean_files(data, pseudonyms)
+                scanned_bytes = None if data is None else _require_clean_files(target, data, pseudonyms)
             for erasure in pending:
                 _record_verified(records, erasure, sum(removed.values()), scanned_bytes)
     result = ErasureResult(
@@ -146,8 +197,22 @@ def _pending(records: postgres.Session) -> list[PendingErasure]:
     view = f"{SOURCE_SCHEMA}._erasures"
     if records.row("SELECT to_regclass(%s) IS NULL", (view,))[0]:
         return []
-    rows = records.rows(f"SELECT erasure_id, user_id FROM {view} ORDER BY erasure_id")  # noqa: S608
-    return [PendingErasure(int(erasure_id), int(user_id)) for erasure_id, user_id in rows]
+    is_current = records.row(
+        "SELECT count(*) > 0 FROM pg_attribute WHERE attrelid = to_regclass(%s) AND attname = 'deleted_in'",
+        (view,),
+    )[0]
+    if not is_current:
+        raise SchemaDriftError(
+            f"{view} has no column deleted_in: an older version made it. Run postgres/init/04_pseudonyms.sql "
+            "and 10_erasures.sql again, as ./run.sh does."
+        )
+    rows = records.rows(
+        f"SELECT erasure_id, user_id, deleted_in::text, is_id_in_use FROM {view} ORDER BY erasure_id"  # noqa: S608
+    )
+    return [
+        PendingErasure(int(erasure_id), int(user_id), int(deleted_in), bool(is_id_in_use))
+        for erasure_id, user_id, deleted_in, is_id_in_use in rows
+    ]
 
 
 def _record_verified(
@@ -160,52 +225,196 @@ def _record_verified(
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Conditions:
+    """Which rows of a table to remove.
+
+    Attributes:
+        ids: table with the users' ids, and how their rows differ from those of a new user with the same id.
+        feedback: table with the keys of the users' feedback, which its deletions consist of.
+    """
+
+    ids: str
+    feedback: str
+
+    def raw(self, path: str) -> str:
+        """Return the condition for a table with the load's metadata, of this path."""
+        return (
+            f"user_id IN (SELECT erased FROM {self.ids} WHERE NOT is_id_in_use) OR (user_id, {LAST_XID.name})"  # noqa: S608
+            f" IN (SELECT r.user_id, r.{LAST_XID.name} FROM {path} AS r"
+            f" INNER JOIN {self.ids} AS i ON r.user_id = i.erased"
+            f" WHERE i.is_id_in_use AND r.{LAST_XID.name} < i.deleted_in)"
+        )
+
+    def of(self, table: WarehouseTable) -> str:
+        """Return the condition for a table."""
+        if not table.is_raw:
+            # ClickHouse rounds the time of creation down to a second.
+            created = f"toDateTime({table.created})"
+            return f"user_id IN (SELECT erased FROM {self.ids} WHERE loaded_at >= {created})"  # noqa: S608
+        condition = self.raw(table.path)
+        if table.name.split("__")[0] == "feedback":
+            key = ", ".join(table_named("feedback").key)
+            condition += f" OR ({key}) IN (SELECT {key} FROM {self.feedback})"  # noqa: S608
+        return condition
+
+
 @contextmanager
-def _table_of_ids(target: clickhouse.Session, pending: list[PendingErasure]) -> Iterator[str]:
-    """Create a table with the users' ids, and drop it at the end; first drops those of killed runs."""
+def _conditions(
+    records: postgres.Session, target: clickhouse.Session, pending: list[PendingErasure]
+) -> Iterator[_Conditions]:
+    """Create the tables that say what to remove, and drop them at the end."""
+    _drop_tables_of_killed_runs(target)
+    numbers = [erasure.erasure_id for erasure in pending]
+    deleted_feedback = records.rows(
+        "SELECT DISTINCT recommendation_id, movie_id, event"  # noqa: S608
+        f" FROM {SOURCE_SCHEMA}._erased_feedback WHERE erasure_id = ANY(%s)",
+        (numbers,),
+    )
+    # No column is called user_id, so that these tables do not count as ones with rows of people.
+    ids = {"erased": "Int64", "deleted_in": "UInt64", "is_id_in_use": "Bool"}
+    feedback_key = {column.name: column.warehouse_type for column in table_named("feedback").key_columns}
+    with ExitStack() as tables:
+        first = tables.enter_context(
+            _table(target, ids, ((p.user_id, p.deleted_in, int(p.is_id_in_use)) for p in pending))
+        )
+        loaded_at = _loaded_at(target, first, [p for p in pending if p.is_id_in_use])
+        second = tables.enter_context(
+            _table(
+                target,
+                ids | {"loaded_at": "DateTime64(6, 'UTC')"},
+                (
+                    (
+                        *(p.user_id, p.deleted_in, int(p.is_id_in_use)),
+                        loaded_at.get(p.user_id, _NEVER).strftime("%Y-%m-%d %H:%M:%S.%f"),
+                    )
+                    for p in pending
+                ),
+            )
+        )
+        feedback = tables.enter_context(_table(target, feedback_key, deleted_feedback))
+        yield _Conditions(second, feedback)
+
+
+def _loaded_at(target: clickhouse.Session, ids: str, pending: list[PendingErasure]) -> dict[int, datetime]:
+    """Return when the new users of these ids were loaded, by id, if all tables have been loaded since."""
+    if not pending:
+        return {}
+    old: set[int] = set()
+    for table in TABLES:
+        if "user_id" in table.column_names:
+            rows = target.query(
+                f"SELECT DISTINCT r.user_id FROM {target.path(table.name)} AS r FINAL"  # noqa: S608
+                f" INNER JOIN {ids} AS i ON r.user_id = i.erased"
+                f" WHERE i.is_id_in_use AND r.{LAST_XID.name} < i.deleted_in"
+            )
+            old.update(int(user_id) for (user_id,) in rows)
+    rows = target.query(
+        f"SELECT r.user_id, min(r._extracted_at) FROM {target.path('users')} AS r"  # noqa: S608
+        f" INNER JOIN {ids} AS i ON r.user_id = i.erased"
+        f" WHERE i.is_id_in_use AND r.{LAST_XID.name} >= i.deleted_in GROUP BY r.user_id"
+    )
+    return {int(user_id): loaded_at.replace(tzinfo=UTC) for user_id, loaded_at in rows if user_id not in old}
+
+
+def _drop_tables_of_killed_runs(target: clickhouse.Session) -> None:
     for (name,) in target.query(
         "SELECT name FROM system.tables"
         " WHERE database = {database:String} AND startsWith(name, {prefix:String})",
         database=target.database,
-        prefix=_IDS_PREFIX,
+        prefix=_PREFIX,
     ):
         target.command(f"DROP TABLE IF EXISTS {target.path(name)} SYNC")
-    ids = _IDS_PREFIX + uuid.uuid4().hex[:12]
-    # The column has another name than user_id, so that this table does not count as one with a person's rows.
-    target.command(f"CREATE TABLE {target.path(ids)} (erased Int64) ENGINE = MergeTree ORDER BY erased")
+
+
+@contextmanager
+def _table(
+    target: clickhouse.Session, columns: Mapping[str, str], rows: Iterable[tuple[object, ...]]
+) -> Iterator[str]:
+    """Create a table of these columns, by their types, and rows, and drop it at the end; gives its path."""
+    name = _PREFIX + uuid.uuid4().hex[:12]
+    definitions = ", ".join(f"{column} {kind}" for column, kind in columns.items())
+    target.command(f"CREATE TABLE {target.path(name)} ({definitions}) ENGINE = MergeTree ORDER BY tuple()")
     try:
-        target.insert(ids, ("erased",), (f"{erasure.user_id}\n".encode() for erasure in pending))
-        yield target.path(ids)
+        if lines := list(map(_csv, rows)):
+            target.insert(name, tuple(columns), lines)
+        yield target.path(name)
     finally:
-        target.command(f"DROP TABLE IF EXISTS {target.path(ids)} SYNC")
+        target.command(f"DROP TABLE IF EXISTS {target.path(name)} SYNC")
 
 
-def _pseudonyms(target: clickhouse.Session, condition: str) -> list[str]:
-    rows = target.query(
-        f"SELECT DISTINCT username_hash, email_hash FROM {target.path('users')} WHERE {condition}"  # noqa: S608
-    )
-    return [text for row in rows for text in row if text]
+def _csv(row: tuple[object, ...]) -> bytes:
+    line = io.StringIO()
+    csv.writer(line, lineterminator="\n").writerow(row)
+    return line.getvalue().encode()
 
 
-def _remove_everywhere(target: clickhouse.Session, condition: str) -> dict[str, int]:
+def _pseudonyms(
+    records: postgres.Session,
+    target: clickhouse.Session,
+    pending: list[PendingErasure],
+    conditions: _Conditions,
+) -> Pseudonyms:
+    """Return what the source keeps of the erased users until they are verified, and what the warehouse has.
+
+    The warehouse alone would not do: a first try, or a load, removes the users from it.
+    """
+    users = {erasure.erasure_id: erasure.user_id for erasure in pending}
+    by_user: dict[int, set[str]] = {user_id: set() for user_id in users.values()}
+    in_use = set()
+    for erasure_id, pseudonym, is_in_use in records.rows(
+        f"SELECT erasure_id, pseudonym, is_in_use FROM {SOURCE_SCHEMA}._erased_pseudonyms"  # noqa: S608
+        " WHERE erasure_id = ANY(%s)",
+        (list(users),),
+    ):
+        by_user[users[erasure_id]].add(pseudonym)
+        if is_in_use:
+            in_use.add(pseudonym)
+    path = target.path("users")
+    for user_id, *pseudonyms in target.query(
+        f"SELECT DISTINCT user_id, username_hash, email_hash FROM {path} WHERE {conditions.raw(path)}"  # noqa: S608
+    ):
+        by_user[int(user_id)].update(filter(None, pseudonyms))
+    return Pseudonyms(by_user, in_use)
+
+
+def _require_pseudonyms(pending: list[PendingErasure], pseudonyms: Pseudonyms) -> None:
+    """Check that there is something to search for, for each user.
+
+    Raises:
+        ErasureIncompleteError: nothing says what to search for.
+    """
+    unknown = [str(p.erasure_id) for p in pending if not pseudonyms.by_user[p.user_id]]
+    if unknown:
+        raise ErasureIncompleteError(
+            f"Nothing says which pseudonyms the users of erasures {', '.join(unknown)} had, so no file can "
+            "be searched for them: they were requested before Postgres kept the pseudonyms. Nothing was "
+            "marked as verified. To remove the rows and record that no file was searched: "
+            "elt erase --without-search"
+        )
+
+
+def _remove_everywhere(target: clickhouse.Session, conditions: _Conditions) -> dict[str, int]:
     """Remove the users' rows from all tables; returns how many there were, by table.
 
     Raises:
         ErasureIncompleteError: dbt is building, or something else goes on writing.
     """
     removed: Counter[str] = Counter()
+    # By uuid, as it was before this changed the table.
+    created: dict[str, int] = {}
     for _ in range(_PASSES):
-        tables = _tables(target)
+        tables = _tables(target, created)
         if filled := _being_filled(target, tables):
             raise ErasureIncompleteError(
                 f"dbt is filling {', '.join(filled)}. Nothing was marked as verified; try again when the "
                 "pipeline is done."
             )
-        found = {f"{table.database}.{table.name}": _remove(target, table[:2], condition) for table in tables}
+        found = {table.path: _remove(target, table.path, conditions.of(table)) for table in tables}
         removed.update(found)
         # A table that was swapped meanwhile may have been looked at twice, and the other one never. A new
         # table may hold rows that were read before they were removed.
-        if not any(found.values()) and _tables(target) == tables:
+        if not any(found.values()) and _tables(target, created) == tables:
             return {path: rows for path, rows in removed.items() if rows}
     raise ErasureIncompleteError(
         f"In {_PASSES} passes, rows of erased users came back or tables were swapped each time: something is "
@@ -213,18 +422,47 @@ def _remove_everywhere(target: clickhouse.Session, condition: str) -> dict[str, 
     )
 
 
-def _require_clean_files(data: Path, pseudonyms: list[str]) -> int:
+def _require_clean_files(target: clickhouse.Session, data: Path, pseudonyms: Pseudonyms) -> int:
     """Search ClickHouse's files for the pseudonyms; returns the bytes searched, unpacked.
+
+    A pseudonym that another user has now may be in the parts of tables, whose rows were checked, and in no
+    other file.
 
     Raises:
         ErasureIncompleteError: a file has one of them, or cannot be searched.
     """
-    result = scan(data, [text.encode() for text in pseudonyms])
-    if result.found or result.unread:
-        what = "contain pseudonyms of erased users" if result.found else "cannot be searched"
-        files = ", ".join(str(path.relative_to(data)) for path in (result.found or result.unread)[:5])
-        raise ErasureIncompleteError(f"Files of ClickHouse {what}: {files}. Nothing was marked as verified.")
+    result = scan(data, [text.encode() for text in pseudonyms.gone])
+    _require_none(data, result, result.found)
+    if pseudonyms.in_use:
+        parts = _parts(target)
+        shared = scan(data, [text.encode() for text in sorted(pseudonyms.in_use)])
+        parts |= _parts(target)
+        strangers = [path for path in shared.found if not _is_in(path, parts)]
+        _require_none(data, shared, strangers)
+        result.bytes = max(result.bytes, shared.bytes)
     return result.bytes
+
+
+def _require_none(data: Path, result: ScanResult, found: list[Path]) -> None:
+    if found or result.unread:
+        what = "contain pseudonyms of erased users" if found else "cannot be searched"
+        files = ", ".join(str(path.relative_to(data)) for path in (found or result.unread)[:5])
+        raise ErasureIncompleteError(f"Files of ClickHouse {what}: {files}. Nothing was marked as verified.")
+
+
+def _parts(target: clickhouse.Session) -> set[tuple[str, str]]:
+    """Return the folders of all parts that the server knows: that of the table, and that of the part."""
+    rows = target.query(
+        "SELECT path FROM system.parts WHERE database IN ({raw:String}, {analytics:String})",
+        raw=target.database,
+        analytics=ANALYTICS,
+    )
+    return {(part.parent.name, part.name) for part in (Path(str(path)) for (path,) in rows)}
+
+
+def _is_in(file: Path, parts: set[tuple[str, str]]) -> bool:
+    # Frozen and detached parts have the same names, in other folders.
+    return (file.parent.parent.name, file.parent.name) in parts and "shadow" not in file.parts
 
 
 def _drop_stale_staging_tables(warehouse: Warehouse) -> None:
@@ -234,17 +472,31 @@ def _drop_stale_staging_tables(warehouse: Warehouse) -> None:
             warehouse.drop(staging)
 
 
-def _tables(target: clickhouse.Session) -> list[WarehouseTable]:
-    """Return the tables that have files of their own and a column with the user's id."""
+def _tables(target: clickhouse.Session, created: dict[str, int]) -> list[WarehouseTable]:
+    """Return the tables that have files of their own and a column with the user's id.
+
+    Args:
+        target: the warehouse.
+        created: gets when each table was created, by uuid, unless it has that.
+    """
     rows = target.query(
-        "SELECT t.database, t.name, toString(t.uuid) FROM system.tables AS t"
+        "SELECT t.database, t.name, toString(t.uuid), toUnixTimestamp(t.metadata_modification_time),"  # noqa: S608
+        f" t.database = {{raw:String}} AND max(c.name = '{LAST_XID.name}')"
+        " FROM system.tables AS t"
         " INNER JOIN system.columns AS c ON t.database = c.database AND t.name = c.table"
-        " WHERE t.database IN ({raw:String}, {analytics:String}) AND c.name = 'user_id'"
-        " AND endsWith(t.engine, 'MergeTree') ORDER BY t.database DESC, t.name",
+        " WHERE t.database IN ({raw:String}, {analytics:String})"
+        " AND endsWith(t.engine, 'MergeTree')"
+        " GROUP BY t.database, t.name, t.uuid, t.metadata_modification_time"
+        " HAVING max(c.name = 'user_id') ORDER BY t.database DESC, t.name",
         raw=target.database,
         analytics=ANALYTICS,
     )
-    return [WarehouseTable(*map(str, row)) for row in rows]
+    return [
+        WarehouseTable(
+            str(database), str(name), str(identifier), created.setdefault(identifier, at), bool(is_raw)
+        )
+        for database, name, identifier, at, is_raw in rows
+    ]
 
 
 def _being_filled(target: clickhouse.Session, tables: list[WarehouseTable]) -> list[str]:
@@ -258,9 +510,8 @@ def _being_filled(target: clickhouse.Session, tables: list[WarehouseTable]) -> l
     return []
 
 
-def _remove(target: clickhouse.Session, table: TableName, condition: str) -> int:
+def _remove(target: clickhouse.Session, path: str, condition: str) -> int:
     """Remove the users' rows from a table; returns how many there were."""
-    path = ".".join(table)
     try:
         ((count,),) = target.query(f"SELECT count() FROM {path} WHERE {condition}")  # noqa: S608
         if not count:

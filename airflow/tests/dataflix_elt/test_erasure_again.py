@@ -1,0 +1,248 @@
+"""Erasures that are tried again, and people who come back before they are erased."""
+
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dataflix_elt.erasure.erase import ErasureResult, erase
+from dataflix_elt.errors import ErasureIncompleteError
+from dataflix_elt.loading.reconciliation import Verify
+from dataflix_elt.tables import TABLES
+from dataflix_testkit import clickhouse, postgres
+
+from ..support.engines import Engines
+
+MARTS = {
+    "dim_users": "SELECT user_id, username_hash, email_hash FROM raw.users FINAL",
+    "fct_ratings": "SELECT user_id, movie_id, rating FROM raw.ratings FINAL",
+}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("warehouse") / "data"
+
+
+@pytest.fixture(scope="module")
+def engines(data: Path) -> Iterator[Engines]:
+    with postgres() as source, clickhouse(data) as warehouse:
+        engines = Engines(source, warehouse)
+        engines.sql(
+            "INSERT INTO movies (movie_id, title) SELECT i, 'Movie ' || i FROM generate_series(1, 9) i"
+        )
+        yield engines
+
+
+@pytest.fixture(autouse=True)
+def nothing_pending(engines: Engines) -> Iterator[None]:
+    yield
+    run(engines, None)
+
+
+def add(engines: Engines, user_id: int, name: str, *movies: int) -> None:
+    """Add a user with ratings and feedback."""
+    engines.sql(_added(user_id, name, *movies))
+
+
+def _added(user_id: int, name: str, *movies: int) -> str:
+    values = ", ".join(f"({user_id}, {movie}, 4)" for movie in movies)
+    events = ", ".join(f"('list of {name}', {movie}, 'shown', {user_id}, 1, '1', now())" for movie in movies)
+    return (
+        f"INSERT INTO users (user_id, username, email) VALUES ({user_id}, '{name}', '{name}@example.org');"
+        f" INSERT INTO ratings (user_id, movie_id, rating) VALUES {values};"
+        " INSERT INTO feedback"
+        " (recommendation_id, movie_id, event, user_id, position, model_version, listed_at)"
+        f" VALUES {events}"
+    )
+
+
+def load(engines: Engines) -> None:
+    """Load all tables, and compare all rows."""
+    for table in TABLES:
+        engines.load(table, verify=Verify.CONTENT)
+
+
+def build(engines: Engines) -> None:
+    """Build the marts again, as dbt does, in another second: ClickHouse keeps their age in seconds."""
+    time.sleep(1.1)
+    for name, query in MARTS.items():
+        engines.admin.command(f"DROP TABLE IF EXISTS analytics.{name} SYNC")
+        engines.admin.command(f"CREATE TABLE analytics.{name} ENGINE = MergeTree ORDER BY user_id AS {query}")
+
+
+def run(engines: Engines, data: Path | None) -> ErasureResult:
+    return erase(engines.source, engines.warehouse, data)
+
+
+def pseudonyms(engines: Engines, user_id: int) -> tuple[str, ...]:
+    (row,) = engines.sql(f"SELECT username_hash, email_hash FROM masked.users WHERE user_id = {user_id}")
+    return row
+
+
+def ratings(engines: Engines, user_id: int, table: str = "raw.ratings FINAL") -> list[int]:
+    return [
+        movie
+        for (movie,) in engines.query(f"SELECT movie_id FROM {table} WHERE user_id = {user_id} ORDER BY 1")
+    ]
+
+
+def hashes(engines: Engines, user_id: int, table: str = "raw.users") -> set[str]:
+    """Return the pseudonyms of all versions of a user's rows."""
+    rows = engines.query(f"SELECT username_hash, email_hash FROM {table} WHERE user_id = {user_id}")
+    return {text for row in rows for text in row}
+
+
+def freeze(engines: Engines) -> None:
+    engines.admin.command("ALTER TABLE raw.users FREEZE WITH NAME 'kept'")
+
+
+def unfreeze(data: Path) -> None:
+    shutil.rmtree(data / "shadow")
+
+
+def test_a_second_try_finds_what_the_first_one_found(engines: Engines, data: Path) -> None:
+    add(engines, 10, "frozen", 1, 2)
+    load(engines)
+    freeze(engines)
+    engines.sql("SELECT erase_user(10)")
+    try:
+        for _ in range(2):
+            with pytest.raises(ErasureIncompleteError, match=r"contain pseudonyms.*shadow"):
+                run(engines, data)
+            assert engines.query("SELECT count() FROM raw.users WHERE user_id = 10") == [(0,)]
+    finally:
+        unfreeze(data)
+
+    assert len(run(engines, data).erasures) == 1
+    assert engines.sql("SELECT count(*) FROM pii.former_pseudonyms WHERE user_id = 10") == [(0,)]
+
+
+@pytest.mark.parametrize("changed", [False, True], ids=["replaced by a load", "address changed before"])
+def test_a_load_between_deletion_and_erasure_hides_nothing(
+    engines: Engines, data: Path, changed: bool
+) -> None:
+    add(engines, 11, "loaded", 1)
+    load(engines)
+    freeze(engines)
+    if changed:
+        engines.sql("UPDATE users SET username = 'renamed', email = 'new@example.org' WHERE user_id = 11")
+    engines.sql("DELETE FROM users WHERE user_id = 11")
+    for table in TABLES:
+        engines.load(table, full=True)
+    try:
+        with pytest.raises(ErasureIncompleteError, match=r"contain pseudonyms.*shadow"):
+            run(engines, data)
+    finally:
+        unfreeze(data)
+
+    assert len(run(engines, data).erasures) == 1
+
+
+def test_to_search_for_nothing_is_a_failure(engines: Engines, data: Path) -> None:
+    add(engines, 12, "unknown", 1)
+    engines.sql("DELETE FROM users WHERE user_id = 12; DELETE FROM pii.former_pseudonyms WHERE user_id = 12")
+
+    with pytest.raises(ErasureIncompleteError, match=r"Nothing says which pseudonyms.*--without-search"):
+        run(engines, data)
+    assert engines.sql("SELECT verified_at FROM erasures WHERE user_id = 12") == [(None,)]
+    assert run(engines, None).scanned_bytes is None
+
+
+@pytest.mark.parametrize(
+    ("between", "at_once", "name"),
+    [
+        ("", False, "first"),
+        ("load", False, "second"),
+        ("load and build", False, "first"),
+        ("", True, "second"),
+        ("load and build", True, "second"),
+    ],
+)
+def test_a_user_with_the_id_of_an_erased_one_stays(
+    engines: Engines, data: Path, between: str, at_once: bool, name: str
+) -> None:
+    user = 20
+    add(engines, user, "first", 1, 2, 3)
+    load(engines)
+    build(engines)
+    dead = set(pseudonyms(engines, user))
+
+    delete, put_back = f"DELETE FROM users WHERE user_id = {user}", _added(user, name, 2, 4)
+    if at_once:
+        engines.sql(f"BEGIN; {delete}; {put_back}; COMMIT")
+    else:
+        engines.sql(delete)
+        engines.sql(put_back)
+    if between:
+        load(engines)
+        # The new user's own deletion, which no load has carried over yet.
+        engines.sql(f"DELETE FROM ratings WHERE (user_id, movie_id) = ({user}, 4)")
+    if between == "load and build":
+        build(engines)
+    done = run(engines, data)
+
+    assert len(done.erasures) == 1
+    living = set(pseudonyms(engines, user))
+    if between:
+        assert ratings(engines, user) == [2, 4]
+        assert hashes(engines, user) == living
+    if between == "load and build":
+        assert hashes(engines, user, "analytics.dim_users") == living
+        assert ratings(engines, user, "analytics.fct_ratings") == [2, 4]
+    else:
+        assert hashes(engines, user, "analytics.dim_users") == set()
+        assert ratings(engines, user, "analytics.fct_ratings") == []
+    load(engines)
+    assert ratings(engines, user) == ([2] if between else [2, 4])
+    assert hashes(engines, user) == living
+    assert (living == dead) == (name == "first")
+    engines.sql(delete)
+    assert len(run(engines, data).erasures) == 1
+    load(engines)
+    assert ratings(engines, user) == []
+
+
+def test_a_username_that_signs_up_again_does_not_stop_the_erasure(engines: Engines, data: Path) -> None:
+    add(engines, 30, "again", 1)
+    load(engines)
+    engines.sql("SELECT erase_user(30)")
+    add(engines, 31, "again", 2)
+    load(engines)
+
+    freeze(engines)
+    try:
+        with pytest.raises(ErasureIncompleteError, match=r"contain pseudonyms.*shadow"):
+            run(engines, data)
+    finally:
+        unfreeze(data)
+    done = run(engines, data)
+
+    assert len(done.erasures) == 1
+    assert done.scanned_bytes
+    assert hashes(engines, 31) == set(pseudonyms(engines, 31))
+    assert hashes(engines, 30) == set()
+
+
+def test_deletions_of_an_erased_users_feedback_are_removed_on_both_sides(
+    engines: Engines, data: Path
+) -> None:
+    add(engines, 40, "listed", 1, 2)
+    add(engines, 41, "neighbour", 1)
+    load(engines)
+    engines.sql("SELECT erase_user(40)")
+    engines.sql("DELETE FROM feedback WHERE user_id = 41")
+    load(engines)
+    tombstones = "SELECT DISTINCT recommendation_id FROM raw.feedback"
+    keys = "SELECT DISTINCT row_key[1] FROM capture.deletions WHERE table_name = 'feedback'"
+    assert ("list of listed",) in engines.query(tombstones)
+
+    run(engines, data)
+
+    assert ("list of listed",) not in engines.query(tombstones)
+    assert ("list of neighbour",) in engines.query(tombstones)
+    assert ("list of listed",) not in engines.sql(keys)
+    assert ("list of neighbour",) in engines.sql(keys)
+    load(engines)
