@@ -144,6 +144,19 @@ GRANT USAGE ON SCHEMA capture TO dataflix_masking;
 GRANT SELECT, DELETE ON capture.deletions TO dataflix_masking;
 
 RESET ROLE;
+
+-- ANALYZE leaves the statistics that an older database has of these columns.
+DELETE FROM pg_statistic
+USING pg_attribute
+WHERE
+    pg_statistic.starelid = pg_attribute.attrelid AND pg_statistic.staattnum = pg_attribute.attnum
+    AND pg_attribute.attstattarget = 0
+    AND pg_attribute.attrelid IN (
+        'public.users'::regclass, 'public.users_username_key'::regclass, 'public.users_email_key'::regclass,
+        'public.user_blocks'::regclass, 'public.erasures'::regclass,
+        'access.api_keys'::regclass, 'access.audit_log'::regclass
+    );
+
 SET LOCAL ROLE dataflix_masking;
 SET LOCAL search_path = masked;
 

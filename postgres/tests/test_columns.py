@@ -95,6 +95,33 @@ def test_a_view_that_shows_more_is_a_finding(admin: Connection, column: str) -> 
         assert findings(admin) == [f"public.users.{column} is pseudonymised and shown by a view of masked"]
 
 
+def test_no_statistics_show_values_of_people(admin: Connection, backend: Connection) -> None:
+    """Postgres keeps statistics of deleted rows until the next ANALYZE; VACUUM does not remove them."""
+    execute(
+        admin,
+        "INSERT INTO public.users (username, email, first_name, last_name, city)"
+        " SELECT 'user' || i, i || '@example.org', 'Ann', 'Early', 'Oslo' FROM generate_series(1, 500) AS i",
+    )
+    execute(admin, "ANALYZE")
+    execute(admin, "DELETE FROM public.users")
+    execute(admin, "VACUUM public.users")
+    # Their erasures would have the ids of users of other tests.
+    execute(admin, "DELETE FROM public.erasures")
+
+    columns = {
+        (schema, table, column)
+        for schema, table, column in (
+            name.split(".") for name, kind in inventory().items() if kind not in ("public", "internal")
+        )
+    }
+    statistics = "SELECT schemaname, tablename, attname FROM pg_stats"
+    kept = set(fetch(admin, statistics))
+    assert columns & kept == set()
+    assert not [name for _, name, _ in kept if name in ("users_username_key", "users_email_key")]
+    shown = fetch(backend, "SELECT pg_stats::text FROM pg_stats")
+    assert not [text for (text,) in shown if "example.org" in text]
+
+
 def test_what_does_not_leave_cannot_be_read_by_the_views_owner(admin: Connection) -> None:
     kept = [name for name, kind in inventory().items() if kind in ("pseudonymised", "personal")]
     for name in kept:
