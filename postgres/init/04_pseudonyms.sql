@@ -3,7 +3,7 @@
 -- The key is in no view, function or setting, because everybody who can log in can read those texts.
 -- Nothing here refers to the application's tables.
 --
--- Run by psql as a superuser after 01_roles.sql. Safe to run again with the same key.
+-- Run by psql as a superuser after 02_change_capture.sql. Safe to run again with the same key.
 \set ON_ERROR_STOP on
 
 -- A failing statement must not put the key into the server's log.
@@ -125,5 +125,48 @@ COMMENT ON FUNCTION hmac_sha256(bytea, bytea, text) IS
 GRANT USAGE ON SCHEMA pii TO dataflix_masking;
 GRANT SELECT ON user_pseudonyms TO dataflix_masking;
 GRANT SELECT, DELETE ON former_pseudonyms TO dataflix_masking;
+
+RESET ROLE;
+SET LOCAL ROLE dataflix_masking;
+SET LOCAL search_path = masked;
+
+-- Blanks, control and zero-width characters, and marks that belong to the letter before them, are no letters. Listed,
+-- because what \s contains depends on the server's locale.
+CREATE OR REPLACE FUNCTION _masked_name(name text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN (
+    SELECT CASE WHEN char_length(n.letters) >= 3 THEN left(n.letters, 1) ELSE '' END || '***'
+    FROM (
+        SELECT
+            regexp_replace(
+                name,
+                '[\u0001-\u0020\u007f-\u00a0\u00ad\u0300-\u036f\u1680\u180e\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ufe00-\ufe0f\ufeff]',
+                '', 'g'
+            ) AS letters
+    ) AS n
+);
+
+COMMENT ON FUNCTION _masked_name(text) IS
+'First letter and three asterisks; asterisks alone for a name of one or two letters, whose first letter says too much.';
+
+-- The form of names of places: up to 40 characters in up to 5 words, without digits, and with no signs but those that
+-- names of places have; no word that says where in a place. There is no list of all places in all languages.
+CREATE OR REPLACE FUNCTION _place(place text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN CASE
+    WHEN
+        char_length(place) <= 40
+        AND place ~ '^[^\u0001-\u001f!-&*+,/-@[-`{-\u00b6\u00b8-\u00bf\u0660-\u0669\u06f0-\u06f9\u0966-\u096f\u2010\u2012-\u2018\u201a-\u206f\u3000-\u3004\uff00-\uff65]+$'
+        AND place !~ '([^ ]+ +){5}[^ ]'
+        AND place !~* '(^|[ .-])(street|str[.]|road|avenue|lane|square|rue|calle|avenida|strada|ulica|ul[.]|flat|apartment|floor|room|house|near|behind|opposite|mr|mrs|ms|dr)([ .-]|$)'
+        AND place !~* ' st[.]?$'
+        AND place !~* '[^ -](stra(ss|ß)e|gasse|weg|platz|allee)($|[ -])'
+        AND place !~ '[路街號号巷弄室楼樓]'
+        THEN place
+END;
+
+COMMENT ON FUNCTION _place(text) IS 'The place; null if the text does not have the form of the name of a place.';
+
+GRANT EXECUTE ON FUNCTION _masked_name(text), _place(text) TO elt_reader;
 
 COMMIT;

@@ -87,6 +87,22 @@ GRANT SELECT (user_id, first_name, last_name, city, state, country, birth_year, 
 ON public.users TO dataflix_masking;
 GRANT SELECT ON public.movies, public.watched_movies, public.ratings TO dataflix_masking;
 
+-- An older view shows short names and every text as a place. A new stamp makes the next load replace such rows.
+DO $$
+BEGIN
+    -- Null, and so skipped, in a new database.
+    IF pg_get_viewdef(to_regclass('masked.users')) !~ '_masked_name' THEN
+        UPDATE public.users SET last_xid = last_xid
+        WHERE
+            masked._masked_name(first_name) <> left(ltrim(first_name), 1) || '***'
+            OR masked._masked_name(last_name) <> left(ltrim(last_name), 1) || '***'
+            OR masked._place(city) IS DISTINCT FROM city
+            OR masked._place(state) IS DISTINCT FROM state
+            OR masked._place(country) IS DISTINCT FROM country;
+    END IF;
+END
+$$;
+
 SET LOCAL ROLE dataflix_masking;
 SET LOCAL search_path = masked;
 
@@ -96,11 +112,11 @@ SELECT
     u.user_id,
     p.username_hash,
     p.email_hash,
-    coalesce(left(ltrim(u.first_name), 1), '') || '***' AS first_name,
-    coalesce(left(ltrim(u.last_name), 1), '') || '***' AS last_name,
-    u.city,
-    u.state,
-    u.country,
+    masked._masked_name(u.first_name) AS first_name,
+    masked._masked_name(u.last_name) AS last_name,
+    masked._place(u.city) AS city,
+    masked._place(u.state) AS state,
+    masked._place(u.country) AS country,
     u.birth_year,
     u.created_at,
     u.updated_at,
@@ -144,11 +160,11 @@ SELECT
     last_xid AS _changed_in
 FROM public.ratings;
 
-COMMENT ON VIEW users IS 'Users: pseudonyms for username and e-mail, and names cut to their first letter.';
+COMMENT ON VIEW users IS 'Users: pseudonyms for username and e-mail, names cut to their first letter, and texts that are no places left out.';
 COMMENT ON COLUMN users.username_hash IS 'HMAC-SHA256 of the username, 64 hexadecimal digits.';
 COMMENT ON COLUMN users.email_hash IS 'HMAC-SHA256 of the e-mail address, 64 hexadecimal digits.';
-COMMENT ON COLUMN users.first_name IS 'First letter and three asterisks, whatever the length; asterisks alone when empty.';
-COMMENT ON COLUMN users.last_name IS 'First letter and three asterisks, whatever the length; asterisks alone when empty.';
+COMMENT ON COLUMN users.first_name IS 'First letter and three asterisks; asterisks alone for fewer than three letters.';
+COMMENT ON COLUMN users.last_name IS 'First letter and three asterisks; asterisks alone for fewer than three letters.';
 COMMENT ON VIEW movies IS 'The catalogue of movies, unchanged.';
 COMMENT ON VIEW watched_movies IS 'Watched movies, unchanged.';
 COMMENT ON VIEW ratings IS 'Ratings, unchanged.';

@@ -2,8 +2,10 @@
 
 import hashlib
 import hmac
+import re
 from io import StringIO
 
+import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from psycopg2.extensions import connection as Connection  # noqa: N812
@@ -38,6 +40,12 @@ def test_hmac_in_sql_equals_hmac_in_python(admin: Connection, pii_key: bytes, te
     assert hashed == hmac.new(pii_key, text.encode(), hashlib.sha256).hexdigest()
 
 
+# What does not count as a letter of a name.
+NO_LETTERS = re.compile(
+    "[\u0001-\u0020\u007f-\u00a0\u00ad\u0300-\u036f\u1680\u180e\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000"
+    "\ufe00-\ufe0f\ufeff]"
+)
+
 word = st.text(
     st.characters(exclude_categories=["Cs", "Cc", "Z"], exclude_characters="@\0\x85\u180e"),
     min_size=1,
@@ -66,6 +74,10 @@ def test_users_get_pseudonyms_of_both_names(
 @given(name=any_text)
 @example("")
 @example("J")
+@example("伟")
+@example("李四")
+@example("e\u0301\u0323")
+@example("J\u2003\u3000\u200b")
 @example("  Jane")
 def test_names_show_their_first_letter_and_never_their_length(
     admin: Connection, reader: Connection, name: str
@@ -76,8 +88,71 @@ def test_names_show_their_first_letter_and_never_their_length(
             "INSERT INTO public.users (username, email, first_name, last_name) VALUES ('a', 'a@b', %s, %s)",
             (name, name),
         )
-    expected = name.lstrip(" ")[:1] + "***"
+    letters = NO_LETTERS.sub("", name)
+    expected = (letters[0] if len(letters) >= 3 else "") + "***"
     assert masked_user(reader, "first_name, last_name") == (expected, expected)
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        *(
+            "Oslo",
+            "São Paulo",
+            "St. Gallen",
+            "L'Aquila",
+            "Coeur d\u2019Alene",
+            "Stoke-on-Trent",
+            "New York",
+            "CA",
+        ),
+        *("東京", "Αθήνα", "Санкт-Петербург", "San Fernando del Valle", "Kingston (Surrey)", "القاهرة"),
+        *("North Judithbury", "Broadway", "Streetsboro", "Norwegen", "Middelburg"),
+    ],
+)
+def test_places_are_shown(admin: Connection, place: str) -> None:
+    assert shown_place(admin, place) == place
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            "12 Baker Street",
+            "Baker Street",
+            "Baker St.",
+            "Oslo 0150",
+            "Hauptstraße",
+            "Am Marktplatz",
+            "Rue Morgue",
+        ),
+        *("ann@example.org", "Oslo, near the church", "near Oslo", "c/o Ann Early", "Apt. 4", "٣ شارع", "3"),
+        *(
+            "Ann Early who lives next to you",
+            "a" * 41,
+            "Oslo\nAnn",
+            "朝阳区建国路",
+            "\uff11\uff12 Oslo",
+            "+47 12",
+            "x_y",
+        ),
+    ],
+)
+def test_text_that_is_no_place_is_left_out(admin: Connection, text: str) -> None:
+    assert shown_place(admin, text) is None
+
+
+def shown_place(admin: Connection, text: str) -> object:
+    """Return what all three columns of the view show of a text."""
+    with admin.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO public.users (username, email, city, state, country)"
+            " VALUES ('a', 'a@b', %s, %s, %s)",
+            (text, text, text),
+        )
+    city, state, country = masked_user(admin, "city, state, country")
+    assert city == state == country
+    return city
 
 
 def test_a_username_that_is_an_address_hashes_otherwise(admin: Connection, reader: Connection) -> None:

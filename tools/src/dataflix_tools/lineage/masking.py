@@ -12,6 +12,8 @@ from dataflix_tools.lineage.sql import Query, Source, UnreadableSqlError
 # A personal column may be shown as a keyed hash, or cut to its first letter.
 _HASH = "hmac_sha256"
 _SHOWN_LETTERS = "1"
+# The function of `postgres/init/04_pseudonyms.sql` that cuts a name.
+_MASKED_NAME = "_masked_name"
 
 
 @dataclass(frozen=True)
@@ -101,12 +103,14 @@ def _is_hashed(column: exp.Expr) -> bool:
 
 
 def _is_cut(expression: exp.Expr, column: str) -> bool:
-    """Return whether the expression uses a column, and only inside of left(..., 1)."""
+    """Return whether the expression uses a column, and only inside of left(..., 1) or of `_masked_name`."""
     read = [item for item in expression.find_all(exp.Column) if item.name == column]
     return bool(read) and all(any(_is_first_letter(node) for node in _ancestors(item)) for item in read)
 
 
 def _is_first_letter(node: exp.Expr) -> bool:
+    if isinstance(node, exp.Anonymous):
+        return bool(node.name == _MASKED_NAME)
     return isinstance(node, exp.Left) and bool(node.expression.name == _SHOWN_LETTERS)
 
 
