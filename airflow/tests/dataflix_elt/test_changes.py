@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import StringIO
 from typing import Any
 
 import psycopg2
@@ -13,6 +14,8 @@ from dataflix_elt.loading.reconciliation import Verify
 from dataflix_elt.tables import TABLES, Table, table_named
 
 from ..support.engines import Engines
+from ..support.history import CALLS
+from ..support.kills import Moment, load_and_kill
 
 Captured = tuple[Table, str]
 
@@ -139,6 +142,27 @@ def test_prepared_transactions_are_not_missed(engines: Engines, filled: Captured
     connection.close()
     engines.load(table)
 
+    assert_equal(engines, filled)
+
+
+def test_rows_of_one_copy_are_all_there_after_kills_in_the_middle(engines: Engines, filled: Captured) -> None:
+    table, base = filled
+    with writer(engines) as copying, copying.cursor() as cursor:
+        cursor.copy_expert(
+            f"copy {base} (id, part, value) from stdin",
+            StringIO("".join(f"{number}\tcopied\t{number}\n" for number in range(1000, 6000))),
+        )
+        copying.commit()
+    assert engines.sql(f"select count(distinct last_xid::text) from {base} where part = 'copied'") == [(1,)]
+
+    kills = 0
+    while load_and_kill(table, engines.source, engines.warehouse, Moment(kills + 1, "middle")):
+        kills += 1
+        assert kills < CALLS
+        shown = engines.query(f"select count() from raw.{table.name} final where part = 'copied'")
+        assert shown in ([(0,)], [(5000,)])
+    assert kills > 20
+    assert engines.load(table, verify=Verify.CONTENT).rows == 5100
     assert_equal(engines, filled)
 
 
