@@ -1,5 +1,6 @@
 """From the registry's champion to the folder that the workers watch."""
 
+import json
 import logging
 import os
 import shutil
@@ -256,6 +257,40 @@ class TestSynchroniser:
         now = 31.0
         assert synchroniser.step()
         assert files.load_model(folder / champion.folder)
+
+    def test_why_a_champion_is_not_served_is_written_for_the_workers(
+        self, folder: Path, artifact: Path, tmp_path: Path
+    ) -> None:
+        old = Path(shutil.copytree(artifact, tmp_path / "old"))
+        manifest = json.loads((old / "manifest.json").read_text())
+        (old / "manifest.json").write_text(json.dumps(manifest | {"format_version": 2}))
+        registry = FolderRegistry()
+        synchroniser = Synchroniser(folder, registry)
+        assert synchroniser.step()
+        assert files.champion_problem(folder) is None
+        registry.register("1", artifact)
+        synchroniser.step()
+        registry.register("2", old)
+        assert not synchroniser.step()
+        problem = files.champion_problem(folder)
+        assert problem is not None
+        assert problem.startswith("Version 2 cannot be served: manifest.json has format version 2; this code")
+        assert str(folder) not in problem
+        registry.away = True
+        synchroniser.step()
+        assert files.champion_problem(folder) == problem
+        assert current_version(folder) == "1"
+        registry.away = False
+        registry.register("3", artifact)
+        assert synchroniser.step()
+        assert files.champion_problem(folder) is None
+
+    @pytest.mark.parametrize("content", ["", "{", "null", "[1]", '{"version": 1, "other": 2}'])
+    def test_damaged_state_of_the_champion_is_no_error_of_the_api(self, folder: Path, content: str) -> None:
+        (folder / files.CHAMPION).write_text(content)
+        assert "cannot be read" in (files.champion_problem(folder) or "")
+        assert Synchroniser(folder, FolderRegistry()).step()
+        assert files.champion_problem(folder) is None
 
     def test_a_new_registry_with_the_same_version_is_noticed(self, folder: Path, artifact: Path) -> None:
         registry = FolderRegistry()

@@ -162,6 +162,7 @@ def model(output: Output, answer: Json) -> None:
             ("Trained", minute(answer["trained_at"])),
             ("In use since", minute(answer["loaded_at"])),
             ("Registry reached", minute(registry_reached_at) if registry_reached_at else "never"),
+            *([("Champion", answer["champion_problem"])] if answer.get("champion_problem") else []),
             ("Factors", answer["factors"]),
             ("Users", answer["users_count"]),
             ("Movies", answer["movies_count"]),

@@ -34,13 +34,16 @@ def health() -> Response:
         query=None,
         public=True,
         description="503 names the part that fails. The API is ready without a model: it recommends popular "
-        "movies.",
+        "movies. ``champion`` says why another model is served than the registry names.",
     )
 )
 def readyz() -> Response:
     """Check every part that requests need."""
-    loaded = services().models.loaded
+    models = services().models
+    loaded = models.loaded
     checks: Checks = {"postgres": "ok", "model": loaded.version or "none" if loaded else "none"}
+    if problem := models.champion_problem():
+        checks["champion"] = problem
     try:
         services().database.query("SELECT 1 AS one")
     except UnavailableError as error:

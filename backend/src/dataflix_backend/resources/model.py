@@ -28,8 +28,10 @@ def show() -> Response:
     models = services().models
     loaded = models.loaded
     if loaded is None or loaded.version is None:
+        problem = models.champion_problem()
         detail = (
-            "No model is loaded yet: popularity is recommended. ./run.sh pipeline trains and publishes one."
+            f"No model is loaded yet{f' ({problem})' if problem else ''}: popularity is recommended. "
+            "./run.sh pipeline trains and publishes one."
         )
         raise NotFoundError(detail, kind="no-model")
     info = loaded.model.info
@@ -39,6 +41,7 @@ def show() -> Response:
         "loaded_at": loaded.loaded_at,
         "age_seconds": loaded.age_s(),
         "registry_reached_at": registry_reached_at(models.models_dir),
+        "champion_problem": models.champion_problem(),
         "metrics": info.metrics,
         "factors": info.factors,
         "regularization": info.regularization,

@@ -1,6 +1,6 @@
 """Liveness and readiness."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NotRequired
 
 from pydantic import Field, with_config
 from typing_extensions import TypedDict
@@ -22,6 +22,15 @@ class Checks(TypedDict):
     postgres: Literal["ok", "unreachable"]
     model: Annotated[
         str, Field(description="Version of the loaded model, or 'none': then popular movies are recommended.")
+    ]
+    champion: NotRequired[
+        Annotated[
+            str,
+            Field(
+                description="Why the registry's champion is not the model that is served; absent when it is, "
+                "or when there is none."
+            ),
+        ]
     ]
 
 

@@ -54,6 +54,10 @@ class ServedModel(TypedDict):
     registry_reached_at: Annotated[
         datetime | None, Field(description="When the model registry last answered; null if it never did.")
     ]
+    champion_problem: Annotated[
+        str | None,
+        Field(description="Why the registry's champion is not served; null when it is, or there is none."),
+    ]
     metrics: dict[str, float]
     factors: int
     regularization: float

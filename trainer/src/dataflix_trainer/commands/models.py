@@ -93,13 +93,13 @@ def publish(number: str | None) -> CommandResult:
     return CommandResult(
         result,
         f"{_outcome(version, result['promoted'], result['reason'])}\n"
-        f"Champion: {result['champion'] or 'none'}; lists written: {result['recommendation_rows']:,} rows",
+        f"Champion: {_champion_text(result)}; lists written: {result['recommendation_rows']:,} rows",
     )
 
 
 def rollback() -> CommandResult:
     """Give the champion alias back to the previous champion."""
-    previous, present = _registry(with_env_file()).roll_back()
+    previous, present = publication.roll_back(_registry(with_env_file()))
     return CommandResult(
         {"champion": previous.number, "rolled_back": present.number},
         f"Version {previous.number} serves again in place of {present.number}. The published lists are still "
@@ -154,6 +154,15 @@ def _newest(registry: Registry) -> Version:
     if not versions:
         raise RegistryError("no model version is registered yet. To make one: trainer train")
     return versions[0]
+
+
+def _champion_text(result: Mapping[str, Any]) -> str:
+    if result["champion_problem"] is None:
+        return result["champion"] or "none"
+    return (
+        f"{result['champion']}, but {result['champion_problem']}. Until a version is promoted, the API "
+        "serves the last good model or popular movies, and the lists of the last publish stay"
+    )
 
 
 def _outcome(version: Version, accepted: bool, reason: str) -> str:

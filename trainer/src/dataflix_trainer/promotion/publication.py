@@ -9,6 +9,7 @@ from dataflix_recommender import ArtifactError, Model
 from dataflix_trainer.data.holdout import HOLDOUT_SEED, Holdout, latest_events
 from dataflix_trainer.data.interactions import Interactions
 from dataflix_trainer.data.warehouse import Warehouse
+from dataflix_trainer.errors import RegistryError
 from dataflix_trainer.evaluation.holdout_evaluation import Evaluation, evaluate_model, evaluate_popularity
 from dataflix_trainer.promotion.health import Health, check_health
 from dataflix_trainer.promotion.recommendation_lists import write_recommendations
@@ -58,7 +59,8 @@ def promote(registry: Registry, version: Version, interactions: Interactions) ->
         ServiceUnavailableError: MLflow does not answer.
     """
     if version.is_champion:
-        return Verdict(True, f"version {version.number} is the champion already")
+        problem = artifact_problem(registry, version)
+        return Verdict(not problem, problem or f"version {version.number} is the champion already")
     verdict = _decide(registry, version, interactions)
     registry.record_verdict(version.number, accepted=verdict.accepted, reason=verdict.reason)
     if verdict.accepted:
@@ -73,11 +75,40 @@ def promote(registry: Registry, version: Version, interactions: Interactions) ->
 
 
 def force(registry: Registry, version: Version) -> Verdict:
-    """Let a version serve without the rule, and record that a person decided so."""
+    """Let a version serve without the rule, and record that a person decided so.
+
+    Raises:
+        RegistryError: its artifact cannot be read, so it could not serve.
+    """
+    if problem := artifact_problem(registry, version):
+        raise RegistryError(f"version {version.number} cannot serve: {problem}")
     verdict = Verdict(True, "promoted by hand, without the rule")
     registry.record_verdict(version.number, accepted=True, reason=verdict.reason)
     registry.make_champion(version.number)
     return verdict
+
+
+def roll_back(registry: Registry) -> tuple[Version, Version]:
+    """Give the champion alias back to the previous champion that this code can read; see ``Registry``.
+
+    Raises:
+        RegistryError: no version serves, or none that can be read served before.
+    """
+    return registry.roll_back(lambda version: artifact_problem(registry, version))
+
+
+def artifact_problem(registry: Registry, version: Version) -> str:
+    """Return why the artifact of a version cannot serve; empty when it can.
+
+    Raises:
+        ServiceUnavailableError: MLflow does not answer.
+    """
+    try:
+        with TemporaryDirectory(prefix="dataflix-check-") as folder:
+            Model.load(registry.download_model(version, Path(folder)))
+    except ArtifactError as error:
+        return _describe(error)
+    return ""
 
 
 def publish(
@@ -88,7 +119,8 @@ def publish(
     The warehouse also gets a copy of the registry, for the dashboard on the model's health.
 
     Returns:
-        ``promoted``, ``reason``, ``champion`` (None when there is none) and ``recommendation_rows``.
+        ``promoted``, ``reason``, ``champion`` (None when there is none), ``champion_problem`` (why its lists
+        could not be written, None when they were) and ``recommendation_rows``.
 
     Raises:
         DataError: the data cannot be evaluated on, or rows were lost on the way.
@@ -97,10 +129,15 @@ def publish(
     interactions = read_interactions(warehouse)
     verdict = promote(registry, version, interactions)
     champion = registry.champion()
-    rows = 0
+    rows, problem = 0, None
     if champion is not None:
-        with TemporaryDirectory(prefix="dataflix-publish-") as folder:
-            model = Model.load(registry.download_model(champion, Path(folder)))
+        try:
+            with TemporaryDirectory(prefix="dataflix-publish-") as folder:
+                model = Model.load(registry.download_model(champion, Path(folder)))
+        except ArtifactError as error:
+            problem = _describe(error)
+            log.warning("event=champion_unusable version=%s reason=%r", champion.number, problem)
+        else:
             rows = write_recommendations(
                 warehouse, model, champion.number, interactions, warehouse.user_ids(), threads=threads
             )
@@ -109,6 +146,7 @@ def publish(
         "promoted": verdict.accepted,
         "reason": verdict.reason,
         "champion": None if champion is None else champion.number,
+        "champion_problem": problem,
         "recommendation_rows": rows,
     }
 
@@ -120,12 +158,30 @@ def _decide(registry: Registry, version: Version, interactions: Interactions) ->
         health = _check_health(registry, version)
         candidate = _evaluate(registry, version, holdout)
     except ArtifactError as error:
-        return Verdict(False, f"its artifact cannot be used: {error}")
+        return Verdict(False, _describe(error))
     if problem := health.problem():
         return Verdict(False, problem)
-    champion_evaluation = None if champion is None else _evaluate(registry, champion, holdout)
-    verdict = decide(candidate, evaluate_popularity(holdout), champion_evaluation)
+    compared = _compare_with(registry, champion, holdout)
+    verdict = decide(candidate, evaluate_popularity(holdout), **compared)
     return Verdict(verdict.accepted, f"{verdict.reason}; {health}")
+
+
+def _compare_with(registry: Registry, champion: Version | None, holdout: Holdout) -> dict[str, Any]:
+    """Return what ``decide`` gets of the champion. One that cannot be read counts as none.
+
+    After an upgrade its artifact may have an older format; it would refuse every later version for ever.
+    """
+    if champion is None:
+        return {"champion": None}
+    try:
+        return {"champion": _evaluate(registry, champion, holdout)}
+    except ArtifactError as error:
+        reason = f"the champion, version {champion.number}, counts as none: {_describe(error)}"
+        return {"champion": None, "without_champion": reason}
+
+
+def _describe(error: ArtifactError) -> str:
+    return f"its artifact cannot be used: {error.file.name} {error.reason}"
 
 
 def _check_health(registry: Registry, version: Version) -> Health:

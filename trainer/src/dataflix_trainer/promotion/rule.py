@@ -24,7 +24,13 @@ class Verdict:
     reason: str
 
 
-def decide(candidate: Evaluation, popularity: Evaluation, champion: Evaluation | None) -> Verdict:
+def decide(
+    candidate: Evaluation,
+    popularity: Evaluation,
+    champion: Evaluation | None,
+    *,
+    without_champion: str = "there is no champion yet",
+) -> Verdict:
     """Decide whether a candidate may serve.
 
     There must be enough users to measure on. The candidate must cover a share of the catalogue, beat
@@ -35,6 +41,7 @@ def decide(candidate: Evaluation, popularity: Evaluation, champion: Evaluation |
         candidate: evaluation of the version to decide on.
         popularity: evaluation of the popular items, on the same holdout.
         champion: evaluation of the version that serves, on the same holdout, if there is one.
+        without_champion: why there is none, for the reason of the verdict.
     """
     if candidate.users < MIN_USERS:
         return Verdict(
@@ -58,7 +65,7 @@ def decide(candidate: Evaluation, popularity: Evaluation, champion: Evaluation |
     if low <= 0 or score < baseline * (1 + POPULARITY_MARGIN):
         return Verdict(False, f"does not beat popularity by {POPULARITY_MARGIN:.0%} beyond chance: {against}")
     if champion is None:
-        return Verdict(True, f"beats popularity: {against}; there is no champion yet")
+        return Verdict(True, f"beats popularity: {against}; {without_champion}")
     gain, low, high = _difference(candidate, champion)
     compared = f"the champion on the same users: {gain:+.4f}, 95 % interval {low:+.4f} to {high:+.4f}"
     if high < 0:

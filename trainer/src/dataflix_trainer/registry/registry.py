@@ -1,7 +1,7 @@
 """The model registry (MLflow): versions, their tags, and the alias that says which one serves."""
 
 import urllib.request
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,8 +12,10 @@ from typing import Any
 import mlflow
 import requests
 from mlflow.exceptions import MlflowException, RestException
+from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
 from dataflix_common.model_registry import CHAMPION_ALIAS
+from dataflix_recommender import ArtifactError
 from dataflix_trainer.errors import RegistryError, ServiceUnavailableError
 from dataflix_trainer.settings import MlflowSettings
 
@@ -162,23 +164,31 @@ class Registry:
                 self._client.delete_model_version_tag(name, number, ROLLED_BACK_AT)
             self._client.set_registered_model_alias(name, CHAMPION_ALIAS, number)
 
-    def roll_back(self) -> tuple[Version, Version]:
+    def roll_back(self, problem_of: Callable[[Version], str]) -> tuple[Version, Version]:
         """Give the champion alias back to the previous champion.
+
+        Args:
+            problem_of: returns why a version cannot serve, empty when it can. Those that cannot are skipped.
 
         Returns:
             The previous champion, which serves again, and the present one, which does not any more.
 
         Raises:
-            RegistryError: no version serves, or none served before.
+            RegistryError: no version serves, or none that can serve did so before.
         """
         present = self.champion()
         if present is None:
             raise RegistryError(
                 "no version serves yet, so there is nothing to roll back; see: trainer models"
             )
-        previous = self.previous_champion(present, self.versions())
+        versions, skipped = self.versions(), ""
+        while (previous := self.previous_champion(present, versions)) is not None:
+            if not (problem := problem_of(previous)):
+                break
+            skipped += f"; version {previous.number} did, but {problem}"
+            versions.remove(previous)
         if previous is None:
-            raise RegistryError(f"no version served before {present.number}; see: trainer models")
+            raise RegistryError(f"no version served before {present.number}{skipped}; see: trainer models")
         with self.translate_errors():
             self._client.set_registered_model_alias(
                 self.settings.registered_model_name, CHAMPION_ALIAS, previous.number
@@ -200,17 +210,29 @@ class Registry:
         return max(earlier, key=lambda version: version.promotion_order, default=None)
 
     def download_model(self, version: Version, folder: Path) -> Path:
-        """Download the artifact that serves into ``folder`` and return its directory."""
-        uri = f"models:/{self.settings.registered_model_name}/{version.number}/artifacts/{MODEL_ARTIFACT}"
-        return self._download(uri, folder)
+        """Download the artifact that serves into ``folder`` and return its directory.
+
+        Raises:
+            ArtifactError: there is no such artifact.
+        """
+        root = f"models:/{self.settings.registered_model_name}/{version.number}"
+        return self._download(root, f"artifacts/{MODEL_ARTIFACT}", folder)
 
     def download_evaluated(self, version: Version, folder: Path) -> Path:
-        """Download the artifact that was fitted without the held-out events; return its directory."""
-        return self._download(f"runs:/{version.run_id}/{EVALUATED_ARTIFACT}", folder)
+        """Download the artifact that was fitted without the held-out events; return its directory.
 
-    def _download(self, uri: str, folder: Path) -> Path:
+        Raises:
+            ArtifactError: there is no such artifact.
+        """
+        return self._download(f"runs:/{version.run_id}", EVALUATED_ARTIFACT, folder)
+
+    def _download(self, root: str, path: str, folder: Path) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         with self.translate_errors():
+            # Without this, files that are gone look like a service that fails.
+            if not get_artifact_repository(root).list_artifacts(path):
+                raise ArtifactError(Path(path), "is missing in MLflow's artifact store")
+            uri = f"{root}/{path}"
             return Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=str(folder)))
 
     @contextmanager

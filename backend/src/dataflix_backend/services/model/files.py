@@ -1,8 +1,9 @@
 """The folder in which the synchroniser hands models to the workers.
 
-``current.json`` names the served version and the one before it. ``registry-reached`` is touched whenever the
-registry answers. The folder of a version does not change once it has its final name, unless somebody damages
-it: then the synchroniser puts a new download in its place and writes ``current.json`` again.
+``current.json`` names the served version and the one before it. ``champion.json`` names the registry's
+champion and says why it is not served, if it is not. ``registry-reached`` is touched whenever the registry
+answers. The folder of a version does not change once it has its final name, unless somebody damages it: then
+the synchroniser puts a new download in its place and writes ``current.json`` again.
 """
 
 import json
@@ -14,6 +15,7 @@ from dataflix_common.files import replace_file
 from dataflix_recommender import ArtifactError, History, InvalidHistoryError, Model
 
 CURRENT = "current.json"
+CHAMPION = "champion.json"
 REGISTRY_REACHED = "registry-reached"
 # Everybody may read which model is served.
 _CURRENT_MODE = 0o644
@@ -49,6 +51,19 @@ class Current:
     def entry(self) -> ModelEntry:
         """The version to serve."""
         return ModelEntry(self.version, self.path)
+
+
+@dataclass(frozen=True, slots=True)
+class ChampionStatus:
+    """The content of ``champion.json``.
+
+    Attributes:
+        version: the champion that the synchroniser saw last; None when there was none.
+        problem: why it is not installed; empty when it is, or when there is none.
+    """
+
+    version: str | None
+    problem: str = ""
 
 
 def load_model(folder: Path) -> Model:
@@ -90,6 +105,26 @@ def write_current(models_dir: Path, entry: ModelEntry, previous: ModelEntry | No
     """
     current = Current(entry.version, entry.path, datetime.now(UTC).isoformat(), previous)
     replace_file(models_dir / CURRENT, json.dumps(asdict(current)), mode=_CURRENT_MODE)
+
+
+def champion_problem(models_dir: Path) -> str | None:
+    """Return why the registry's champion is not served; None when it is, or when there is none."""
+    try:
+        status = ChampionStatus(**json.loads((models_dir / CHAMPION).read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, TypeError) as error:
+        return f"{CHAMPION} cannot be read: {type(error).__name__}"
+    return status.problem or None
+
+
+def write_champion(models_dir: Path, status: ChampionStatus) -> None:
+    """Tell the workers about the champion; readers see the old file or the new one.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    replace_file(models_dir / CHAMPION, json.dumps(asdict(status)), mode=_CURRENT_MODE)
 
 
 def registry_reached_at(models_dir: Path) -> datetime | None:

@@ -107,6 +107,13 @@ class ModelStore:
         if self.loaded is None and current.previous is not None:
             self._load(current.previous, log_refusal=is_new)
 
+    def champion_problem(self) -> str | None:
+        """Return why the registry's champion is not the loaded model; None when it is, or there is none."""
+        problem = files.champion_problem(self.models_dir)
+        if problem is None and self._retry_at is not None:
+            return "The current model cannot be loaded; it is tried again."
+        return problem
+
     def _load(self, entry: files.ModelEntry, *, log_refusal: bool) -> bool:
         try:
             model = files.load_model(self.models_dir / entry.path)

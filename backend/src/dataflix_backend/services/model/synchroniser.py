@@ -83,6 +83,8 @@ class Synchroniser:
         self._retry_at = 0.0
         self._verified: tuple[Path, _FileStates] | None = None
         self._verify_at = 0.0
+        self._status: files.ChampionStatus | None = None
+        self._status_unwritten = False
 
     def run(self, stop: threading.Event) -> None:
         """Poll until ``stop`` is set."""
@@ -91,7 +93,11 @@ class Synchroniser:
             stop.wait(POLL_INTERVAL_S)
 
     def step(self) -> bool:
-        """Look once and log each new problem; returns whether the champion, if there is one, is installed."""
+        """Look once and log each new problem; returns whether the champion, if there is one, is installed.
+
+        ``champion.json`` gets the outcome, for the API's readiness; it stays while the registry is away.
+        """
+        champion = None
         try:
             champion = self._registry.champion()
             (self._models_dir / files.REGISTRY_REACHED).touch()
@@ -99,10 +105,14 @@ class Synchroniser:
                 self._install(champion)
         except (RegistryUnavailableError, ArtifactError, OSError) as error:
             self._log_change(f"{type(error).__name__}: {error}")
+            if champion is not None:
+                self._publish_status(champion, _public_reason(champion, error))
             return False
-        if champion != self._refused:
-            self._log_change("")
-        return champion is None or champion != self._refused
+        if champion == self._refused and champion is not None:
+            return False
+        self._log_change("")
+        self._publish_status(champion, "")
+        return True
 
     def _install(self, champion: Champion) -> None:
         if champion == self._refused and self._clock() < self._retry_at:
@@ -188,12 +198,36 @@ class Synchroniser:
             if folder.name.startswith(_INCOMING_PREFIX):
                 shutil.rmtree(folder, ignore_errors=True)
 
+    def _publish_status(self, champion: Champion | None, problem: str) -> None:
+        status = files.ChampionStatus(champion.version if champion else None, problem)
+        if status == self._status:
+            return
+        try:
+            files.write_champion(self._models_dir, status)
+        except OSError as error:
+            # The disk is full, say: the next look tries again, and the API goes on saying what it said.
+            if not self._status_unwritten:
+                _log.warning("state of the champion not written", extra={"reason": str(error)})
+            self._status_unwritten = True
+        else:
+            self._status, self._status_unwritten = status, False
+
     def _log_change(self, problem: str) -> None:
         if problem and problem != self._problem:
             _log.warning("champion not installed", extra={"reason": problem})
         elif self._problem and not problem:
             _log.info("registry and champion recovered")
         self._problem = problem
+
+
+def _public_reason(champion: Champion, error: Exception) -> str:
+    """Return what everybody may read of an error: no address and no path."""
+    version = f"Version {champion.version} cannot be served"
+    if isinstance(error, ArtifactError):
+        return f"{version}: {error.file.name} {error.reason}"
+    if isinstance(error, RegistryUnavailableError):
+        return f"{version}: it cannot be downloaded."
+    return f"{version}: {error.strerror if isinstance(error, OSError) else type(error).__name__}"
 
 
 def _file_states(folder: Path) -> _FileStates:
