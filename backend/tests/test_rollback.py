@@ -5,7 +5,6 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import mlflow as mlflow_client
 import pytest
 
 from dataflix_backend.services.model import files, store
@@ -34,12 +33,7 @@ def registry(
     for seed in (1, 2):
         artifact = tmp_path_factory.mktemp("artifact") / "dataflix-model"
         taste_model(catalogue.genres, catalogue.titles, seed=seed).save(artifact)
-        version = register(server, artifact)
-        client = mlflow_client.MlflowClient()
-        promoted_at = f"2026-05-1{seed}T12:00:00+00:00"
-        client.set_model_version_tag(
-            server.environ["DATAFLIX_MODEL_NAME"], version, "promoted_at", promoted_at
-        )
+        register(server, artifact)
     return server
 
 

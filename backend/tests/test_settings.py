@@ -43,6 +43,7 @@ def test_wrong_value_is_named(variable: str, value: str) -> None:
 
 
 def test_empty_values_mean_the_default() -> None:
-    settings = SyncSettings.from_environ({"DATAFLIX_MLFLOW_HOST": "", "DATAFLIX_MLFLOW_PORT": " "})
+    key = {"DATAFLIX_MODEL_PROMOTION_KEY": "5e" * 32}
+    settings = SyncSettings.from_environ({"DATAFLIX_MLFLOW_HOST": "", "DATAFLIX_MLFLOW_PORT": " "} | key)
     assert settings.tracking_uri == "http://127.0.0.1:5003"
     assert settings.model_name == "dataflix-als"

@@ -29,10 +29,12 @@ from dataflix_backend.services.model.synchroniser import (
     sync_lock,
 )
 from dataflix_backend.settings import SyncSettings
+from dataflix_common.model_registry import artifact_sha256, promotion_signature, serving_signature
 from dataflix_recommender import Model
 from dataflix_testkit import MlflowServer
 
 from .support.log_records import records_of
+from .support.models import publish, taste_model
 from .support.server import COMMAND, environment
 from .test_model_store import damage
 
@@ -46,8 +48,10 @@ class FolderRegistry:
         self.away = False
         self.downloads = 0
 
-    def register(self, version: str, artifact: Path, source: str = "models:/m") -> Champion:
-        champion = Champion(version, f"{source}-{version}")
+    def register(
+        self, version: str, artifact: Path, source: str = "models:/m", *, signed: bool = True
+    ) -> Champion:
+        champion = Champion(version, f"{source}-{version}", artifact_sha256(artifact) if signed else None)
         self.artifacts[champion] = artifact
         self.present = champion
         return champion
@@ -119,7 +123,7 @@ class TestSynchroniser:
         assert registry.downloads == 2
         assert current_version(folder) == "1"
         assert [path.name for path in folder.iterdir() if path.is_dir()] == [
-            Champion("1", "models:/m-1").folder
+            Champion("1", "models:/m-1", None).folder
         ]
         registry.artifacts[bad] = artifact
         now = 31.0
@@ -232,7 +236,12 @@ class TestSynchroniser:
         assert all(synchroniser.step() for _ in range(2))
         damage(folder / champion.folder)
         states = synchroniser_module._file_states(folder / champion.folder)
-        synchroniser._verified = (folder / champion.folder, states)  # as if no time of the file had changed
+        expected = champion.artifact_sha256
+        synchroniser._verified = (
+            folder / champion.folder,
+            states,
+            expected,
+        )  # as if no time of the file had changed
         assert synchroniser.step()
         assert registry.downloads == 1
         now = synchroniser_module.VERIFY_INTERVAL_S + 1
@@ -291,6 +300,32 @@ class TestSynchroniser:
         assert "cannot be read" in (files.champion_problem(folder) or "")
         assert Synchroniser(folder, FolderRegistry()).step()
         assert files.champion_problem(folder) is None
+
+    def test_a_champion_of_before_signatures_goes_on_serving_and_is_repaired(
+        self, folder: Path, artifact: Path, model: Model, tmp_path: Path
+    ) -> None:
+        registry = FolderRegistry()
+        champion = registry.register("1", artifact, signed=False)
+        publish(folder, "1", model)
+        (folder / "1-test").rename(folder / champion.folder)
+        files.write_current(folder, files.ModelEntry("1", champion.folder), None)
+        synchroniser = Synchroniser(folder, registry)
+        assert synchroniser.step()
+        assert files.champion_problem(folder) is None
+        damage(folder / champion.folder)
+        assert synchroniser.step()
+        assert files.load_model(folder / champion.folder)
+        assert registry.downloads == 1
+        # Other files under the same version are none of it.
+        other = tmp_path / "other"
+        taste_model({1: ["A"], 2: ["B"]}, {1: "One", 2: "Two"}).save(other)
+        registry.artifacts[champion] = other
+        damage(folder / champion.folder)
+        assert not synchroniser.step()
+        # And another unsigned version is refused.
+        registry.register("2", artifact, signed=False)
+        assert not synchroniser.step()
+        assert "trainer promote 2" in (files.champion_problem(folder) or "")
 
     def test_a_new_registry_with_the_same_version_is_noticed(self, folder: Path, artifact: Path) -> None:
         registry = FolderRegistry()
@@ -367,6 +402,20 @@ def registry_server(shared_mlflow: MlflowServer) -> MlflowServer:
     return named(shared_mlflow, "sync")
 
 
+def sign(server: MlflowServer, version: str, artifact: str) -> None:
+    """Let a version serve, as the trainer's promotion does."""
+    name, key = server.environ["DATAFLIX_MODEL_NAME"], server.environ["DATAFLIX_MODEL_PROMOTION_KEY"]
+    client = mlflow_client.MlflowClient()
+    promoted_at = f"2026-05-1{version}T12:00:00+00:00"
+    decided = {"promotion": "accepted", "promoted_at": promoted_at, "promoted_artifact_sha256": artifact}
+    for tag, value in decided.items():
+        client.set_model_version_tag(name, version, tag, value)
+    found = client.get_model_version(name, version)
+    signature = promotion_signature(key, name, version, str(found.run_id), found.tags)
+    client.set_model_version_tag(name, version, "promotion_signature", signature)
+    client.set_model_version_tag(name, version, "serving_signature", serving_signature(key, signature))
+
+
 def register(server: MlflowServer, artifact: Path) -> str:
     """Log and register an artifact as the trainer does, and make it the champion."""
     model = server.environ["DATAFLIX_MODEL_NAME"]
@@ -382,6 +431,7 @@ def register(server: MlflowServer, artifact: Path) -> str:
             registered_model_name=model,
         )
     version = str(logged.registered_model_version)
+    sign(server, version, artifact_sha256(artifact))
     mlflow_client.MlflowClient().set_registered_model_alias(model, "champion", version)
     return version
 
@@ -409,6 +459,43 @@ class TestMlflow:
             assert current_version(folder) == first
         self.check_command(registry_server, artifact, home)
 
+    def test_a_champion_that_no_promotion_signed_is_not_installed(
+        self, shared_mlflow: MlflowServer, artifact: Path, tmp_path: Path
+    ) -> None:
+        server = named(shared_mlflow, "unsigned")
+        settings = SyncSettings.from_environ({**server.environ, "DATAFLIX_HOME": str(tmp_path)})
+        client = mlflow_client.MlflowClient(server.tracking_uri)
+        with sync_lock(settings.models_dir):
+            registry = MlflowRegistry(settings)
+            synchroniser = Synchroniser(settings.models_dir, registry)
+            first = register(server, artifact)
+            assert synchroniser.step()
+            second = register(server, artifact)
+            assert synchroniser.step()
+            assert current_version(settings.models_dir) == second
+            # Moved to the version before, whose serving ended; copied tags; a decision that was rewritten.
+            client.delete_model_version_tag("unsigned", first, "serving_signature")
+            good = client.get_model_version("unsigned", second).tags
+            client.set_registered_model_alias("unsigned", "champion", first)
+            for changes in ({}, good, good | {"promotion_reason": "better"}, {"serving_signature": "0" * 64}):
+                for tag, value in changes.items():
+                    client.set_model_version_tag("unsigned", first, tag, value)
+                found = registry.champion()
+                assert found is not None
+                assert (found.version, found.artifact_sha256) == (first, None)
+                assert not Synchroniser(settings.models_dir, registry).step()
+                assert current_version(settings.models_dir) == second
+                assert f"trainer promote {first}" in (files.champion_problem(settings.models_dir) or "")
+            sign(server, first, artifact_sha256(artifact))
+            assert synchroniser.step()
+            assert current_version(settings.models_dir) == first
+            # A signed version whose files are not those that were signed.
+            sign(server, second, "0" * 64)
+            client.set_registered_model_alias("unsigned", "champion", second)
+            assert not synchroniser.step()
+            assert "not the artifact that was promoted" in (files.champion_problem(settings.models_dir) or "")
+            assert current_version(settings.models_dir) == first
+
     def check_command(self, server: MlflowServer, artifact: Path, home: Path) -> None:
         version = register(server, artifact)
         process = subprocess.Popen(
@@ -434,6 +521,12 @@ class TestMlflow:
         assert '"event":"champion installed"' in log
 
     def test_registry_that_is_away_raises(self, tmp_path: Path) -> None:
-        settings = SyncSettings.from_environ({"DATAFLIX_MLFLOW_PORT": "1", "DATAFLIX_HOME": str(tmp_path)})
+        settings = SyncSettings.from_environ(
+            {
+                "DATAFLIX_MLFLOW_PORT": "1",
+                "DATAFLIX_HOME": str(tmp_path),
+                "DATAFLIX_MODEL_PROMOTION_KEY": "5e" * 32,
+            }
+        )
         with pytest.raises(RegistryUnavailableError):
             MlflowRegistry(settings).champion()

@@ -9,7 +9,7 @@ from pydantic_settings import NoDecode
 
 from dataflix_common import ports
 from dataflix_common.env_file import HOME_VARIABLE
-from dataflix_common.model_registry import DEFAULT_MODEL_NAME
+from dataflix_common.model_registry import DEFAULT_MODEL_NAME, PROMOTION_KEY_VARIABLE
 from dataflix_common.settings import (
     AbsolutePath,
     EnvironmentSettings,
@@ -116,6 +116,7 @@ class SyncSettings(HomeSettings):
     mlflow_host: Text = Field(default=ports.DEFAULT_HOST, validation_alias="DATAFLIX_MLFLOW_HOST")
     mlflow_port: Port = Field(default=ports.MLFLOW, validation_alias="DATAFLIX_MLFLOW_PORT")
     model_name: Text = Field(default=DEFAULT_MODEL_NAME, validation_alias="DATAFLIX_MODEL_NAME")
+    promotion_key: StrongSecret = Field(validation_alias=PROMOTION_KEY_VARIABLE)
 
     @property
     def tracking_uri(self) -> str:

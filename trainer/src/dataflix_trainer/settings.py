@@ -4,18 +4,21 @@ import os
 from pathlib import Path
 from typing import Annotated, ClassVar
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from dataflix_common import ports
-from dataflix_common.env_file import HOME_VARIABLE
-from dataflix_common.model_registry import DEFAULT_MODEL_NAME
+from dataflix_common.env_file import HOME_VARIABLE, env_file_path, with_env_file
+from dataflix_common.model_registry import DEFAULT_MODEL_NAME, PROMOTION_KEY_VARIABLE
 from dataflix_common.settings import (
+    MIN_SECRET_LENGTH,
     AbsolutePath,
     EnvironmentSettings,
     Port,
     Secret,
+    SettingsError,
     StrongSecret,
     Text,
+    secret_of,
     whole_number,
 )
 
@@ -29,6 +32,19 @@ MAX_RETENTION_DAYS = 3650
 def available_cores() -> int:
     """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0))
+
+
+def read_environment() -> dict[str, str]:
+    """Return the environment on top of ``.env``.
+
+    Raises:
+        SettingsError: the file cannot be read.
+    """
+    try:
+        return with_env_file()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise SettingsError(f"{env_file_path()} cannot be read: {reason}") from error
 
 
 class ClickHouseSettings(EnvironmentSettings):
@@ -51,6 +67,10 @@ class MlflowSettings(EnvironmentSettings):
     host: Text = Field(default=ports.DEFAULT_HOST, validation_alias="DATAFLIX_MLFLOW_HOST")
     port: Port = Field(default=ports.MLFLOW, validation_alias="DATAFLIX_MLFLOW_PORT")
     registered_model_name: Text = Field(default=DEFAULT_MODEL_NAME, validation_alias="DATAFLIX_MODEL_NAME")
+    # Only promotion and rollback need it.
+    promotion_key: Annotated[str, AfterValidator(secret_of(MIN_SECRET_LENGTH))] | None = Field(
+        default=None, repr=False, validation_alias=PROMOTION_KEY_VARIABLE
+    )
 
     @property
     def address(self) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from dataflix_common import ports
-from dataflix_common.model_registry import DEFAULT_MODEL_NAME
+from dataflix_common.model_registry import DEFAULT_MODEL_NAME, PROMOTION_KEY_VARIABLE
 
 _SECRET = re.compile(r"[A-Za-z0-9_=-]{16,}")
 _HEX_KEY = re.compile(r"[0-9a-f]{64}")
@@ -115,6 +115,12 @@ VARIABLES: tuple[Variable, ...] = (
     _host("DATAFLIX_MLFLOW_HOST", "MLflow"),
     _port("DATAFLIX_MLFLOW_PORT", ports.MLFLOW, "MLflow"),
     _name("DATAFLIX_MODEL_NAME", DEFAULT_MODEL_NAME, "Name of the model in MLflow's registry"),
+    Variable(
+        PROMOTION_KEY_VARIABLE,
+        "Signs the promotion of a model; sync-model installs no champion without its signature",
+        lambda: secrets.token_hex(32),
+        _must_match(_HEX_KEY, "64 hexadecimal digits (0-9, a-f)"),
+    ),
     _host("DATAFLIX_AIRFLOW_HOST", "Airflow"),
     _port("DATAFLIX_AIRFLOW_PORT", ports.AIRFLOW, "Airflow"),
     _secret("DATAFLIX_AIRFLOW_ADMIN_PASSWORD", "Airflow's user admin"),
@@ -156,7 +162,8 @@ VARIABLES: tuple[Variable, ...] = (
 )
 
 # Variables that ./run.sh adds to an older `.env`. No data may depend on them: for any other variable, a lost
-# secret must be an error and never be replaced by a new one.
+# secret must be an error and never be replaced by a new one. After another promotion key, the installed model
+# goes on serving and `trainer promote` signs again.
 ADDED_LATER = frozenset(
     {
         "DATAFLIX_SUPERSET_HOST",
@@ -167,5 +174,6 @@ ADDED_LATER = frozenset(
         "DATAFLIX_BACKEND_RATE_LIMIT",
         "DATAFLIX_BACKEND_ADMIN_RATE_LIMIT",
         "DATAFLIX_BACKEND_CORS_ORIGINS",
+        PROMOTION_KEY_VARIABLE,
     }
 )

@@ -67,5 +67,6 @@ def mlflow(storage: S3Server) -> Iterator[MlflowServer]:
                     "DATAFLIX_MLFLOW_HOST": "127.0.0.1",
                     "DATAFLIX_MLFLOW_PORT": str(port),
                     "DATAFLIX_MODEL_NAME": "dataflix-als",
+                    "DATAFLIX_MODEL_PROMOTION_KEY": "5e" * 32,
                 },
             )

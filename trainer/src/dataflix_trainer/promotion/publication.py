@@ -5,6 +5,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from dataflix_common.model_registry import ARTIFACT_SHA256, artifact_sha256
 from dataflix_recommender import ArtifactError, Model
 from dataflix_trainer.data.holdout import HOLDOUT_SEED, Holdout, latest_events
 from dataflix_trainer.data.interactions import Interactions
@@ -53,18 +54,26 @@ def promote(registry: Registry, version: Version, interactions: Interactions) ->
     """Compare a version with popularity and the champion, record the verdict, and let it serve if accepted.
 
     The models fitted without the held-out events are evaluated, on the holdout of the present data, because
-    the models that serve have seen those events.
+    the models that serve have seen those events. The promotion signs the artifact that was judged; whoever
+    moves the alias in MLflow makes nothing serve, and the alias is given back here.
 
     Raises:
+        SettingsError: the promotion key is not set.
         ServiceUnavailableError: MLflow does not answer.
     """
-    if version.is_champion:
+    champion = registry.restore_champion()
+    if champion is not None and champion.number == version.number:
         problem = artifact_problem(registry, version)
         return Verdict(not problem, problem or f"version {version.number} is the champion already")
-    verdict = _decide(registry, version, interactions)
+    if champion is None:
+        # Promoted before there were signatures, or set by hand in MLflow: to be compared with, not served.
+        champion = registry.champion()
+    if champion is not None and champion.number == version.number:
+        champion = None
+    verdict, artifact = _decide(registry, version, champion, interactions)
     registry.record_verdict(version.number, accepted=verdict.accepted, reason=verdict.reason)
     if verdict.accepted:
-        registry.make_champion(version.number)
+        registry.make_champion(version.number, artifact)
     log.info(
         "event=promotion_decided version=%s accepted=%s reason=%r",
         version.number,
@@ -79,12 +88,15 @@ def force(registry: Registry, version: Version) -> Verdict:
 
     Raises:
         RegistryError: its artifact cannot be read, so it could not serve.
+        SettingsError: the promotion key is not set.
     """
-    if problem := artifact_problem(registry, version):
-        raise RegistryError(f"version {version.number} cannot serve: {problem}")
+    try:
+        _, artifact = _load_served(registry, version)
+    except ArtifactError as error:
+        raise RegistryError(f"version {version.number} cannot serve: {_describe(error)}") from error
     verdict = Verdict(True, "promoted by hand, without the rule")
     registry.record_verdict(version.number, accepted=True, reason=verdict.reason)
-    registry.make_champion(version.number)
+    registry.make_champion(version.number, artifact)
     return verdict
 
 
@@ -104,11 +116,19 @@ def artifact_problem(registry: Registry, version: Version) -> str:
         ServiceUnavailableError: MLflow does not answer.
     """
     try:
-        with TemporaryDirectory(prefix="dataflix-check-") as folder:
-            Model.load(registry.download_model(version, Path(folder)))
+        _, artifact = _load_served(registry, version)
     except ArtifactError as error:
         return _describe(error)
+    if version.tags.get(ARTIFACT_SHA256, artifact) != artifact:
+        return "its artifact is not the one that was promoted"
     return ""
+
+
+def _load_served(registry: Registry, version: Version) -> tuple[Model, str]:
+    """Return the model that a version serves, and the SHA-256 of its manifest."""
+    with TemporaryDirectory(prefix="dataflix-model-") as folder:
+        path = registry.download_model(version, Path(folder))
+        return Model.load(path), artifact_sha256(path)
 
 
 def publish(
@@ -128,42 +148,68 @@ def publish(
     """
     interactions = read_interactions(warehouse)
     verdict = promote(registry, version, interactions)
-    champion = registry.champion()
-    rows, problem = 0, None
-    if champion is not None:
+    champion, problem = _champion_to_publish(registry, interactions, judged=version)
+    rows = 0
+    if champion is not None and not problem:
         try:
-            with TemporaryDirectory(prefix="dataflix-publish-") as folder:
-                model = Model.load(registry.download_model(champion, Path(folder)))
+            model, artifact = _load_served(registry, champion)
+            if artifact != champion.tags.get(ARTIFACT_SHA256):
+                problem = "its artifact is not the one that was promoted"
         except ArtifactError as error:
             problem = _describe(error)
-            log.warning("event=champion_unusable version=%s reason=%r", champion.number, problem)
-        else:
+        if not problem:
             rows = write_recommendations(
                 warehouse, model, champion.number, interactions, warehouse.user_ids(), threads=threads
             )
+    if problem and champion is not None:
+        log.warning("event=champion_unusable version=%s reason=%r", champion.number, problem)
     copy_registry(warehouse, registry)
     return {
         "promoted": verdict.accepted,
         "reason": verdict.reason,
         "champion": None if champion is None else champion.number,
-        "champion_problem": problem,
+        "champion_problem": problem or None,
         "recommendation_rows": rows,
     }
 
 
-def _decide(registry: Registry, version: Version, interactions: Interactions) -> Verdict:
+def _champion_to_publish(
+    registry: Registry, interactions: Interactions, *, judged: Version
+) -> tuple[Version | None, str]:
+    """Return the champion, and why its lists may not be written; empty when they may.
+
+    A champion without signature was promoted before there were signatures, or somebody moved the alias. Which
+    of the two it was cannot be told, so the rule judges it like any other version, and signs it or not.
+    """
+    champion = registry.serving_champion()
+    if champion is not None:
+        return champion, ""
+    unsigned = registry.champion()
+    if unsigned is None:
+        return None, ""
+    if unsigned.number == judged.number:
+        return unsigned, "its promotion is not signed, and the rule refuses it now"
+    verdict = promote(registry, unsigned, interactions)
+    if verdict.accepted:
+        return registry.serving_champion(), ""
+    return unsigned, f"its promotion is not signed, and the rule refuses it now: {verdict.reason}"
+
+
+def _decide(
+    registry: Registry, version: Version, champion: Version | None, interactions: Interactions
+) -> tuple[Verdict, str]:
+    """Return the verdict, and the SHA-256 of the manifest of the artifact that was judged."""
     holdout = latest_events(interactions, seed=HOLDOUT_SEED)
-    champion = registry.champion()
     try:
-        health = _check_health(registry, version)
+        health, artifact = _check_health(registry, version)
         candidate = _evaluate(registry, version, holdout)
     except ArtifactError as error:
-        return Verdict(False, _describe(error))
+        return Verdict(False, _describe(error)), ""
     if problem := health.problem():
-        return Verdict(False, problem)
+        return Verdict(False, problem), artifact
     compared = _compare_with(registry, champion, holdout)
     verdict = decide(candidate, evaluate_popularity(holdout), **compared)
-    return Verdict(verdict.accepted, f"{verdict.reason}; {health}")
+    return Verdict(verdict.accepted, f"{verdict.reason}; {health}"), artifact
 
 
 def _compare_with(registry: Registry, champion: Version | None, holdout: Holdout) -> dict[str, Any]:
@@ -184,9 +230,10 @@ def _describe(error: ArtifactError) -> str:
     return f"its artifact cannot be used: {error.file.name} {error.reason}"
 
 
-def _check_health(registry: Registry, version: Version) -> Health:
+def _check_health(registry: Registry, version: Version) -> tuple[Health, str]:
     with TemporaryDirectory(prefix="dataflix-health-") as folder:
-        return check_health(registry.download_model(version, Path(folder)))
+        path = registry.download_model(version, Path(folder))
+        return check_health(path), artifact_sha256(path)
 
 
 def _evaluate(registry: Registry, version: Version, holdout: Holdout) -> Evaluation:

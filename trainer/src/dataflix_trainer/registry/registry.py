@@ -1,5 +1,6 @@
 """The model registry (MLflow): versions, their tags, and the alias that says which one serves."""
 
+import logging
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,26 +15,40 @@ import requests
 from mlflow.exceptions import MlflowException, RestException
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
-from dataflix_common.model_registry import CHAMPION_ALIAS
+from dataflix_common.model_registry import (
+    ARTIFACT_SHA256,
+    CHAMPION_ALIAS,
+    PROMOTED_AT,
+    PROMOTION,
+    PROMOTION_KEY_VARIABLE,
+    PROMOTION_NUMBER,
+    PROMOTION_REASON,
+    SERVING_SIGNATURE,
+    SIGNATURE,
+    is_signed,
+    may_serve,
+    promotion_signature,
+    serving_signature,
+)
+from dataflix_common.settings import SettingsError
 from dataflix_recommender import ArtifactError
 from dataflix_trainer.errors import RegistryError, ServiceUnavailableError
 from dataflix_trainer.settings import MlflowSettings
+
+log = logging.getLogger(__name__)
 
 # The artifact that serves, inside the logged model.
 MODEL_ARTIFACT = "dataflix-model"
 # The artifact that was fitted without the held-out events, in the run.
 EVALUATED_ARTIFACT = "evaluated-model"
 
-# Tags of a version.
-PROMOTION = "promotion"
-PROMOTION_REASON = "promotion_reason"
-PROMOTED_AT = "promoted_at"
-PROMOTION_NUMBER = "promotion_number"  # counts promotions, because a wall clock may be set back
+# A tag of a version, with those of dataflix_common, and two values.
 ROLLED_BACK_AT = "rolled_back_at"
 ACCEPTED = "accepted"
 REFUSED = "refused"
 
 STORAGE_CHECK = "its log, and that the S3 store behind it (DATAFLIX_S3_HOST and _PORT) answers and has room"
+MAX_DIGITS = 9
 HEALTH_TIMEOUT_S = 5
 # MLflow retries for up to 15 s when its storage is down. Waiting longer changes nothing.
 STORAGE_TIMEOUT_S = 16
@@ -67,7 +82,10 @@ class Version:
     @property
     def promotion_order(self) -> tuple[int, str]:
         """Sorts versions by when they became champion; those without a number came before."""
-        return int(self.tags.get(PROMOTION_NUMBER, 0)), self.served_from or ""
+        number = self.tags.get(PROMOTION_NUMBER, "")
+        # Everybody who reaches MLflow can write tags.
+        is_number = number.isascii() and number.isdecimal() and len(number) <= MAX_DIGITS
+        return int(number) if is_number else 0, self.served_from or ""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form, without metrics, which cost a request for each version."""
@@ -154,15 +172,60 @@ class Registry:
         """Record the decision of the promotion rule on a version."""
         self._tag(number, {PROMOTION: ACCEPTED if accepted else REFUSED, PROMOTION_REASON: reason})
 
-    def make_champion(self, number: str) -> None:
-        """Make a version the champion: it serves from now on."""
-        count = max((version.promotion_order[0] for version in self.versions()), default=0) + 1
-        self._tag(number, {PROMOTED_AT: datetime.now(UTC).isoformat(), PROMOTION_NUMBER: str(count)})
+    def is_signed(self, version: Version) -> bool:
+        """Return whether a promotion of ours signed this version, now or earlier."""
         name = self.settings.registered_model_name
-        with self.translate_errors():
-            if ROLLED_BACK_AT in self._client.get_model_version(name, number).tags:
-                self._client.delete_model_version_tag(name, number, ROLLED_BACK_AT)
-            self._client.set_registered_model_alias(name, CHAMPION_ALIAS, number)
+        return is_signed(self._promotion_key, name, version.number, version.run_id, version.tags)
+
+    def serving_champion(self) -> Version | None:
+        """Return the version that a promotion or a rollback of ours let serve; None when there is none.
+
+        Whoever reaches MLflow can move the alias; that alone makes no version serve.
+        """
+        name, key = self.settings.registered_model_name, self._promotion_key
+        signed = [
+            version
+            for version in self.versions()
+            if may_serve(key, name, version.number, version.run_id, version.tags)
+        ]
+        # More than one after a promotion that was killed between its signature and the alias.
+        return max(signed, key=lambda version: (version.is_champion, version.promotion_order), default=None)
+
+    def restore_champion(self) -> Version | None:
+        """Give the alias back to the version that may serve, if somebody moved it; return that version."""
+        serving = self.serving_champion()
+        if serving is None or serving.is_champion:
+            return serving
+        self._set_alias(serving.number)
+        log.warning(
+            "event=champion_restored version=%s reason='the alias was on another one'", serving.number
+        )
+        return self.version(serving.number)
+
+    def make_champion(self, number: str, artifact_sha256: str) -> None:
+        """Make a version the champion: it serves from now on.
+
+        Args:
+            number: of the version; its verdict must be recorded already, because the signature covers it.
+            artifact_sha256: of the manifest of the artifact that was judged.
+
+        Raises:
+            SettingsError: the promotion key is not set.
+        """
+        count = max((version.promotion_order[0] for version in self.versions()), default=0) + 1
+        promoted = {
+            PROMOTED_AT: datetime.now(UTC).isoformat(),
+            PROMOTION_NUMBER: str(count),
+            ARTIFACT_SHA256: artifact_sha256,
+        }
+        name, key = self.settings.registered_model_name, self._promotion_key
+        self._tag(number, promoted)
+        version = self.version(number)
+        signature = promotion_signature(key, name, number, version.run_id, version.tags)
+        self._tag(number, {SIGNATURE: signature})
+        self._serve(number, signature)
+        if ROLLED_BACK_AT in version.tags:
+            self._remove_tag(number, ROLLED_BACK_AT)
 
     def roll_back(self, problem_of: Callable[[Version], str]) -> tuple[Version, Version]:
         """Give the champion alias back to the previous champion.
@@ -175,6 +238,7 @@ class Registry:
 
         Raises:
             RegistryError: no version serves, or none that can serve did so before.
+            SettingsError: the promotion key is not set.
         """
         present = self.champion()
         if present is None:
@@ -183,18 +247,44 @@ class Registry:
             )
         versions, skipped = self.versions(), ""
         while (previous := self.previous_champion(present, versions)) is not None:
-            if not (problem := problem_of(previous)):
+            problem = problem_of(previous)
+            if not problem and not self.is_signed(previous):
+                problem = (
+                    f"its promotion is not signed. To judge and sign it: trainer promote {previous.number}"
+                )
+            if not problem:
                 break
             skipped += f"; version {previous.number} did, but {problem}"
             versions.remove(previous)
         if previous is None:
             raise RegistryError(f"no version served before {present.number}{skipped}; see: trainer models")
-        with self.translate_errors():
-            self._client.set_registered_model_alias(
-                self.settings.registered_model_name, CHAMPION_ALIAS, previous.number
-            )
+        self._serve(previous.number, previous.tags[SIGNATURE])
         self._tag(present.number, {ROLLED_BACK_AT: datetime.now(UTC).isoformat()})
         return previous, present
+
+    def _serve(self, number: str, signature: str) -> None:
+        """Sign that a promoted version serves, move the alias, and end the same of all other versions."""
+        self._tag(number, {SERVING_SIGNATURE: serving_signature(self._promotion_key, signature)})
+        self._set_alias(number)
+        for version in self.versions():
+            if version.number != number and SERVING_SIGNATURE in version.tags:
+                self._remove_tag(version.number, SERVING_SIGNATURE)
+
+    def _set_alias(self, number: str) -> None:
+        with self.translate_errors():
+            self._client.set_registered_model_alias(
+                self.settings.registered_model_name, CHAMPION_ALIAS, number
+            )
+
+    def _remove_tag(self, number: str, name: str) -> None:
+        with self.translate_errors():
+            self._client.delete_model_version_tag(self.settings.registered_model_name, number, name)
+
+    @property
+    def _promotion_key(self) -> str:
+        if self.settings.promotion_key is None:
+            raise SettingsError(f"{PROMOTION_KEY_VARIABLE} is not set. ./run.sh adds it to .env")
+        return self.settings.promotion_key
 
     def previous_champion(self, present: Version, versions: Sequence[Version]) -> Version | None:
         """Return which of ``versions`` served before the present champion; None when none did."""

@@ -9,6 +9,7 @@ import mlflow
 from mlflow.entities import Run
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
+from dataflix_common.model_registry import SERVING_SIGNATURE
 from dataflix_trainer.data.object_store import Exports
 from dataflix_trainer.errors import RegistryError
 from dataflix_trainer.registry.registry import Registry, Version
@@ -98,12 +99,16 @@ def prune_expired(registry: Registry, exports: Exports, before: datetime) -> Exp
 
 
 def _needed_numbers(registry: Registry, versions: list[Version]) -> set[str]:
-    """Return the numbers of the champion and of the version that a rollback would return to."""
+    """Return the numbers of the champion and of the version that a rollback would return to.
+
+    A version with the signature of serving stays too: somebody may have moved the alias away from it.
+    """
+    needed = {version.number for version in versions if SERVING_SIGNATURE in version.tags}
     champion = next((version for version in versions if version.is_champion), None)
-    if champion is None:
-        return set()
-    previous = registry.previous_champion(champion, versions)
-    return {champion.number} if previous is None else {champion.number, previous.number}
+    if champion is not None:
+        previous = registry.previous_champion(champion, versions)
+        needed |= {champion.number} if previous is None else {champion.number, previous.number}
+    return needed
 
 
 def _training_runs(registry: Registry, before: datetime) -> Iterator[Run]:

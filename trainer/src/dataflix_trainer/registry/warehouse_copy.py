@@ -6,16 +6,10 @@ from datetime import datetime
 
 import pyarrow as pa
 
+from dataflix_common.model_registry import PROMOTED_AT, PROMOTION, PROMOTION_REASON
 from dataflix_trainer.data.table_swap import swap_table
 from dataflix_trainer.data.warehouse import Warehouse
-from dataflix_trainer.registry.registry import (
-    PROMOTED_AT,
-    PROMOTION,
-    PROMOTION_REASON,
-    ROLLED_BACK_AT,
-    Registry,
-    Version,
-)
+from dataflix_trainer.registry.registry import ROLLED_BACK_AT, Registry, Version
 
 log = logging.getLogger(__name__)
 
@@ -77,9 +71,17 @@ def _version_rows(versions: Sequence[Version]) -> pa.Table:
             "airflow_run_id": pa.array(
                 [version.tags.get("airflow_run_id", "") for version in versions], pa.string()
             ),
-            "promoted_at": pa.array([at and datetime.fromisoformat(at) for at in promoted_at], _TIME),
+            "promoted_at": pa.array([_time(at) for at in promoted_at], _TIME),
         }
     )
+
+
+def _time(text: str | None) -> datetime | None:
+    """Return the time of a tag; None when somebody wrote another text into it."""
+    try:
+        return None if text is None else datetime.fromisoformat(text)
+    except ValueError:
+        return None
 
 
 def _decision(version: Version) -> str:

@@ -8,7 +8,7 @@ from requests import RequestException
 
 from dataflix_backend.services.model.synchroniser import Champion, RegistryUnavailableError
 from dataflix_backend.settings import SyncSettings
-from dataflix_common.model_registry import CHAMPION_ALIAS
+from dataflix_common.model_registry import ARTIFACT_SHA256, CHAMPION_ALIAS, may_serve
 
 # Where the trainer puts our artifact inside a logged model.
 ARTIFACT_PATH = "artifacts/dataflix-model"
@@ -35,6 +35,7 @@ class MlflowRegistry:
         self._mlflow: Any = mlflow
         self._client = mlflow.MlflowClient(settings.tracking_uri)
         self._model_name = settings.model_name
+        self._promotion_key = settings.promotion_key
 
     def champion(self) -> Champion | None:
         """Return the version with the champion alias, None without model or alias."""
@@ -46,7 +47,9 @@ class MlflowRegistry:
             raise RegistryUnavailableError(str(error)) from error
         except RequestException as error:
             raise RegistryUnavailableError(str(error)) from error
-        return Champion(str(found.version), str(found.source))
+        version, tags = str(found.version), dict(found.tags)
+        signed = may_serve(self._promotion_key, self._model_name, version, str(found.run_id), tags)
+        return Champion(version, str(found.source), tags.get(ARTIFACT_SHA256) if signed else None)
 
     def download(self, champion: Champion, target: Path) -> Path:
         """Download the version's artifact into ``target``."""

@@ -15,6 +15,7 @@ from typing import Protocol
 
 from dataflix_backend.services.model import files
 from dataflix_common.locks import LockHeldError, exclusive_lock
+from dataflix_common.model_registry import artifact_sha256
 from dataflix_recommender import ArtifactError
 
 # A promotion reaches the workers within a few of these.
@@ -37,6 +38,10 @@ class SyncError(RuntimeError):
     """The synchroniser cannot work; the message says why."""
 
 
+class UnsignedChampionError(RuntimeError):
+    """The alias is on a version that no promotion let serve."""
+
+
 class RegistryUnavailableError(RuntimeError):
     """The registry or its artifact store does not answer."""
 
@@ -48,10 +53,12 @@ class Champion:
     Attributes:
         version: the version's number.
         source: where the registry keeps it; never used for another version.
+        artifact_sha256: of the manifest of the artifact that its promotion signed; None without signature.
     """
 
     version: str
     source: str
+    artifact_sha256: str | None
 
     @property
     def folder(self) -> str:
@@ -81,7 +88,7 @@ class Synchroniser:
         self._problem = ""
         self._refused: Champion | None = None
         self._retry_at = 0.0
-        self._verified: tuple[Path, _FileStates] | None = None
+        self._verified: tuple[Path, _FileStates, str | None] | None = None
         self._verify_at = 0.0
         self._status: files.ChampionStatus | None = None
         self._status_unwritten = False
@@ -103,7 +110,7 @@ class Synchroniser:
             (self._models_dir / files.REGISTRY_REACHED).touch()
             if champion is not None:
                 self._install(champion)
-        except (RegistryUnavailableError, ArtifactError, OSError) as error:
+        except (RegistryUnavailableError, UnsignedChampionError, ArtifactError, OSError) as error:
             self._log_change(f"{type(error).__name__}: {error}")
             if champion is not None:
                 self._publish_status(champion, _public_reason(champion, error))
@@ -119,11 +126,21 @@ class Synchroniser:
             return
         current = self._current()
         is_served = current is not None and current.path == champion.folder
-        if is_served and self._is_intact(self._models_dir / champion.folder):
+        expected = champion.artifact_sha256
+        if is_served and self._is_intact(self._models_dir / champion.folder, expected):
             self._refused = None
             return
         self._refused, self._retry_at = champion, self._clock() + RETRY_INTERVAL_S
-        self._download(champion)
+        if expected is None and is_served:
+            # Promoted before there were signatures: what was installed then may be fetched again, nothing
+            # else.
+            expected = _manifest_sha256(self._models_dir / champion.folder)
+        if expected is None:
+            raise UnsignedChampionError(
+                f"Version {champion.version} is not served: no promotion signed that it serves. To judge and "
+                f"sign it: trainer promote {champion.version}"
+            )
+        self._download(champion, expected)
         # The time of its promotion, also after a rollback: the oldest folders are removed first.
         os.utime(self._models_dir / champion.folder)
         # Written also when only the folder was repaired: it makes the workers load it again.
@@ -141,16 +158,16 @@ class Synchroniser:
             self._log_change(str(error))
             return None
 
-    def _is_intact(self, folder: Path) -> bool:
-        """Return whether the served artifact is as it was installed.
+    def _is_intact(self, folder: Path, expected: str | None) -> bool:
+        """Return whether the served artifact is as it was installed, and the one that was signed, if any was.
 
         It is read again at the first call, when a file has changed, and after ``VERIFY_INTERVAL_S``.
         """
         try:
             states = _file_states(folder)
-            if self._verified == (folder, states) and self._clock() < self._verify_at:
+            if self._verified == (folder, states, expected) and self._clock() < self._verify_at:
                 return True
-            files.load_model(folder)
+            _load_expected(folder, expected)
         except (ArtifactError, OSError) as error:
             self._verified = None
             _log.warning(
@@ -158,15 +175,15 @@ class Synchroniser:
                 extra={"folder": folder.name, "reason": str(error)},
             )
             return False
-        self._verified, self._verify_at = (folder, states), self._clock() + VERIFY_INTERVAL_S
+        self._verified, self._verify_at = (folder, states, expected), self._clock() + VERIFY_INTERVAL_S
         return True
 
-    def _download(self, champion: Champion) -> None:
-        """Make the champion's folder; raises ArtifactError when the download is damaged."""
+    def _download(self, champion: Champion, expected: str) -> None:
+        """Make the champion's folder; raises ArtifactError when it is damaged or not what is expected."""
         target = self._models_dir / champion.folder
         if target.exists():
             try:
-                files.load_model(target)
+                _load_expected(target, expected)
             except ArtifactError as error:
                 _log.warning("kept model is damaged", extra={"folder": target.name, "reason": str(error)})
             else:
@@ -174,7 +191,7 @@ class Synchroniser:
         staging = Path(tempfile.mkdtemp(prefix=_INCOMING_PREFIX, dir=self._models_dir))
         try:
             artifact = self._registry.download(champion, staging)
-            files.load_model(artifact)
+            _load_expected(artifact, expected)
             if target.exists():
                 target.replace(staging / "damaged")
             artifact.replace(target)
@@ -222,12 +239,28 @@ class Synchroniser:
 
 def _public_reason(champion: Champion, error: Exception) -> str:
     """Return what everybody may read of an error: no address and no path."""
+    if isinstance(error, UnsignedChampionError):
+        return str(error)
     version = f"Version {champion.version} cannot be served"
     if isinstance(error, ArtifactError):
         return f"{version}: {error.file.name} {error.reason}"
     if isinstance(error, RegistryUnavailableError):
         return f"{version}: it cannot be downloaded."
     return f"{version}: {error.strerror if isinstance(error, OSError) else type(error).__name__}"
+
+
+def _load_expected(folder: Path, expected: str | None) -> None:
+    """Raise ArtifactError unless the artifact can be loaded and is the expected one, if one is expected."""
+    files.load_model(folder)
+    if expected is not None and _manifest_sha256(folder) != expected:
+        raise ArtifactError(folder, "is not the artifact that was promoted")
+
+
+def _manifest_sha256(folder: Path) -> str | None:
+    try:
+        return artifact_sha256(folder)
+    except OSError:
+        return None
 
 
 def _file_states(folder: Path) -> _FileStates:
