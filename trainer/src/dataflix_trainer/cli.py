@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from dataflix_trainer import openmp
-from dataflix_trainer.commands.results import CommandResult, prints_result, prints_text
+from dataflix_trainer.commands.results import CommandResult, PlainErrorsGroup, prints_result, prints_text
 from dataflix_trainer.evaluation.options import (
     DEFAULT_CUTOFFS,
     DEFAULT_SEED,
@@ -106,7 +106,7 @@ def file_evaluation_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-@click.group(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=PlainErrorsGroup, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="dataflix-trainer")
 def main() -> None:
     """Train, evaluate, promote and publish Dataflix models."""

@@ -6,7 +6,6 @@ from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from dataflix_common.env_file import with_env_file
 from dataflix_trainer import training
 from dataflix_trainer.commands.results import CommandResult
 from dataflix_trainer.commands.tables import evaluation_table, versions_table
@@ -24,13 +23,14 @@ from dataflix_trainer.settings import (
     S3Settings,
     TrainingSettings,
     TuningSettings,
+    read_environment,
 )
 from dataflix_trainer.tuning.study import tune as run_study
 
 
 def train(parameters: Mapping[str, Any], provenance: Mapping[str, str]) -> CommandResult:
     """Train and register one version."""
-    environ = with_env_file()
+    environ = read_environment()
     threads = TrainingSettings.from_environ(environ).threads
     with _services(environ) as (warehouse, registry):
         result = training.train(
@@ -45,7 +45,7 @@ def train(parameters: Mapping[str, Any], provenance: Mapping[str, str]) -> Comma
 
 def tune(seconds: float) -> CommandResult:
     """Search for better hyperparameters, which later trainings use."""
-    environ = with_env_file()
+    environ = read_environment()
     threads = TrainingSettings.from_environ(environ).threads
     folder = TuningSettings.from_environ(environ).studies_dir
     with _services(environ) as (warehouse, registry):
@@ -62,7 +62,7 @@ def tune(seconds: float) -> CommandResult:
 
 def evaluate(number: str | None) -> CommandResult:
     """Measure one version on the present data."""
-    with _services(with_env_file()) as (warehouse, registry):
+    with _services(read_environment()) as (warehouse, registry):
         version = registry.version(number) if number else registry.champion() or _newest(registry)
         result = publication.evaluate_version(registry, version, publication.read_interactions(warehouse))
     return CommandResult(result, evaluation_table(result))
@@ -70,7 +70,7 @@ def evaluate(number: str | None) -> CommandResult:
 
 def promote(number: str | None, *, force: bool) -> CommandResult:
     """Apply the promotion rule to one version, or skip the rule."""
-    environ = with_env_file()
+    environ = read_environment()
     if force:
         registry = _registry(environ)
         version = _version(registry, number)
@@ -85,7 +85,7 @@ def promote(number: str | None, *, force: bool) -> CommandResult:
 
 def publish(number: str | None) -> CommandResult:
     """Apply the promotion rule to one version and write the champion's lists."""
-    environ = with_env_file()
+    environ = read_environment()
     threads = TrainingSettings.from_environ(environ).threads
     with _services(environ) as (warehouse, registry):
         version = _version(registry, number)
@@ -99,7 +99,7 @@ def publish(number: str | None) -> CommandResult:
 
 def rollback() -> CommandResult:
     """Give the champion alias back to the previous champion."""
-    previous, present = publication.roll_back(_registry(with_env_file()))
+    previous, present = publication.roll_back(_registry(read_environment()))
     return CommandResult(
         {"champion": previous.number, "rolled_back": present.number},
         f"Version {previous.number} serves again in place of {present.number}. The published lists are still "
@@ -109,7 +109,7 @@ def rollback() -> CommandResult:
 
 def models(limit: int) -> CommandResult:
     """List the newest versions."""
-    registry = _registry(with_env_file())
+    registry = _registry(read_environment())
     versions = [(version, registry.metrics(version)) for version in registry.versions(limit)]
     text = versions_table(versions) if versions else "There is no version yet. To make one: trainer train"
     return CommandResult([version.to_dict() | {"metrics": metrics} for version, metrics in versions], text)
@@ -117,7 +117,7 @@ def models(limit: int) -> CommandResult:
 
 def prune(days: int | None, *, dry_run: bool) -> CommandResult:
     """Remove what is older than ``days``, by default the retention of the settings."""
-    environ = with_env_file()
+    environ = read_environment()
     days = RetentionSettings.from_environ(environ).days if days is None else days
     registry = _registry(environ)
     exports = Exports(S3Settings.from_environ(environ))
@@ -158,7 +158,7 @@ def _newest(registry: Registry) -> Version:
 
 def _champion_text(result: Mapping[str, Any]) -> str:
     if result["champion_problem"] is None:
-        return result["champion"] or "none"
+        return str(result["champion"] or "none")
     return (
         f"{result['champion']}, but {result['champion_problem']}. Until a version is promoted, the API "
         "serves the last good model or popular movies, and the lists of the last publish stay"

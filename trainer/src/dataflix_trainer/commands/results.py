@@ -1,8 +1,14 @@
-"""What commands print: data on stdout, progress and errors on stderr."""
+"""What commands print: data on stdout, progress and errors on stderr.
+
+Whatever a user can provoke ends in one sentence and an exit code: a full disk, a closed pipe, a file that is
+not UTF-8, a terminal that cannot show a character.
+"""
 
 import functools
+import io
 import json
 import logging
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,6 +23,34 @@ from dataflix_trainer.errors import TrainerError
 # The exit code of each kind of error, as `trainer --help` lists them.
 OTHER_ERROR = 1
 SETTINGS_ERROR = 2
+UNWRITABLE_ERROR = 6
+
+# What the machine or the outside world raises in any command; everything else would be a bug of ours.
+_OUTSIDE_ERRORS = (OSError, UnicodeError, MemoryError)
+
+
+class PlainErrorsGroup(click.Group):
+    """A group whose commands, its own help included, never end with a traceback because of their output."""
+
+    def main(self, *args: Any, **options: Any) -> Any:
+        """Run the command line as click does."""
+        for stream in (sys.stdout, sys.stderr):
+            # A terminal that cannot show a character shows its code.
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="backslashreplace")
+        try:
+            result = super().main(*args, **options)
+            if sys.stdout is not None:
+                sys.stdout.flush()
+        except BrokenPipeError:
+            # Nobody reads on, as after `trainer models | head -1`.
+            _discard_stdout()
+            sys.exit(OTHER_ERROR)
+        except _OUTSIDE_ERRORS as error:
+            _discard_stdout()
+            click.echo(f"error: the output cannot be written: {_sentence(error)}", err=True)
+            sys.exit(UNWRITABLE_ERROR)
+        return result
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +89,41 @@ def _print(command: Callable[[], CommandResult], *, as_json: bool) -> None:
     _log_to_stderr()
     try:
         result = command()
-    except (TrainerError, RecommenderError, SettingsError) as error:
+    except (TrainerError, RecommenderError, SettingsError, *_OUTSIDE_ERRORS) as error:
+        sentence = _sentence(error)
+        click.echo(f"error: {sentence}", err=True)
         if as_json:
-            click.echo(json.dumps({"error": str(error)}))
-        click.echo(f"error: {error}", err=True)
+            _write(json.dumps({"error": sentence}))
         sys.exit(_exit_code(error))
-    click.echo(json.dumps(result.data) if as_json else result.text)
+    _write(json.dumps(result.data) if as_json else result.text)
+
+
+def _write(text: str) -> None:
+    click.echo(text)
+    # Now, and not when the interpreter ends: then nobody could be told that it failed.
+    if sys.stdout is not None:
+        sys.stdout.flush()
+
+
+def _sentence(error: BaseException) -> str:
+    if isinstance(error, MemoryError):
+        return "there is not enough memory for this"
+    if isinstance(error, UnicodeError):
+        return f"a text is not {getattr(error, 'encoding', 'UTF-8')}: {getattr(error, 'reason', error)}"
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return str(error) or type(error).__name__
+
+
+def _discard_stdout() -> None:
+    """Let the interpreter flush what is left of stdout into nothing."""
+    try:
+        number = sys.stdout.fileno()
+    except (AttributeError, OSError, ValueError):
+        return  # closed, or not a file
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, number)
+    os.close(nothing)
 
 
 def _exit_code(error: Exception) -> int:

@@ -1,7 +1,9 @@
 """Reads ratings from a MovieLens folder or zip file, or from one CSV or Parquet file."""
 
 import io
+import lzma
 import re
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterable
@@ -37,6 +39,13 @@ EXPECTED = (
     "columns user, item, rating and timestamp"
 )
 MICROSECONDS = 1_000_000
+# RuntimeError: an encrypted archive, or one packed in a way that Python cannot read.
+_UNREADABLE = (
+    *(OSError, EOFError, MemoryError, RuntimeError, UnicodeError, lzma.LZMAError, pa.ArrowException),
+    *(struct.error, zipfile.BadZipFile, zlib.error),
+)
+# Later or earlier moments do not fit into 64 bits of microseconds.
+MAX_SECONDS = 9e12
 _DAT = re.compile(rb"\d+::\d+::[\d.]+::\d+\r?")
 _TABS = re.compile(rb"\d+\t\d+\t[\d.]+\t\d+\r?")
 _COLUMNS = list(SYNONYMS)
@@ -73,7 +82,7 @@ def read_ratings(path: Path) -> Ratings:
         table = _table(source, kind)
         facts = {"source": path.name, "file": source.name, "layout": kind}
         return _ratings(table, source.name, facts)
-    except (OSError, EOFError, zipfile.BadZipFile, zlib.error, pa.ArrowException) as error:
+    except _UNREADABLE as error:
         raise DataError(f"{path} can't be read: {error}") from error
 
 
@@ -196,4 +205,7 @@ def _microseconds(column: pa.ChunkedArray, name: str) -> NDArray[np.int64]:
         seconds = np.asarray(column.cast(pa.float64()).to_numpy(), dtype=np.float64)
     except pa.ArrowInvalid as error:
         raise DataError(f"{name}: a time is neither seconds since 1970 nor a date ({error})") from error
+    if not (np.abs(seconds) <= MAX_SECONDS).all():
+        wrong = seconds[~(np.abs(seconds) <= MAX_SECONDS)][0]
+        raise DataError(f"{name}: {wrong} is no time in seconds since 1970")
     return np.asarray(np.round(seconds * MICROSECONDS), dtype=np.int64)

@@ -9,12 +9,14 @@ from typing import Any, NoReturn
 from flask import Flask
 from gunicorn.app.base import BaseApplication
 
-from dataflix_common.env_file import with_env_file
 from dataflix_common.settings import SettingsError
 from dataflix_trainer.jobs.api import RUNNER, create_app
 from dataflix_trainer.jobs.runner import JobRunner
 from dataflix_trainer.jobs.store import JobStore
-from dataflix_trainer.settings import JobServerSettings
+from dataflix_trainer.settings import (
+    JobServerSettings,
+    read_environment,
+)
 
 # Airflow polls one or two jobs, and a person looks at them sometimes.
 THREADS = 4
@@ -28,7 +30,7 @@ def serve() -> NoReturn:
     Raises:
         SettingsError: the port or the home folder cannot be used.
     """
-    environ = with_env_file()
+    environ = read_environment()
     settings = JobServerSettings.from_environ(environ)
     # The processes of jobs read the same settings, those from .env included.
     os.environ.update(environ)

@@ -8,6 +8,7 @@ from typing import Any
 import mlflow
 from mlflow.entities import Metric, Param
 
+from dataflix_trainer.errors import RegistryError
 from dataflix_trainer.registry.registry import Registry, metric_key
 
 KIND = "dataflix.kind"
@@ -75,6 +76,7 @@ def latest_tuning(registry: Registry) -> TunedHyperparameters | None:
     """Return what the latest finished tuning found; None before the first.
 
     Raises:
+        RegistryError: it holds a parameter that is no number.
         ServiceUnavailableError: MLflow does not answer.
     """
     client = mlflow.MlflowClient()
@@ -90,12 +92,16 @@ def latest_tuning(registry: Registry) -> TunedHyperparameters | None:
         )
     if not runs:
         return None
-    params = {
-        name.removeprefix(BEST): _number(text)
-        for name, text in runs[0].data.params.items()
-        if name.startswith(BEST)
-    }
-    return TunedHyperparameters(runs[0].info.run_id, params)
+    run_id = runs[0].info.run_id
+    found = {name: text for name, text in runs[0].data.params.items() if name.startswith(BEST)}
+    try:
+        params = {name.removeprefix(BEST): _number(text) for name, text in found.items()}
+    except ValueError as error:
+        raise RegistryError(
+            f"the latest tuning, run {run_id} in MLflow, has a parameter that is no number ({error}). Delete "
+            "the run there, or tune again: trainer tune"
+        ) from error
+    return TunedHyperparameters(run_id, params)
 
 
 def _number(text: str) -> int | float:
