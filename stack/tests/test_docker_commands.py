@@ -35,7 +35,7 @@ def work(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Path]]:
     """The steps after `docker compose up`, each with the state folder that it is for."""
     done: list[tuple[str, Path]] = []
     monkeypatch.setattr(preparation, "load_data", lambda s, _: done.append(("load", s.home)))
-    monkeypatch.setattr(docker_up, "first_pipeline_run", lambda s: done.append(("pipeline", s.home)))
+    monkeypatch.setattr(docker_up, "first_pipeline_run", lambda s, _: done.append(("pipeline", s.home)))
     monkeypatch.setattr(docker_up, "print_summary", lambda s, logs: done.append(("page", s.home)))
     return done
 

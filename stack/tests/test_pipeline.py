@@ -59,7 +59,7 @@ def use(monkeypatch: pytest.MonkeyPatch) -> Use:
     monkeypatch.setattr(pipeline, "_POLL_S", 0.0)
 
     def put(fake: FakeAirflow) -> FakeAirflow:
-        monkeypatch.setattr(pipeline, "AirflowApi", lambda _: fake)
+        monkeypatch.setattr(pipeline, "AirflowApi", lambda *_: fake)
         return fake
 
     return put

@@ -5,6 +5,7 @@ import sys
 
 from dataflix_stack.config import settings as stack_settings
 from dataflix_stack.config.settings import Settings
+from dataflix_stack.config.short_path import remove_short_home
 from dataflix_stack.config.state import State
 from dataflix_stack.docker import down as docker_down
 from dataflix_stack.errors import StackError
@@ -64,3 +65,4 @@ def _delete(settings: Settings) -> None:
         raise StackError(f"{settings.home} was not made by Dataflix; it is not deleted.")
     with step("data and logs deleted"):
         shutil.rmtree(settings.home)
+        remove_short_home(settings.home)

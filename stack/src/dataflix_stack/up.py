@@ -13,12 +13,15 @@ from dataflix_stack.airflow.pipeline import run_pipeline
 from dataflix_stack.config import settings as stack_settings
 from dataflix_stack.config.settings import Settings
 from dataflix_stack.config.state import State
+from dataflix_stack.docker.compose import Compose
+from dataflix_stack.docker.watch import ContainerWatch
 from dataflix_stack.errors import StackError
 from dataflix_stack.progress import say, step
 from dataflix_stack.services import preparation
 from dataflix_stack.services.registry import SERVICES
 from dataflix_stack.services.startup import check_ports_are_free, is_healthy, start
 from dataflix_stack.services.supervisor import Supervisor
+from dataflix_stack.services.watch import ServiceWatch
 from dataflix_stack.summary import print_summary
 
 # The first run takes about a minute on two cores; a slow disk or a large data set takes longer.
@@ -55,7 +58,7 @@ def up(data: Path | None) -> None:
         for service in SERVICES:
             if service.in_background:
                 supervisor.start_program(service)
-        first_pipeline_run(settings)
+        first_pipeline_run(settings, ServiceWatch(settings, supervisor).check)
     print_summary(settings)
 
 
@@ -75,7 +78,14 @@ def pipeline(*, full: bool) -> None:
         raise StackError(
             f"Not running or not healthy: {', '.join(unhealthy)}. ./run.sh starts what is missing."
         )
-    run_pipeline(settings.values, timeout=PIPELINE_TIMEOUT_S, full=full)
+    watch = _watch(settings)
+    run_pipeline(settings.values, timeout=PIPELINE_TIMEOUT_S, full=full, watch=watch)
+
+
+def _watch(settings: Settings) -> Callable[[], None]:
+    if State.read(settings).runtime == "docker":
+        return ContainerWatch(Compose(settings)).check
+    return ServiceWatch(settings, Supervisor(settings)).check
 
 
 def _start_services(settings: Settings, supervisor: Supervisor, data: Path | None) -> None:
@@ -123,16 +133,20 @@ def _record_start(settings: Settings) -> None:
     state.write(settings)
 
 
-def first_pipeline_run(settings: Settings) -> None:
+def first_pipeline_run(settings: Settings, watch: Callable[[], None]) -> None:
     """Run `elt_pipeline` once for each state folder and wait until the API serves the model.
 
+    Args:
+        settings: the stack's settings.
+        watch: called again and again during the wait; raises if a service keeps dying.
+
     Raises:
-        StackError: the run failed, or the API does not serve its model.
+        StackError: a service keeps dying, the run failed, or the API does not serve its model.
     """
     state = State.read(settings)
     if state.first_run is not None:
         return
-    result = run_pipeline(settings.values, timeout=PIPELINE_TIMEOUT_S)
+    result = run_pipeline(settings.values, timeout=PIPELINE_TIMEOUT_S, watch=watch)
     with step("the API has the new model"):
         _wait_for_model(settings)
     state.first_run = result.run_id

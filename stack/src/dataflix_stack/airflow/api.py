@@ -1,6 +1,6 @@
 """Client of the part of Airflow's REST API that the stack uses."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -56,9 +56,15 @@ class _TransientError(StackError):
 
 
 class AirflowApi:
-    """A client that has signed in as the administrator."""
+    """A client that has signed in as the administrator.
 
-    def __init__(self, env: Mapping[str, str]) -> None:
+    Args:
+        env: DATAFLIX_AIRFLOW_HOST, _PORT and _ADMIN_PASSWORD.
+        while_retrying: called before each repetition of a request; what it raises ends the wait.
+    """
+
+    def __init__(self, env: Mapping[str, str], while_retrying: Callable[[], None] = lambda: None) -> None:
+        self._while_retrying = while_retrying
         self.url = f"http://{env['DATAFLIX_AIRFLOW_HOST']}:{env['DATAFLIX_AIRFLOW_PORT']}"
         self._session = requests.Session()
         # Proxies of the environment lead outside, not to our own services.
@@ -132,6 +138,7 @@ class AirflowApi:
             retry=retry_if_exception_type(_TransientError),
             stop=stop_after_delay(_RETRY_TIMEOUT_S),
             wait=wait_fixed(_RETRY_WAIT_S),
+            before_sleep=lambda _: self._while_retrying(),
             reraise=True,
         )
         return retries(send)

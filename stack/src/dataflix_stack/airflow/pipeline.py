@@ -33,7 +33,12 @@ class PipelineResult:
 
 
 def run_pipeline(
-    env: Mapping[str, str], *, timeout: float, full: bool = False, out: Callable[[str], None] = say
+    env: Mapping[str, str],
+    *,
+    timeout: float,
+    full: bool = False,
+    out: Callable[[str], None] = say,
+    watch: Callable[[], None] = lambda: None,
 ) -> PipelineResult:
     """Start a run and wait for it.
 
@@ -42,6 +47,7 @@ def run_pipeline(
         timeout: seconds after which the run must have ended.
         full: load whole tables instead of changes.
         out: called with a line for each task that has ended.
+        watch: called about once a second while the run is waited for; what it raises ends the wait.
 
     Raises:
         StackError: Airflow cannot read the DAG, the DAG is paused, the run failed (the message has the end of
@@ -49,11 +55,12 @@ def run_pipeline(
     """
     began = time.monotonic()
     deadline = began + timeout
-    api = AirflowApi(env)
-    _wait_for_dag(api, deadline)
+    api = AirflowApi(env, watch)
+    _wait_for_dag(api, deadline, watch)
     run_id = api.trigger(DAG_ID, {"full": full})
     reported: dict[tuple[str, int], Task] = {}
     while True:
+        watch()
         # The state is read first, so that no task of an ended run is missed.
         state = api.run_state(DAG_ID, run_id)
         tasks = api.tasks(DAG_ID, run_id)
@@ -72,8 +79,9 @@ def run_pipeline(
         time.sleep(_POLL_S)
 
 
-def _wait_for_dag(api: AirflowApi, deadline: float) -> None:
+def _wait_for_dag(api: AirflowApi, deadline: float, watch: Callable[[], None]) -> None:
     while True:
+        watch()
         dag = api.dag(DAG_ID)
         if dag is not None:
             if dag["is_paused"]:

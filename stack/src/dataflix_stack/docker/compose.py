@@ -136,6 +136,30 @@ class Compose:
             for entry in _entries(listed.stdout)
         ]
 
+    def restarts(self) -> dict[str, int]:
+        """Return how often the engine has started each service's container again.
+
+        Raises:
+            StackError: a command failed.
+        """
+        listed = self._compose("ps", "--all", "--quiet")
+        identifiers = listed.stdout.split()
+        if listed.returncode != 0:
+            raise StackError(f"docker compose ps failed: {_last_line(listed)}")
+        if not identifiers:
+            return {}
+        line = '{{index .Config.Labels "com.docker.compose.service"}} {{.RestartCount}}'
+        inspected = self._docker("inspect", "--format", line, *identifiers)
+        if inspected.returncode != 0:
+            raise StackError(f"docker inspect failed: {_last_line(inspected)}")
+        pairs = (entry.split() for entry in inspected.stdout.splitlines() if entry.strip())
+        return {service: int(count) for service, count in pairs}
+
+    def log_tail(self, service: str) -> str:
+        """Return the last lines of a service's log."""
+        log = self._compose("logs", "--no-color", "--no-log-prefix", "--tail", str(_LOG_LINES), service)
+        return log.stdout.strip()
+
     def volumes(self) -> list[str]:
         """Return the names of this Compose project's volumes.
 
@@ -158,9 +182,8 @@ class Compose:
             return ""
         # A container that has ended is the cause; the others wait for it.
         first = sorted(unhealthy, key=lambda container: container.state != "exited")[0]
-        log = self._compose("logs", "--no-color", "--no-log-prefix", "--tail", str(_LOG_LINES), first.service)
         names = ", ".join(container.service for container in unhealthy)
-        return f" Unhealthy: {names}. The end of {first.service}'s log:\n{log.stdout.strip()}"
+        return f" Unhealthy: {names}. The end of {first.service}'s log:\n{self.log_tail(first.service)}"
 
     def _compose(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return self._run(self._command(*arguments))

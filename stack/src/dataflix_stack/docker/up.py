@@ -6,6 +6,7 @@ from dataflix_stack.config import settings as stack_settings
 from dataflix_stack.config.settings import Settings
 from dataflix_stack.config.state import State
 from dataflix_stack.docker.compose import Compose, docker_settings
+from dataflix_stack.docker.watch import ContainerWatch
 from dataflix_stack.errors import StackError
 from dataflix_stack.progress import say, step
 from dataflix_stack.services import preparation
@@ -38,7 +39,7 @@ def up_in_docker(data: Path | None) -> None:
         with step("images and containers"):
             compose.up(sorted(service.name for service in SERVICES if not service.in_background))
         preparation.load_data(in_docker, data)
-        first_pipeline_run(in_docker)
+        first_pipeline_run(in_docker, ContainerWatch(compose).check)
         print_summary(settings, logs="in Docker (docker compose logs SERVICE)")
         # Last: building their images takes minutes, and nothing else needs them.
         background = [service.name for service in SERVICES if service.in_background]

@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from dataflix_stack.airflow.environment import airflow_environment
 from dataflix_stack.config.settings import Settings
+from dataflix_stack.config.short_path import short_home
 from dataflix_stack.paths import ROOT
 from dataflix_stack.services import health, postgres
 
@@ -56,7 +57,8 @@ def base_environ(settings: Settings, *prefixes: str) -> dict[str, str]:
         "PATH": f"{_CORE_BIN}:{os.environ.get('PATH', os.defpath)}",
         "HOME": os.environ.get("HOME", str(settings.home)),
         "LANG": "C.UTF-8",
-        "TMPDIR": str(settings.home / "tmp"),
+        # Short, for programs put Unix sockets there.
+        "TMPDIR": str(short_home(settings.home) / "tmp"),
         "DATAFLIX_HOME": str(settings.home),
         **_NO_TELEMETRY,
         **chosen,

@@ -15,7 +15,7 @@ from dataflix_stack.services.supervisor import Supervisor
 
 _POLL_S = 0.2
 # A service that has died this often will not come up later.
-_MAX_STARTS = 3
+MAX_STARTS = 3
 
 
 def is_healthy(service: Service, settings: Settings) -> bool:
@@ -41,11 +41,11 @@ def start(name: str, settings: Settings, supervisor: Supervisor) -> None:
         while not is_healthy(service, settings):
             if pid := supervisor.pid(service):
                 pids.add(pid)
-            dies = supervisor.state(service) == "FATAL" or len(pids) > _MAX_STARTS
+            dies = supervisor.state(service) == "FATAL" or len(pids) > MAX_STARTS
             if dies or time.monotonic() > deadline:
                 what = "keeps dying" if dies else f"was not healthy in {service.start_timeout_s} s"
                 log = settings.logs / f"{name}.log"
-                raise StackError(f"{name} {what}. The end of {log}:\n{supervisor.log_tail(service)}")
+                raise StackError(f"{name} {what}. The end of {log}:\n{supervisor.log_tail(name)}")
             time.sleep(_POLL_S)
 
 

@@ -1,28 +1,28 @@
 """Starts, stops and queries supervisord."""
 
-import hashlib
+import configparser
 import http.client
 import os
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 import xmlrpc.client
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 import psutil
 
 from dataflix_stack.config.settings import Settings
+from dataflix_stack.config.short_path import short_home
 from dataflix_stack.errors import StackError
 from dataflix_stack.paths import ROOT
 from dataflix_stack.services.registry import SERVICES, Service
 
-# On Linux the path of a Unix socket has at most 107 bytes, and supervisord appends a process id to it.
-_MAX_SOCKET_PATH = 90
-
 _START_TIMEOUT_S = 20
+# Every call answers at once: none waits for a program.
+_ANSWER_TIMEOUT_S = 30
 # More than the longest stop of one service (stopwaitsecs).
 _STOP_TIMEOUT_S = 90
 
@@ -42,9 +42,19 @@ class _SocketTransport(xmlrpc.client.Transport):
         class Connection(http.client.HTTPConnection):
             def connect(self) -> None:
                 self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+                self.sock.settimeout(_ANSWER_TIMEOUT_S)
                 self.sock.connect(path)
 
         return Connection(cast("str", host))
+
+
+@dataclass(frozen=True)
+class Program:
+    """A program as supervisord reports it; `pid` is None while it does not run."""
+
+    name: str
+    state: str
+    pid: int | None
 
 
 class Supervisor:
@@ -58,12 +68,8 @@ class Supervisor:
 
     @property
     def socket_path(self) -> str:
-        """Path of the control socket; in the folder of temporary files if the state folder's is too long."""
-        path = str(self._run / "supervisor.sock")
-        if len(os.fsencode(path)) <= _MAX_SOCKET_PATH:
-            return path
-        digest = hashlib.sha256(os.fsencode(path)).hexdigest()[:12]
-        return str(Path(tempfile.gettempdir()) / f"dataflix-{os.geteuid()}-{digest}.sock")
+        """Path of the control socket that a supervisord started now listens on."""
+        return str(short_home(self._settings.home) / "run" / "supervisor.sock")
 
     def process(self) -> psutil.Process | None:
         """Return the running supervisord, or None."""
@@ -107,10 +113,19 @@ class Supervisor:
             f"The process supervisor did not start: {result.stderr.strip() or result.stdout.strip()}"
         )
 
+    def programs(self) -> list[Program]:
+        """Return all programs of the configuration that supervisord was started with.
+
+        Raises:
+            StackError: supervisord does not answer.
+        """
+        infos = cast("list[dict[str, Any]]", self._call("getAllProcessInfo"))
+        return [Program(str(i["name"]), str(i["statename"]), int(i["pid"]) or None) for i in infos]
+
     def start_program(self, service: Service) -> None:
         """Start a program unless it runs, without waiting until it is healthy."""
         if self.state(service) not in ("RUNNING", "STARTING"):
-            self._rpc().startProcess(service.name, False)
+            self._call("startProcess", service.name, False)
 
     def state(self, service: Service) -> str:
         """Return supervisord's state of a program: RUNNING, STARTING, BACKOFF, STOPPED, FATAL, ..."""
@@ -130,7 +145,7 @@ class Supervisor:
         if process is None:
             return
         self._stop_programs()
-        self._rpc().shutdown()
+        self._call("shutdown")
         try:
             process.wait(_STOP_TIMEOUT_S)
         except psutil.TimeoutExpired:
@@ -142,7 +157,7 @@ class Supervisor:
     def _stop_programs(self) -> None:
         # All but Postgres, where the others still write when they end. It ends with supervisord.
         for name in self._running():
-            self._rpc().stopProcess(name, False)
+            self._call("stopProcess", name, False)
         deadline = time.monotonic() + _STOP_TIMEOUT_S
         while names := self._running():
             if time.monotonic() > deadline:
@@ -153,18 +168,17 @@ class Supervisor:
 
     def _running(self) -> list[str]:
         # Asked of supervisord: an older version may have started services that this one does not know.
-        programs = cast("list[dict[str, Any]]", self._rpc().getAllProcessInfo())
-        running = [str(entry["name"]) for entry in programs if entry["pid"]]
+        running = [program.name for program in self.programs() if program.pid]
         return [name for name in running if name != SERVICES[0].name]
 
-    def log_tail(self, service: Service, size: int = 1500) -> str:
+    def log_tail(self, name: str, size: int = 1500) -> str:
         """Return the last `size` characters of a program's log."""
-        path = self._settings.logs / f"{service.name}.log"
+        path = self._settings.logs / f"{name}.log"
         return path.read_text(errors="replace")[-size:].strip() if path.exists() else ""
 
     def _info(self, service: Service) -> dict[str, Any]:
         try:
-            return cast("dict[str, Any]", self._rpc().getProcessInfo(service.name))
+            return cast("dict[str, Any]", self._call("getProcessInfo", service.name))
         except xmlrpc.client.Fault as fault:
             if fault.faultCode != _UNKNOWN_NAME:
                 raise
@@ -172,10 +186,23 @@ class Supervisor:
                 f"An older version without {service.name} is running: ./stop.sh, then ./run.sh."
             ) from fault
 
-    def _rpc(self) -> Any:
+    def _call(self, method: str, *arguments: object) -> Any:
         # The transport connects to the socket; the host in the address is never used.
-        proxy = xmlrpc.client.ServerProxy("http://supervisor", transport=_SocketTransport(self.socket_path))
-        return proxy.supervisor
+        transport = _SocketTransport(self._running_socket_path())
+        proxy = xmlrpc.client.ServerProxy("http://supervisor", transport=transport)
+        try:
+            return getattr(proxy.supervisor, method)(*arguments)
+        except (OSError, http.client.HTTPException, xmlrpc.client.ProtocolError) as error:
+            raise StackError(
+                f"The process supervisor does not answer ({error}). Either ./stop.sh has stopped it, or see "
+                f"{self._settings.logs / 'supervisord.log'}."
+            ) from error
+
+    def _running_socket_path(self) -> str:
+        # Another version may have started supervisord with its socket elsewhere.
+        started_with = configparser.RawConfigParser()
+        started_with.read(self._configuration_file, encoding="utf-8")
+        return started_with.get("unix_http_server", "file", fallback=self.socket_path)
 
     def _configuration(self) -> str:
         logs = self._settings.logs
