@@ -8,6 +8,7 @@ from rich.markup import escape
 
 from dataflix_stack.config.settings import Settings
 from dataflix_stack.errors import StackError
+from dataflix_stack.served_model import latest_publication, served_version, why_none
 from dataflix_stack.services.registry import BY_NAME
 from dataflix_stack.services.startup import is_healthy
 
@@ -22,7 +23,7 @@ def print_summary(settings: Settings, *, logs: str | None = None) -> None:
         logs: where state and logs are; by default the state folder.
 
     Raises:
-        StackError: the API does not answer, or the database has no users.
+        StackError: the API does not answer.
     """
     # No line breaks: piped output has no width, and a cut address is useless.
     console = Console(highlight=False, soft_wrap=True)
@@ -31,15 +32,31 @@ def print_summary(settings: Settings, *, logs: str | None = None) -> None:
         console.print(f"  {name:<14} {address:<34} {user}")
     where = escape(logs or str(settings.home))
     console.print(f"  Credentials: {escape(str(settings.env_file))}   State and logs: {where}")
-    user_id = _first_user_id(settings)
+    version = served_version(settings)
+    if version is None:
+        console.print("\n[bold]No model serves: popular movies are recommended.[/]")
+        console.print(f"  {escape(why_none(latest_publication(settings)))}")
+    else:
+        console.print(f"  Model: version {escape(version)}")
+    _print_recommendations(console, settings)
+    if not is_healthy(BY_NAME["superset"], settings):
+        console.print("\nSuperset is still starting in the background; see ./run.sh status.")
+    console.print("\nNext: .venv/bin/dataflix   ./run.sh status   ./run.sh pipeline   ./stop.sh")
+
+
+def _print_recommendations(console: Console, settings: Settings) -> None:
+    users = _get(settings, "/users", {"limit": "1"})["data"]
+    if not users:
+        console.print("\nThe database has no users yet, so there is nobody to recommend to.")
+        return
+    user_id = int(users[0]["user_id"])
     answer = _get(settings, f"/recommendations/{user_id}", {"limit": "5"})
     console.print(f"\n[bold]Top recommendations for user {user_id}[/]")
     for entry in answer["data"]:
         title, reason = escape(entry["title"]), escape(entry["reason"]["text"])
         console.print(f"  {entry['rank']}. {title}  [dim]{entry['score']:.2f}[/]\n     {reason}")
-    if not is_healthy(BY_NAME["superset"], settings):
-        console.print("\nSuperset is still starting in the background; see ./run.sh status.")
-    console.print("\nNext: .venv/bin/dataflix   ./run.sh status   ./run.sh pipeline   ./stop.sh")
+    if not answer["data"]:
+        console.print("  none: this user has watched every movie")
 
 
 def _addresses(settings: Settings) -> list[tuple[str, str, str]]:
@@ -54,15 +71,6 @@ def _addresses(settings: Settings) -> list[tuple[str, str, str]]:
         ("S3", settings.url("S3"), "DATAFLIX_S3_ACCESS_KEY, DATAFLIX_S3_SECRET_KEY"),
         ("Postgres", postgres, "postgres, DATAFLIX_POSTGRES_ADMIN_PASSWORD"),
     ]
-
-
-def _first_user_id(settings: Settings) -> int:
-    users = _get(settings, "/users", {"limit": "1"})["data"]
-    if not users:
-        raise StackError(
-            "The database has no users, so nobody can get recommendations; see the data load above."
-        )
-    return int(users[0]["user_id"])
 
 
 def _get(settings: Settings, path: str, parameters: dict[str, str]) -> Any:

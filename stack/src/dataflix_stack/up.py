@@ -5,8 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
-import requests
-from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
+from tenacity import Retrying, retry_if_exception_type, retry_if_result, stop_after_delay, wait_fixed
 
 from dataflix_common.locks import LockHeldError, exclusive_lock
 from dataflix_stack.airflow.pipeline import run_pipeline
@@ -17,6 +16,7 @@ from dataflix_stack.docker.compose import Compose
 from dataflix_stack.docker.watch import ContainerWatch
 from dataflix_stack.errors import StackError
 from dataflix_stack.progress import say, step
+from dataflix_stack.served_model import Publication, latest_publication, served_version, why_none
 from dataflix_stack.services import preparation
 from dataflix_stack.services.registry import SERVICES
 from dataflix_stack.services.startup import check_ports_are_free, is_healthy, start
@@ -80,6 +80,7 @@ def pipeline(*, full: bool) -> None:
         )
     watch = _watch(settings)
     run_pipeline(settings.values, timeout=PIPELINE_TIMEOUT_S, full=full, watch=watch)
+    _tell_refusal(latest_publication(settings))
 
 
 def _watch(settings: Settings) -> Callable[[], None]:
@@ -136,6 +137,8 @@ def _record_start(settings: Settings) -> None:
 def first_pipeline_run(settings: Settings, watch: Callable[[], None]) -> None:
     """Run `elt_pipeline` once for each state folder and wait until the API serves the model.
 
+    A model that the promotion rule refuses is no error: then the API recommends popular movies.
+
     Args:
         settings: the stack's settings.
         watch: called again and again during the wait; raises if a service keeps dying.
@@ -147,29 +150,35 @@ def first_pipeline_run(settings: Settings, watch: Callable[[], None]) -> None:
     if state.first_run is not None:
         return
     result = run_pipeline(settings.values, timeout=PIPELINE_TIMEOUT_S, watch=watch)
-    with step("the API has the new model"):
-        _wait_for_model(settings)
+    # Whatever happens to the model, another run of the pipeline on the same data would make the same one.
     state.first_run = result.run_id
     state.write(settings)
+    publication = latest_publication(settings)
+    _tell_refusal(publication)
+    if publication is not None and publication.champion is None:
+        return
+    with step("the API has the new model"):
+        _wait_for_model(settings)
+
+
+def _tell_refusal(publication: Publication | None) -> None:
+    if publication is not None and not publication.promoted:
+        say(f"  the new model does not serve: {publication.reason}")
 
 
 def _wait_for_model(settings: Settings) -> None:
-    def serves_model() -> bool:
-        headers = {"X-API-Key": settings["API_KEY"]}
-        return requests.get(settings.url("BACKEND") + "/model", headers=headers, timeout=5).ok
-
     wait_for_model = Retrying(
-        retry=retry_if_result(lambda serves: not serves),
+        # A worker of the API may be starting again.
+        retry=retry_if_result(lambda serves: not serves) | retry_if_exception_type(StackError),
         stop=stop_after_delay(_MODEL_TIMEOUT_S),
         wait=wait_fixed(0.5),
         retry_error_callback=lambda _: False,
     )
-    if wait_for_model(serves_model):
+    if wait_for_model(lambda: served_version(settings) is not None):
         return
     raise StackError(
-        f"The pipeline succeeded, but the API serves no model after {_MODEL_TIMEOUT_S} s. Either the "
-        "promotion rule refused the model (.venv/bin/trainer models shows why), or model-sync failed: "
-        "./run.sh status --json names its log."
+        f"The pipeline succeeded, but the API serves no model after {_MODEL_TIMEOUT_S} s. "
+        + why_none(latest_publication(settings))
     )
 
 
