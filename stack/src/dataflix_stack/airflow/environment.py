@@ -64,6 +64,9 @@ def airflow_environment(env: Mapping[str, str], root: Path) -> dict[str, str]:
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_ASYNC": _database_url(env, "postgresql+asyncpg"),
         "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(home / "logs"),
         "AIRFLOW__LOGGING__DAG_PROCESSOR_CHILD_PROCESS_LOG_DIRECTORY": str(home / "logs" / "dag_processor"),
+        # Airflow's own modes of log files ignore the umask, and let its group write them.
+        "AIRFLOW__LOGGING__FILE_TASK_HANDLER_NEW_FOLDER_PERMISSIONS": "0o700",
+        "AIRFLOW__LOGGING__FILE_TASK_HANDLER_NEW_FILE_PERMISSIONS": "0o600",
         "AIRFLOW__COSMOS__CACHE_DIR": str(home / "cosmos"),
         "DATAFLIX_DBT_PROJECT_DIR": str(root / "dbt"),
         "DATAFLIX_DBT_TARGET_DIR": str(home / "dbt"),

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from dataflix_common.env_file import env_file_path as common_env_file_path
 from dataflix_stack.config import dotenv_file
+from dataflix_stack.config.private_files import make_file_private, make_folder_private
 from dataflix_stack.errors import StackError
 from dataflix_stack.paths import ROOT
 from dataflix_stack.progress import say
@@ -52,7 +53,7 @@ def load(*, create: bool) -> Settings:
     """Read `.env`.
 
     Args:
-        create: write the file if it is missing.
+        create: write the file if it is missing, and take other accounts' rights from it if it has any.
 
     Raises:
         StackError: the file is missing (without `create`) or has invalid lines.
@@ -65,6 +66,8 @@ def load(*, create: bool) -> Settings:
         if not create:
             raise StackError(f"{path} does not exist, so nothing was started yet. ./run.sh writes it.")
         dotenv_file.write_first(path, os.environ)
+    if create and make_file_private(path):
+        say(f"  {path}: other accounts can't read it any more")
     if added := dotenv_file.add_missing(path, os.environ):
         say(f"  {path}: added {', '.join(added)}")
     values = dotenv_file.read(path, os.environ)
@@ -83,10 +86,11 @@ def _check_folder_name(folder: Path) -> None:
 
 
 def prepare_home(home: Path) -> None:
-    """Create the state folder and its subfolders.
+    """Create the state folder and its subfolders, and take all rights of other accounts from them.
 
     Raises:
-        StackError: the folder cannot be written, holds other files, or its disk is nearly full.
+        StackError: the folder cannot be written or made private, holds other files, or its disk is
+            nearly full.
     """
     try:
         home.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -97,7 +101,8 @@ def prepare_home(home: Path) -> None:
                 )
             (home / _MARKER).touch()
         for name in ("logs", "run", "tmp", "s3", "models", "trainer", "airflow"):
-            (home / name).mkdir(exist_ok=True)
+            (home / name).mkdir(exist_ok=True, mode=0o700)
+        make_folder_private(home)
         probe = home / "tmp" / "write-probe"
         probe.touch()
         probe.unlink()

@@ -22,6 +22,9 @@ _NICENESS = 5
 # The supervisor restarts a failed program at once; the pause keeps it from spinning while Postgres is down.
 _PAUSE_S = 10
 
+_ENVIRONMENT = "environment"
+_USUAL_UMASK = 0o022
+
 # Only the set-up needs these secrets.
 _SET_UP_ONLY = ("DATAFLIX_SUPERSET_ADMIN_PASSWORD", "DATAFLIX_CLICKHOUSE_READER_PASSWORD")
 
@@ -29,7 +32,7 @@ _SET_UP_ONLY = ("DATAFLIX_SUPERSET_ADMIN_PASSWORD", "DATAFLIX_CLICKHOUSE_READER_
 def main() -> None:
     """Replace this process by Superset's server."""
     try:
-        _run("environment", str(ROOT / "scripts" / "environments.sh"), "superset")
+        _run(_ENVIRONMENT, str(ROOT / "scripts" / "environments.sh"), "superset")
         _run("set-up", str(_BIN / "python"), str(ROOT / "scripts" / "setup_superset.py"))
     except StackError as error:
         time.sleep(_PAUSE_S)
@@ -43,7 +46,9 @@ def main() -> None:
 
 
 def _run(what: str, *command: str) -> None:
-    result = subprocess.run([*_IDLE, *command], check=False)
+    # The environment has no data in it, and other accounts may use the same installation.
+    umask = _USUAL_UMASK if what == _ENVIRONMENT else -1
+    result = subprocess.run([*_IDLE, *command], check=False, umask=umask)
     if result.returncode != 0:
         raise StackError(f"Superset's {what} failed; see above. The next try follows in {_PAUSE_S} s.")
 

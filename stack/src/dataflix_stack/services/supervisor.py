@@ -14,6 +14,8 @@ from typing import Any, cast
 
 import psutil
 
+from dataflix_common.files import replace_file
+from dataflix_stack.config.private_files import UMASK
 from dataflix_stack.config.settings import Settings
 from dataflix_stack.config.short_path import short_home
 from dataflix_stack.errors import StackError
@@ -96,14 +98,16 @@ class Supervisor:
         """
         if self.process() is not None:
             return
-        self._configuration_file.write_text(self._configuration())
+        replace_file(self._configuration_file, self._configuration())
         command = [sys.executable, "-m", "supervisor.supervisord", "-c", str(self._configuration_file)]
         environ = {name: value for name, value in os.environ.items() if not name.startswith("DATAFLIX_")}
         environ |= {
             "DATAFLIX_HOME": str(self._settings.home),
             "DATAFLIX_ENV_FILE": str(self._settings.env_file),
         }
-        result = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
+        result = subprocess.run(
+            command, env=environ, capture_output=True, text=True, check=False, umask=UMASK
+        )
         deadline = time.monotonic() + _START_TIMEOUT_S
         while result.returncode == 0 and time.monotonic() < deadline:
             if Path(self.socket_path).exists() and self.process() is not None:
@@ -209,7 +213,7 @@ class Supervisor:
         sections = [
             f"[unix_http_server]\nfile={self.socket_path}\nchmod=0700\n",
             f"[supervisord]\nlogfile={logs / 'supervisord.log'}\npidfile={self._pid_file}\n"
-            f"childlogdir={logs}\nloglevel=info\nminfds=512\n",
+            f"childlogdir={logs}\nloglevel=info\nminfds=512\numask={UMASK:03o}\n",
             "[rpcinterface:supervisor]\n"
             "supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface\n",
         ]
