@@ -83,9 +83,43 @@ def test_two_services_on_one_port_are_both_named(env_file: Path) -> None:
 
 def test_a_line_that_is_no_setting_is_reported_by_number(env_file: Path) -> None:
     lines = env_file.read_text().splitlines()
-    env_file.write_text("\n".join([*lines[:3], "what is this", *lines[3:]]) + "\n")
-    with pytest.raises(StackError, match=r"line 4: not a setting .*'what is this'"):
+    env_file.write_text("\n".join([*lines[:3], "DATAFLIX_API_KEY hunter2 forever", *lines[3:]]) + "\n")
+    with pytest.raises(StackError, match=r"line 4: not a setting .*DATAFLIX_API_KEY") as caught:
         dotenv_file.read(env_file, {})
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_refused_secret_of_the_environment_is_not_shown(tmp_path: Path) -> None:
+    with pytest.raises(StackError, match="DATAFLIX_API_KEY in the environment must be 16 or more") as caught:
+        dotenv_file.write_first(tmp_path / "env", {"DATAFLIX_API_KEY": "hunter 2"})
+    assert "hunter" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("# é\nDATAFLIX_API_KEY=x\n".encode("cp1252"), "line 1: not UTF-8"),
+        (b"A=1\nB=\xff\n", "line 2: not UTF-8"),
+        ("A=1\n".encode("utf-16-be"), "line 1: there is a zero byte"),
+    ],
+)
+def test_a_file_that_is_not_utf8_is_refused_with_the_line(env_file: Path, content: bytes, said: str) -> None:
+    env_file.write_bytes(content)
+    for function in (dotenv_file.read, dotenv_file.add_missing):
+        with pytest.raises(StackError, match=said):
+            function(env_file, {})
+    assert env_file.read_bytes() == content
+
+
+def test_a_byte_order_mark_is_no_mistake(env_file: Path) -> None:
+    before = dotenv_file.read(env_file, {})
+    env_file.write_bytes(b"\xef\xbb\xbf" + env_file.read_bytes())
+    assert dotenv_file.read(env_file, {}) == before
+
+
+def test_a_folder_in_the_place_of_the_file_is_reported(tmp_path: Path) -> None:
+    with pytest.raises(StackError, match="can't be read: Is a directory"):
+        dotenv_file.read(tmp_path, {})
 
 
 def test_a_missing_variable_is_named(env_file: Path) -> None:

@@ -1,11 +1,15 @@
 """`python -m dataflix_stack`: what `run.sh` and `stop.sh` call."""
 
 import argparse
+import io
+import os
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 from dataflix_stack.docker.up import up_in_docker
 from dataflix_stack.errors import StackError
+from dataflix_stack.progress import is_output_lost, say
 from dataflix_stack.status import status
 from dataflix_stack.stop import stop
 from dataflix_stack.up import pipeline, up
@@ -13,25 +17,71 @@ from dataflix_stack.up import pipeline, up
 
 def main() -> None:
     """Run the command that the arguments name; exit with 1 and a message if it fails."""
+    _prepare_streams()
     arguments = _parser().parse_args()
     try:
-        match arguments.command:
-            case "status":
-                sys.exit(0 if status(as_json=arguments.json) else 1)
-            case "pipeline":
-                pipeline(full=arguments.full)
-            case "stop":
-                stop(purge=arguments.purge, assume_yes=arguments.yes)
-            case _:
-                data = arguments.data.resolve() if arguments.data else None
-                if arguments.docker:
-                    up_in_docker(data)
-                else:
-                    up(data)
+        succeeded = _run(arguments)
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except StackError as error:
-        sys.exit(f"dataflix: {error}")
+        _fail(str(error))
     except KeyboardInterrupt:
-        sys.exit("dataflix: interrupted. ./run.sh continues from here, ./stop.sh stops the services.")
+        _fail("interrupted. ./run.sh continues from here, ./stop.sh stops the services.")
+    except BrokenPipeError:
+        _discard_output()
+        _fail("the program that reads the output has ended, so the output is not complete.")
+    except OSError as error:
+        _discard_output()
+        _fail(_sentence(error))
+    sys.exit(0 if succeeded and not is_output_lost() else 1)
+
+
+def _fail(message: str) -> NoReturn:
+    say(f"dataflix: {message}")
+    sys.exit(1)
+
+
+def _run(arguments: argparse.Namespace) -> bool:
+    """Run a command; return whether it succeeded."""
+    match arguments.command:
+        case "status":
+            return status(as_json=arguments.json)
+        case "pipeline":
+            pipeline(full=arguments.full)
+        case "stop":
+            stop(purge=arguments.purge, assume_yes=arguments.yes)
+        case _:
+            # Path.resolve() raises RuntimeError for links in a circle.
+            data = Path(os.path.realpath(arguments.data)) if arguments.data else None
+            if arguments.docker:
+                up_in_docker(data)
+            else:
+                up(data)
+    return True
+
+
+def _prepare_streams() -> None:
+    """Keep files that are opened later out of the place of a closed stream; print what can't be encoded."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
+def _discard_output() -> None:
+    # What is still in the buffer would fail once more when Python ends.
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _sentence(error: OSError) -> str:
+    reason = error.strerror or str(error) or type(error).__name__
+    if error.filename is None:
+        return f"the output can't be written, or another operation of the system failed: {reason}."
+    return f"{error.filename} can't be used: {reason}."
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -1,18 +1,35 @@
 """Progress lines on stderr."""
 
+import os
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from threading import Lock
+from threading import Event, Lock
 
 _LOCK = Lock()
+_lost = Event()
 
 
 def say(text: str) -> None:
-    """Print one line. Steps run in parallel, so a lock keeps their lines apart."""
+    """Print one line. Steps run in parallel, so a lock keeps their lines apart.
+
+    A line that can't be written does not end the work in the middle; see `is_output_lost`.
+    """
     with _LOCK:
-        print(text, file=sys.stderr, flush=True)
+        if sys.stderr is None:
+            return
+        try:
+            print(text, file=sys.stderr, flush=True)
+        except OSError:
+            _lost.set()
+            # What is still in the buffer would fail once more when Python ends.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+
+
+def is_output_lost() -> bool:
+    """Return whether a line could not be written: the command then ends with 1, although its work is done."""
+    return _lost.is_set()
 
 
 @contextmanager

@@ -50,9 +50,12 @@ def _clear_runtime(settings: Settings) -> None:
 
 
 def _confirm(settings: Settings) -> None:
-    if not sys.stdin.isatty():
+    if sys.stdin is None or not sys.stdin.isatty():
         raise StackError("--purge deletes all data and needs a terminal to be confirmed, or --yes.")
-    answer = input(f"Delete all data and logs in {settings.home}? Type 'yes': ")
+    try:
+        answer = input(f"Delete all data and logs in {settings.home}? Type 'yes': ")
+    except (EOFError, UnicodeDecodeError):
+        answer = ""
     if answer.strip().lower() != "yes":
         raise StackError("Nothing was deleted and nothing was stopped.")
 

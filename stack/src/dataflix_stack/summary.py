@@ -80,8 +80,8 @@ def _get(settings: Settings, path: str, parameters: dict[str, str]) -> Any:
             settings.url("BACKEND") + path, params=parameters, headers=headers, timeout=_TIMEOUT_S
         )
         answer.raise_for_status()
+        return answer.json()
     except requests.RequestException as error:
         raise StackError(
             f"The API did not answer {path}: {error}. Its log is {settings.logs / 'backend.log'}."
         ) from error
-    return answer.json()

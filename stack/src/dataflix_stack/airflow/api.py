@@ -18,6 +18,7 @@ _TIMEOUT_S = 30
 _RETRY_TIMEOUT_S = 90
 _RETRY_WAIT_S = 1.0
 _PAGE = 100
+_TOO_MANY = requests.codes.too_many_requests
 
 
 @dataclass(frozen=True)
@@ -70,17 +71,17 @@ class AirflowApi:
         # Proxies of the environment lead outside, not to our own services.
         self._session.trust_env = False
         body = {"username": USER, "password": env["DATAFLIX_AIRFLOW_ADMIN_PASSWORD"]}
-        token = self._request("POST", "/auth/token", json=body).json()["access_token"]
+        token = _json(self._request("POST", "/auth/token", json=body))["access_token"]
         self._session.headers["Authorization"] = f"Bearer {token}"
 
     def dag(self, dag_id: str) -> dict[str, Any] | None:
         """Return Airflow's record of a DAG; None until Airflow has read its file."""
         response = self._request("GET", f"/api/v2/dags/{dag_id}", may_be_missing=True)
-        return None if response.status_code == requests.codes.not_found else dict(response.json())
+        return None if response.status_code == requests.codes.not_found else _json(response)
 
     def import_errors(self) -> list[str]:
         """Return one message for each DAG file that Airflow cannot import."""
-        errors = self._request("GET", "/api/v2/importErrors").json()["import_errors"]
+        errors = _json(self._request("GET", "/api/v2/importErrors"))["import_errors"]
         return [f"{error['filename']}:\n{error['stack_trace']}" for error in errors]
 
     def trigger(self, dag_id: str, conf: Mapping[str, Any]) -> str:
@@ -92,11 +93,11 @@ class AirflowApi:
         """
         body = {"logical_date": None, "conf": dict(conf)}
         response = self._request("POST", f"/api/v2/dags/{dag_id}/dagRuns", json=body)
-        return str(response.json()["dag_run_id"])
+        return str(_json(response)["dag_run_id"])
 
     def run_state(self, dag_id: str, run_id: str) -> str:
         """Return a run's state: queued, running, success or failed."""
-        return str(self._request("GET", self._run_path(dag_id, run_id)).json()["state"])
+        return str(_json(self._request("GET", self._run_path(dag_id, run_id)))["state"])
 
     def tasks(self, dag_id: str, run_id: str) -> list[Task]:
         """Return all tasks of a run with their states."""
@@ -104,7 +105,7 @@ class AirflowApi:
         while True:
             parameters = {"limit": _PAGE, "offset": len(tasks)}
             path = f"{self._run_path(dag_id, run_id)}/taskInstances"
-            body = self._request("GET", path, params=parameters).json()
+            body = _json(self._request("GET", path, params=parameters))
             tasks += [_task(entry) for entry in body["task_instances"]]
             if not body["task_instances"] or len(tasks) >= body["total_entries"]:
                 return tasks
@@ -114,7 +115,7 @@ class AirflowApi:
         path = f"{self._run_path(dag_id, run_id)}/taskInstances/{quote(task.task_id)}/logs/{task.try_number}"
         parameters = {"map_index": task.map_index, "full_content": "true"}
         headers = {"Accept": "application/json"}
-        body = self._request("GET", path, params=parameters, headers=headers).json()
+        body = _json(self._request("GET", path, params=parameters, headers=headers))
         return [line for entry in body["content"] for line in _log_lines(entry)]
 
     def _run_path(self, dag_id: str, run_id: str) -> str:
@@ -151,10 +152,22 @@ class AirflowApi:
             raise _TransientError(failed + type(error).__name__) from error
         if response.ok or (may_be_missing and response.status_code == requests.codes.not_found):
             return response
-        message = f"{failed}{response.status_code} {response.text[:300]}"
-        if response.status_code >= requests.codes.server_error:
+        # Airflow repeats a log-in that it refuses, with the password.
+        detail = "" if path == "/auth/token" else f" {response.text[:300]}"
+        message = f"{failed}{response.status_code}{detail}"
+        # 429: too many failed log-ins, by anybody; the next minute allows new ones.
+        if response.status_code >= requests.codes.server_error or response.status_code == _TOO_MANY:
             raise _TransientError(message)
         raise StackError(message)
+
+
+def _json(response: requests.Response) -> dict[str, Any]:
+    try:
+        return dict(response.json())
+    except (ValueError, TypeError) as error:
+        raise StackError(
+            f"{response.url} did not answer as Airflow does; another program has its port."
+        ) from error
 
 
 def _task(entry: Mapping[str, Any]) -> Task:

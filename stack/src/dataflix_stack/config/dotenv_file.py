@@ -1,10 +1,12 @@
 """The file `.env`: written once with random secrets, then checked line by line on every read."""
 
+import io
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 # dataflix_common reads a `.env`; here every line is checked, which takes the parser below it.
-from dotenv.parser import parse_stream
+from dotenv.parser import Binding, parse_stream
 
 from dataflix_common.files import replace_file
 from dataflix_common.locks import exclusive_lock
@@ -50,9 +52,9 @@ def add_missing(path: Path, environ: Mapping[str, str]) -> list[str]:
             # Another process may have added them while this one waited for the lock.
             missing = _missing(path)
             lines = _lines(missing, environ)
-            with path.open("r+") as file:
-                text = file.read()
-                file.write(("" if text.endswith("\n") else "\n") + lines)
+            separator = "" if _text(path).endswith("\n") else "\n"
+            with path.open("a", encoding="utf-8") as file:
+                file.write(separator + lines)
     except OSError as error:
         names = ", ".join(sorted(ADDED_LATER))
         raise StackError(f"{path} can't be written ({error.strerror}) and needs some of: {names}.") from error
@@ -74,23 +76,24 @@ def read(path: Path, environ: Mapping[str, str]) -> dict[str, str]:
         environ: DATAFLIX_ variables in it must not contradict the file.
 
     Raises:
-        StackError: a line is not NAME=value, a value is missing or invalid, two services have the same port,
+        StackError: the file can't be read, is not UTF-8, or a line is not NAME=value; a value
+            is missing or invalid, two services have the same port,
             or a variable has another value in `environ`.
     """
     values: dict[str, str] = {}
-    with path.open() as file:
-        for binding in parse_stream(file):
-            if binding.error:
-                text = binding.original.string.strip()
-                raise StackError(f"{path}, line {binding.original.line}: not a setting NAME=value: {text!r}")
-            if binding.key:
-                values[binding.key] = binding.value or ""
+    for binding in _bindings(path):
+        if binding.error:
+            raise StackError(
+                f"{path}, line {binding.original.line}: not a setting NAME=value{_name_in(binding)}."
+            )
+        if binding.key:
+            values[binding.key] = binding.value or ""
     for variable in VARIABLES:
         if variable.name not in values:
             raise StackError(f"{path}: {variable.name} is missing ({variable.comment}); see .env.example.")
         if problem := variable.problem(values[variable.name]):
-            shown = values[variable.name] if variable.example else "(a secret)"
-            raise StackError(f"{path}: {variable.name} {problem}; it is {shown!r}.")
+            shown = _shown(variable, values[variable.name])
+            raise StackError(f"{path}: {variable.name} {problem}; it is {shown}.")
         exported = environ.get(variable.name)
         if exported is not None and exported != values[variable.name]:
             raise StackError(
@@ -106,14 +109,45 @@ def _lines(variables: Iterable[Variable], environ: Mapping[str, str]) -> str:
     for variable in variables:
         value = environ.get(variable.name) or (variable.initial_value() if variable.initial_value else "")
         if problem := variable.problem(value):
-            raise StackError(f"{variable.name} in the environment {problem}; it is {value!r}.")
+            raise StackError(
+                f"{variable.name} in the environment {problem}; it is {_shown(variable, value)}."
+            )
         lines.append(f"# {variable.comment}\n{variable.name}={value}\n")
     return "".join(lines)
 
 
+def _shown(variable: Variable, value: str) -> str:
+    # A secret has no example. A refused one may still be somebody's password elsewhere.
+    return repr(value) if variable.example else "a secret, which is not shown"
+
+
+def _bindings(path: Path) -> list[Binding]:
+    return list(parse_stream(io.StringIO(_text(path))))
+
+
+def _text(path: Path) -> str:
+    try:
+        # Some editors begin a UTF-8 file with a byte order mark.
+        text = path.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise StackError(f"{path} can't be read: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise StackError(f"{path}, line {line}: not UTF-8. Save the file as UTF-8.") from error
+    if "\0" in text:
+        line = text[: text.index("\0")].count("\n") + 1
+        raise StackError(f"{path}, line {line}: there is a zero byte. Save the file as UTF-8 text.")
+    return text
+
+
+def _name_in(binding: Binding) -> str:
+    # The rest of the line may be a secret.
+    name = re.match(r"\s*(DATAFLIX_[A-Z0-9_]+)", binding.original.string)
+    return f" ({name[1]})" if name else ""
+
+
 def _missing(path: Path) -> list[Variable]:
-    with path.open() as file:
-        present = {binding.key for binding in parse_stream(file)}
+    present = {binding.key for binding in _bindings(path)}
     return [variable for variable in VARIABLES if variable.name in ADDED_LATER - present]
 
 

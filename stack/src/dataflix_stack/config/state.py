@@ -6,6 +6,7 @@ from pathlib import Path
 
 from dataflix_common.files import replace_file
 from dataflix_stack.config.settings import Settings
+from dataflix_stack.errors import StackError
 
 # The key of `runtime` in the file, as older versions read and write it.
 _RUNTIME_KEY = "way"
@@ -27,17 +28,34 @@ class State:
 
     @classmethod
     def read(cls, settings: Settings) -> "State":
-        """Return the state of a folder; that of a new folder is empty."""
+        """Return the state of a folder; that of a new folder is empty.
+
+        Raises:
+            StackError: the file is not ours, or damaged.
+        """
         path = _path(settings)
         if not path.exists():
             return cls()
-        values = json.loads(path.read_text())
+        try:
+            values = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise _damaged(path) from error
+        if not isinstance(values, dict):
+            raise _damaged(path)
         return cls(values.get("data"), values.get("first_run"), values.get(_RUNTIME_KEY))
 
     def write(self, settings: Settings) -> None:
         """Replace `state.json` in one step."""
         values = {"data": self.data, "first_run": self.first_run, _RUNTIME_KEY: self.runtime}
         replace_file(_path(settings), json.dumps(values, indent=2) + "\n")
+
+
+def _damaged(path: Path) -> StackError:
+    example = json.dumps({"data": "sample", "first_run": "by hand", _RUNTIME_KEY: "local"})
+    return StackError(
+        f"{path} is damaged. Write into it which data was loaded (sample, or the path of the MovieLens "
+        f"data), for instance: {example}"
+    )
 
 
 def _path(settings: Settings) -> Path:

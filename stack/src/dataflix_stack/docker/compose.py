@@ -192,7 +192,9 @@ class Compose:
         return self._run(["docker", *arguments])
 
     def _run(self, command: list[str]) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(command, cwd=ROOT, env=_environ(), capture_output=True, text=True, check=False)
+        return subprocess.run(
+            command, cwd=ROOT, env=_environ(), capture_output=True, text=True, errors="replace", check=False
+        )
 
     def _command(self, *arguments: str) -> list[str]:
         return ["docker", "compose", "--env-file", str(self._settings.env_file), *arguments]

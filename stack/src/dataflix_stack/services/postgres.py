@@ -97,7 +97,9 @@ def create_cluster(data: Path, admin_password: str) -> None:
             "--locale=C.UTF-8",
             "--data-checksums",
         ]
-        result = subprocess.run(as_postgres_user(command), capture_output=True, text=True, check=False)
+        result = subprocess.run(
+            as_postgres_user(command), capture_output=True, text=True, errors="replace", check=False
+        )
     if result.returncode != 0:
         shutil.rmtree(incomplete, ignore_errors=True)
         raise StackError(f"initdb failed in {data}: {result.stderr.strip()}")
@@ -151,7 +153,9 @@ def run_sql(
         "PGPASSWORD": password,
         "PGOPTIONS": "-c client_min_messages=warning",
     }
-    result = subprocess.run(command, capture_output=True, text=True, check=False, env={**env, **environ})
+    result = subprocess.run(
+        command, capture_output=True, text=True, errors="replace", check=False, env={**env, **environ}
+    )
     if result.returncode != 0:
         raise StackError(f"psql {' '.join(arguments)} failed: {result.stderr.strip()[-2000:]}")
     return result.stdout

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import boto3
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from dataflix_loader.errors import LoadError
 from dataflix_loader.movielens.dataset import open_dataset
@@ -30,6 +30,7 @@ def build_airflow_environment() -> None:
             [str(ROOT / "scripts" / "environments.sh"), "airflow"],
             capture_output=True,
             text=True,
+            errors="replace",
             check=False,
         )
     if result.returncode != 0:
@@ -79,7 +80,7 @@ def create_bucket(settings: Settings) -> None:
     try:
         if bucket not in [entry["Name"] for entry in client.list_buckets()["Buckets"]]:
             client.create_bucket(Bucket=bucket)
-    except ClientError as error:
+    except (BotoCoreError, ClientError) as error:
         raise StackError(f"S3 at {settings.url('S3')} refused the bucket {bucket}: {error}") from error
 
 
@@ -93,7 +94,9 @@ def prepare_airflow(settings: Settings) -> None:
     write_password_file(environ, settings["AIRFLOW_ADMIN_PASSWORD"])
     command = [str(ROOT / "airflow" / ".venv" / "bin" / "airflow"), "db", "migrate"]
     with step("Airflow's database"):
-        result = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
+        result = subprocess.run(
+            command, env=environ, capture_output=True, text=True, errors="replace", check=False
+        )
     if result.returncode != 0:
         raise StackError(f"airflow db migrate failed:\n{(result.stderr or result.stdout).strip()[-2000:]}")
 
@@ -133,7 +136,12 @@ def load_data(settings: Settings, path: Path | None) -> None:
     command = [sys.executable, str(ROOT / "scripts" / script), *([] if path is None else [str(path)])]
     with step("data: " + ("the sample" if path is None else path.name)):
         result = subprocess.run(
-            command, env=base_environ(settings, "POSTGRES_"), capture_output=True, text=True, check=False
+            command,
+            env=base_environ(settings, "POSTGRES_"),
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
         )
     if result.returncode != 0:
         raise StackError(f"The data was not loaded and nothing was changed:\n{result.stderr.strip()[-2000:]}")

@@ -106,7 +106,7 @@ class Supervisor:
             "DATAFLIX_ENV_FILE": str(self._settings.env_file),
         }
         result = subprocess.run(
-            command, env=environ, capture_output=True, text=True, check=False, umask=UMASK
+            command, env=environ, capture_output=True, text=True, errors="replace", check=False, umask=UMASK
         )
         deadline = time.monotonic() + _START_TIMEOUT_S
         while result.returncode == 0 and time.monotonic() < deadline:
