@@ -51,6 +51,7 @@ def airflow_environment(env: Mapping[str, str], root: Path) -> dict[str, str]:
         **_constants(root),
         "AIRFLOW_HOME": str(home),
         "AIRFLOW__CORE__DAGS_FOLDER": str(root / "airflow" / "dags"),
+        "AIRFLOW__CORE__PLUGINS_FOLDER": str(root / "airflow" / "plugins"),
         "AIRFLOW__CORE__FERNET_KEY": env["DATAFLIX_AIRFLOW_FERNET_KEY"],
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(home / "passwords.json"),
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{url}/execution/",
