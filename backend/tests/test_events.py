@@ -5,6 +5,9 @@ from typing import Any
 
 import pytest
 
+from dataflix_testkit import PostgresServer
+
+from .support import data
 from .support.api import ApiClient
 from .support.data import Catalogue
 
@@ -122,3 +125,58 @@ def test_events_are_listed_latest_first_in_pages(api: ApiClient, catalogue: Cata
     page = api.get(f"/watched/{user}?limit=2&offset=1").json
     assert [row["movie_id"] for row in page["data"]] == [movies[3], movies[2]]
     assert page["meta"] == {"count": 2, "total": 5, "limit": 2, "offset": 1}
+
+
+EXTREMES = [
+    ("0044-03-15 BC", "1900-01-01T00:00:00Z"),
+    ("-infinity", "1900-01-01T00:00:00Z"),
+    ("0001-01-01", "1900-01-01T00:00:00Z"),
+    ("1899-12-31 23:59:59.999999+00", "1900-01-01T00:00:00Z"),
+    ("2299-12-31 23:59:59.999999+00", "2299-12-31T23:59:59.999999Z"),
+    ("9999-12-31 23:59:59+00", "2299-12-31T23:59:59.999999Z"),
+    ("10000-01-01", "2299-12-31T23:59:59.999999Z"),
+    ("294276-12-31", "2299-12-31T23:59:59.999999Z"),
+    ("infinity", "2299-12-31T23:59:59.999999Z"),
+]
+
+
+@pytest.mark.parametrize(("stored", "shown"), EXTREMES, ids=[stored for stored, _ in EXTREMES])
+def test_rows_from_before_the_range_of_times_break_no_answer(
+    api: ApiClient, movie: int, pg: PostgresServer, stored: str, shown: str
+) -> None:
+    user = api.new_user()
+    rate(api, user, movie, 4)
+    api.post("/watched", {"user_id": user, "movie_id": movie})
+    trending = {row["movie_id"] for row in api.get("/trending?limit=100").json["data"]}
+    connection = data.connect(pg.dsn("postgres"))
+    with connection.cursor() as cursor:
+        # As before the constraints: they are put back without a look at the rows.
+        for table, column in (
+            ("ratings", "rated_at"),
+            ("watched_movies", "watched_at"),
+            ("users", "created_at"),
+        ):
+            cursor.execute(f"ALTER TABLE {table} DROP CONSTRAINT {table}_{column}_range")
+            cursor.execute(f"UPDATE {table} SET {column} = %s WHERE user_id = %s", (stored, user))
+    try:
+        (rated,) = api.get(f"/ratings/{user}").json["data"]
+        (watched,) = api.get(f"/watched/{user}").json["data"]
+        assert rated["rated_at"] == watched["watched_at"] == shown
+        assert api.get(f"/users/{user}").json["created_at"] == shown
+        exported = api.get(f"/users/{user}/export").json
+        assert exported["ratings"][0]["rated_at"] == exported["user"]["created_at"] == shown
+        assert api.get(f"/recommendations/{user}").status == 200
+        assert {row["movie_id"] for row in api.get("/trending?limit=100").json["data"]} == trending
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("DELETE FROM users WHERE user_id = %s", (user,))
+            for table, column in (
+                ("ratings", "rated_at"),
+                ("watched_movies", "watched_at"),
+                ("users", "created_at"),
+            ):
+                cursor.execute(
+                    f"ALTER TABLE {table} ADD CONSTRAINT {table}_{column}_range CHECK ({column} BETWEEN"
+                    " '1900-01-01 00:00:00+00' AND '2299-12-31 23:59:59.999999+00')"
+                )
+        connection.close()

@@ -88,6 +88,47 @@ def test_a_bad_movie_is_refused(backend: Connection, column: str, value: object)
     assert str(refused.value.diag.constraint_name).startswith(f"movies_{column}")
 
 
+TIMES = [
+    ("users", "created_at"),
+    ("users", "updated_at"),
+    ("movies", "created_at"),
+    ("ratings", "rated_at"),
+    ("watched_movies", "watched_at"),
+    ("user_blocks", "created_at"),
+    ("user_blocks", "ends_at"),
+    ("ranking_rules", "starts_at"),
+    ("ranking_rules", "ends_at"),
+    ("feedback", "listed_at"),
+    ("feedback", "received_at"),
+]
+
+
+@pytest.mark.parametrize(("table", "column"), TIMES)
+def test_times_have_the_range_of_the_warehouse(admin: Connection, table: str, column: str) -> None:
+    ((text, validated),) = fetch(
+        admin,
+        "SELECT pg_get_constraintdef(oid), convalidated FROM pg_constraint WHERE conname = %s",
+        f"{table}_{column}_range",
+    )
+    assert validated
+    assert "1900-01-01 00:00:00+00" in text
+    assert "2299-12-31 23:59:59.999999+00" in text
+
+
+@pytest.mark.parametrize(
+    "moment",
+    ["0044-03-15 BC", "-infinity", "infinity", "1899-12-31 23:59:59.999999+00", "2300-01-01 00:00:00+00"],
+)
+def test_a_time_outside_of_the_range_is_refused(backend: Connection, moment: str) -> None:
+    with pytest.raises(psycopg2.errors.CheckViolation) as refused:
+        execute(
+            backend,
+            "INSERT INTO users (username, email, created_at) VALUES ('old', 'old@example.org', %s)",
+            moment,
+        )
+    assert refused.value.diag.constraint_name == "users_created_at_range"
+
+
 @pytest.mark.parametrize(
     ("username", "email", "constraint"),
     [

@@ -14,8 +14,10 @@ import psycopg2
 from psycopg2 import errors as pg
 from psycopg2.extensions import connection as Connection  # noqa: N812 - psycopg2 spells its class in lower case
 from psycopg2.extensions import cursor as Cursor  # noqa: N812 - as above
+from psycopg2.extensions import new_type, register_type
 
 from dataflix_backend.exceptions import UnavailableError
+from dataflix_backend.schemas.fields import stored_time
 from dataflix_backend.settings import PostgresSettings
 
 # A healthy answer takes milliseconds; the longest statement (popularity over all ratings) seconds.
@@ -29,6 +31,11 @@ RECONNECT_AFTER_S = 0.5
 
 # A full disk is an OperationalError; a standby or a read-only server raises ReadOnlySqlTransaction.
 _UNAVAILABLE = (psycopg2.OperationalError, psycopg2.InterfaceError, pg.ReadOnlySqlTransaction)
+
+_TIMESTAMPTZ_OID = 1184
+_TIMESTAMPTZ = new_type(
+    (_TIMESTAMPTZ_OID,), "STORED_TIME", lambda text, _cursor: None if text is None else stored_time(text)
+)
 
 Row = dict[str, Any]
 _log = logging.getLogger(__name__)
@@ -135,6 +142,8 @@ class Database:
             self._retry_after = time.monotonic() + RECONNECT_AFTER_S
             raise
         connection.autocommit = True
+        # psycopg2's own fails at times that Postgres can hold and Python cannot.
+        register_type(_TIMESTAMPTZ, connection)
         return connection
 
 

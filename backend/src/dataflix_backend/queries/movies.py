@@ -112,10 +112,22 @@ LEFT JOIN (
         movie_id,
         count(*) AS ratings_count,
         sum(rating::float8) AS ratings_sum,
-        sum(0.5 ^ least(extract(epoch FROM newest.rated_at - ratings.rated_at)::float8 / 2592000, 100))
-            AS trending_score
+        sum(
+            0.5 ^ (
+                extract(
+                    EPOCH FROM newest.rated_at - greatest(
+                        newest.rated_at - INTERVAL '3000 days', least(ratings.rated_at, newest.rated_at)
+                    )
+                )::float8 / 2592000
+            )
+        ) AS trending_score
     FROM ratings
-    CROSS JOIN (SELECT max(rated_at) AS rated_at FROM ratings) AS newest
+    CROSS JOIN (
+        -- A time in the future, or an infinite one, must not make all others count for nothing.
+        SELECT coalesce(max(rated_at), now()) AS rated_at
+        FROM ratings
+        WHERE rated_at BETWEEN '1900-01-01' AND now() + INTERVAL '1 day'
+    ) AS newest
     GROUP BY movie_id
 ) AS r ON m.movie_id = r.movie_id
 ORDER BY m.movie_id

@@ -1,10 +1,10 @@
 """Export and erasure of one person's data."""
 
-from datetime import datetime
 from typing import Any, cast
 
 from dataflix_backend.database import Database
 from dataflix_backend.exceptions import UnknownIdError
+from dataflix_backend.schemas.fields import stored_time
 from dataflix_backend.schemas.personal_data import Erasure, PersonalExport
 
 _RECORD = """
@@ -124,9 +124,7 @@ def _with_times(value: Any) -> Any:
         return [_with_times(part) for part in value]
     if isinstance(value, dict):
         return {
-            name: datetime.fromisoformat(part)
-            if name.endswith("_at") and isinstance(part, str)
-            else _with_times(part)
+            name: stored_time(part) if name.endswith("_at") and isinstance(part, str) else _with_times(part)
             for name, part in value.items()
         }
     return value

@@ -26,6 +26,8 @@ _MAX_DIGITS = 30
 EARLIEST_TIME = datetime(1900, 1, 1, tzinfo=UTC)
 # Far enough for every plan, and within the range of Postgres.
 LATEST_TIME = datetime(2200, 1, 1, tzinfo=UTC)
+# The end of the range that the tables' check constraints and the warehouse have; it begins at EARLIEST_TIME.
+LATEST_STORED_TIME = datetime(2299, 12, 31, 23, 59, 59, 999999, UTC)
 # How far a client's clock may be ahead of ours.
 CLOCK_SKEW = timedelta(minutes=5)
 
@@ -145,6 +147,19 @@ def _future(moment: datetime) -> datetime:
     if datetime.now(UTC) < moment < LATEST_TIME:
         return moment
     raise refuse("must lie between now and the year 2200")
+
+
+def stored_time(text: str) -> datetime:
+    """Return a time of Postgres in UTC, or the nearest one within the range.
+
+    Rows from before the check constraints may hold times that Python cannot: before Christ, after the year
+    9999, infinity.
+    """
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        return EARLIEST_TIME if text.endswith("BC") or text.startswith("-") else LATEST_STORED_TIME
+    return min(max(found, EARLIEST_TIME), LATEST_STORED_TIME)
 
 
 def no_nul(text: str) -> str:
