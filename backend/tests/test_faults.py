@@ -5,6 +5,7 @@ import logging
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from dataflix_backend.api_key import secret_hash
 from dataflix_backend.database import RECONNECT_AFTER_S
 from dataflix_backend.queries.ranking_context import load_ranking_context
 from dataflix_backend.services.list_ids import ListIds
+from dataflix_backend.services.ranking.erased_users import ErasedUsers
 from dataflix_backend.services.ranking.stale_context_cache import StaleContextCache
 from dataflix_testkit.long_mode import short_or_long
 
@@ -221,15 +223,45 @@ def test_everything_down_and_workers_killed_serves_the_last_good_model(
         assert requests.get(f"{server.url}/readyz", timeout=30).status_code == 200
 
 
-def test_contexts_of_deleted_users_are_dropped(server: Server, cluster: KillablePostgres) -> None:
+def test_contexts_of_deleted_users_are_dropped(
+    server: Server, cluster: KillablePostgres, tmp_path: Path
+) -> None:
     (gone, stays) = new_users(server, 2, "forgotten")
     connection = database(cluster.server)
-    known = StaleContextCache(connection)
+    known = StaleContextCache(connection, ErasedUsers(tmp_path / "erased"))
     for user in (gone, stays):
-        known.put(user, load_ranking_context(connection, user))
+        known.put(user, load_ranking_context(connection, user), time.monotonic())
     with server.session() as session:
         assert session.delete(f"{server.url}/users/{gone}", timeout=30).status_code == 202
     known.forget_deleted_users()
     assert known.find(gone) is None
     assert known.find(stays) is not None
     connection.close()
+
+
+def test_no_worker_knows_an_erased_user_while_postgres_is_down(
+    server: Server, cluster: KillablePostgres, catalogue: Catalogue
+) -> None:
+    (gone,) = new_users(server, 1, "erased")
+    movie = next(iter(catalogue.titles))
+    url = f"{server.url}/recommendations/{gone}"
+    with server.session() as session:
+        session.post(
+            f"{server.url}/ratings", json={"user_id": gone, "movie_id": movie, "rating": 5}, timeout=30
+        )
+    for _ in range(30):
+        # New connections, so that both workers read the history.
+        with server.session() as session:
+            assert session.get(url, timeout=30).ok
+    with server.session() as session:
+        assert session.delete(f"{server.url}/users/{gone}", timeout=30).status_code == 202
+    cluster.kill()
+    try:
+        for _ in range(30):
+            with server.session() as session:
+                meta = session.get(url, timeout=30).json()["meta"]
+            # No time of a history: no worker has one.
+            assert (meta["stale"], meta["as_of"]) == (True, None)
+    finally:
+        cluster.start()
+        time.sleep(RECONNECT_AFTER_S)

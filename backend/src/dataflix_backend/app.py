@@ -13,6 +13,7 @@ from dataflix_backend.services.list_ids import ListIds
 from dataflix_backend.services.model.popularity_fallback import PopularityFallback
 from dataflix_backend.services.model.store import ModelStore
 from dataflix_backend.services.ranking.context_reader import ContextReader
+from dataflix_backend.services.ranking.erased_users import ErasedUsers
 from dataflix_backend.services.ranking.movie_cache import MovieCache
 from dataflix_backend.services.ranking.stale_context_cache import StaleContextCache
 from dataflix_backend.settings import Settings
@@ -32,7 +33,7 @@ def create_app(settings: Settings) -> Flask:
     app = bare_app()
     database = Database(settings, settings.threads)
     models = ModelStore(settings.models_dir)
-    stale_contexts = StaleContextCache(database)
+    stale_contexts = StaleContextCache(database, ErasedUsers(settings.erased_users))
     services = Services(
         database,
         models,

@@ -105,6 +105,11 @@ class Settings(HomeSettings, PostgresSettings):
         return self.home / "backend" / "counts"
 
     @property
+    def erased_users(self) -> Path:
+        """The file through which the workers tell each other who was erased."""
+        return self.home / "backend" / "erased-users"
+
+    @property
     def metrics_dir(self) -> Path:
         """The folder through which the workers share their Prometheus metrics."""
         return self.home / "backend" / "metrics"

@@ -34,8 +34,7 @@ def export(user_id: int) -> Response:
 def erase(user_id: int) -> Response:
     """Delete a user with all data, and answer the record of the erasure."""
     erasure = erase_user(services().database, user_id)
-    # This worker forgets the user at once; the others do within FORGET_INTERVAL_S.
-    services().stale_contexts.forget(user_id)
+    services().stale_contexts.erase(user_id)
     return answer(erasure, 202, {"Location": f"/erasures/{erasure['erasure_id']}"})
 
 

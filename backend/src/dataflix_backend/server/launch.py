@@ -48,6 +48,7 @@ def _reset_shared_files(settings: Settings) -> None:
     """Start with no counts and no metrics: new workers would add to those of earlier ones."""
     try:
         settings.counts.unlink(missing_ok=True)
+        settings.erased_users.unlink(missing_ok=True)
         SharedCounters.at(settings.counts)
         shutil.rmtree(settings.metrics_dir, ignore_errors=True)
         settings.metrics_dir.mkdir(parents=True)

@@ -64,6 +64,7 @@ class ContextReader:
         Raises:
             UnknownIdError: the user does not exist.
         """
+        began_at_s = time.monotonic()
         try:
             ranking = load_ranking_context(self._database, user_id)
         except UnknownIdError:
@@ -76,7 +77,7 @@ class ContextReader:
             session = self._stale_contexts.find(None)
             rules = session.context.rules if session else []
             return RequestContext(replace(_NO_CONTEXT, rules=rules), is_stale=True)
-        self._stale_contexts.put(user_id, ranking)
+        self._stale_contexts.put(user_id, ranking, began_at_s)
         snapshot = self._movie_cache.at(ranking.movies) if ranking.movies else None
         return RequestContext(ranking, snapshot, read_at_s=time.monotonic())
 

@@ -2,7 +2,6 @@
 
 import logging
 import threading
-import time
 from collections import OrderedDict
 from dataclasses import dataclass
 
@@ -10,12 +9,13 @@ from dataflix_backend.database import Database
 from dataflix_backend.exceptions import UnavailableError
 from dataflix_backend.queries.ranking_context import RankingContext
 from dataflix_backend.queries.users import find_deleted_users
+from dataflix_backend.services.ranking.erased_users import ErasedUsers
 
 # About 15 MB per worker: an event takes 13 bytes, and a user's overhead is that of about 70 events.
 MAX_EVENTS = 1_000_000
 _USER_COST = 70
-# While Postgres answers, every worker forgets a deleted user within this time.
-FORGET_INTERVAL_S = 60.0
+# While Postgres answers, every worker forgets a user who was deleted past the API within this time.
+FORGET_INTERVAL_S = 10.0
 
 _log = logging.getLogger(__name__)
 
@@ -36,8 +36,9 @@ class StaleContext:
 class StaleContextCache:
     """The last context of each user, and of sessions without a user (None); the oldest is dropped first."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, erased: ErasedUsers) -> None:
         self._database = database
+        self._erased = erased
         self._lock = threading.Lock()
         self._entries: OrderedDict[int | None, StaleContext] = OrderedDict()
         self._cost = 0
@@ -48,9 +49,9 @@ class StaleContextCache:
         """Forget deleted users from time to time."""
         self._thread.start()
 
-    def put(self, user_id: int | None, context: RankingContext) -> None:
-        """Store a context that was read just now."""
-        entry = StaleContext(context, time.monotonic())
+    def put(self, user_id: int | None, context: RankingContext, read_at_s: float) -> None:
+        """Store a context; ``read_at_s`` is when its reading began, by the monotonic clock."""
+        entry = StaleContext(context, read_at_s)
         with self._lock:
             self._drop(user_id)
             self._entries[user_id] = entry
@@ -59,9 +60,22 @@ class StaleContextCache:
                 self._drop(next(iter(self._entries)))
 
     def find(self, user_id: int | None) -> StaleContext | None:
-        """Return what was read last, None when this worker never read it or has dropped it."""
+        """Return what was read last; None if this worker does not have it, or the user is erased."""
         with self._lock:
-            return self._entries.get(user_id)
+            entry = self._entries.get(user_id)
+        if entry is None or user_id is None:
+            return entry
+        # Another worker may have erased the user, also while this one was reading.
+        erased_at = self._erased.erased_at(user_id)
+        if erased_at is not None and entry.read_at_s <= erased_at:
+            self.forget(user_id)
+            return None
+        return entry
+
+    def erase(self, user_id: int) -> None:
+        """Drop the context of a user who was erased just now, in every worker."""
+        self._erased.add(user_id)
+        self.forget(user_id)
 
     def forget(self, user_id: int | None) -> None:
         """Drop the context of a user."""
@@ -88,6 +102,7 @@ class StaleContextCache:
         while not self._stop.wait(FORGET_INTERVAL_S):
             try:
                 self.forget_deleted_users()
+                self._erased.forget_old()
             except UnavailableError:
                 # No user can be deleted meanwhile; the next round finds all deleted users.
                 continue
