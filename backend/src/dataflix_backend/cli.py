@@ -11,11 +11,12 @@ import orjson
 
 from dataflix_backend import logs
 from dataflix_backend.key_commands import keys
+from dataflix_backend.plain_errors import PlainErrorsGroup
 from dataflix_backend.settings import SyncSettings
 from dataflix_common.settings import SettingsError
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=PlainErrorsGroup, context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
     """Serve the Dataflix API. Settings come from DATAFLIX_ variables in the environment."""
 

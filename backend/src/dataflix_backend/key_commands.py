@@ -15,7 +15,9 @@ import orjson
 from dataflix_backend.api_key import SCOPES, new_secret, secret_hash
 from dataflix_backend.database import Database
 from dataflix_backend.exceptions import BackendError
+from dataflix_backend.plain_errors import discard_output
 from dataflix_backend.queries import api_keys
+from dataflix_backend.schemas.fields import MAX_ID
 from dataflix_backend.settings import PostgresSettings
 from dataflix_common.env_file import with_env_file
 from dataflix_common.settings import SettingsError
@@ -59,7 +61,7 @@ def keys() -> None:
     help="What the key may do; repeat the option for more. admin includes the others.",
 )
 @click.option(
-    "--user", "user_id", type=click.IntRange(1), help="The id of the one user that the key acts for."
+    "--user", "user_id", type=click.IntRange(1, MAX_ID), help="The id of the one user that the key acts for."
 )
 def create(name: str, scopes: Sequence[str], user_id: int | None) -> None:
     """Make a key for the client NAME and print its secret, which is never shown again."""
@@ -70,7 +72,7 @@ def create(name: str, scopes: Sequence[str], user_id: int | None) -> None:
     secret = new_secret()
     chosen = sorted(set(scopes))
     _with_database(lambda database: api_keys.create_key(database, name, chosen, user_id, secret_hash(secret)))
-    _show_once(secret)
+    _show_once(name, secret)
 
 
 @keys.command()
@@ -88,7 +90,7 @@ def rotate(name: str, hours: int) -> None:
     secret = new_secret()
     overlap = timedelta(hours=hours)
     _with_database(lambda database: api_keys.rotate_key(database, name, overlap, secret_hash(secret)))
-    _show_once(secret)
+    _show_once(name, secret)
     if name == api_keys.BOOTSTRAP:
         click.echo("Put it into .env as DATAFLIX_API_KEY and restart: ./stop.sh && ./run.sh", err=True)
 
@@ -119,9 +121,16 @@ def list_(as_json: bool) -> None:
         click.echo(f"{row['key_id']:>4}  {row['name']:<24} {','.join(row['scopes']):<12} {owner:<12} {state}")
 
 
-def _show_once(secret: str) -> None:
-    click.echo(secret)
-    click.echo("This secret is shown once: only its hash is api_keys.", err=True)
+def _show_once(name: str, secret: str) -> None:
+    try:
+        click.echo(secret)
+    except OSError as error:
+        discard_output()
+        raise click.ClickException(
+            f"The new secret could not be written: {error.strerror}. It is lost, but the key {name} exists; "
+            f"dataflix-backend keys rotate {name} --overlap 0 makes another one."
+        ) from error
+    click.echo("This secret is shown once: only its hash is stored.", err=True)
 
 
 def _with_database(work: Callable[[Database], Result]) -> Result:

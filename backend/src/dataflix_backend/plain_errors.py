@@ -1,0 +1,57 @@
+"""Ends a command with one plain sentence where a person, not our code, is the cause of an exception."""
+
+import contextlib
+import os
+import sys
+from typing import Any
+
+import click
+import psycopg2
+from psycopg2 import errors as pg
+
+# The database is another one, or from before this version.
+_OTHER_SCHEMA = (
+    pg.UndefinedTable,
+    pg.UndefinedColumn,
+    pg.UndefinedFunction,
+    pg.InvalidSchemaName,
+    pg.InsufficientPrivilege,
+)
+
+
+class PlainErrorsGroup(click.Group):
+    """A group whose commands end without a traceback. Click itself explains wrong arguments alone."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command, and write all of its output."""
+        try:
+            result = super().invoke(ctx)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            # Who reads has seen enough, as `head` does.
+            discard_output()
+            ctx.exit(1)
+        except UnicodeError as error:
+            raise click.ClickException("A setting, .env or an argument is not UTF-8.") from error
+        except _OTHER_SCHEMA as error:
+            raise click.ClickException(
+                "The database does not have this version's tables. ./run.sh brings it up to date; "
+                "a database of your own needs postgres/init/*.sql."
+            ) from error
+        except psycopg2.Error as error:
+            # Not its text, which may hold values.
+            raise click.ClickException(f"Postgres refuses this (SQLSTATE {error.pgcode}).") from error
+        except OSError as error:
+            discard_output()
+            place = f"{error.filename}: " if error.filename else "reading or writing failed: "
+            raise click.ClickException(f"{place}{error.strerror}.") from error
+        return result
+
+
+def discard_output() -> None:
+    """Send what is still to be written nowhere: Python would try it again at its end, and fail again."""
+    # Tests replace standard output by something without a file.
+    with contextlib.suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
