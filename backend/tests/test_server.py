@@ -1,5 +1,6 @@
 """gunicorn with its workers, as `dataflix-backend serve` starts it."""
 
+import contextlib
 import itertools
 import json
 import logging
@@ -202,6 +203,32 @@ def test_bytes_that_are_no_request_get_a_problem_and_stay_out_of_the_log(server:
     problem = json.loads(body)
     assert (problem["status"], "anary" in body.decode()) == (400, False)
     assert "anary" not in server.log.read_text()
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"",
+        b"GET /healthz HTTP/1.1\r\nHost: a\r\n",
+        b"POST /feedback HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nFFFFFFFFFFFFFFF\r\nabc",
+    ],
+    ids=["silence", "half head", "huge chunk"],
+)
+def test_connections_that_do_not_finish_their_request_do_not_stop_the_api(
+    server: Server, sent: bytes
+) -> None:
+    address = ("127.0.0.1", int(server.url.rpartition(":")[2]))
+    with contextlib.ExitStack() as stack:
+        held = [stack.enter_context(socket.create_connection(address, timeout=30)) for _ in range(100)]
+        for client in held:
+            client.sendall(sent)
+        for _ in range(10):
+            assert requests.get(f"{server.url}/healthz", timeout=3).ok
+        got = b""
+        while piece := held[-1].recv(65536):
+            got += piece
+    if sent:
+        assert json.loads(got.partition(b"\r\n\r\n")[2])["type"] == "urn:dataflix:problem:too-slow"
 
 
 def run_serve(environ: dict[str, str]) -> subprocess.CompletedProcess[str]:

@@ -1,7 +1,9 @@
 """The job API end to end: a real server, real processes, real services."""
 
+import contextlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -24,8 +26,12 @@ class Api:
 
     def __init__(self, process: subprocess.Popen[bytes], port: int, token: str) -> None:
         self.process = process
+        self._port = port
         self._url = f"http://127.0.0.1:{port}"
         self._headers = {"Authorization": f"Bearer {token}"}
+
+    def connect(self) -> socket.socket:
+        return socket.create_connection(("127.0.0.1", self._port), timeout=60)
 
     def get(self, path: str, **options: Any) -> requests.Response:
         return requests.get(self._url + path, timeout=20, **{"headers": self._headers, **options})
@@ -78,6 +84,25 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def api(services: Any, home: Path) -> Iterator[Api]:
     with serving(services.environ, home) as api:
         yield api
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [b"", b"GET /healthz HTTP/1.1\r\n", b"POST /jobs HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n{"],
+    ids=["silence", "half head", "half body"],
+)
+def test_half_requests_do_not_stop_the_job_api(api: Api, sent: bytes) -> None:
+    with contextlib.ExitStack() as stack:
+        held = [stack.enter_context(api.connect()) for _ in range(40)]
+        for client in held:
+            client.sendall(sent)
+        for _ in range(5):
+            assert api.get("/healthz").elapsed.total_seconds() < 3
+        got = b""
+        while piece := held[-1].recv(65536):
+            got += piece
+    if sent:
+        assert got.startswith(b"HTTP/1.1 408 Request Timeout\r\n")
 
 
 @pytest.fixture(scope="module")

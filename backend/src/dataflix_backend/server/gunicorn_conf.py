@@ -42,6 +42,8 @@ limit_request_field_size = 4096
 forwarded_allow_ips = ""
 forwarder_headers = ""
 control_socket_disable = True
+# The worker's loop sends all answers, so nothing may write to the socket past it.
+sendfile = False
 
 # In memory, so that heartbeats do not wait for a disk.
 worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - gunicorn makes its own files

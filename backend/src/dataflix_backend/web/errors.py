@@ -17,7 +17,6 @@ API_KEY_HEADER = "X-API-Key"
 # A client that waits this long finds a restarted Postgres: a restart takes about a second.
 RETRY_AFTER_S = 2
 
-NOT_HTTP = HTTPStatus.BAD_REQUEST
 INTERNAL = HTTPStatus.INTERNAL_SERVER_ERROR
 BODY_TOO_LARGE = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
 INTERNAL_DETAIL = "Something went wrong on our side. Quote the request_id when you report it."

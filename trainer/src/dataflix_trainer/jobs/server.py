@@ -52,12 +52,14 @@ class _Server(BaseApplication):  # type: ignore[misc]
         options = {
             "bind": f"{self._settings.host}:{self._settings.port}",
             "workers": 1,
-            "worker_class": "gthread",
+            "worker_class": "dataflix_common.buffering_worker.BufferingWorker",
             "threads": THREADS,
             "graceful_timeout": GRACEFUL_TIMEOUT_S,
             "proc_name": "dataflix-trainer",
             "worker_exit": _stop_runner,
             "control_socket_disable": True,
+            # The worker's loop sends all answers, so nothing may write to the socket past it.
+            "sendfile": False,
         }
         for name, value in options.items():
             self.cfg.set(name, value)

@@ -1,0 +1,287 @@
+"""gunicorn with our worker and a small application, attacked by slow clients."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from http.client import HTTPConnection
+from pathlib import Path
+
+import pytest
+
+from dataflix_common import buffering_worker as worker
+from dataflix_testkit import free_port
+
+THREADS = 2
+# More than all threads of the server, several times over.
+HELD = 12
+# The time limits are seen by a sweep, and the machine may be busy.
+LATE_S = 6
+
+APPLICATION = """
+import time
+
+def application(environ, start_response):
+    body = environ["wsgi.input"].read()
+    path = environ["PATH_INFO"]
+    if path == "/slow":
+        time.sleep(0.3)
+    answer = b"x" * 8_000_000 if path == "/large" else path.encode() + b":" + body
+    start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", str(len(answer)))])
+    return [answer]
+"""
+
+
+@dataclass(frozen=True)
+class Server:
+    port: int
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    def connect(self, sent: bytes = b"", timeout: float = 60) -> socket.socket:
+        client = socket.create_connection(("127.0.0.1", self.port), timeout=timeout)
+        client.sendall(sent)
+        return client
+
+    def ask(self, path: str = "/ask", body: bytes | None = None) -> bytes:
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=10)
+        with contextlib.closing(connection):
+            connection.request("POST" if body is not None else "GET", path, body)
+            return connection.getresponse().read()
+
+
+@contextlib.contextmanager
+def serving(folder: Path, *options: str) -> Iterator[Server]:
+    (folder / "tiny.py").write_text(APPLICATION)
+    port = free_port()
+    class_name = "dataflix_common.buffering_worker.BufferingWorker"
+    command = [sys.executable, "-m", "gunicorn", "--bind", f"127.0.0.1:{port}", "--threads", str(THREADS)]
+    command += ["--worker-class", class_name, "--keep-alive", "2", "--no-sendfile", *options, "tiny"]
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            command, cwd=folder, stdout=log, stderr=log, env={**os.environ, "PYTHONPATH": str(folder)}
+        )
+    server = Server(port, process, folder / "log")
+    try:
+        deadline = time.monotonic() + 60
+        while True:
+            assert process.poll() is None, server.log.read_text()
+            assert time.monotonic() < deadline, server.log.read_text()
+            try:
+                server.ask()
+                break
+            except OSError:
+                time.sleep(0.05)
+        yield server
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with serving(tmp_path_factory.mktemp("server")) as running:
+        yield running
+
+
+def received_until_end(client: socket.socket) -> bytes:
+    got = b""
+    with contextlib.suppress(ConnectionResetError):
+        while piece := client.recv(65536):
+            got += piece
+    return got
+
+
+HALF_REQUESTS = {
+    "silence": b"",
+    "half line": b"GET /heal",
+    "half head": b"GET / HTTP/1.1\r\nHost: a\r\n",
+    "half body": b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nabc",
+    "half chunk": b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nabc",
+    "huge chunk": b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nFFFFFFFFFFFFFFF\r\nabc",
+    "half chunk size": b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nFFF",
+    "half trailer": b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\na: b\r\n",
+    "second half head": b"GET / HTTP/1.1\r\nHost: a\r\n\r\nGET / HT",
+    "waits for 100": b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\nExpect: 100-continue\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("sent", HALF_REQUESTS.values(), ids=list(HALF_REQUESTS))
+def test_half_requests_hold_no_thread_and_end(server: Server, sent: bytes) -> None:
+    with contextlib.ExitStack() as stack:
+        held = [stack.enter_context(server.connect(sent)) for _ in range(HELD)]
+        began = time.monotonic()
+        assert server.ask() == b"/ask:"
+        assert time.monotonic() - began < 2
+        ends = [received_until_end(client) for client in held]
+        assert time.monotonic() - began < worker.IDLE_TIMEOUT_S + worker.LINGER_S + LATE_S
+    if sent:
+        assert all(b"HTTP/1.1 408 Request Timeout" in end for end in ends), ends[0]
+        assert all(b"application/problem+json" in end for end in ends)
+
+
+@pytest.mark.parametrize(
+    ("beginning", "limit_s"),
+    [
+        (b"GET / HTTP/1.1\r\na: ", worker.HEAD_TIMEOUT_S),
+        (b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9000\r\n\r\n", worker.BODY_TIMEOUT_S),
+    ],
+    ids=["head", "body"],
+)
+def test_a_request_that_drips_ends_after_its_whole_time(
+    server: Server, beginning: bytes, limit_s: float
+) -> None:
+    with server.connect(beginning) as client:
+        began = time.monotonic()
+        client.settimeout(0.5)
+        got = b""
+        while not got:
+            assert time.monotonic() - began < limit_s + LATE_S
+            client.sendall(b"x")
+            with contextlib.suppress(TimeoutError):
+                got = client.recv(65536)
+    assert b" 408 " in got
+    assert time.monotonic() - began > limit_s - 1
+
+
+def test_answers_that_nobody_reads_hold_no_thread(server: Server) -> None:
+    with contextlib.ExitStack() as stack:
+        for _ in range(HELD):
+            client = stack.enter_context(server.connect(b"GET /large HTTP/1.1\r\nHost: a\r\n\r\n" * 5))
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        for _ in range(5):
+            began = time.monotonic()
+            assert server.ask() == b"/ask:"
+            assert time.monotonic() - began < 5
+
+
+def test_a_slow_reader_gets_the_whole_large_answer(server: Server) -> None:
+    with server.connect(b"GET /large HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n") as client:
+        got = 0
+        pause = 0.05
+        while piece := client.recv(200_000):
+            got += len(piece)
+            time.sleep(pause)
+    assert got > 8_000_000
+
+
+def test_one_address_has_a_limited_number_of_connections(server: Server) -> None:
+    with contextlib.ExitStack() as stack:
+        held = [
+            stack.enter_context(server.connect(b"GET / HTTP/1.1\r\n"))
+            for _ in range(worker.MAX_CONNECTIONS_PER_ADDRESS + 50)
+        ]
+        assert server.ask() == b"/ask:"
+        # The oldest ones ended, so somebody who asks behind the same address is still answered.
+        for client in held[:50]:
+            client.settimeout(1)
+            assert received_until_end(client) == b""
+
+
+def test_requests_in_one_piece_are_answered_in_order(server: Server) -> None:
+    first = b"POST /1 HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc"
+    second = (
+        b"POST /2 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nde\r\n1\r\nf\r\n0\r\n\r\n"
+    )
+    third = b"GET /3 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+    with server.connect(first + second + third) as client:
+        got = received_until_end(client)
+    assert [part.rpartition(b"\r\n\r\n")[2][:6] for part in got.split(b"HTTP/1.1 200 OK")[1:]] == [
+        b"/1:abc",
+        b"/2:def",
+        b"/3:",
+    ]
+
+
+def test_a_request_may_come_in_single_bytes(server: Server) -> None:
+    with server.connect() as client:
+        for byte in b"POST /x HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 3\r\n\r\nabc":
+            client.sendall(bytes([byte]))
+            time.sleep(0.002)
+        assert received_until_end(client).endswith(b"/x:abc")
+
+
+def test_a_client_that_asks_for_100_gets_it_once(server: Server) -> None:
+    head = b"POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nExpect: 100-continue\r\n"
+    head += b"Connection: close\r\n\r\n"
+    with server.connect(head) as client:
+        assert client.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        client.sendall(b"abc")
+        got = received_until_end(client)
+    assert got.startswith(b"HTTP/1.1 200 OK")
+    assert got.endswith(b"/x:abc")
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"GET /" + b"x" * 40_000,
+        b"GET / HTTP/1.1\r\na: " + b"x" * 40_000,
+        b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n" + b"F" * 1000 + b"\r\n",
+        b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n-5\r\nabc",
+        b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabcX",
+        b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd",
+        b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n",
+    ],
+    ids=["line", "header", "digits", "negative chunk", "no line end", "two lengths", "negative length"],
+)
+def test_what_can_never_be_a_request_is_refused_at_once(server: Server, sent: bytes) -> None:
+    with server.connect(sent, timeout=3) as client:
+        assert received_until_end(client).startswith(b"HTTP/1.1 400 Bad Request")
+
+
+def test_a_body_beyond_every_limit_is_not_read(server: Server) -> None:
+    head = b"POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 999999999\r\n\r\n"
+    with server.connect(head, timeout=5) as client:
+        got = received_until_end(client)
+    assert got.startswith(b"HTTP/1.1 200 OK")
+
+
+def test_reload_and_recycling_lose_no_request(tmp_path: Path) -> None:
+    failures: list[str] = []
+    stop = threading.Event()
+    with serving(tmp_path, "--workers", "2", "--max-requests", "10", "--graceful-timeout", "15") as running:
+
+        def ask_on() -> None:
+            while not stop.is_set():
+                try:
+                    answer = running.ask("/slow", b"abc")
+                    if answer != b"/slow:abc":
+                        failures.append(repr(answer))
+                except OSError as error:
+                    failures.append(repr(error))
+
+        askers = [threading.Thread(target=ask_on) for _ in range(4)]
+        for asker in askers:
+            asker.start()
+        for _ in range(3):
+            time.sleep(3)
+            running.process.send_signal(signal.SIGHUP)
+        time.sleep(3)
+        stop.set()
+        for asker in askers:
+            asker.join()
+        log = running.log.read_text()
+    assert failures == []
+    assert "Autorestarting worker" in log
+    assert log.count("Handling signal: hup") == 3
+
+
+@pytest.mark.parametrize(
+    ("client", "address"),
+    [
+        (("192.0.2.7", 1234), "192.0.2.7"),
+        (("2001:db8:1:2:3::9", 1234, 0, 0), "2001:db8:1:2::/64"),
+        (("fe80::1%eth0", 1234, 0, 2), "fe80::/64"),
+        (("::ffff:192.0.2.7", 1234, 0, 0), "192.0.2.7"),
+        ("", ""),
+    ],
+)
+def test_all_addresses_that_a_client_may_take_count_as_one(client: object, address: str) -> None:
+    assert worker.address_of(client) == address
