@@ -199,6 +199,13 @@ def test_requests_in_one_piece_are_answered_in_order(server: Server) -> None:
     ]
 
 
+def test_empty_lines_between_requests_are_no_requests(server: Server) -> None:
+    request = b"POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc\r\n"
+    with server.connect(b"\r\n" + request + b"\r\n" + request) as client:
+        got = received_until_end(client)
+    assert got.count(b"/x:abc") == got.count(b"HTTP/1.1 ") == 2
+
+
 def test_a_request_may_come_in_single_bytes(server: Server) -> None:
     with server.connect() as client:
         for byte in b"POST /x HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 3\r\n\r\nabc":

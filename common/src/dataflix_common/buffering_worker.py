@@ -17,6 +17,7 @@ import logging
 import selectors
 import socket
 import time
+from collections.abc import Callable
 from concurrent.futures import Future
 from http import HTTPStatus
 from typing import Any, Literal
@@ -149,7 +150,6 @@ class Connection:
         """
         if self.framing is not None:
             return self._frame()
-        # As gunicorn does: an empty line may come before a request.
         end = self.received.find(_HEAD_END)
         if end < 0:
             if len(self.received) > MAX_HEAD_BYTES:
@@ -175,7 +175,7 @@ class Connection:
             self.framed = len(self.received)
             while True:
                 event = framing.next_event()
-                if event is h11.NEED_DATA:
+                if event in (h11.NEED_DATA, h11.PAUSED):
                     break
                 if isinstance(event, h11.EndOfMessage):
                     rest, _ = framing.trailing_data
@@ -304,8 +304,12 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]
         self._read_request(connection)
 
     def _read_request(self, connection: Connection) -> None:
-        if connection.state == "idle" and connection.received:
-            connection.enter("head")
+        if connection.state == "idle":
+            # Some clients send an empty line after a body (RFC 9112, section 2.2).
+            while connection.received.startswith(b"\r\n"):
+                del connection.received[:2]
+            if connection.received:
+                connection.enter("head")
         try:
             request = connection.next_request()
         except ParseException as error:
@@ -366,8 +370,16 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]
         else:
             call = self._on_readable if events == selectors.EVENT_READ else self._send
             change = self.poller.modify if connection.watched else self.poller.register
-            change(connection.socket, events, lambda _socket: call(connection))
+            change(connection.socket, events, lambda _socket: self._call(call, connection))
         connection.watched = events
+
+    def _call(self, call: Callable[[Connection], None], connection: Connection) -> None:
+        try:
+            call(connection)
+        except Exception:  # noqa: BLE001 - logged in full
+            # One connection must not end the worker, and with it all others.
+            _log.exception("connection failed")
+            self._end(connection)
 
     def _end(self, connection: Connection) -> None:
         if connection not in self._connections:
