@@ -8,9 +8,17 @@ from typing import Any
 import orjson
 
 from dataflix_backend.web.errors import INTERNAL_DETAIL, problem_body
-from dataflix_common.buffering_worker import BufferingWorker, RequestTimeoutError, refusal, refusal_head
+from dataflix_common.buffering_worker import (
+    BodyTooLargeError,
+    BufferingWorker,
+    RequestTimeoutError,
+    refusal,
+    refusal_head,
+)
 
 _log = logging.getLogger(__name__)
+
+_KINDS = {RequestTimeoutError: "too-slow", BodyTooLargeError: "body-too-large"}
 
 
 class Worker(BufferingWorker):
@@ -24,7 +32,7 @@ class Worker(BufferingWorker):
             kind, detail = "internal", INTERNAL_DETAIL
             _log.error("request failed", exc_info=exc, extra={"request_id": request_id})
         else:
-            kind = "too-slow" if isinstance(exc, RequestTimeoutError) else "not-http"
+            kind = _KINDS.get(type(exc), "not-http")
             _log.warning(
                 "request not understood", extra={"reason": type(exc).__name__, "request_id": request_id}
             )
