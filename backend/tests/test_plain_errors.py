@@ -3,11 +3,13 @@
 import os
 import secrets
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from dataflix_backend.cli import main
 from dataflix_backend.queries.api_keys import list_keys
 from dataflix_testkit import PostgresServer, free_port
 
@@ -15,14 +17,18 @@ from .support import data
 from .support.keys import database
 from .support.server import COMMAND, environment
 
+# Runs the backend's command without a standard output.
+CLOSES_ITS_OUTPUT = ("/bin/sh", "-c", f'exec "{COMMAND}" "$@" >&-', "sh")
+
 
 def run(
-    environ: dict[str, str], *words: str | bytes, stdout: int = subprocess.PIPE
+    environ: dict[str, str],
+    *words: str | bytes,
+    stdout: int = subprocess.PIPE,
+    command: Sequence[str] = (str(COMMAND),),
 ) -> subprocess.CompletedProcess[bytes]:
-    command = [os.fsencode(COMMAND), *map(os.fsencode, words)]
-    return subprocess.run(
-        command, env=environ, stdout=stdout, stderr=subprocess.PIPE, check=False, timeout=120
-    )
+    whole = [*map(os.fsencode, command), *map(os.fsencode, words)]
+    return subprocess.run(whole, env=environ, stdout=stdout, stderr=subprocess.PIPE, check=False, timeout=120)
 
 
 def sentence(ended: subprocess.CompletedProcess[bytes], status: int = 1) -> str:
@@ -42,7 +48,9 @@ def full() -> Iterator[int]:
     os.close(descriptor)
 
 
-@pytest.mark.parametrize("words", [("openapi",), ("keys", "list"), ("keys", "list", "--json")], ids=" ".join)
+@pytest.mark.parametrize(
+    "words", [("openapi",), ("keys", "list"), ("keys", "list", "--json"), ("--help",)], ids=" ".join
+)
 def test_output_that_cannot_be_written(
     pg: PostgresServer, tmp_path: Path, full: int, words: tuple[str, ...]
 ) -> None:
@@ -62,6 +70,23 @@ def test_a_secret_that_cannot_be_written_says_what_to_do(
     (row,) = [row for row in list_keys(database(pg)) if row["name"] == name]
     # The lost secret has ended.
     assert row["good_secrets"] == 1
+
+
+def test_nothing_is_done_when_the_output_is_closed(pg: PostgresServer, tmp_path: Path) -> None:
+    name = f"unseen-{secrets.token_hex(4)}"
+    for words in (("openapi",), ("keys", "create", name, "--scope", "read")):
+        ended = run(environment(tmp_path, pg.environ), *words, command=CLOSES_ITS_OUTPUT)
+        assert "Standard output is closed" in sentence(ended)
+    assert name not in [row["name"] for row in list_keys(database(pg))]
+
+
+def test_an_interrupt_is_told_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("dataflix_backend.server.launch.serve", interrupted)
+    result = CliRunner().invoke(main, ["serve"])
+    assert (result.exit_code, result.stderr) == (130, "Error: interrupted.\n")
 
 
 def test_a_closed_pipe_ends_quietly(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Ends a command with one plain sentence where a person, not our code, is the cause of an exception."""
 
 import contextlib
+import io
 import os
 import sys
 from typing import Any
@@ -9,6 +10,8 @@ import click
 import psycopg2
 from psycopg2 import errors as pg
 
+# As shells report the end by SIGINT.
+INTERRUPTED = 130
 # The database is another one, or from before this version.
 _OTHER_SCHEMA = (
     pg.UndefinedTable,
@@ -22,6 +25,23 @@ _OTHER_SCHEMA = (
 class PlainErrorsGroup(click.Group):
     """A group whose commands end without a traceback. Click itself explains wrong arguments alone."""
 
+    def main(self, *args: Any, **options: Any) -> Any:
+        """Run the command line as click does, its help included."""
+        if sys.stdout is None:
+            # Before anything is done: a secret is shown only once.
+            click.echo("Error: Standard output is closed; send it to /dev/null if nobody reads it.", err=True)
+            sys.exit(1)
+        for stream in (sys.stdout, sys.stderr):
+            # A terminal that cannot show a character shows its code.
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="backslashreplace")
+        try:
+            return super().main(*args, **options)
+        except OSError as error:
+            discard_output()
+            click.echo(f"Error: writing failed: {error.strerror}.", err=True)
+            sys.exit(1)
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command, and write all of its output."""
         try:
@@ -31,6 +51,10 @@ class PlainErrorsGroup(click.Group):
             # Who reads has seen enough, as `head` does.
             discard_output()
             ctx.exit(1)
+        except KeyboardInterrupt:
+            # Click would say "Aborted!", as it does after an end of file, and nobody could tell which it was.
+            click.echo("Error: interrupted.", err=True)
+            ctx.exit(INTERRUPTED)
         except UnicodeError as error:
             raise click.ClickException("A setting, .env or an argument is not UTF-8.") from error
         except _OTHER_SCHEMA as error:
