@@ -92,6 +92,7 @@ class Synchroniser:
         self._verify_at = 0.0
         self._status: files.ChampionStatus | None = None
         self._status_unwritten = False
+        self._unsigned: Champion | None = None
 
     def run(self, stop: threading.Event) -> None:
         """Poll until ``stop`` is set."""
@@ -129,6 +130,7 @@ class Synchroniser:
         expected = champion.artifact_sha256
         if is_served and self._is_intact(self._models_dir / champion.folder, expected):
             self._refused = None
+            self._log_unsigned(champion)
             return
         self._refused, self._retry_at = champion, self._clock() + RETRY_INTERVAL_S
         if expected is None and is_served:
@@ -228,6 +230,19 @@ class Synchroniser:
             self._status_unwritten = True
         else:
             self._status, self._status_unwritten = status, False
+
+    def _log_unsigned(self, champion: Champion) -> None:
+        unsigned = champion if champion.artifact_sha256 is None else None
+        if unsigned is not None and unsigned != self._unsigned:
+            _log.warning(
+                "served model is not signed",
+                extra={
+                    "version": champion.version,
+                    "reason": "it was promoted before there were signatures, or with another key; it goes on "
+                    "serving, and the next run of the pipeline judges it",
+                },
+            )
+        self._unsigned = unsigned
 
     def _log_change(self, problem: str) -> None:
         if problem and problem != self._problem:
