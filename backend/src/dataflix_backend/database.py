@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, LiteralString
 
 import psycopg2
@@ -33,9 +34,13 @@ RECONNECT_AFTER_S = 0.5
 _UNAVAILABLE = (psycopg2.OperationalError, psycopg2.InterfaceError, pg.ReadOnlySqlTransaction)
 
 _TIMESTAMPTZ_OID = 1184
-_TIMESTAMPTZ = new_type(
-    (_TIMESTAMPTZ_OID,), "STORED_TIME", lambda text, _cursor: None if text is None else stored_time(text)
-)
+
+
+def _read_time(text: str | bytes | None, _cursor: object) -> datetime | None:
+    return None if text is None else stored_time(text if isinstance(text, str) else text.decode())
+
+
+_TIMESTAMPTZ = new_type((_TIMESTAMPTZ_OID,), "STORED_TIME", _read_time)
 
 Row = dict[str, Any]
 _log = logging.getLogger(__name__)
