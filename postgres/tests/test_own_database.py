@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psycopg2
 import pytest
@@ -61,7 +62,7 @@ def shop(server: PostgresServer, admin: Connection) -> Iterator[Connection]:
         cursor.execute("DROP DATABASE shop WITH (FORCE)")
 
 
-def columns(connection: Connection) -> list[tuple[object, ...]]:
+def columns(connection: Connection) -> list[tuple[Any, ...]]:
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT attrelid::regclass::text, attname, format_type(atttypid, atttypmod) FROM pg_attribute "

@@ -1,5 +1,7 @@
 """The tables keep out what must not be in them, and look after themselves."""
 
+from typing import Any
+
 import psycopg2
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -10,7 +12,7 @@ from psycopg2.extensions import connection as Connection  # noqa: N812
 TABLES = ("users", "movies", "watched_movies", "ratings")
 
 
-def fetch(connection: Connection, query: str, *values: object) -> list[tuple[object, ...]]:
+def fetch(connection: Connection, query: str, *values: object) -> list[tuple[Any, ...]]:
     with connection.cursor() as cursor:
         cursor.execute(query, values or None)
         return cursor.fetchall()

@@ -14,13 +14,15 @@ MISSING = ("evaluate", "--ratings", "/no/such/file", "--protocol", "random")
 HEADER = "user,item,rating,timestamp\n"
 
 
-def run(*words: str, stdout: int | IO[str] = subprocess.PIPE, **environ: str) -> tuple[int, str, str]:
+def run(
+    *words: str, stdout: int | IO[str] = subprocess.PIPE, environ: dict[str, str] | None = None
+) -> tuple[int, str, str]:
     """Run ``trainer`` in a process of its own; returns its exit code, stdout and stderr."""
     done = subprocess.run(
         [TRAINER, *words],
         stdout=stdout,
         stderr=subprocess.PIPE,
-        env={"PATH": os.environ["PATH"], "DATAFLIX_ENV_FILE": "/no/such/file/.env"} | environ,
+        env={"PATH": os.environ["PATH"], "DATAFLIX_ENV_FILE": "/no/such/file/.env"} | (environ or {}),
         encoding="utf-8",
         errors="surrogateescape",
         check=False,
@@ -59,7 +61,7 @@ def test_a_closed_pipe_is_no_error_to_speak_of(words: tuple[str, ...]) -> None:
 def test_an_env_file_that_is_not_utf_8(tmp_path: Path, words: tuple[str, ...]) -> None:
     file = tmp_path / ".env"
     file.write_bytes(b"DATAFLIX_MLFLOW_HOST=\xff\xfe\n")
-    code, _, stderr = run(*words, DATAFLIX_ENV_FILE=str(file))
+    code, _, stderr = run(*words, environ={"DATAFLIX_ENV_FILE": str(file)})
     assert code == 2
     check_sentence(stderr, f"{file} cannot be read: it is not UTF-8")
 
@@ -69,7 +71,7 @@ def test_no_refused_secret_is_printed(tmp_path: Path) -> None:
     names = ("DATAFLIX_TRAINER_TOKEN", "DATAFLIX_MODEL_PROMOTION_KEY")
     given = dict.fromkeys(names, secret) | {"DATAFLIX_HOME": str(tmp_path)}
     for words in (("serve",), ("promote", "--force")):
-        code, stdout, stderr = run(*words, **given)
+        code, stdout, stderr = run(*words, environ=given)
         assert code == 2
         check_sentence(stderr, "must have at least 16 characters")
         assert secret not in stdout + stderr
@@ -79,7 +81,7 @@ def test_a_path_that_is_not_utf_8_is_named_and_no_traceback() -> None:
     path = b"/no/such/\xff".decode("utf-8", "surrogateescape")
     for language in ("C", "C.UTF-8"):
         environ = {"LC_ALL": language, "PYTHONIOENCODING": "ascii"}
-        code, _, stderr = run("evaluate", "--ratings", path, "--protocol", "random", **environ)
+        code, _, stderr = run("evaluate", "--ratings", path, "--protocol", "random", environ=environ)
         assert code == 4
         check_sentence(stderr, "does not exist")
 
