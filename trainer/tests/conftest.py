@@ -4,6 +4,7 @@ import os
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -77,7 +78,7 @@ def invented_events() -> pa.Table:
 
 
 class Relay:
-    """Passes TCP connections on to a port of this machine, until it is cut."""
+    """Passes TCP connections on to a port of this machine, until it is cut or sent to another port."""
 
     def __init__(self, target: int) -> None:
         self._target = target
@@ -96,6 +97,17 @@ class Relay:
             yield
         finally:
             self._is_cut = False
+
+    @contextmanager
+    def sent_to(self, port: int) -> Iterator[None]:
+        """Pass all new connections on to another port while the block runs, and end those of before."""
+        before, self._target = self._target, port
+        self._close()
+        try:
+            yield
+        finally:
+            self._target = before
+            self._close()
 
     def close(self) -> None:
         """Stop listening."""
@@ -155,13 +167,16 @@ class Services:
 def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
     """ClickHouse with a filled warehouse, S3, and MLflow over it."""
     with ExitStack() as stack:
-        ch = stack.enter_context(clickhouse())
+        # MLflow takes the longest to start, so the warehouse is started and filled meanwhile.
+        pool = stack.enter_context(ThreadPoolExecutor(1))
+        warehouse = pool.submit(lambda: filled_clickhouse(stack))
         storage = stack.enter_context(s3())
         relay = stack.enter_context(closing(Relay(urlsplit(storage.endpoint_url).port or 0)))
         tracking = stack.enter_context(
             mlflow(replace(storage, endpoint_url=f"http://127.0.0.1:{relay.port}"))
         )
         home = tmp_path_factory.mktemp("home")
+        ch = warehouse.result()
         environ = {
             **ch.environ,
             **storage.environ,
@@ -170,8 +185,14 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
             "DATAFLIX_ENV_FILE": str(home / "none.env"),
             "DATAFLIX_TRAINER_TOKEN": TOKEN,
         }
-        fill(ch)
         yield Services(ch, storage, relay, tracking, environ)
+
+
+def filled_clickhouse(stack: ExitStack) -> ClickHouseServer:
+    """Start ClickHouse and fill the warehouse."""
+    server = stack.enter_context(clickhouse())
+    fill(server)
+    return server
 
 
 def make_tables(server: ClickHouseServer) -> None:

@@ -26,10 +26,16 @@ class S3Server:
 
 
 @contextmanager
-def s3(data: Path | None = None) -> Iterator[S3Server]:
-    """Run the server on the folder `data` (by default a temporary one) with an empty bucket `dataflix`."""
+def s3(data: Path | None = None, *, keys_of: S3Server | None = None) -> Iterator[S3Server]:
+    """Run the server on the folder `data` (by default a temporary one) with an empty bucket `dataflix`.
+
+    With `keys_of` it has the keys of another server, so that clients of that one can be sent to this one.
+    """
     with tempfile.TemporaryDirectory(prefix="dataflix-s3-", ignore_cleanup_errors=True) as folder:
         port, access_key, secret_key = free_port(), random_password(), random_password()
+        if keys_of is not None:
+            access_key = keys_of.environ["DATAFLIX_S3_ACCESS_KEY"]
+            secret_key = keys_of.environ["DATAFLIX_S3_SECRET_KEY"]
         environ = {
             "DATAFLIX_S3_HOST": "127.0.0.1",
             "DATAFLIX_S3_PORT": str(port),
