@@ -5,6 +5,7 @@ missing or invalid variable stops the start with a message that names it.
 """
 
 import os
+import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -39,10 +40,16 @@ def _secret_key() -> str:
 
 def _metadata_uri() -> str:
     password = quote(_required("DATAFLIX_POSTGRES_SUPERSET_PASSWORD"), safe="")
-    host = os.environ.get("DATAFLIX_POSTGRES_HOST", "127.0.0.1")
-    return (
-        f"postgresql+psycopg2://superset:{password}@{host}:{_port('DATAFLIX_POSTGRES_PORT', 5432)}/superset"
-    )
+    host, port = _host("DATAFLIX_POSTGRES_HOST"), _port("DATAFLIX_POSTGRES_PORT", 5432)
+    return f"postgresql+psycopg2://superset:{password}@{host}:{port}/superset"
+
+
+def _host(name: str) -> str:
+    value = os.environ.get(name) or "127.0.0.1"
+    # Errors about an address that can't be read show all of it, the password too.
+    if not re.fullmatch(r"[A-Za-z0-9._:-]+", value):
+        raise SystemExit(f"{name} must be the name or address of a host, not {value!r}.")
+    return f"[{value}]" if ":" in value else value
 
 
 def _seconds(**duration: float) -> int:

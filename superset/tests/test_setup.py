@@ -65,6 +65,15 @@ def test_invalid_port_is_named(superset: Superset, name: str) -> None:
     assert "'80 80'" in refused.stderr
 
 
+@pytest.mark.parametrize("host", ["[::1", "h?x"])
+def test_an_invalid_host_is_named_and_the_password_is_not(superset: Superset, host: str) -> None:
+    refused = superset.set_up(DATAFLIX_POSTGRES_HOST=host)
+    assert refused.returncode == 1
+    assert "DATAFLIX_POSTGRES_HOST" in refused.stderr
+    assert superset.environ["DATAFLIX_POSTGRES_SUPERSET_PASSWORD"] not in refused.stderr + refused.stdout
+    assert "Traceback" not in refused.stderr
+
+
 def test_another_secret_key_is_refused_and_changes_nothing(superset: Superset) -> None:
     before = superset.rows(STATE)
     refused = superset.set_up(DATAFLIX_SUPERSET_SECRET_KEY=random_password())

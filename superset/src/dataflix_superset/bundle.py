@@ -50,7 +50,7 @@ def read(folder: Path) -> Bundle:
     paths = sorted(folder.rglob("*.yaml"))
     if folder / "metadata.yaml" not in paths:
         raise SetupError(f"{folder} is no import bundle: it has no metadata.yaml.")
-    contents = {path.relative_to(folder).as_posix(): path.read_text() for path in paths}
+    contents = {path.relative_to(folder).as_posix(): _text(path) for path in paths}
     uuids: dict[str, list[str]] = {kind: [] for kind in _KINDS}
     owners: dict[str, str] = {}
     for path, text in contents.items():
@@ -63,6 +63,15 @@ def read(folder: Path) -> Bundle:
         owners[uuid] = path
         uuids[kind].append(uuid)
     return Bundle(contents, uuids)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise SetupError(f"{path} can't be read: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise SetupError(f"{path} is not UTF-8.") from error
 
 
 def _uuid(folder: Path, path: str, text: str) -> str:

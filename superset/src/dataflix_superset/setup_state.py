@@ -88,6 +88,9 @@ def open_setup_state(uri: str) -> Iterator[SetupState]:
         raise SetupError(
             f"Superset's database can't be reached: {str(error).strip()}. Does Postgres run?"
         ) from error
+    except psycopg2.ProgrammingError:
+        # Its text shows the address with the password.
+        raise SetupError("DATAFLIX_POSTGRES_HOST is no name or address of a host.") from None
     # Each statement is its own transaction: an open one would block Superset's migrations.
     connection.autocommit = True
     try:
