@@ -1,6 +1,8 @@
 """Progress is a bar on a terminal, lines elsewhere, and silent on request."""
 
 import io
+import os
+from pathlib import Path
 
 import pytest
 
@@ -43,3 +45,19 @@ def test_quiet_is_quiet() -> None:
     bar.advance(10)
     bar.step("merging")
     assert stream.getvalue() == ""
+
+
+def test_a_reader_that_is_gone_ends_the_progress_alone() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w") as stream:
+        bar = Progress(10, stream)
+        bar.advance(5)
+        bar.step("merging")
+
+
+def test_a_full_disk_ends_the_progress_alone() -> None:
+    with Path("/dev/full").open("w") as stream:
+        bar = Progress(10, stream)
+        bar.step("merging")
+        bar.advance(10)

@@ -69,31 +69,11 @@ def test_a_closed_pipe_ends_quietly(name: str) -> None:
     assert (result.returncode, result.stderr) == (0, "")
 
 
-GUARD = """
-import sys
-sys.path.insert(0, {scripts!r})
-import _venv
-def main():
-    {body}
-sys.exit(_venv.guard(main, "command.py"))
-"""
-
-
-@pytest.mark.parametrize(
-    ("body", "code", "message"),
-    [
-        ("return 3", 3, ""),
-        ("sys.exit('not like this')", 1, "not like this\n"),
-        ("raise KeyboardInterrupt", 130, "command.py: interrupted.\n"),
-        ("b'\\xff'.decode()", 1, "command.py can't go on: UnicodeDecodeError: "),
-        ("open('/no/such/file')", 1, "command.py can't go on: FileNotFoundError: "),
-        ("raise ValueError('first\\nsecond')", 1, "command.py can't go on: ValueError: first second ("),
-        ("print('x', file=sys.stderr); raise BrokenPipeError", 0, "x\n"),
-    ],
-)
-def test_any_exception_ends_in_one_sentence_and_an_exit_code(body: str, code: int, message: str) -> None:
-    program = GUARD.format(scripts=str(ROOT / "scripts"), body=body)
+def test_an_incomplete_environment_is_named_with_what_is_missing() -> None:
+    program = (
+        f"import sys; sys.path.insert(0, {str(ROOT / 'scripts')!r}); import _venv; _venv.run('no.module')"
+    )
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
-    assert result.returncode == code
-    assert result.stderr.startswith(message)
-    assert len(result.stderr.splitlines()) <= 1
+    assert result.returncode == 1
+    assert result.stderr.endswith("run scripts/environments.sh core. It lacks no.\n")
+    assert len(result.stderr.splitlines()) == 1

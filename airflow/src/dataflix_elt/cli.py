@@ -8,6 +8,7 @@ import sys
 import uuid
 from dataclasses import asdict
 
+from dataflix_common.command_end import run_to_end
 from dataflix_elt import steps
 from dataflix_elt.clients.dbt_project import manifest, manifest_sha256
 from dataflix_elt.errors import EltError
@@ -17,8 +18,12 @@ from dataflix_elt.settings import DbtSettings, SourceSettings, WarehouseSettings
 from dataflix_elt.tables import TABLE_NAMES, TABLES, table_named
 
 
-def main() -> None:
-    """Run the command line; on a failure exit 1 with one line on stderr."""
+def main() -> int:
+    """Run the command line; return the exit code, after a failure with one line on stderr."""
+    return run_to_end(_main, "elt")
+
+
+def _main() -> str | None:
     arguments = _parser().parse_args()
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s")
     try:
@@ -32,7 +37,8 @@ def main() -> None:
             case "manifest":
                 _manifest()
     except EltError as error:
-        sys.exit(f"elt: {error}")
+        return f"elt: {error}"
+    return None
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -15,3 +15,9 @@ class DatabaseError(LoadError):
     """The database could not be reached or used; the data may be valid."""
 
     exit_code = 3
+
+
+class UnwrittenOutputError(LoadError):
+    """The data were loaded, but what reports this could not be written."""
+
+    exit_code = 4

@@ -1,8 +1,12 @@
-"""A progress bar on stderr; plain lines when stderr is not a terminal."""
+"""A progress bar on stderr, plain lines when stderr is not a terminal; and the summary at the end."""
 
+import io
 import sys
 import time
 from typing import TextIO
+
+from dataflix_common.command_end import discard, say
+from dataflix_loader.errors import UnwrittenOutputError
 
 _WIDTH = 30
 
@@ -16,7 +20,8 @@ class Progress:
 
     def __init__(self, total_bytes: int, stream: TextIO | None = None, *, quiet: bool = False) -> None:
         self._total = max(total_bytes, 1)
-        self._stream = stream or sys.stderr
+        # Python has no stderr when it was closed before the start.
+        self._stream = stream or sys.stderr or io.StringIO()
         self._quiet = quiet
         self._is_terminal = self._stream.isatty()
         self._done = 0
@@ -39,19 +44,43 @@ class Progress:
         if self._quiet:
             return
         elapsed = time.monotonic() - self._began
-        if self._is_terminal:
-            self._stream.write("\r\x1b[K")
-        self._stream.write(f"{elapsed:6.1f} s  {label}\n")
-        self._stream.flush()
+        self._write(("\r\x1b[K" if self._is_terminal else "") + f"{elapsed:6.1f} s  {label}\n")
 
     def _draw(self) -> None:
         share = self._done / self._total
         filled = round(share * _WIDTH)
         line = f"{'#' * filled}{'.' * (_WIDTH - filled)} {share:4.0%}  {self._label}"
         if self._is_terminal:
-            self._stream.write(f"\r\x1b[K{line}")
+            self._write(f"\r\x1b[K{line}")
             self._next_output = time.monotonic() + _REDRAW_SECONDS
         else:
-            self._stream.write(line + "\n")
+            self._write(line + "\n")
             self._next_output = time.monotonic() + _LINE_SECONDS
-        self._stream.flush()
+
+    def _write(self, text: str) -> None:
+        """Write text. A terminal or pipe that is gone ends the progress, and not the load in its middle."""
+        try:
+            self._stream.write(text)
+            self._stream.flush()
+        except OSError:
+            self._quiet = True
+            discard(self._stream)
+
+
+def print_summary(text: str, done: str) -> int:
+    """Print the summary on stdout; return the exit code.
+
+    Args:
+        text: the summary.
+        done: what has happened, as a sentence, in case that the summary can't be written.
+    """
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        # The reader has closed the pipe: it has what it wanted.
+        discard(sys.stdout)
+    except OSError as error:
+        discard(sys.stdout)
+        say(f"{done} The summary can't be written: {error.strerror}.")
+        return UnwrittenOutputError.exit_code
+    return 0

@@ -11,10 +11,9 @@ from psycopg2.extensions import connection as Connection  # noqa: N812
 from dataflix_loader.sample import generate_command, load_command
 from dataflix_loader.sample.catalogue import read_catalogue
 from dataflix_loader.sample.events import LAST_DAY
-from dataflix_loader.sample.files import write_sample
+from dataflix_loader.sample.files import TABLES, write_sample
 
 MOVIES = {movie.movie_id: movie for movie in read_catalogue()}
-TABLES = ("users", "movies", "ratings", "watched_movies")
 
 
 @pytest.fixture(scope="module")
@@ -122,6 +121,51 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path, capsys: pytest
     (tmp_path / "file").touch()
     assert generate_command.main([str(tmp_path / "file" / "sample")]) == 1
     assert "can't be written" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", ["file", "link", "dangling link", "folder"])
+@pytest.mark.parametrize("table", ["ratings", "watched_movies"])
+def test_files_that_are_there_stay(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str, table: str
+) -> None:
+    folder, elsewhere = tmp_path / "ml-latest", tmp_path / "elsewhere"
+    folder.mkdir()
+    path = folder / f"{table}.csv"
+    if kind == "file":
+        path.write_text("userId,movieId,rating,timestamp\n1,1,4,964982703\n")
+    elif kind == "folder":
+        path.mkdir()
+    else:
+        path.symlink_to(elsewhere)
+        if kind == "link":
+            elsewhere.write_text("mine")
+    before = path.lstat()
+    assert generate_command.main([str(folder), "--users", "20"]) == 1
+    assert f"There already: {path}. Nothing was written." in capsys.readouterr().err
+    assert list(folder.iterdir()) == [path]
+    assert path.lstat() == before
+    assert elsewhere.exists() == (kind == "link")
+
+
+def test_files_are_replaced_on_request_and_links_are_not_followed(tmp_path: Path) -> None:
+    mine = tmp_path / "mine"
+    mine.write_text("mine")
+    (tmp_path / "ratings.csv").symlink_to(mine)
+    assert generate_command.main([str(tmp_path), "--users", "20", "--replace"]) == 0
+    assert mine.read_text() == "mine"
+    assert (tmp_path / "ratings.csv").read_text().startswith("user_id,movie_id,")
+
+
+@pytest.mark.parametrize("table", ["users", "watched_movies"])
+def test_a_folder_in_the_place_of_a_file_changes_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], table: str
+) -> None:
+    (tmp_path / "movies.csv").write_text("mine")
+    (tmp_path / f"{table}.csv").mkdir()
+    assert generate_command.main([str(tmp_path), "--users", "20", "--replace"]) == 1
+    assert f"{table}.csv is a folder. Nothing was written." in capsys.readouterr().err
+    assert sorted(path.stem for path in tmp_path.iterdir()) == sorted(["movies", table])
+    assert (tmp_path / "movies.csv").read_text() == "mine"
 
 
 @pytest.mark.parametrize("users", ["0", "-1", "many"])

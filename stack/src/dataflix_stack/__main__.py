@@ -1,12 +1,12 @@
 """`python -m dataflix_stack`: what `run.sh` and `stop.sh` call."""
 
 import argparse
-import io
 import os
 import sys
 from pathlib import Path
 from typing import NoReturn
 
+from dataflix_common.command_end import discard, prepare_streams
 from dataflix_stack.docker.up import up_in_docker
 from dataflix_stack.errors import StackError
 from dataflix_stack.progress import is_output_lost, say
@@ -17,7 +17,7 @@ from dataflix_stack.up import pipeline, up
 
 def main() -> None:
     """Run the command that the arguments name; exit with 1 and a message if it fails."""
-    _prepare_streams()
+    prepare_streams()
     arguments = _parser().parse_args()
     try:
         succeeded = _run(arguments)
@@ -28,10 +28,10 @@ def main() -> None:
     except KeyboardInterrupt:
         _fail("interrupted. ./run.sh continues from here, ./stop.sh stops the services.")
     except BrokenPipeError:
-        _discard_output()
+        discard(sys.stdout)
         _fail("the program that reads the output has ended, so the output is not complete.")
     except OSError as error:
-        _discard_output()
+        discard(sys.stdout)
         _fail(_sentence(error))
     sys.exit(0 if succeeded and not is_output_lost() else 1)
 
@@ -58,23 +58,6 @@ def _run(arguments: argparse.Namespace) -> bool:
             else:
                 up(data)
     return True
-
-
-def _prepare_streams() -> None:
-    """Keep files that are opened later out of the place of a closed stream; print what can't be encoded."""
-    for number in range(3):
-        try:
-            os.fstat(number)
-        except OSError:
-            os.open(os.devnull, os.O_RDWR)
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")
-
-
-def _discard_output() -> None:
-    # What is still in the buffer would fail once more when Python ends.
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _sentence(error: OSError) -> str:

@@ -1,11 +1,12 @@
 """Progress lines on stderr."""
 
-import os
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Event, Lock
+
+from dataflix_common import command_end
 
 _LOCK = Lock()
 _lost = Event()
@@ -17,14 +18,8 @@ def say(text: str) -> None:
     A line that can't be written does not end the work in the middle; see `is_output_lost`.
     """
     with _LOCK:
-        if sys.stderr is None:
-            return
-        try:
-            print(text, file=sys.stderr, flush=True)
-        except OSError:
+        if sys.stderr is not None and not command_end.say(text):
             _lost.set()
-            # What is still in the buffer would fail once more when Python ends.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 
 def is_output_lost() -> bool:

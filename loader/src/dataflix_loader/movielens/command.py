@@ -2,25 +2,25 @@
 
 import argparse
 import json
-import sys
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from dataflix_common.command_end import say
 from dataflix_common.env_file import env_file_path
 from dataflix_loader import settings
 from dataflix_loader.database.connection import transaction
-from dataflix_loader.errors import LoadError
+from dataflix_loader.errors import LoadError, UnwrittenOutputError
 from dataflix_loader.movielens.dataset import open_dataset
-from dataflix_loader.movielens.errors import FileError, UnwrittenOutputError
+from dataflix_loader.movielens.errors import FileError
 from dataflix_loader.movielens.fields import SCALES
 from dataflix_loader.movielens.importer import import_dataset
 from dataflix_loader.movielens.manifest import build_manifest, default_path
 from dataflix_loader.movielens.output_files import check_output_paths, output_file
 from dataflix_loader.movielens.rejects import RejectLog
 from dataflix_loader.movielens.sources import list_paths
-from dataflix_loader.progress import Progress
+from dataflix_loader.progress import Progress, print_summary
 
 _DESCRIPTION = """\
 Import a MovieLens data set into the application's Postgres, in one transaction. Importing it again
@@ -43,23 +43,16 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         manifest = _import(options)
     except UnwrittenOutputError as error:
-        print(error, file=sys.stderr)
+        say(str(error))
         return error.exit_code
     except LoadError as error:
-        print(f"{error} Nothing was changed.", file=sys.stderr)
+        say(f"{error} Nothing was changed.")
         return error.exit_code
     except KeyboardInterrupt:
-        print("Interrupted. Nothing was changed.", file=sys.stderr)
+        say("Interrupted. Nothing was changed.")
         return _INTERRUPTED
-    try:
-        print(json.dumps(manifest, indent=2) if options.json else _summary(manifest), flush=True)
-    except BrokenPipeError:
-        # The reader has closed the pipe: it has what it wanted. The caller discards the rest.
-        return 0
-    except OSError as error:
-        print(f"The data were imported. The summary can't be written: {error.strerror}.", file=sys.stderr)
-        return UnwrittenOutputError.exit_code
-    return 0
+    text = json.dumps(manifest, indent=2) if options.json else _summary(manifest)
+    return print_summary(text, "The data were imported.")
 
 
 def _parser() -> argparse.ArgumentParser:

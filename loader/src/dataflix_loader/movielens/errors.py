@@ -19,9 +19,3 @@ class OutputPathError(LoadError):
     """A file that the import would write must not be written."""
 
     exit_code = 2
-
-
-class UnwrittenOutputError(LoadError):
-    """The data were imported, but what reports this could not be written."""
-
-    exit_code = 4

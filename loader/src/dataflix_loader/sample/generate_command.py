@@ -1,17 +1,20 @@
 """The command `scripts/generate_sample_data.py`."""
 
 import argparse
-import sys
 from pathlib import Path
 
+from dataflix_common.command_end import say
+from dataflix_loader.errors import LoadError
+from dataflix_loader.progress import print_summary
 from dataflix_loader.sample.files import DEFAULT_SEED, DEFAULT_USERS, write_sample
 
 _DESCRIPTION = """\
 Write the sample data as CSV files: real movies, invented users, and ratings drawn from a model of
 preferences.
 
-The same users and seed give the same bytes on any day. Exit codes: 0 written, 1 the folder can't be
-written, 2 wrong use.
+The same users and seed give the same bytes on any day. Files that are there already are replaced
+only with --replace. Exit codes: 0 written, 1 the files can't be written or are there already, 2 wrong
+use, 4 written, but the summary could not be.
 """
 
 
@@ -21,14 +24,18 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "folder", type=Path, metavar="FOLDER", help="where to write; created if it does not exist"
     )
+    parser.add_argument("--replace", action="store_true", help="replace the four files if they exist")
     options = parser.parse_args(arguments)
     try:
-        rows = write_sample(options.folder, n_users=options.users, seed=options.seed)
+        rows = write_sample(options.folder, n_users=options.users, seed=options.seed, replace=options.replace)
+    except LoadError as error:
+        say(str(error))
+        return error.exit_code
     except OSError as error:
-        print(f"{options.folder} can't be written: {error.strerror}", file=sys.stderr)
+        say(f"{options.folder} can't be written: {error.strerror}.")
         return 1
-    print(f"{options.folder}: " + ", ".join(f"{count:,} {table}" for table, count in rows.items()))
-    return 0
+    counts = ", ".join(f"{count:,} {table}" for table, count in rows.items())
+    return print_summary(f"{options.folder}: {counts}", "The files were written.")
 
 
 def sample_parser(description: str) -> argparse.ArgumentParser:

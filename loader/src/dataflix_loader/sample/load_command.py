@@ -1,12 +1,12 @@
 """The command `scripts/load_sample_data.py`."""
 
-import sys
 import tempfile
 from pathlib import Path
 
+from dataflix_common.command_end import say
 from dataflix_loader import settings
 from dataflix_loader.errors import LoadError
-from dataflix_loader.progress import Progress
+from dataflix_loader.progress import Progress, print_summary
 from dataflix_loader.sample.files import write_sample
 from dataflix_loader.sample.generate_command import sample_parser
 from dataflix_loader.sample.load import load_folder
@@ -17,7 +17,8 @@ nothing.
 
 Settings come from the environment or from .env: DATAFLIX_POSTGRES_HOST, _PORT, _DB and
 _ADMIN_PASSWORD. Exit codes: 0 loaded, 1 the data were refused, 2 wrong use, 3 the database could
-not be reached or used. With any code but 0 nothing was changed.
+not be reached or used, 4 loaded, but the summary could not be written. With any code but 0 and 4
+nothing was changed.
 """
 
 
@@ -33,12 +34,8 @@ def main(arguments: list[str] | None = None) -> int:
             rows = write_sample(Path(folder), n_users=options.users, seed=options.seed)
             changes = load_folder(settings.load(), Path(folder), progress)
     except LoadError as error:
-        print(f"{error} Nothing was changed.", file=sys.stderr)
+        say(f"{error} Nothing was changed.")
         return error.exit_code
     changed = sum(change.inserted + change.updated for change in changes.values())
-    print(
-        "sample: "
-        + ", ".join(f"{count:,} {table.replace('_', ' ')}" for table, count in rows.items())
-        + f"; {changed:,} rows new or changed"
-    )
-    return 0
+    counts = ", ".join(f"{count:,} {table.replace('_', ' ')}" for table, count in rows.items())
+    return print_summary(f"sample: {counts}; {changed:,} rows new or changed", "The data were loaded.")

@@ -10,6 +10,7 @@ from dataflix_ops.backup.local_stack import open_stores
 from dataflix_ops.backup.retention import delete_expired
 from dataflix_stack.config import settings as stack_settings
 from dataflix_stack.errors import StackError
+from dataflix_stack.progress import is_output_lost, say
 
 _DESCRIPTION = """\
 Back up Postgres, the model artifacts and the warehouse of the running stack.
@@ -22,6 +23,8 @@ key.
 Afterwards, backups in the same parent folder that are older than N days are deleted, because they
 hold people who were erased since. --prune does only that, for the backups in the given folder.
 """
+
+_MAX_DIGITS = 5
 
 
 def main() -> None:
@@ -51,20 +54,18 @@ def main() -> None:
         folder = arguments.folder.absolute()
         if not arguments.prune:
             env_file = settings.env_file if arguments.with_secrets else None
-            written = create_backup(open_stores(settings), folder, _say, env_file=env_file)
-            _say(f"{arguments.folder}: {len(written.files)} files")
+            written = create_backup(open_stores(settings), folder, say, env_file=env_file)
+            say(f"{arguments.folder}: {len(written.files)} files")
         days = arguments.keep_days or int(settings["RETENTION_DAYS"])
         for old in delete_expired(folder if arguments.prune else folder.parent, days):
-            _say(f"{old}: deleted, older than {days} days")
+            say(f"{old}: deleted, older than {days} days")
     except (BackupError, StackError) as error:
         sys.exit(f"backup: {error}")
+    # A cron job that can't keep the messages must not look fine.
+    sys.exit(1 if is_output_lost() else 0)
 
 
 def _days(text: str) -> int:
-    if not (text.isascii() and text.isdecimal() and int(text) > 0):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of days above 0")
+    if not (text.isascii() and text.isdecimal() and len(text) <= _MAX_DIGITS and int(text) > 0):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of days from 1 to 99999")
     return int(text)
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr)

@@ -82,6 +82,7 @@ def read(folder: Path) -> Manifest:
     path = folder / NAME
     try:
         manifest = Manifest(**json.loads(path.read_text(encoding="utf-8")))
+        expected_names = set(dict(manifest.files))
     except (OSError, ValueError, TypeError) as error:
         raise BackupError(
             f"{folder} is not a backup: {NAME} can't be read ({type(error).__name__})."
@@ -89,7 +90,7 @@ def read(folder: Path) -> Manifest:
     if manifest.form != FORM:
         raise BackupError(f"{folder} has format {manifest.form}; this program reads format {FORM}.")
     present = {str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file()} - {NAME}
-    if differing := present ^ manifest.files.keys():
+    if differing := present ^ expected_names:
         raise BackupError(
             f"{folder} is not complete: missing or unknown files: {', '.join(sorted(differing)[:5])}."
         )

@@ -9,6 +9,7 @@ from dataflix_ops.backup.errors import BackupError
 from dataflix_ops.backup.local_stack import open_stores, running_stores
 from dataflix_stack.config import settings as stack_settings
 from dataflix_stack.errors import StackError
+from dataflix_stack.progress import is_output_lost, say
 
 _DESCRIPTION = """\
 Restore a backup. It replaces everything in Postgres, the model artifacts and the warehouse.
@@ -35,18 +36,19 @@ def main() -> None:
         if not arguments.yes:
             _confirm(settings.home)
         with running_stores(settings):
-            read = restore_backup(open_stores(settings), arguments.folder.absolute(), _say)
+            read = restore_backup(open_stores(settings), arguments.folder.absolute(), say)
     except (BackupError, StackError) as error:
         sys.exit(f"restore: {error}")
-    _say(f"everything is as it was at {read.created_at}; next: ./run.sh, then ./run.sh pipeline --full")
+    say(f"everything is as it was at {read.created_at}; next: ./run.sh, then ./run.sh pipeline --full")
+    sys.exit(1 if is_output_lost() else 0)
 
 
 def _confirm(home: Path) -> None:
-    if not sys.stdin.isatty():
+    if sys.stdin is None or not sys.stdin.isatty():
         raise BackupError("This replaces all data, and there is no terminal to confirm on: add --yes.")
-    if input(f"Replace all data in {home}? Type 'yes': ").strip().lower() != "yes":
+    try:
+        answer = input(f"Replace all data in {home}? Type 'yes': ")
+    except (EOFError, UnicodeDecodeError):
+        answer = ""
+    if answer.strip().lower() != "yes":
         raise BackupError("Nothing was changed.")
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr)

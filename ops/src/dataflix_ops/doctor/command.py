@@ -26,13 +26,13 @@ def main() -> None:
     arguments = parser.parse_args()
     try:
         settings = stack_settings.load(create=False)
+        checks = [*databases.checks(), *models.checks(), *services.checks(), *api.checks()]
+        outcomes = run_checks(checks, settings)
+        if arguments.json:
+            print(as_json(outcomes, settings))
+        else:
+            print_table(outcomes, settings)
     except StackError as error:
         sys.exit(f"doctor: {error}")
-    checks = [*databases.checks(), *models.checks(), *services.checks(), *api.checks()]
-    outcomes = run_checks(checks, settings)
-    if arguments.json:
-        print(as_json(outcomes, settings))
-    else:
-        print_table(outcomes, settings)
     if not all(outcome.works for outcome in outcomes):
         sys.exit(1)

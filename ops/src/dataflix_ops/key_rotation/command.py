@@ -4,12 +4,14 @@ import argparse
 import subprocess
 import sys
 
+from dataflix_common.command_end import INTERRUPTED
 from dataflix_ops.key_rotation import postgres, warehouse
 from dataflix_ops.key_rotation.errors import RotationError
 from dataflix_ops.key_rotation.rotation import finish, rotate
 from dataflix_stack.config import settings as stack_settings
 from dataflix_stack.errors import StackError
 from dataflix_stack.paths import ROOT
+from dataflix_stack.progress import is_output_lost, say
 
 _DESCRIPTION = """\
 Replace the key of the pseudonyms: in Postgres, in .env, and then in the whole warehouse. The stack
@@ -32,6 +34,10 @@ def main() -> None:
         _run(only_finish=arguments.finish)
     except (RotationError, StackError) as error:
         sys.exit(f"rotate_pii_key: {error}")
+    except KeyboardInterrupt:
+        say("rotate_pii_key: interrupted. The same command continues from here.")
+        sys.exit(INTERRUPTED)
+    sys.exit(1 if is_output_lost() else 0)
 
 
 def _run(*, only_finish: bool) -> None:
@@ -48,8 +54,8 @@ def _run(*, only_finish: bool) -> None:
         password=settings["POSTGRES_ADMIN_PASSWORD"],
     ) as connection:
         if not only_finish:
-            rotate(settings.env_file, connection, _say)
-        finish(connection, client, _reload, _say)
+            rotate(settings.env_file, connection, say)
+        finish(connection, client, _reload, say)
 
 
 def _reload() -> None:
@@ -59,7 +65,3 @@ def _reload() -> None:
             "The key is changed, but the pipeline failed, so the warehouse holds old pseudonyms. "
             "When the pipeline works again: scripts/rotate_pii_key.py --finish"
         )
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr)

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
+from dataflix_common.command_end import run_to_end
 from dataflix_tools.image_smoke_tests import base, host
 from dataflix_tools.image_smoke_tests.buildah import Buildah, Container
 from dataflix_tools.image_smoke_tests.errors import ImageError, NotRunError
@@ -127,4 +128,4 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(run_to_end(main, "test_images"))

@@ -1,0 +1,106 @@
+"""How a command ends: with an exit code and, if something went wrong, one plain sentence on stderr.
+
+Click does this for wrong arguments alone, and argparse likewise.
+"""
+
+import io
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import TextIO
+
+FAILED = 1
+INTERRUPTED = 130
+
+
+def run_to_end(main: Callable[[], object], name: str) -> int:
+    """Run a command's `main` and write all of its output; return the exit code.
+
+    Args:
+        main: returns an exit code, None, or what went wrong as a sentence; or raises SystemExit with one.
+        name: of the command, for sentences.
+    """
+    prepare_streams()
+    sentence: str | None = None
+    ended: object
+    try:
+        ended = main()
+    except SystemExit as left:
+        ended = left.code
+    except BrokenPipeError:
+        # Who reads has seen enough, as `head` does; but the work is not done.
+        ended = FAILED
+    except KeyboardInterrupt:
+        ended, sentence = INTERRUPTED, f"{name}: interrupted."
+    except Exception as error:  # noqa: BLE001  told, with its place in the code
+        ended = f"{name} can't go on: {_reason(error)}."
+    if isinstance(ended, int):
+        code = ended
+    else:
+        code, sentence = (FAILED, str(ended)) if ended else (0, sentence)
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        discard(sys.stdout)
+    except OSError as error:
+        discard(sys.stdout)
+        code = code or FAILED
+        sentence = sentence or f"{name}: the output can't be written: {error.strerror}."
+    if sentence:
+        say(sentence)
+    return code
+
+
+def prepare_streams() -> None:
+    """Make streams such that what is printed arrives whole, or `run_to_end` sees that it does not.
+
+    Files that are opened later must not get into the place of a closed stream. argparse ignores errors of its
+    own output, so this must be written at the end, whatever PYTHONUNBUFFERED says.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that cannot show a character shows its code, as for a path that is not UTF-8.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace", write_through=stream is sys.stderr)
+
+
+def say(text: str) -> bool:
+    """Print a line on stderr; return whether it could be written. If not, no later one is tried."""
+    if sys.stderr is None:
+        return False
+    try:
+        sys.stderr.write(text + "\n")
+        sys.stderr.flush()
+    except OSError:
+        discard(sys.stderr)
+        return False
+    return True
+
+
+def discard(stream: TextIO | None) -> None:
+    """Lead a stream into nothing: Python would try once more at its end to write what is buffered."""
+    if not isinstance(stream, io.TextIOWrapper):
+        return
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, stream.fileno())
+    os.close(nothing)
+
+
+def _reason(error: Exception) -> str:
+    """Return what went wrong, without a value that somebody entered."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    place = f"{Path(last.filename).name}:{last.lineno}"
+    if hasattr(error, "pgcode"):
+        # The text of an error of Postgres may show rows, or the password in an address.
+        return f"an error of Postgres ({type(error).__name__}, SQLSTATE {error.pgcode}, {place})"
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text} ({place})"
