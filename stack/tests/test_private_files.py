@@ -16,7 +16,7 @@ from dataflix_stack.services import preparation
 from dataflix_stack.services.registry import SERVICES
 from dataflix_stack.services.startup import start
 from dataflix_stack.services.supervisor import Supervisor
-from dataflix_testkit import free_port
+from dataflix_testkit import free_port, movielens
 
 
 def readable_by_others(folder: Path) -> list[str]:
@@ -68,7 +68,7 @@ def test_what_was_written_before_is_made_private_at_each_start(stack: Settings, 
     assert stat.S_IMODE(outside.stat().st_mode) == 0o644
 
 
-def test_what_services_write_is_private(stack: Settings) -> None:
+def test_what_services_and_loads_write_is_private(stack: Settings, tmp_path: Path) -> None:
     stack_settings.prepare_home(stack.home)
     supervisor = Supervisor(stack)
     supervisor.start()
@@ -77,7 +77,10 @@ def test_what_services_write_is_private(stack: Settings) -> None:
         for name in ("postgres", "clickhouse", "s3"):
             start(name, stack, supervisor)
         preparation.create_bucket(stack)
+        preparation.apply_postgres_init(stack)
+        preparation.load_data(stack, movielens.write_csv(tmp_path / "ml"))
         written = sum(len(files) for _, _, files in os.walk(stack.home))
+        assert list((stack.home / "imports").iterdir())
         assert readable_by_others(stack.home) == []
     finally:
         supervisor.stop()

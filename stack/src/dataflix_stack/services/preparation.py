@@ -10,6 +10,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from dataflix_loader.errors import LoadError
 from dataflix_loader.movielens.dataset import open_dataset
 from dataflix_stack.airflow.environment import write_password_file
+from dataflix_stack.config.private_files import UMASK
 from dataflix_stack.config.settings import Settings
 from dataflix_stack.config.state import State
 from dataflix_stack.errors import StackError
@@ -95,7 +96,7 @@ def prepare_airflow(settings: Settings) -> None:
     command = [str(ROOT / "airflow" / ".venv" / "bin" / "airflow"), "db", "migrate"]
     with step("Airflow's database"):
         result = subprocess.run(
-            command, env=environ, capture_output=True, text=True, errors="replace", check=False
+            command, env=environ, capture_output=True, text=True, errors="replace", check=False, umask=UMASK
         )
     if result.returncode != 0:
         raise StackError(f"airflow db migrate failed:\n{(result.stderr or result.stdout).strip()[-2000:]}")
@@ -142,6 +143,7 @@ def load_data(settings: Settings, path: Path | None) -> None:
             text=True,
             errors="replace",
             check=False,
+            umask=UMASK,
         )
     if result.returncode != 0:
         raise StackError(f"The data was not loaded and nothing was changed:\n{result.stderr.strip()[-2000:]}")

@@ -17,8 +17,8 @@ from dataflix_recommender import ArtifactError, History, InvalidHistoryError, Mo
 CURRENT = "current.json"
 CHAMPION = "champion.json"
 REGISTRY_REACHED = "registry-reached"
-# Everybody may read which model is served.
-_CURRENT_MODE = 0o644
+# As the process's umask says.
+_CURRENT_MODE = None
 
 # Every kind of event that Postgres can hold.
 _ALL_EVENTS = [
