@@ -173,3 +173,12 @@ def test_no_password_is_stored(tmp_path: Path) -> None:
             content = path.read_bytes()
             assert not any(secret in content for secret in secrets), path
     assert (data / "config").stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize("words", [("--help",), ("serve", "--help")])
+def test_output_that_cannot_be_written_is_one_sentence(words: tuple[str, ...]) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run([PROGRAM, *words], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "No space left on device" in done.stderr

@@ -8,9 +8,15 @@ import click
 
 from dataflix_clickhouse import settings as settings_module
 from dataflix_clickhouse.errors import StartupError
+from dataflix_common.command_end import run_to_end
 from dataflix_common.settings import SettingsError
 
 _LOG_FORMAT = 'time=%(asctime)s level=%(levelname)s logger=%(name)s message="%(message)s"'
+
+
+def run() -> int:
+    """Run the command line; return the exit code, after a failure with one sentence on stderr."""
+    return run_to_end(main, "dataflix-clickhouse")
 
 
 @click.group()
