@@ -132,6 +132,10 @@ def _recognise(head: bytes) -> FileFormat | None:
     for known in FILE_FORMATS:
         if known.header == header:
             return known
+    if _is_similar(head):
+        # Lines below a header may look like those of another edition.
+        return None
+    for known in FILE_FORMATS:
         if known.line is None:
             continue
         n_matching = sum(map(bool, map(known.line.fullmatch, lines)))
