@@ -4,10 +4,19 @@ import json
 from pathlib import Path
 
 import pytest
+import requests
 
+from dataflix_ops.doctor import models
 from dataflix_ops.doctor.check import CheckError
 from dataflix_ops.doctor.models import compare_versions, load_champion
 from dataflix_recommender.data.artifact import FORMAT_VERSION, MANIFEST
+from dataflix_stack.config.settings import Settings
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    values = {"DATAFLIX_MLFLOW_HOST": "127.0.0.1", "DATAFLIX_MLFLOW_PORT": "1", "DATAFLIX_MODEL_NAME": "m"}
+    return Settings(values, tmp_path / "env", tmp_path)
 
 
 def test_the_champion_that_is_served_passes() -> None:
@@ -25,6 +34,18 @@ def test_the_champion_that_is_served_passes() -> None:
 def test_another_served_version_is_named(meta: dict[str, object], wanted: str) -> None:
     with pytest.raises(CheckError, match=wanted):
         compare_versions("7", meta)
+
+
+@pytest.mark.parametrize("status", [400, 404])
+@pytest.mark.parametrize("check", ["_registry", "_champion", "_serves_champion"])
+def test_without_a_champion_the_rule_is_named(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, status: int, check: str
+) -> None:
+    answer = requests.Response()
+    answer.status_code = status
+    monkeypatch.setattr(models, "request", lambda *_, **__: answer)
+    with pytest.raises(CheckError, match=r"promotion rule has accepted no version yet.*run\.sh pipeline"):
+        getattr(models, check)(settings)
 
 
 @pytest.mark.parametrize("version", [FORMAT_VERSION - 1, FORMAT_VERSION + 1, "old"])

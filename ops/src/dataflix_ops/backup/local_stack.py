@@ -1,5 +1,6 @@
 """The stores of the local stack: connections to them, and how to run them without the other services."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -23,6 +24,8 @@ def open_stores(settings: Settings) -> Stores:
     Raises:
         BackupError: ClickHouse can't be used.
     """
+    # It logs what it also raises.
+    logging.getLogger("clickhouse_connect").setLevel(logging.CRITICAL)
     try:
         client = clickhouse_connect.get_client(
             host=settings["CLICKHOUSE_HOST"],

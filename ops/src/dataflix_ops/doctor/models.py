@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import requests
 from botocore.config import Config
 
 from dataflix_ops.doctor.api import served_meta
 from dataflix_ops.doctor.check import Check, CheckError
-from dataflix_ops.doctor.http import new_session, request_ok
+from dataflix_ops.doctor.http import new_session, request
 from dataflix_recommender import ArtifactError, History, Model
 from dataflix_recommender.data.artifact import FORMAT_VERSION, MANIFEST
 from dataflix_stack.config.settings import Settings
@@ -158,5 +159,14 @@ def compare_versions(champion: str, meta: dict[str, Any]) -> str:
 def _champion_version(settings: Settings) -> dict[str, Any]:
     url = settings.url("MLFLOW") + "/api/2.0/mlflow/registered-models/alias"
     wanted = {"name": settings["MODEL_NAME"], "alias": _CHAMPION}
-    found: dict[str, Any] = request_ok(new_session(), "GET", url, params=wanted).json()["model_version"]
+    # MLflow answers 404 without the model, and 400 without the alias.
+    answer = request(new_session(), "GET", url, params=wanted)
+    if answer.status_code in (requests.codes.bad_request, requests.codes.not_found):
+        raise CheckError(
+            "there is no champion: the promotion rule has accepted no version yet. .venv/bin/trainer models "
+            "says why; with more data, ./run.sh pipeline trains and tries again"
+        )
+    if not answer.ok:
+        raise CheckError(f"{url} answers {answer.status_code}")
+    found: dict[str, Any] = answer.json()["model_version"]
     return found

@@ -1,5 +1,7 @@
 """The pseudonyms in ClickHouse: which of them are old, and the retired tables that hold them."""
 
+import logging
+
 import clickhouse_connect
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
@@ -17,6 +19,8 @@ def administrator(*, host: str, port: int, password: str) -> Client:
     Raises:
         RotationError: ClickHouse can't be used.
     """
+    # It logs what it also raises.
+    logging.getLogger("clickhouse_connect").setLevel(logging.CRITICAL)
     try:
         return clickhouse_connect.get_client(
             host=host, port=port, username="dataflix_admin", password=password, autogenerate_session_id=False
