@@ -10,6 +10,9 @@ set -euo pipefail
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 cd "$ROOT"
 
+# Tests start many programs. Where Python may not keep what it compiles, each of them compiles its libraries again.
+unset PYTHONDONTWRITEBYTECODE
+
 scripts/environments.sh core-dev airflow-dev superset
 BIN=.venv/bin
 # Without a compiler's runtime on the machine, implicit takes the copy that another wheel brings.
