@@ -37,6 +37,12 @@ def run(command: str, redirection: str = "") -> tuple[int, str]:
     return done.returncode, done.stdout + done.stderr
 
 
+@pytest.mark.parametrize("command", ["--help", "status --help", "pipeline --help", "stop --help"])
+def test_help_that_cannot_be_written_ends_with_a_sentence(command: str) -> None:
+    code, printed = run(command, ">/dev/full")
+    assert (code, printed) == (1, "run.sh: the output can't be written: No space left on device.\n")
+
+
 @pytest.mark.parametrize("command", ["status", "status --json"])
 @pytest.mark.parametrize("redirection", [">/dev/full", "| true", "| head -c 1"])
 def test_output_that_cannot_be_written_ends_with_a_sentence(

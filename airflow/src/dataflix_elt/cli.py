@@ -37,7 +37,8 @@ def _main() -> str | None:
             case "manifest":
                 _manifest()
     except EltError as error:
-        return f"elt: {error}"
+        # libpq tells some things in several lines.
+        return f"elt: {' '.join(str(error).split())}"
     return None
 
 

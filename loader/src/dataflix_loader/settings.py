@@ -50,5 +50,7 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         return Settings.from_environ(read_env_file(env_file_path(environ)) | dict(environ))
     except SettingsError as error:
         raise DatabaseError(str(error)) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise DatabaseError(f"{env_file_path(environ)} can't be read: {error}.") from error
+    except UnicodeDecodeError as error:
+        raise DatabaseError(f"{env_file_path(environ)} is not UTF-8. Save the file as UTF-8.") from error
+    except OSError as error:
+        raise DatabaseError(f"{env_file_path(environ)} can't be read: {error.strerror}.") from error

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
-from dataflix_common.command_end import discard, prepare_streams
+from dataflix_common.command_end import discard, prepare_streams, run_to_end
 from dataflix_stack.docker.up import up_in_docker
 from dataflix_stack.errors import StackError
 from dataflix_stack.progress import is_output_lost, say
@@ -82,4 +82,5 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    main()
+    # For what argparse prints: the rest has ended well by then.
+    sys.exit(run_to_end(main, "run.sh"))
