@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from .conftest import Invoke, Server
+from .support.data import IDS_BELOW
 
 _numbers = itertools.count()
 
@@ -110,10 +111,25 @@ def test_movie_is_shown_by_title(dataflix: Invoke, name: str) -> None:
     assert answer(dataflix, "movies", "show", name)["release_year"] == 1999
 
 
-def test_title_of_digits_needs_the_prefix(dataflix: Invoke, server: Server) -> None:
+def test_number_never_means_the_wrong_movie(dataflix: Invoke, server: Server, user: str) -> None:
     wanted = server.catalogue.movies["1917", 2019]
-    assert answer(dataflix, "movies", "show", "title:1917")["movie_id"] == wanted
-    assert dataflix("movies", "show", "1917").code == 3
+    for name in ("title:1917", "1917", f"id:{wanted}", str(wanted)):
+        assert answer(dataflix, "movies", "show", name)["movie_id"] == wanted
+    number = str(IDS_BELOW)
+    assert server.catalogue.movies["Comedy Movie 14", 1974] == IDS_BELOW
+    titled = server.catalogue.movies[number, 2020]
+    for command in (
+        ("movies", "show", number),
+        ("rate", user, number, "4"),
+        ("block", "add", user, number),
+        ("watched", "add", user, number),
+    ):
+        refused = dataflix(*command)
+        assert (refused.code, refused.out) == (2, "")
+        assert f"Give id:{number} or title:{number}." in refused.err
+    assert answer(dataflix, "movies", "show", f"id:{number}")["movie_id"] == IDS_BELOW
+    assert answer(dataflix, "movies", "show", f"title:{number}")["movie_id"] == titled
+    assert dataflix("movies", "show", "99999").code == 3
 
 
 def test_ambiguous_title_names_the_candidates(dataflix: Invoke, server: Server) -> None:

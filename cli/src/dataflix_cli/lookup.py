@@ -114,15 +114,19 @@ def _number(text: str, what: str) -> int:
 def movie_id(session: Session, name: str) -> int:
     """Return the id of a movie that is given by id, "id:5", "Title" or "Title (1999)".
 
-    If several movies match, asks on a terminal. A title that consists of digits needs the prefix "title:", as
-    in "title:1917".
+    If several movies match, asks on a terminal. A number can be an id and a title. If it is those of two
+    movies, neither is chosen.
 
     Raises:
         NotFoundError: no movie has this title.
         InputError: the name is blank, or several movies match; the hint lists them.
     """
-    if name.startswith(_ID_PREFIX) or is_number(name):
+    if name.startswith(_ID_PREFIX):
         return _number(name.removeprefix(_ID_PREFIX), "movie")
+    if is_number(name):
+        if not _is_title_alone(session.api, name):
+            return _number(name, "movie")
+        name = f"{_TITLE_PREFIX}{name}"
     title = name.removeprefix(_TITLE_PREFIX).strip()
     if not title:
         raise InputError("The movie is missing: give an id or title.")
@@ -141,6 +145,23 @@ def movie_id(session: Session, name: str) -> int:
     choice = click.prompt("Which one", type=click.IntRange(1, len(rows)), err=True)
     found = rows[choice - 1]["movie_id"]
     return found
+
+
+def _is_title_alone(api: Api, number: str) -> bool:
+    """Return whether a number is a movie's title, and not an id, too; raises InputError if it is both."""
+    if len(number) > _MAX_SHOWN:
+        return False
+    titled = {row["movie_id"] for row in _search(api, number, None) if row["title"] == number}
+    if not titled or int(number) in titled:
+        return False
+    try:
+        api.get(f"/movies/{int(number)}")
+    except NotFoundError:
+        return True
+    raise InputError(
+        f"{number} is the id of one movie and the title of another.",
+        f"Give id:{int(number)} or {_TITLE_PREFIX}{number}.",
+    )
 
 
 def candidates(api: Api, title: str) -> list[dict[str, Any]]:

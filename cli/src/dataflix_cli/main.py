@@ -31,7 +31,8 @@ DATAFLIX_BACKEND_HOST and DATAFLIX_BACKEND_PORT; DATAFLIX_API_KEY), or the .env 
 nearest folder above it. DATAFLIX_ENV_FILE names another file. Option and environment are one source, the file
 is another, and a key is only sent to an address of its own source. A .env of another account must be named.
 
-A user is an id or a username. Where a number is both, id:5 is the id and name:5 the username.
+A user is an id or a username, a movie an id or a title. Where a number is both, id:5 is the id, name:5 the
+username and title:5 the title.
 
 Data goes to standard output, everything else to standard error. NO_COLOR turns colours off.
 

@@ -12,6 +12,8 @@ from dataflix_recommender import ConfidenceWeights, Item, ItemCatalogue, Model, 
 
 HOSTILE = "Evil \x1b[31mRed\x9b2J \u202eeltit"
 
+IDS_BELOW = 37
+
 MOVIES: tuple[tuple[str, str, int], ...] = (
     ("The Matrix", "Sci-Fi", 1999),
     ("The Matrix Reloaded", "Sci-Fi", 2003),
@@ -22,6 +24,8 @@ MOVIES: tuple[tuple[str, str, int], ...] = (
     (HOSTILE, "Horror", 2013),
     *((f"Drama Movie {number:02}", "Drama", 1960 + number) for number in range(15)),
     *((f"Comedy Movie {number:02}", "Comedy", 1960 + number) for number in range(15)),
+    # Also the id of the last one before it.
+    (str(IDS_BELOW), "Horror", 2020),
 )
 
 
