@@ -11,11 +11,13 @@ own, runs on the same cores. While the server swaps models, no request may fail.
 import argparse
 import json
 import secrets
+import shlex
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +31,7 @@ from benchkit.models import fit_model, random_model
 from benchkit.postgres_data import fill
 from benchkit.program import log, main
 from benchkit.synthetic_ratings import Ratings, make_ratings
-from benchkit.timing import run_interleaved
+from benchkit.timing import Task, run_interleaved
 from dataflix_backend.services.model.files import ModelEntry, read_current, write_current
 from dataflix_recommender import Model
 from dataflix_testkit import PostgresServer, free_port, postgres
@@ -47,6 +49,8 @@ CONCURRENCIES = (1, 4, 16)
 TARGET_CONCURRENCY = 4
 P99_LIMIT_MS = 10.0
 WORKERS = 2
+# Two servers on one database have the same first key: another one would replace it.
+KEY = secrets.token_hex(16)
 # A busy machine may take this many rounds of two seconds to swap a model.
 SWAP_ROUNDS = 30
 
@@ -132,19 +136,20 @@ def publish(models: Path, version: str, model: Model) -> None:
 
 @contextmanager
 def serving(
-    source: PostgresServer, model: Model, users: int, options: argparse.Namespace
+    source: PostgresServer, model: Model, users: int, options: argparse.Namespace, *gunicorn: str
 ) -> Iterator[Server]:
-    """Run the API with a model."""
+    """Run the API with a model; ``gunicorn`` are options that replace those of its configuration."""
     with tempfile.TemporaryDirectory(prefix="dataflix-bench-") as folder:
-        home, port, key = Path(folder), free_port(), secrets.token_hex(16)
+        home, port = Path(folder), free_port()
         publish(home / "models", "1", model)
         environ = {
             **source.environ,
             "DATAFLIX_HOME": folder,
             "DATAFLIX_ENV_FILE": str(home / "none.env"),
-            "DATAFLIX_API_KEY": key,
+            "DATAFLIX_API_KEY": KEY,
             "DATAFLIX_BACKEND_PORT": str(port),
             "DATAFLIX_BACKEND_WORKERS": str(WORKERS),
+            "GUNICORN_CMD_ARGS": shlex.join(gunicorn),
         }
 
         def ready() -> bool:
@@ -157,7 +162,7 @@ def serving(
         with server_process(
             command, ready=ready, log=home / "log", environ=clean_environ(environ)
         ) as process:
-            server = Server(port, process.pid, home / "models", key=key, users=users, options=options)
+            server = Server(port, process.pid, home / "models", key=KEY, users=users, options=options)
             if server.versions() != {"1"}:
                 raise RuntimeError(f"the server does not use the model: {(home / 'log').read_text()[-2000:]}")
             yield server
@@ -173,6 +178,8 @@ def measure(options: argparse.Namespace) -> list[Figure]:
             log(f"filling Postgres with {movies:,} movies")
             fill(source, ratings)
             figures += _catalogue(source, ratings, options)
+            if movies == options.movies:
+                figures += _workers(source, ratings, options)
     return figures
 
 
@@ -233,6 +240,43 @@ def _catalogue(source: PostgresServer, ratings: Ratings, options: argparse.Names
             at_least(1),
             peak=peak,
         ),
+    ]
+
+
+def _rate(load: Callable[[int], LoadResult], concurrency: int) -> float:
+    return load(concurrency).rate
+
+
+def _workers(source: PostgresServer, ratings: Ratings, options: argparse.Namespace) -> list[Figure]:
+    """Compare our gunicorn worker, which reads requests outside its threads, with gunicorn's own."""
+    model = random_model(ratings.n_movies, options.factors, seed=options.seed)
+    users = ratings.n_users
+    with (
+        serving(source, model, users, options) as ours,
+        serving(source, model, users, options, "--worker-class", "gthread") as gunicorns,
+    ):
+        tasks: dict[str, Task] = {}
+        for name, server in (("ours", ours), ("gthread", gunicorns)):
+            for concurrency in CONCURRENCIES:
+                tasks[f"{name} {concurrency}"] = partial(_rate, server.healthz, concurrency)
+            tasks[f"{name} lists"] = partial(_rate, server.recommend, TARGET_CONCURRENCY)
+        log("comparing workers")
+        found = run_interleaved(tasks, options.runs)
+    if ours.failed or gunicorns.failed:
+        raise RuntimeError(f"{ours.failed} and {gunicorns.failed} requests failed")
+    names = {
+        **{str(concurrency): f"/healthz {concurrency} at once" for concurrency in CONCURRENCIES},
+        "lists": f"lists {TARGET_CONCURRENCY} at once",
+    }
+    return [
+        Figure.of(
+            f"our worker against gunicorn's: {name}",
+            "requests/s",
+            found[f"ours {key}"],
+            found[f"gthread {key}"],
+            at_least(0.95),
+        )
+        for key, name in names.items()
     ]
 
 
