@@ -235,37 +235,6 @@ FOR EACH ROW WHEN (old.* IS DISTINCT FROM new.*) EXECUTE FUNCTION set_updated_at
 CREATE OR REPLACE TRIGGER ratings_set_updated_at BEFORE UPDATE ON ratings
 FOR EACH ROW WHEN (old.* IS DISTINCT FROM new.*) EXECUTE FUNCTION set_updated_at();
 
--- The range of times that the warehouse stores. Without the rule, one row outside of it stops every load.
-DO $$
-DECLARE
-    col record;
-BEGIN
-    FOR col IN
-        SELECT
-            attrelid::regclass AS relation,
-            attname,
-            format('%s_%s_range', attrelid::regclass, attname) AS rule
-        FROM pg_attribute
-        WHERE
-            attrelid IN ('users'::regclass, 'movies'::regclass, 'watched_movies'::regclass, 'ratings'::regclass)
-            AND atttypid = 'timestamptz'::regtype AND NOT attisdropped
-    LOOP
-        IF NOT EXISTS (SELECT FROM pg_constraint WHERE conrelid = col.relation AND conname = col.rule) THEN
-            EXECUTE format(
-                'ALTER TABLE %s ADD CONSTRAINT %I CHECK (%I BETWEEN ''1900-01-01 00:00:00+00'' AND ''2299-12-31 23:59:59.999999+00'') NOT VALID',
-                col.relation, col.rule, col.attname
-            );
-        END IF;
-        BEGIN
-            EXECUTE format('ALTER TABLE %s VALIDATE CONSTRAINT %I', col.relation, col.rule);
-        EXCEPTION WHEN check_violation THEN
-            RAISE WARNING 'some rows of % have % outside the years 1900 to 2299: no load of the table succeeds until they are corrected',
-                col.relation, col.attname;
-        END;
-    END LOOP;
-END
-$$;
-
 -- Also for a change that a logical subscriber applies (session_replication_role).
 ALTER TABLE users ENABLE ALWAYS TRIGGER users_set_updated_at;
 ALTER TABLE movies ENABLE ALWAYS TRIGGER movies_set_updated_at;

@@ -43,24 +43,6 @@ BEGIN
 END
 $$;
 
--- As in 03_tables.sql.
-DO $$
-DECLARE
-    col text;
-BEGIN
-    FOREACH col IN ARRAY ARRAY['listed_at', 'received_at'] LOOP
-        IF NOT EXISTS (
-            SELECT FROM pg_constraint WHERE conrelid = 'feedback'::regclass AND conname = format('feedback_%s_range', col)
-        ) THEN
-            EXECUTE format(
-                'ALTER TABLE feedback ADD CONSTRAINT %I CHECK (%I BETWEEN ''1900-01-01 00:00:00+00'' AND ''2299-12-31 23:59:59.999999+00'') NOT VALID',
-                format('feedback_%s_range', col), col
-            );
-        END IF;
-    END LOOP;
-END
-$$;
-
 SELECT capture.track('feedback', 'feedback', 'recommendation_id', 'movie_id', 'event');
 
 CREATE INDEX IF NOT EXISTS feedback_user_id_idx ON feedback (user_id);

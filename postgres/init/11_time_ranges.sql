@@ -1,4 +1,5 @@
 -- One range for every time that people and programs write: what the warehouse's DateTime64 and Python can hold.
+-- Other columns of type timestamptz only ever get the server's own clock.
 --
 -- Run by psql as a superuser after 10_erasures.sql. Safe to run again.
 \set ON_ERROR_STOP on
@@ -46,7 +47,8 @@ BEGIN
         EXECUTE format('SELECT count(*) FROM %I WHERE NOT %s', found.table_name, condition) INTO outside;
         IF outside > 0 THEN
             RAISE WARNING '% row(s) of %.% have a time outside of 1900 to 2299', outside, found.table_name, found.column_name
-                USING HINT = 'The API shows the nearest time that it can. Correct the rows and run this file again.';
+                USING HINT = 'The API shows the nearest time that it can, and no load of the table succeeds. '
+                'Correct the rows and run this file again.';
         ELSE
             EXECUTE format('ALTER TABLE %I VALIDATE CONSTRAINT %I', found.table_name, found.constraint_name);
         END IF;

@@ -9,7 +9,7 @@ from psycopg2.extensions import connection as Connection  # noqa: N812
 
 from .test_tables import add_movie, add_user, execute, fetch
 
-RULE = {"kind": "boost", "place": None, "strength": 0.5, "owner": "ann", "ends_at": "2999-01-01T00:00:00Z"}
+RULE = {"kind": "boost", "place": None, "strength": 0.5, "owner": "ann", "ends_at": "2199-01-01T00:00:00Z"}
 FEEDBACK = {
     "recommendation_id": "r1.abc",
     "event": "clicked",
@@ -38,7 +38,7 @@ def insert(connection: Connection, table: str, row: Mapping[str, object]) -> int
         {"strength": 1.5},
         {"strength": "NaN"},
         {"owner": " "},
-        {"starts_at": "2999-01-01T00:00:00Z"},
+        {"starts_at": "2199-01-01T00:00:00Z"},
     ],
 )
 def test_a_bad_rule_is_refused(backend: Connection, changes: dict[str, object]) -> None:
