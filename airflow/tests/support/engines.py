@@ -139,7 +139,12 @@ class Engines:
             with suppress(DatabaseError):
                 reader.query(
                     f"SELECT sleepEachRow(0.1) AS {query_id} FROM {table} LIMIT 1000",
-                    settings={"query_id": query_id, "max_block_size": 1},
+                    # Small tables come in one block, for which 3 s of sleep are allowed by default.
+                    settings={
+                        "query_id": query_id,
+                        "max_block_size": 1,
+                        "function_sleep_max_microseconds_per_block": 200_000_000,
+                    },
                 )
 
         thread = threading.Thread(target=read)
