@@ -78,17 +78,17 @@ COMMENT ON COLUMN user_pseudonyms.email_hash IS 'HMAC-SHA256 of "email:" and the
 CREATE TABLE IF NOT EXISTS former_pseudonyms (
     user_id bigint NOT NULL,
     pseudonym text NOT NULL,
-    last_xid xid8 NOT NULL DEFAULT pg_current_xact_id()
+    gone_in xid8 NOT NULL DEFAULT pg_current_xact_id()
 );
 CREATE INDEX IF NOT EXISTS former_pseudonyms_user_id_idx ON former_pseudonyms (user_id);
 
 COMMENT ON TABLE former_pseudonyms IS 'Pseudonyms that a user had before; removed once the erasure of the user is verified.';
 COMMENT ON COLUMN former_pseudonyms.user_id IS 'The user.';
 COMMENT ON COLUMN former_pseudonyms.pseudonym IS 'A former username_hash or email_hash.';
-COMMENT ON COLUMN former_pseudonyms.last_xid IS 'Transaction that replaced or deleted it.';
+COMMENT ON COLUMN former_pseudonyms.gone_in IS 'Transaction that replaced or deleted it.';
 
 -- A dump from a cluster with higher transaction ids brings such ones; see 02_change_capture.sql.
-UPDATE former_pseudonyms SET last_xid = pg_current_xact_id() WHERE last_xid > pg_current_xact_id();
+UPDATE former_pseudonyms SET gone_in = pg_current_xact_id() WHERE gone_in > pg_current_xact_id();
 
 CREATE OR REPLACE FUNCTION keep_former_pseudonyms() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER

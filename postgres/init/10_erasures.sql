@@ -27,6 +27,9 @@ CREATE TABLE IF NOT EXISTS erasures (
     CONSTRAINT erasures_names_nobody_once_verified CHECK ((user_id IS NULL) = (verified_at IS NOT NULL))
 );
 
+ALTER TABLE erasures ADD COLUMN IF NOT EXISTS scanned_files_count bigint;
+ALTER TABLE erasures ADD COLUMN IF NOT EXISTS searched_tables text [];
+
 -- An older database lacks the column; the list of deleted keys has the transaction.
 ALTER TABLE erasures ADD COLUMN IF NOT EXISTS deleted_in xid8;
 ALTER TABLE erasures ALTER COLUMN deleted_in SET DEFAULT pg_current_xact_id();
@@ -59,6 +62,9 @@ COMMENT ON COLUMN erasures.warehouse_rows_count IS
 'Rows removed from the warehouse, in all tables and versions together, by the run that removed them.';
 COMMENT ON COLUMN erasures.scanned_bytes_count IS
 'Bytes of the warehouse''s files, unpacked, that were searched for the pseudonyms; null if they are out of reach.';
+
+COMMENT ON COLUMN erasures.scanned_files_count IS 'How many files these were; null if they are out of reach.';
+COMMENT ON COLUMN erasures.searched_tables IS 'Tables of the warehouse that had none of the person''s rows at the end.';
 
 CREATE OR REPLACE FUNCTION ask_for_erasure() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
@@ -139,7 +145,9 @@ ALTER TABLE access.audit_log ALTER COLUMN target SET STATISTICS 0;
 GRANT EXECUTE ON FUNCTION erase_user(bigint) TO dataflix_backend;
 GRANT SELECT ON erasures TO dataflix_backend;
 GRANT SELECT (erasure_id, user_id, deleted_in, requested_at, verified_at) ON erasures TO dataflix_masking;
-GRANT UPDATE (user_id, deleted_in, verified_at, warehouse_rows_count, scanned_bytes_count) ON erasures TO dataflix_masking;
+GRANT UPDATE (
+    user_id, deleted_in, verified_at, warehouse_rows_count, scanned_bytes_count, scanned_files_count, searched_tables
+) ON erasures TO dataflix_masking;
 GRANT USAGE ON SCHEMA capture TO dataflix_masking;
 GRANT SELECT, DELETE ON capture.deletions TO dataflix_masking;
 
@@ -183,32 +191,40 @@ SELECT
     ) AS is_in_use
 FROM public.erasures AS e
 INNER JOIN pii.former_pseudonyms AS f ON e.user_id = f.user_id
-WHERE e.verified_at IS NULL AND f.last_xid <= e.deleted_in;
+WHERE e.verified_at IS NULL AND f.gone_in <= e.deleted_in;
 
 COMMENT ON VIEW _erased_pseudonyms IS
 'What the warehouse''s files are searched for; is_in_use: a user has it now, after signing up again for instance.';
 
 CREATE OR REPLACE VIEW _erased_feedback WITH (security_barrier = true) AS
 SELECT
-    e.erasure_id,
+    d.deletion_id,
     d.row_key[1] AS recommendation_id,
     d.row_key[2]::bigint AS movie_id,
-    d.row_key[3] AS event
-FROM public.erasures AS e
-INNER JOIN capture.deletions AS d ON e.deleted_in = d.last_xid
-WHERE
-    e.verified_at IS NULL AND d.table_name = 'feedback' AND d.row_key IS NOT NULL
-    AND NOT EXISTS (
+    d.row_key[3] AS event,
+    EXISTS (
         SELECT FROM public.feedback AS f
         WHERE f.recommendation_id = d.row_key[1] AND f.movie_id = d.row_key[2]::bigint AND f.event = d.row_key[3]
-    );
+    ) AS is_back
+FROM capture.deletions AS d
+WHERE
+    d.table_name = 'feedback' AND d.row_key IS NOT NULL
+    AND EXISTS (SELECT FROM public.erasures AS e WHERE e.verified_at IS NULL AND d.last_xid <= e.deleted_in);
 
 COMMENT ON VIEW _erased_feedback IS
-'Keys of the feedback that was deleted together with a user, and did not come back; they do not contain the user''s id.';
+'Keys of all feedback that was deleted until the last pending erasure; they do not say whose it was.';
 
 -- The only change that the ELT may make here: it removes the user from the record, from the list of deleted keys, which
 -- shows what the person had rated, and from the former pseudonyms.
-CREATE OR REPLACE FUNCTION _erasure_verified(verified bigint, removed_rows bigint, scanned_bytes bigint)
+DROP FUNCTION IF EXISTS _erasure_verified(bigint, bigint, bigint);
+CREATE OR REPLACE FUNCTION _erasure_verified(
+    verified bigint,
+    removed_rows bigint,
+    scanned_bytes bigint,
+    scanned_files bigint DEFAULT NULL,
+    searched text [] DEFAULT NULL,
+    feedback_deletions bigint [] DEFAULT '{}'
+)
 RETURNS boolean
 LANGUAGE sql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -223,11 +239,19 @@ BEGIN ATOMIC
     -- Later deletions are those of a new user with the same id, and loads may still need them.
     DELETE FROM capture.deletions USING pending
     WHERE
-        (
-            deletions.table_name IN ('users', 'watched_movies', 'ratings')
-            AND deletions.row_key[1] = pending.user_key AND deletions.last_xid <= pending.deleted_in
-        )
-        OR (deletions.table_name = 'feedback' AND deletions.last_xid = pending.deleted_in);
+        deletions.table_name IN ('users', 'watched_movies', 'ratings')
+        AND deletions.row_key[1] = pending.user_key AND deletions.last_xid <= pending.deleted_in;
+    -- The key of feedback does not say whose it was, and the person may have lost some before, so all goes. The ELT has
+    -- removed these keys from the warehouse, so no load needs their deletions.
+    WITH pending AS (
+        SELECT deleted_in
+        FROM public.erasures
+        WHERE erasure_id = verified AND verified_at IS NULL
+    )
+    DELETE FROM capture.deletions USING pending
+    WHERE
+        deletions.deletion_id = ANY (feedback_deletions)
+        AND deletions.table_name = 'feedback' AND deletions.last_xid <= pending.deleted_in;
     WITH pending AS (
         SELECT
             user_id,
@@ -236,21 +260,23 @@ BEGIN ATOMIC
         WHERE erasure_id = verified AND verified_at IS NULL
     )
     DELETE FROM pii.former_pseudonyms USING pending
-    WHERE former_pseudonyms.user_id = pending.user_id AND former_pseudonyms.last_xid <= pending.deleted_in;
+    WHERE former_pseudonyms.user_id = pending.user_id AND former_pseudonyms.gone_in <= pending.deleted_in;
     UPDATE public.erasures SET
         user_id = NULL,
         deleted_in = NULL,
         verified_at = clock_timestamp(),
         warehouse_rows_count = removed_rows,
-        scanned_bytes_count = scanned_bytes
+        scanned_bytes_count = scanned_bytes,
+        scanned_files_count = scanned_files,
+        searched_tables = searched
     WHERE erasure_id = verified AND verified_at IS NULL
     RETURNING true;
 END;
 
-COMMENT ON FUNCTION _erasure_verified(bigint, bigint, bigint) IS
+COMMENT ON FUNCTION _erasure_verified(bigint, bigint, bigint, bigint, text [], bigint []) IS
 'Records that nothing is left in the warehouse, and removes the user from the record; null if there is no such erasure.';
 
 GRANT SELECT ON _erasures, _erased_pseudonyms, _erased_feedback TO elt_reader;
-GRANT EXECUTE ON FUNCTION _erasure_verified(bigint, bigint, bigint) TO elt_reader;
+GRANT EXECUTE ON FUNCTION _erasure_verified(bigint, bigint, bigint, bigint, text [], bigint []) TO elt_reader;
 
 COMMIT;

@@ -289,10 +289,12 @@ def test_everybody_may_do_nothing(admin: Connection) -> None:
         "UNION ALL SELECT 'function ' || oid::regprocedure FROM pg_proc "
         "WHERE pronamespace::regnamespace::text IN ('public', 'pii', 'masked', 'capture', 'access') "
         "AND has_function_privilege('elt_reader', oid, 'EXECUTE') "
-        # The one that removes the user from the record of an erasure, and two that the view of users calls:
-        # they know nothing but the text that they are given.
-        "AND oid NOT IN ('masked._erasure_verified(bigint, bigint, bigint)'::regprocedure, "
-        "'masked._masked_name(text)'::regprocedure, 'masked._place(text)'::regprocedure) "
+        # The one that removes the user from the record of an erasure, and three that the view of users
+        # calls: they know nothing but the value that they are given.
+        "AND oid NOT IN ('masked._erasure_verified(bigint, bigint, bigint, bigint, text[], bigint[])'"
+        "::regprocedure, "
+        "'masked._masked_name(text)'::regprocedure, 'masked._place(text)'::regprocedure, "
+        "'masked._decade(smallint)'::regprocedure) "
         "UNION ALL SELECT 'superuser owns ' || relname FROM pg_class "
         "WHERE relnamespace::regnamespace::text IN ('public', 'pii', 'masked') "
         "AND relowner::regrole::text = 'postgres'",

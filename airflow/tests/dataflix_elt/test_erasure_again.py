@@ -10,7 +10,7 @@ import pytest
 from dataflix_elt.erasure.erase import ErasureResult, erase
 from dataflix_elt.errors import ErasureIncompleteError
 from dataflix_elt.loading.reconciliation import Verify
-from dataflix_elt.tables import TABLES
+from dataflix_elt.tables import TABLES, table_named
 from dataflix_testkit import clickhouse, postgres
 
 from ..support.engines import Engines
@@ -170,7 +170,7 @@ def test_a_user_with_the_id_of_an_erased_one_stays(
     build(engines)
     dead = set(pseudonyms(engines, user))
 
-    delete, put_back = f"DELETE FROM users WHERE user_id = {user}", _added(user, name, 2, 4)
+    delete, put_back = f"DELETE FROM users WHERE user_id = {user}", _added(user, name, 2, 4, 5)
     if at_once:
         engines.sql(f"BEGIN; {delete}; {put_back}; COMMIT")
     else:
@@ -178,7 +178,9 @@ def test_a_user_with_the_id_of_an_erased_one_stays(
         engines.sql(put_back)
     if between:
         load(engines)
-        # The new user's own deletion, which no load has carried over yet.
+        # The new user's own deletions; one has been loaded, and the other has not.
+        engines.sql(f"DELETE FROM ratings WHERE (user_id, movie_id) = ({user}, 5)")
+        load(engines)
         engines.sql(f"DELETE FROM ratings WHERE (user_id, movie_id) = ({user}, 4)")
     if between == "load and build":
         build(engines)
@@ -196,7 +198,7 @@ def test_a_user_with_the_id_of_an_erased_one_stays(
         assert hashes(engines, user, "analytics.dim_users") == set()
         assert ratings(engines, user, "analytics.fct_ratings") == []
     load(engines)
-    assert ratings(engines, user) == ([2] if between else [2, 4])
+    assert ratings(engines, user) == ([2] if between else [2, 4, 5])
     assert hashes(engines, user) == living
     assert (living == dead) == (name == "first")
     engines.sql(delete)
@@ -229,9 +231,13 @@ def test_a_username_that_signs_up_again_does_not_stop_the_erasure(engines: Engin
 def test_deletions_of_an_erased_users_feedback_are_removed_on_both_sides(
     engines: Engines, data: Path
 ) -> None:
-    add(engines, 40, "listed", 1, 2)
+    add(engines, 40, "listed", 1, 2, 3)
     add(engines, 41, "neighbour", 1)
     load(engines)
+    # Lost before, in other transactions: one is loaded, the other is not.
+    engines.sql("DELETE FROM feedback WHERE user_id = 40 AND movie_id = 3")
+    load(engines)
+    engines.sql("DELETE FROM feedback WHERE user_id = 40 AND movie_id = 2")
     engines.sql("SELECT erase_user(40)")
     engines.sql("DELETE FROM feedback WHERE user_id = 41")
     load(engines)
@@ -242,7 +248,41 @@ def test_deletions_of_an_erased_users_feedback_are_removed_on_both_sides(
     run(engines, data)
 
     assert ("list of listed",) not in engines.query(tombstones)
-    assert ("list of neighbour",) in engines.query(tombstones)
     assert ("list of listed",) not in engines.sql(keys)
     assert ("list of neighbour",) in engines.sql(keys)
+    load(engines)
+    assert engines.query("SELECT DISTINCT user_id FROM raw.feedback FINAL WHERE user_id IN (40, 41)") == []
+
+
+def test_deletions_of_feedback_that_no_load_has_seen_are_not_missed(engines: Engines, data: Path) -> None:
+    add(engines, 42, "unseen", 1)
+    add(engines, 43, "other", 1)
+    load(engines)
+    engines.sql("DELETE FROM feedback WHERE user_id IN (42, 43)")
+    # Comes back, and stays.
+    engines.sql("INSERT INTO feedback VALUES ('list of other', 1, 'shown', 43, 1, '1', now())")
+    engines.sql("SELECT erase_user(42)")
+    # No load in between: the deletions leave the list before one has read them.
+    run(engines, data)
+    assert engines.sql("SELECT * FROM capture.deletions WHERE row_key[1] = 'list of unseen'") == []
+
+    assert engines.load(table_named("feedback"), verify=Verify.CONTENT).kind == "incremental"
+    left = "SELECT DISTINCT user_id FROM raw.feedback FINAL WHERE user_id IN (42, 43)"
+    assert engines.query(left) == [(43,)]
+
+
+def test_feedback_of_two_users_who_had_one_id_leaves_no_key(engines: Engines, data: Path) -> None:
+    add(engines, 44, "before", 1)
+    load(engines)
+    engines.sql("SELECT erase_user(44)")
+    add(engines, 44, "afterwards", 2)
+    load(engines)
+    engines.sql("SELECT erase_user(44)")
+    load(engines)
+
+    assert len(run(engines, data).erasures) == 1
+
+    for name in ("before", "afterwards"):
+        assert engines.query(f"SELECT 1 FROM raw.feedback WHERE recommendation_id = 'list of {name}'") == []
+        assert engines.sql(f"SELECT 1 FROM capture.deletions WHERE row_key[1] = 'list of {name}'") == []
     load(engines)

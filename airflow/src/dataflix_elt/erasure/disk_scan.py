@@ -23,11 +23,13 @@ class ScanResult:
 
     Attributes:
         bytes: searched, unpacked where packed.
+        files: searched.
         found: files that contain one of the texts.
         unread: files with a codec that this module cannot unpack.
     """
 
     bytes: int = 0
+    files: int = 0
     found: list[Path] = field(default_factory=list)
     unread: list[Path] = field(default_factory=list)
 
@@ -55,6 +57,7 @@ def scan(folder: Path, texts: Sequence[bytes]) -> ScanResult:
                     if any(text in piece for text in texts):
                         result.found.append(path)
                         break
+            result.files += 1
         except FileNotFoundError:
             continue
         except _UnknownCodecError:

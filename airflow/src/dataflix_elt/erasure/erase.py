@@ -31,7 +31,7 @@ from dataflix_elt.erasure.pending_deletes import ANALYTICS, wait_for_pending_del
 from dataflix_elt.errors import ErasureIncompleteError, SchemaDriftError, WarehouseError
 from dataflix_elt.log import EventLog
 from dataflix_elt.settings import SourceSettings, WarehouseSettings
-from dataflix_elt.tables import LAST_XID, SOURCE_SCHEMA, TABLES, table_named
+from dataflix_elt.tables import LAST_XID, SOURCE_SCHEMA, TABLE_NAMES, TABLES, table_named
 from dataflix_elt.warehouse.warehouse import Warehouse
 
 _log = EventLog(logging.getLogger(__name__))
@@ -122,13 +122,17 @@ class ErasureResult:
     Attributes:
         erasures: their ids.
         removed: rows by table, in all versions together.
+        searched_tables: whose rows were looked for.
         scanned_bytes: of the warehouse's files, unpacked; None if they are out of reach.
+        scanned_files: number of these files; None if they are out of reach.
         seconds: from start to end.
     """
 
     erasures: list[int]
     removed: dict[str, int] = field(default_factory=dict)
+    searched_tables: list[str] = field(default_factory=list)
     scanned_bytes: int | None = None
+    scanned_files: int | None = None
     seconds: float = 0.0
 
 
@@ -155,7 +159,8 @@ def erase(
     """
     began = time.monotonic()
     removed: dict[str, int] = {}
-    scanned_bytes = None
+    searched: list[str] = []
+    scanned = None
     with postgres.session(source) as records, clickhouse.session(warehouse) as target:
         records.advisory_lock("erasure")
         pending = _pending(records)
@@ -170,16 +175,19 @@ def erase(
                 pseudonyms = _pseudonyms(records, target, pending, conditions)
                 if data is not None:
                     _require_pseudonyms(pending, pseudonyms)
-                removed = _remove_everywhere(target, conditions)
+                removed, searched = _remove_everywhere(target, conditions)
                 mutated = {(database, name) for database, name in (path.split(".") for path in removed)}
                 wait_for_pending_deletes(target, mutated, wait_s)
-                scanned_bytes = None if data is None else _require_clean_files(target, data, pseudonyms)
+                scanned = None if data is None else _require_clean_files(target, data, pseudonyms)
+            evidence = _Evidence(sum(removed.values()), searched, scanned, conditions.feedback_deletions)
             for erasure in pending:
-                _record_verified(records, erasure, sum(removed.values()), scanned_bytes)
+                _record_verified(records, erasure, evidence)
     result = ErasureResult(
         erasures=[erasure.erasure_id for erasure in pending],
         removed=removed,
-        scanned_bytes=scanned_bytes,
+        searched_tables=searched,
+        scanned_bytes=scanned.bytes if scanned else None,
+        scanned_files=scanned.files if scanned else None,
         seconds=round(time.monotonic() - began, 3),
     )
     _log.info(
@@ -187,7 +195,7 @@ def erase(
         erasures=len(result.erasures),
         rows=sum(removed.values()),
         tables=",".join(sorted(removed)),
-        scanned_bytes=scanned_bytes,
+        scanned_bytes=result.scanned_bytes,
         seconds=result.seconds,
     )
     return result
@@ -198,12 +206,12 @@ def _pending(records: postgres.Session) -> list[PendingErasure]:
     if records.row("SELECT to_regclass(%s) IS NULL", (view,))[0]:
         return []
     is_current = records.row(
-        "SELECT count(*) > 0 FROM pg_attribute WHERE attrelid = to_regclass(%s) AND attname = 'deleted_in'",
-        (view,),
+        f"SELECT to_regprocedure('{SOURCE_SCHEMA}._erasure_verified"
+        "(bigint, bigint, bigint, bigint, text[], bigint[])') IS NOT NULL"
     )[0]
     if not is_current:
         raise SchemaDriftError(
-            f"{view} has no column deleted_in: an older version made it. Run postgres/init/04_pseudonyms.sql "
+            f"An older version made {view}. Run postgres/init/04_pseudonyms.sql "
             "and 10_erasures.sql again, as ./run.sh does."
         )
     rows = records.rows(
@@ -215,13 +223,33 @@ def _pending(records: postgres.Session) -> list[PendingErasure]:
     ]
 
 
-def _record_verified(
-    records: postgres.Session, erasure: PendingErasure, removed_rows: int, scanned_bytes: int | None
-) -> None:
+@dataclass(frozen=True, slots=True)
+class _Evidence:
+    """What was done and seen.
+
+    Attributes:
+        removed_rows: in all tables.
+        searched_tables: that have none of the users' rows.
+        scanned: the files; None if they are out of reach.
+        feedback_deletions: ids of the source's deletions that no load needs any more.
+    """
+
+    removed_rows: int
+    searched_tables: list[str]
+    scanned: ScanResult | None
+    feedback_deletions: list[int]
+
+
+def _record_verified(records: postgres.Session, erasure: PendingErasure, evidence: _Evidence) -> None:
+    scanned = evidence.scanned
     records.execute("SET default_transaction_read_only = off")
     records.rows(
-        f"SELECT {SOURCE_SCHEMA}._erasure_verified(%s, %s, %s)",
-        (erasure.erasure_id, removed_rows, scanned_bytes),
+        f"SELECT {SOURCE_SCHEMA}._erasure_verified(%s, %s, %s, %s, %s, %s::bigint[])",
+        (
+            *(erasure.erasure_id, evidence.removed_rows),
+            *((scanned.bytes, scanned.files) if scanned else (None, None)),
+            *(evidence.searched_tables, evidence.feedback_deletions),
+        ),
     )
 
 
@@ -231,11 +259,13 @@ class _Conditions:
 
     Attributes:
         ids: table with the users' ids, and how their rows differ from those of a new user with the same id.
-        feedback: table with the keys of the users' feedback, which its deletions consist of.
+        feedback: table with the keys of deleted feedback that a load may not have seen as deleted.
+        feedback_deletions: ids of the source's rows of these.
     """
 
     ids: str
     feedback: str
+    feedback_deletions: list[int]
 
     def raw(self, path: str) -> str:
         """Return the condition for a table with the load's metadata, of this path."""
@@ -253,8 +283,30 @@ class _Conditions:
             created = f"toDateTime({table.created})"
             return f"user_id IN (SELECT erased FROM {self.ids} WHERE loaded_at >= {created})"  # noqa: S608
         condition = self.raw(table.path)
-        if table.name.split("__")[0] == "feedback":
-            key = ", ".join(table_named("feedback").key)
+        # A copy that somebody made under another name is no table of ours.
+        loaded = table.name.split("__")[0]
+        if loaded in TABLE_NAMES:
+            condition += f" OR {self.deleted(table.path, table_named(loaded).key)}"
+        return condition
+
+    def deleted(self, path: str, keys: tuple[str, ...]) -> str:
+        """Return the condition for all versions of rows that were deleted, of users whose id is in use.
+
+        A deletion has the key alone and not the transaction, so it may be the new user's. It hides earlier
+        versions, which must go together with it. The key of feedback does not even say whose it was, and the
+        person may have lost feedback long before, with a movie for instance: all deleted feedback goes.
+        """
+        whose = (
+            f" WHERE user_id IN (SELECT erased FROM {self.ids} WHERE is_id_in_use)"  # noqa: S608
+            if "user_id" in keys
+            else ""
+        )
+        key = ", ".join(keys)
+        condition = (
+            f"({key}) IN (SELECT {key} FROM {path}{whose} GROUP BY {key}"  # noqa: S608
+            " HAVING argMax(_is_deleted, _version) = 1)"
+        )
+        if "user_id" not in keys:
             condition += f" OR ({key}) IN (SELECT {key} FROM {self.feedback})"  # noqa: S608
         return condition
 
@@ -265,15 +317,13 @@ def _conditions(
 ) -> Iterator[_Conditions]:
     """Create the tables that say what to remove, and drop them at the end."""
     _drop_tables_of_killed_runs(target)
-    numbers = [erasure.erasure_id for erasure in pending]
-    deleted_feedback = records.rows(
-        "SELECT DISTINCT recommendation_id, movie_id, event"  # noqa: S608
-        f" FROM {SOURCE_SCHEMA}._erased_feedback WHERE erasure_id = ANY(%s)",
-        (numbers,),
+    deletions = records.rows(
+        "SELECT deletion_id, recommendation_id, movie_id, event, is_back"  # noqa: S608
+        f" FROM {SOURCE_SCHEMA}._erased_feedback"
     )
+    feedback_key = {column.name: column.warehouse_type for column in table_named("feedback").key_columns}
     # No column is called user_id, so that these tables do not count as ones with rows of people.
     ids = {"erased": "Int64", "deleted_in": "UInt64", "is_id_in_use": "Bool"}
-    feedback_key = {column.name: column.warehouse_type for column in table_named("feedback").key_columns}
     with ExitStack() as tables:
         first = tables.enter_context(
             _table(target, ids, ((p.user_id, p.deleted_in, int(p.is_id_in_use)) for p in pending))
@@ -292,8 +342,9 @@ def _conditions(
                 ),
             )
         )
-        feedback = tables.enter_context(_table(target, feedback_key, deleted_feedback))
-        yield _Conditions(second, feedback)
+        gone = {(list_id, movie, event) for _, list_id, movie, event, is_back in deletions if not is_back}
+        feedback = tables.enter_context(_table(target, feedback_key, sorted(gone)))
+        yield _Conditions(second, feedback, [int(row[0]) for row in deletions])
 
 
 def _loaded_at(target: clickhouse.Session, ids: str, pending: list[PendingErasure]) -> dict[int, datetime]:
@@ -394,8 +445,13 @@ def _require_pseudonyms(pending: list[PendingErasure], pseudonyms: Pseudonyms) -
         )
 
 
-def _remove_everywhere(target: clickhouse.Session, conditions: _Conditions) -> dict[str, int]:
-    """Remove the users' rows from all tables; returns how many there were, by table.
+def _remove_everywhere(
+    target: clickhouse.Session, conditions: _Conditions
+) -> tuple[dict[str, int], list[str]]:
+    """Remove the users' rows from all tables.
+
+    Returns:
+        How many there were, by table; and the tables that have none at the end.
 
     Raises:
         ErasureIncompleteError: dbt is building, or something else goes on writing.
@@ -415,15 +471,15 @@ def _remove_everywhere(target: clickhouse.Session, conditions: _Conditions) -> d
         # A table that was swapped meanwhile may have been looked at twice, and the other one never. A new
         # table may hold rows that were read before they were removed.
         if not any(found.values()) and _tables(target, created) == tables:
-            return {path: rows for path, rows in removed.items() if rows}
+            return {path: rows for path, rows in removed.items() if rows}, [table.path for table in tables]
     raise ErasureIncompleteError(
         f"In {_PASSES} passes, rows of erased users came back or tables were swapped each time: something is "
         "writing to the warehouse. Nothing was marked as verified; try again when the pipeline is done."
     )
 
 
-def _require_clean_files(target: clickhouse.Session, data: Path, pseudonyms: Pseudonyms) -> int:
-    """Search ClickHouse's files for the pseudonyms; returns the bytes searched, unpacked.
+def _require_clean_files(target: clickhouse.Session, data: Path, pseudonyms: Pseudonyms) -> ScanResult:
+    """Search ClickHouse's files for the pseudonyms; returns what was searched.
 
     A pseudonym that another user has now may be in the parts of tables, whose rows were checked, and in no
     other file.
@@ -439,8 +495,9 @@ def _require_clean_files(target: clickhouse.Session, data: Path, pseudonyms: Pse
         parts |= _parts(target)
         strangers = [path for path in shared.found if not _is_in(path, parts)]
         _require_none(data, shared, strangers)
-        result.bytes = max(result.bytes, shared.bytes)
-    return result.bytes
+        if shared.bytes > result.bytes:
+            return shared
+    return result
 
 
 def _require_none(data: Path, result: ScanResult, found: list[Path]) -> None:
