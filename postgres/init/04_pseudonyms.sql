@@ -122,6 +122,10 @@ RETURN encode(sha256(outer_block || sha256(inner_block || convert_to(message, 'U
 COMMENT ON FUNCTION hmac_sha256(bytea, bytea, text) IS
 'HMAC-SHA256 (RFC 2104) of the message''s UTF-8 bytes in hexadecimal; the blocks are those of table hmac_key.';
 
+-- Column statistics show values, those of deleted rows too until the next ANALYZE.
+ALTER TABLE user_pseudonyms ALTER COLUMN username_hash SET STATISTICS 0, ALTER COLUMN email_hash SET STATISTICS 0;
+ALTER TABLE former_pseudonyms ALTER COLUMN pseudonym SET STATISTICS 0;
+
 GRANT USAGE ON SCHEMA pii TO dataflix_masking;
 GRANT SELECT ON user_pseudonyms TO dataflix_masking;
 GRANT SELECT, DELETE ON former_pseudonyms TO dataflix_masking;

@@ -130,8 +130,27 @@ ALTER COLUMN city SET STATISTICS 0,
 ALTER COLUMN state SET STATISTICS 0,
 ALTER COLUMN country SET STATISTICS 0,
 ALTER COLUMN birth_year SET STATISTICS 0;
-ALTER INDEX users_username_key ALTER COLUMN 1 SET STATISTICS 0;
-ALTER INDEX users_email_key ALTER COLUMN 1 SET STATISTICS 0;
+DO $$
+DECLARE
+    expression record;
+BEGIN
+    -- Indexes on expressions have statistics of their own.
+    FOR expression IN
+        SELECT
+            a.attrelid::regclass AS index_name,
+            a.attnum AS place
+        FROM pg_index AS i
+        INNER JOIN pg_attribute AS a ON i.indexrelid = a.attrelid
+        WHERE i.indrelid = 'users'::regclass AND i.indkey[a.attnum - 1] = 0
+    LOOP
+        EXECUTE format(
+            'ALTER INDEX %s ALTER COLUMN %s SET STATISTICS 0', expression.index_name, expression.place
+        );
+    END LOOP;
+END
+$$;
+ALTER TABLE feedback ALTER COLUMN recommendation_id SET STATISTICS 0;
+ALTER TABLE capture.deletions ALTER COLUMN row_key SET STATISTICS 0;
 ALTER TABLE user_blocks
 ALTER COLUMN user_id SET STATISTICS 0,
 ALTER COLUMN movie_id SET STATISTICS 0,
@@ -158,12 +177,7 @@ DELETE FROM pg_statistic
 USING pg_attribute
 WHERE
     pg_statistic.starelid = pg_attribute.attrelid AND pg_statistic.staattnum = pg_attribute.attnum
-    AND pg_attribute.attstattarget = 0
-    AND pg_attribute.attrelid IN (
-        'public.users'::regclass, 'public.users_username_key'::regclass, 'public.users_email_key'::regclass,
-        'public.user_blocks'::regclass, 'public.erasures'::regclass,
-        'access.api_keys'::regclass, 'access.audit_log'::regclass
-    );
+    AND pg_attribute.attstattarget = 0;
 
 SET LOCAL ROLE dataflix_masking;
 SET LOCAL search_path = masked;
