@@ -75,7 +75,7 @@ COMMENT ON COLUMN users.username IS 'Personal. Unique by username_key.';
 COMMENT ON COLUMN users.email IS 'Personal. Unique, ignoring the case of ASCII letters.';
 COMMENT ON COLUMN users.first_name IS 'Personal. Empty if unknown.';
 COMMENT ON COLUMN users.last_name IS 'Personal. Empty if unknown.';
-COMMENT ON COLUMN users.city IS 'Place of residence.';
+COMMENT ON COLUMN users.city IS 'Personal. Place of residence.';
 COMMENT ON COLUMN users.state IS 'State or region of residence; states of the USA by their two letters.';
 COMMENT ON COLUMN users.country IS 'Country of residence, by its English name.';
 COMMENT ON COLUMN users.birth_year IS 'Year of birth.';

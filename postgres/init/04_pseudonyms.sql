@@ -171,6 +171,12 @@ END;
 
 COMMENT ON FUNCTION _place(text) IS 'The place; null if the text does not have the form of the name of a place.';
 
-GRANT EXECUTE ON FUNCTION _masked_name(text), _place(text) TO elt_reader;
+CREATE OR REPLACE FUNCTION _decade(year smallint) RETURNS smallint
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN (year / 10 * 10)::smallint;
+
+COMMENT ON FUNCTION _decade(smallint) IS 'First year of the decade.';
+
+GRANT EXECUTE ON FUNCTION _masked_name(text), _place(text), _decade(smallint) TO elt_reader;
 
 COMMIT;

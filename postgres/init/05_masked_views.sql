@@ -82,23 +82,19 @@ ALTER TABLE public.users ENABLE ALWAYS TRIGGER users_delete_pseudonyms;
 CREATE SCHEMA IF NOT EXISTS masked AUTHORIZATION dataflix_masking;
 COMMENT ON SCHEMA masked IS 'What leaves this database for the warehouse: one view per table, with personal data masked.';
 
--- Even the owner of the views cannot read usernames, addresses or the key.
-GRANT SELECT (user_id, first_name, last_name, city, state, country, birth_year, created_at, updated_at, last_xid)
+-- Even the owner of the views cannot read usernames, addresses, cities or the key.
+GRANT SELECT (user_id, first_name, last_name, state, country, birth_year, created_at, updated_at, last_xid)
 ON public.users TO dataflix_masking;
 GRANT SELECT ON public.movies, public.watched_movies, public.ratings TO dataflix_masking;
 
--- An older view shows short names and every text as a place. A new stamp makes the next load replace such rows.
+-- An older view shows short names, cities, every text as a place, and years of birth. Tracking that starts again makes
+-- the next load replace the whole table, with all earlier versions of its rows.
 DO $$
 BEGIN
     -- Null, and so skipped, in a new database.
-    IF pg_get_viewdef(to_regclass('masked.users')) !~ '_masked_name' THEN
-        UPDATE public.users SET last_xid = last_xid
-        WHERE
-            masked._masked_name(first_name) <> left(ltrim(first_name), 1) || '***'
-            OR masked._masked_name(last_name) <> left(ltrim(last_name), 1) || '***'
-            OR masked._place(city) IS DISTINCT FROM city
-            OR masked._place(state) IS DISTINCT FROM state
-            OR masked._place(country) IS DISTINCT FROM country;
+    IF pg_get_viewdef(to_regclass('masked.users')) !~ '_decade' THEN
+        UPDATE capture.tracked SET tracking_id = gen_random_uuid(), complete_from = pg_current_xact_id()
+        WHERE table_name = 'users';
     END IF;
 END
 $$;
@@ -114,15 +110,21 @@ SELECT
     p.email_hash,
     masked._masked_name(u.first_name) AS first_name,
     masked._masked_name(u.last_name) AS last_name,
-    masked._place(u.city) AS city,
+    -- It stays here: no reader needs it, and no form tells a city from the name of a person.
+    NULL::text AS city,
     masked._place(u.state) AS state,
     masked._place(u.country) AS country,
-    u.birth_year,
+    masked._decade(u.birth_year) AS birth_year,
     u.created_at,
     u.updated_at,
     u.last_xid AS _changed_in
 FROM public.users AS u
 LEFT JOIN pii.user_pseudonyms AS p ON u.user_id = p.user_id;
+
+-- An older view read it.
+RESET ROLE;
+REVOKE SELECT (city) ON public.users FROM dataflix_masking;
+SET LOCAL ROLE dataflix_masking;
 
 CREATE OR REPLACE VIEW movies WITH (security_barrier = true) AS
 SELECT
@@ -161,6 +163,8 @@ SELECT
 FROM public.ratings;
 
 COMMENT ON VIEW users IS 'Users: pseudonyms for username and e-mail, names cut to their first letter, and texts that are no places left out.';
+COMMENT ON COLUMN users.city IS 'Always null: cities stay in Postgres.';
+COMMENT ON COLUMN users.birth_year IS 'First year of the decade of birth.';
 COMMENT ON COLUMN users.username_hash IS 'HMAC-SHA256 of the username, 64 hexadecimal digits.';
 COMMENT ON COLUMN users.email_hash IS 'HMAC-SHA256 of the e-mail address, 64 hexadecimal digits.';
 COMMENT ON COLUMN users.first_name IS 'First letter and three asterisks; asterisks alone for fewer than three letters.';

@@ -118,3 +118,35 @@ def test_secrets_stay_out_of_output_and_log(server: PostgresServer, admin: Conne
     logged = log.read_text()
     assert "the log is on" in logged
     assert not [secret for secret in secrets if secret in output + logged]
+
+
+def test_an_older_view_of_users_is_replaced_and_loaded_in_full(
+    server: PostgresServer, admin: Connection
+) -> None:
+    """It shows cities and years of birth; a load of the changes alone would leave these in the warehouse."""
+    tracking = "SELECT tracking_id FROM capture.tracked WHERE table_name = 'users'"
+    with admin.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO users (username, email, city, birth_year) VALUES ('a', 'a@b', 'Oslo', 1984)"
+        )
+        cursor.execute("GRANT SELECT (city) ON users TO dataflix_masking; SET ROLE dataflix_masking")
+        cursor.execute("SELECT pg_get_viewdef('masked.users')")
+        ((view,),) = cursor.fetchall()
+        older = (
+            str(view)
+            .replace("NULL::text AS city", "u.city")
+            .replace("masked._decade(u.birth_year) AS birth_year", "u.birth_year")
+        )
+        cursor.execute(f"CREATE OR REPLACE VIEW masked.users WITH (security_barrier = true) AS {older}")
+        cursor.execute("RESET ROLE; SELECT city, birth_year FROM masked.users")
+        assert cursor.fetchall() == [("Oslo", 1984)]
+        found = []
+        for _ in range(3):
+            cursor.execute(tracking)
+            found += cursor.fetchall()
+            run(server, "05_masked_views.sql", server.environ)
+        cursor.execute("SELECT city, birth_year FROM masked.users")
+        assert cursor.fetchall() == [(None, 1980)]
+        cursor.execute("SELECT has_column_privilege('dataflix_masking', 'users', 'city', 'SELECT')")
+        assert cursor.fetchall() == [(False,)]
+    assert found[0] != found[1] == found[2]

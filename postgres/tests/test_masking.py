@@ -143,7 +143,7 @@ def test_text_that_is_no_place_is_left_out(admin: Connection, text: str) -> None
 
 
 def shown_place(admin: Connection, text: str) -> object:
-    """Return what all three columns of the view show of a text."""
+    """Return what state and country of the view show of a text; the city never leaves."""
     with admin.cursor() as cursor:
         cursor.execute(
             "INSERT INTO public.users (username, email, city, state, country)"
@@ -151,8 +151,26 @@ def shown_place(admin: Connection, text: str) -> object:
             (text, text, text),
         )
     city, state, country = masked_user(admin, "city, state, country")
-    assert city == state == country
-    return city
+    assert city is None
+    assert state == country
+    return state
+
+
+def test_a_name_that_somebody_types_as_city_is_not_shown(admin: Connection) -> None:
+    assert shown_place(admin, "Ann Early") == "Ann Early", "no form tells a name from a place"
+
+
+@pytest.mark.parametrize(
+    ("year", "shown"), [(1900, 1900), (1984, 1980), (1989, 1980), (1990, 1990), (2100, 2100), (None, None)]
+)
+def test_of_the_year_of_birth_the_decade_is_shown(
+    admin: Connection, year: int | None, shown: int | None
+) -> None:
+    with admin.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO public.users (username, email, birth_year) VALUES ('a', 'a@b', %s)", (year,)
+        )
+    assert masked_user(admin, "birth_year") == (shown,)
 
 
 def test_a_username_that_is_an_address_hashes_otherwise(admin: Connection, reader: Connection) -> None:

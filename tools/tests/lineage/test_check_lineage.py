@@ -118,7 +118,7 @@ def test_a_renamed_view_column(findings: Findings, plant: Plant) -> None:
     ],
 )
 def test_an_address_passed_through(findings: Findings, plant: Plant, shown: str) -> None:
-    plant("postgres/init/05_masked_views.sql", "    u.birth_year,\n", f"    {shown},\n    u.birth_year,\n")
+    plant("postgres/init/05_masked_views.sql", "    u.created_at,\n", f"    {shown},\n    u.created_at,\n")
     assert ("postgres/init/05_masked_views.sql", "masked users.email") in findings()
 
 
@@ -135,7 +135,7 @@ def test_a_pseudonym_that_is_not_hashed(findings: Findings, plant: Plant) -> Non
 def test_a_new_column_of_people_that_nobody_classified(findings: Findings, plant: Plant) -> None:
     file = "postgres/init/03_tables.sql"
     plant(file, "    city text,\n", "    city text,\n    phone text,\n")
-    plant("postgres/init/05_masked_views.sql", "    u.birth_year,\n", "    u.birth_year,\n    u.phone,\n")
+    plant("postgres/init/05_masked_views.sql", "    u.created_at,\n", "    u.created_at,\n    u.phone,\n")
     found = findings()
     assert (file, "users.phone") in found
     assert ("postgres/init/05_masked_views.sql", "masked users.phone") in found

@@ -16,7 +16,7 @@ CLASSIFIED: Mapping[str, Mapping[str, str]] = {
         "email": "personal",
         "first_name": "personal",
         "last_name": "personal",
-        "city": "plain",
+        "city": "personal",
         "state": "plain",
         "country": "plain",
         "birth_year": "plain",

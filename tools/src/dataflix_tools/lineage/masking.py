@@ -44,12 +44,18 @@ def add_views(graph: Graph, application: Application) -> None:
             if marking == "personal":
                 personal = ", ".join(sorted(f"{origin.table}.{origin.column}" for origin in origins))
                 graph.find(file, name, f"shows the personal {personal} unmasked")
-            if not origins:
+            if not origins and not _is_null(query.expression(column)):
                 graph.find(file, name, "comes from no column of the application")
             about = application.comments.get(("masked", view, column), "") or _inherited(graph, origins)
             if not about:
                 graph.find(file, name, "is not documented, nor is what it comes from")
             graph.add(Column(name, file, about, marking), origins)
+
+
+def _is_null(expression: exp.Expr) -> bool:
+    """Return whether a column shows nothing, whatever its type."""
+    shown = expression.unalias()
+    return isinstance(shown.this if isinstance(shown, exp.Cast) else shown, exp.Null)
 
 
 def _shown(
