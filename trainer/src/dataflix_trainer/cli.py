@@ -178,6 +178,32 @@ def train(
 
 @main.command()
 @click.option(
+    "--factors",
+    type=click.IntRange(1, 1024),
+    default=DEFAULT_FACTORS,
+    show_default=True,
+    help="Latent factors.",
+)
+@click.option(
+    "--iterations",
+    type=click.IntRange(1, 1000),
+    default=DEFAULT_ITERATIONS,
+    show_default=True,
+    help="Sweeps of ALS over both sides.",
+)
+@prints_result
+def fingerprint(*, factors: int, iterations: int) -> CommandResult:
+    """Train a model on the warehouse, register nothing, and print the hashes of what comes out.
+
+    The same data, parameters, threads and libraries give the same hashes.
+    """
+    from dataflix_trainer.commands import fingerprints as commands  # noqa: PLC0415 - imports MLflow
+
+    return commands.fingerprint({"factors": factors, "iterations": iterations})
+
+
+@main.command()
+@click.option(
     "--budget",
     type=click.FloatRange(1),
     default=DEFAULT_TUNING_SECONDS,

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, fields, replace
+from datetime import datetime
 from typing import Any
 
 from dataflix_recommender import ModelInfo
@@ -100,17 +101,29 @@ def fit_and_evaluate(
     *,
     threads: int,
     chosen_by: str = GIVEN,
+    trained_at: datetime | None = None,
 ) -> TrainedModel:
     """Fit without the held-out events and evaluate; then fit the model that serves on all data.
 
     Both fits have the same parameters; a regularization that is scaled to the data is scaled to each. The
     second fit starts at the factors of the first, so that it has had all iterations at its end.
 
+    Args:
+        data: what to train on.
+        parameters: of both fits.
+        provenance: what started the training.
+        threads: that fit.
+        chosen_by: who chose the parameters.
+        trained_at: the time that the models record; now if it is not given. Everything else in an artifact
+            follows from data, parameters and threads.
+
     Raises:
         DataError: the data cannot be trained on.
     """
     interactions = data.interactions
-    info = model_info(data, parameters, dbt_manifest_sha256=provenance.dbt_manifest_sha256)
+    info = model_info(
+        data, parameters, dbt_manifest_sha256=provenance.dbt_manifest_sha256, trained_at=trained_at
+    )
     holdout = latest_events(interactions, seed=HOLDOUT_SEED)
     cold = replace(parameters, iterations=parameters.cold_iterations)
     first = fit_logged(holdout.train, cold, threads)

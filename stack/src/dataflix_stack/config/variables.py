@@ -121,6 +121,12 @@ VARIABLES: tuple[Variable, ...] = (
         lambda: secrets.token_hex(32),
         _must_match(_HEX_KEY, "64 hexadecimal digits (0-9, a-f)"),
     ),
+    Variable(
+        "DATAFLIX_CERTIFICATE_KEY",
+        "Signs certificates of erasures (Ed25519)",
+        lambda: secrets.token_hex(32),
+        _must_match(_HEX_KEY, "64 hexadecimal digits (0-9, a-f)"),
+    ),
     _host("DATAFLIX_AIRFLOW_HOST", "Airflow"),
     _port("DATAFLIX_AIRFLOW_PORT", ports.AIRFLOW, "Airflow"),
     _secret("DATAFLIX_AIRFLOW_ADMIN_PASSWORD", "Airflow's user admin"),
@@ -163,7 +169,7 @@ VARIABLES: tuple[Variable, ...] = (
 
 # Variables that ./run.sh adds to an older `.env`. No data may depend on them: for any other variable, a lost
 # secret must be an error and never be replaced by a new one. After another promotion key, the installed model
-# goes on serving and `trainer promote` signs again.
+# goes on serving and `trainer promote` signs again; earlier certificates are verified with their public key.
 ADDED_LATER = frozenset(
     {
         "DATAFLIX_SUPERSET_HOST",
@@ -175,5 +181,6 @@ ADDED_LATER = frozenset(
         "DATAFLIX_BACKEND_ADMIN_RATE_LIMIT",
         "DATAFLIX_BACKEND_CORS_ORIGINS",
         PROMOTION_KEY_VARIABLE,
+        "DATAFLIX_CERTIFICATE_KEY",
     }
 )

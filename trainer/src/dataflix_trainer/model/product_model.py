@@ -39,12 +39,16 @@ def fit_logged(
 
 
 def model_info(
-    data: TrainingData, parameters: Hyperparameters, *, dbt_manifest_sha256: str = ""
+    data: TrainingData,
+    parameters: Hyperparameters,
+    *,
+    dbt_manifest_sha256: str = "",
+    trained_at: datetime | None = None,
 ) -> ModelInfo:
-    """Return what a model records about its data and parameters."""
+    """Return what a model records about its data and parameters; trained now unless a time is given."""
     interactions = data.interactions
     return ModelInfo(
-        trained_at=datetime.now(UTC),
+        trained_at=trained_at or datetime.now(UTC),
         factors=parameters.factors,
         regularization=parameters.ridge(interactions.matrix),
         alpha=parameters.alpha,

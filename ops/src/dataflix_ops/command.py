@@ -1,0 +1,115 @@
+"""The command `scripts/ops.py`."""
+
+import argparse
+import re
+import signal
+import sys
+from pathlib import Path
+
+from dataflix_common.files import replace_file
+from dataflix_ops.erasure_certificate import record, signature
+from dataflix_ops.erasure_certificate.certificate import issue
+from dataflix_ops.erasure_certificate.errors import CertificateError
+from dataflix_ops.erasure_certificate.warehouses import Warehouse
+from dataflix_stack.config import settings as stack_settings
+from dataflix_stack.config.settings import Settings
+from dataflix_stack.errors import StackError
+
+_KEY = "CERTIFICATE_KEY"
+_ISSUE = """Print a signed certificate of an erasure, as JSON. It names nobody.
+
+The command trains twice: on the warehouse, and on a new one that holds the present rows alone and
+has never held anything else. Only if every byte of both models is the same, and every user of the
+warehouse is in Postgres, does it sign. The stack must run, and no pipeline run meanwhile.
+"""
+_VERIFY = """Check the signature of a certificate, and print what it says.
+
+Without --public-key, the key in .env must have signed it. Who has no .env needs the public key from
+a source that they trust; the one in the file proves nothing.
+"""
+
+
+def main() -> None:
+    """Run the command line; exit 1 with one sentence on failure."""
+    arguments = _parser().parse_args()
+    # Ended like this, too, it stops the second ClickHouse and removes its files.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    try:
+        if arguments.command == "erasure-certificate":
+            _issue(arguments.erasure_id, arguments.output)
+        else:
+            _verify(arguments.file, arguments.public_key)
+    except (CertificateError, StackError) as error:
+        sys.exit(f"ops {arguments.command}: {error}")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="ops.py", description="Operate a Dataflix stack.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    issuing = commands.add_parser(
+        "erasure-certificate",
+        help="print a signed certificate of an erasure",
+        description=_ISSUE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    issuing.add_argument("erasure_id", type=_number, metavar="ID", help="number of the erasure")
+    issuing.add_argument("--output", type=Path, metavar="FILE", help="write it to a file of mode 600")
+    verifying = commands.add_parser(
+        "verify-certificate",
+        help="check the signature of a certificate",
+        description=_VERIFY,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    verifying.add_argument("file", type=Path, metavar="FILE", help="the certificate")
+    verifying.add_argument("--public-key", metavar="HEX", help="64 hexadecimal digits; default: that of .env")
+    return parser
+
+
+def _issue(erasure_id: int, output: Path | None) -> None:
+    settings = stack_settings.load(create=False)
+    with record.administrator(
+        host=settings["POSTGRES_HOST"],
+        port=settings.port("POSTGRES"),
+        dbname=settings["POSTGRES_DB"],
+        password=settings["POSTGRES_ADMIN_PASSWORD"],
+    ) as connection:
+        certificate = issue(erasure_id, connection, _warehouse(settings), _say, folder=settings.home / "tmp")
+    text = signature.sign(certificate, settings[_KEY])
+    if output is None:
+        sys.stdout.write(text)
+        return
+    try:
+        replace_file(output, text)
+    except OSError as error:
+        raise CertificateError(f"{output} can't be written: {error.strerror}") from error
+    _say(f"{output}: signed; verify it with the public key {signature.public_key(settings[_KEY])}")
+
+
+def _verify(file: Path, public_key: str | None) -> None:
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise CertificateError(f"{file} can't be read: {reason}") from error
+    trusted = public_key or signature.public_key(stack_settings.load(create=False)[_KEY])
+    certificate = signature.verified(text, trusted)
+    erasure = certificate["erasure"]
+    print(
+        f"The certificate is valid: erasure {erasure['number']} of {erasure['requested_at']}, verified "
+        f"{erasure['verified_at']}, issued {certificate['issued_at']}, signed with {trusted}."
+    )
+
+
+def _warehouse(settings: Settings) -> Warehouse:
+    passwords = {name: value for name, value in settings.values.items() if "_CLICKHOUSE_" in name}
+    return Warehouse(settings["CLICKHOUSE_HOST"], settings.port("CLICKHOUSE"), passwords)
+
+
+def _number(text: str) -> int:
+    if not re.fullmatch("[1-9][0-9]{0,18}", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not the number of an erasure")
+    return int(text)
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr)
