@@ -1,5 +1,6 @@
 """Whatever a user can provoke ends in one sentence and an exit code."""
 
+import json
 import os
 import subprocess
 import sys
@@ -8,6 +9,10 @@ from pathlib import Path
 from typing import IO
 
 import pytest
+from click.testing import CliRunner
+
+from dataflix_trainer import cli
+from dataflix_trainer.commands import ratings_files
 
 TRAINER = Path(sys.executable).with_name("trainer")
 MISSING = ("evaluate", "--ratings", "/no/such/file", "--protocol", "random")
@@ -55,6 +60,27 @@ def test_a_closed_pipe_is_no_error_to_speak_of(words: tuple[str, ...]) -> None:
     assert code == 1
     assert "Traceback" not in stderr
     assert "Exception ignored" not in stderr
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "words"),
+    [
+        (KeyboardInterrupt(), 130, "interrupted"),
+        (EOFError("No data left in file"), 1, "ended too early: No data left in file"),
+    ],
+    ids=["interrupt", "end of file"],
+)
+def test_an_interrupt_and_an_early_end_are_told_apart(
+    monkeypatch: pytest.MonkeyPatch, error: BaseException, code: int, words: str
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(ratings_files, "evaluate_file", fail)
+    result = CliRunner().invoke(cli.main, [*MISSING, "--json"])
+    assert result.exit_code == code
+    check_sentence(result.stderr, words)
+    assert words in json.loads(result.stdout)["error"]
 
 
 @pytest.mark.parametrize("words", [("train",), ("models",), ("prune", "--dry-run"), ("serve",)])

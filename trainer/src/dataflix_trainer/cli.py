@@ -29,7 +29,7 @@ from dataflix_trainer.settings import MAX_RETENTION_DAYS, MAX_THREADS, RETENTION
 EPILOG = (
     "Settings come from the environment and .env (DATAFLIX_*). Exit codes: 0 success; 1 other errors; 2 "
     "wrong settings or usage; 3 a service does not answer; 4 the data cannot be used; 5 there is no such "
-    "version; 6 the file cannot be written."
+    "version; 6 the file cannot be written; 130 interrupted."
 )
 MAX_SEED = 2**32 - 1
 DEFAULT_TUNING_SECONDS = 600

@@ -24,9 +24,10 @@ from dataflix_trainer.errors import TrainerError
 OTHER_ERROR = 1
 SETTINGS_ERROR = 2
 UNWRITABLE_ERROR = 6
+INTERRUPTED = 130
 
 # What the machine or the outside world raises in any command; everything else would be a bug of ours.
-_OUTSIDE_ERRORS = (OSError, UnicodeError, MemoryError)
+_OUTSIDE_ERRORS = (OSError, EOFError, UnicodeError, MemoryError)
 
 
 class PlainErrorsGroup(click.Group):
@@ -89,7 +90,7 @@ def _print(command: Callable[[], CommandResult], *, as_json: bool) -> None:
     _log_to_stderr()
     try:
         result = command()
-    except (TrainerError, RecommenderError, SettingsError, *_OUTSIDE_ERRORS) as error:
+    except (TrainerError, RecommenderError, SettingsError, KeyboardInterrupt, *_OUTSIDE_ERRORS) as error:
         sentence = _sentence(error)
         click.echo(f"error: {sentence}", err=True)
         if as_json:
@@ -106,6 +107,10 @@ def _write(text: str) -> None:
 
 
 def _sentence(error: BaseException) -> str:
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted"
+    if isinstance(error, EOFError):
+        return f"a file or an answer ended too early: {error}"
     if isinstance(error, MemoryError):
         return "there is not enough memory for this"
     if isinstance(error, UnicodeError):
@@ -126,7 +131,9 @@ def _discard_stdout() -> None:
     os.close(nothing)
 
 
-def _exit_code(error: Exception) -> int:
+def _exit_code(error: BaseException) -> int:
+    if isinstance(error, KeyboardInterrupt):
+        return INTERRUPTED
     if isinstance(error, SettingsError):
         return SETTINGS_ERROR
     return error.exit_code if isinstance(error, TrainerError) else OTHER_ERROR

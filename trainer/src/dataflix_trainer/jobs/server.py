@@ -60,6 +60,9 @@ class _Server(BaseApplication):  # type: ignore[misc]
             "control_socket_disable": True,
             # The worker's loop sends all answers, so nothing may write to the socket past it.
             "sendfile": False,
+            # There is no proxy, so no header may change the scheme or the path.
+            "forwarded_allow_ips": "",
+            "forwarder_headers": "",
         }
         for name, value in options.items():
             self.cfg.set(name, value)
