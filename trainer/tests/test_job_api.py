@@ -149,7 +149,10 @@ def test_a_publish_job_promotes_and_writes_the_lists(
     body = {"kind": "publish", "key": "run-1:publish", "params": {"model_version": version}}
     job = api.wait(api.post(json=body).json()["job_id"], "succeeded", "failed")
     assert job["state"] == "succeeded", job
-    assert set(job["result"]) == {"promoted", "reason", "champion", "recommendation_rows"}
+    assert set(job["result"]) == {
+        *("promoted", "reason", "champion", "champion_problem", "recommendation_rows")
+    }
+    assert job["result"]["champion_problem"] is None
     assert job["result"]["recommendation_rows"] == 151 * 20
     published = services.sql("SELECT DISTINCT model_version FROM analytics.recommendations")
     assert published == [(job["result"]["champion"],)]

@@ -42,7 +42,8 @@ def change_objects(services: Any, run: Any, version: str, folder: str, *, remove
     )
     bucket = services.environ["DATAFLIX_S3_BUCKET"]
     model = registry._client.get_model_version(environ["DATAFLIX_MODEL_NAME"], version)
-    owner = {"evaluated-model": run_id, "dataflix-model": str(model.model_id)}[folder]
+    # Its source is models:/m-..., the logged model.
+    owner = {"evaluated-model": run_id, "dataflix-model": str(model.source).rpartition("/")[2]}[folder]
     keys = [
         item["Key"]
         for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket)
