@@ -75,7 +75,8 @@ def serving(folder: Path, *options: str) -> Iterator[Server]:
     port = free_port()
     class_name = "dataflix_common.buffering_worker.BufferingWorker"
     command = [sys.executable, "-m", "gunicorn", "--bind", f"127.0.0.1:{port}", "--threads", str(THREADS)]
-    command += ["--worker-class", class_name, "--keep-alive", "2", "--no-sendfile", *options, "tiny"]
+    command += ["--worker-class", class_name, "--keep-alive", "2", "--no-sendfile"]
+    command += ["--no-control-socket", *options, "tiny"]
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
             command, cwd=folder, stdout=log, stderr=log, env={**os.environ, "PYTHONPATH": str(folder)}
