@@ -9,7 +9,10 @@ import os
 import signal
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+
+import pytest
 
 from dataflix_elt.clients import clickhouse, postgres
 from dataflix_elt.loading.load import load
@@ -21,6 +24,9 @@ _METHODS = {
     clickhouse.Session: ("query", "command", "insert"),
     postgres.Session: ("advisory_lock", "begin", "begin_read_committed", "rows", "execute", "copy"),
 }
+
+# The folder of this package.
+_PACKAGES = str(Path(__file__).resolve().parents[__name__.count(".")])
 
 WHEN = ("before", "middle", "after")
 
@@ -94,7 +100,10 @@ def load_and_kill(
     process = context.Process(
         target=_load, args=(table, source, warehouse, {"full": full, "verify": verify}, moment)
     )
-    process.start()
+    # The process that they are forked from imports this module by its name, which only pytest finds.
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("PYTHONPATH", _PACKAGES, prepend=os.pathsep)
+        process.start()
     process.join()
     assert process.exitcode in {0, -signal.SIGKILL}, f"the load failed with {process.exitcode}"
     return process.exitcode != 0
