@@ -15,7 +15,7 @@ from dataflix_stack.config import settings as stack_settings
 from dataflix_stack.config.settings import Settings
 from dataflix_stack.errors import StackError
 
-_KEY = "CERTIFICATE_KEY"
+_KEY = "MODEL_PROMOTION_KEY"
 _ISSUE = """Print a signed certificate of an erasure, as JSON. It names nobody.
 
 The command trains twice: on the warehouse, and on a new one that holds the present rows alone and

@@ -4,7 +4,7 @@ import json
 import os
 import random
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,17 +14,18 @@ import psycopg2
 import pytest
 
 from dataflix_common.locks import exclusive_lock
+from dataflix_ops.erasure_certificate import certificate as certificate_module
 from dataflix_ops.erasure_certificate import record, signature
 from dataflix_ops.erasure_certificate.certificate import issue
 from dataflix_ops.erasure_certificate.errors import CertificateError
-from dataflix_ops.erasure_certificate.retraining import require_same_bytes
+from dataflix_ops.erasure_certificate.retraining import require_same_bytes, retrain
 from dataflix_ops.erasure_certificate.warehouses import Fill, Warehouse, copy_rows, reference_warehouse
 from dataflix_testkit import ClickHouseServer, PostgresServer, clickhouse, postgres
 from dataflix_testkit.process import ROOT, clean_environ
 from dataflix_trainer.data.warehouse import Warehouse as TrainerWarehouse
 from dataflix_trainer.model.hyperparameters import Hyperparameters
 from dataflix_trainer.retraining import fingerprint
-from dataflix_trainer.settings import ClickHouseSettings
+from dataflix_trainer.settings import ClickHouseSettings, available_cores
 
 PEOPLE, ERASED, MOVIES = 80, 20, 40
 FIRST_ID = 7_310_000
@@ -138,9 +139,15 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         yield made
 
 
-def test_twenty_people_leave_no_byte_in_the_model(world: World) -> None:
+def test_twenty_people_leave_no_byte_in_the_model(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """The other warehouse is loaded from Postgres, where they are not: it never saw them."""
     (world.folder / "certificate-of-a-killed-run").mkdir()
+    trainings = iter((retrain, train_here))
+
+    def train(warehouse: Warehouse, options: Sequence[str]) -> dict[str, Any]:
+        return next(trainings)(warehouse, [*options])
+
+    monkeypatch.setattr(certificate_module, "retrain", train)
     (erasure_id,) = world.sql("SELECT max(erasure_id) FROM erasures")[0]
     seen: list[int] = []
 
@@ -198,20 +205,21 @@ def test_two_commands_do_not_share_a_folder(tmp_path: Path) -> None:
 def test_a_trace_of_the_person_is_no_certificate(world: World) -> None:
     """Sums that were built before the erasure still hold what the person added."""
     client = world.target.client("dataflix_admin", autogenerate_session_id=False)
-    before = fingerprint_of(world.target)
+    before = train_here(warehouse_of(world.target), TRAINING)
     client.command(
         "ALTER TABLE analytics.ratings_aggregated UPDATE bayesian_mean = bayesian_mean + 0.001"
         " WHERE movie_id = 3",
         settings={"mutations_sync": 2},
     )
     with pytest.raises(CertificateError, match=r"differs.*model/.*pipeline.*Nothing was signed"):
-        require_same_bytes(fingerprint_of(world.target), before)
+        require_same_bytes(train_here(warehouse_of(world.target), TRAINING), before)
 
 
-def fingerprint_of(server: ClickHouseServer) -> dict[str, Any]:
-    """Train in this process; a new one takes four seconds to start."""
-    with TrainerWarehouse.connect(ClickHouseSettings.from_environ(server.environ)) as opened:
-        return fingerprint(opened, Hyperparameters(factors=4, iterations=2), threads=1)
+def train_here(warehouse: Warehouse, _options: Sequence[str]) -> dict[str, Any]:
+    """Train as the command does, in this process: a new one takes five seconds to start."""
+    settings = ClickHouseSettings.from_environ(warehouse.process_environ())
+    with TrainerWarehouse.connect(settings) as opened:
+        return fingerprint(opened, Hyperparameters(factors=4, iterations=2), threads=available_cores())
 
 
 def test_only_verified_erasures_get_one(world: World) -> None:

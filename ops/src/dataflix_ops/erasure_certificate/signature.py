@@ -1,22 +1,26 @@
 """The form of a certificate's file, and its signature: Ed25519 (RFC 8032).
 
-The key is in `.env`. Who has the public key can verify a certificate without any secret of ours.
+The private key is derived from the one that signs promotions of models, which is in `.env`. Who has the
+public key can verify a certificate without any secret of ours.
 """
 
 import json
 from typing import Any
 
 from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from dataflix_ops.erasure_certificate.errors import CertificateError
 
 _PARTS = {"certificate", "public_key", "signature"}
 _KEY_BYTES = 32
+_PURPOSE = b"dataflix: certificates of erasures"
 
 
 def public_key(key: str) -> str:
-    """Return the public key, in hex, of a private one of 64 hexadecimal digits."""
+    """Return the public key, in hex, that belongs to a promotion key of 64 hexadecimal digits."""
     return _private(key).public_key().public_bytes_raw().hex()
 
 
@@ -25,7 +29,7 @@ def sign(certificate: dict[str, Any], key: str) -> str:
 
     Args:
         certificate: what it says.
-        key: the private key, 64 hexadecimal digits.
+        key: the promotion key, 64 hexadecimal digits.
     """
     signature = _private(key).sign(_signed_bytes(certificate)).hex()
     signed = {"certificate": certificate, "public_key": public_key(key), "signature": signature}
@@ -65,7 +69,9 @@ def verified(text: str, trusted_key: str) -> dict[str, Any]:
 
 
 def _private(key: str) -> Ed25519PrivateKey:
-    return Ed25519PrivateKey.from_private_bytes(_key_bytes(key))
+    # RFC 5869: from the derived key nobody can tell the other.
+    derivation = HKDF(hashes.SHA256(), _KEY_BYTES, salt=None, info=_PURPOSE)
+    return Ed25519PrivateKey.from_private_bytes(derivation.derive(_key_bytes(key)))
 
 
 def _key_bytes(text: str) -> bytes:

@@ -121,12 +121,6 @@ VARIABLES: tuple[Variable, ...] = (
         lambda: secrets.token_hex(32),
         _must_match(_HEX_KEY, "64 hexadecimal digits (0-9, a-f)"),
     ),
-    Variable(
-        "DATAFLIX_CERTIFICATE_KEY",
-        "Signs certificates of erasures (Ed25519)",
-        lambda: secrets.token_hex(32),
-        _must_match(_HEX_KEY, "64 hexadecimal digits (0-9, a-f)"),
-    ),
     _host("DATAFLIX_AIRFLOW_HOST", "Airflow"),
     _port("DATAFLIX_AIRFLOW_PORT", ports.AIRFLOW, "Airflow"),
     _secret("DATAFLIX_AIRFLOW_ADMIN_PASSWORD", "Airflow's user admin"),
@@ -181,6 +175,5 @@ ADDED_LATER = frozenset(
         "DATAFLIX_BACKEND_ADMIN_RATE_LIMIT",
         "DATAFLIX_BACKEND_CORS_ORIGINS",
         PROMOTION_KEY_VARIABLE,
-        "DATAFLIX_CERTIFICATE_KEY",
     }
 )
