@@ -55,7 +55,7 @@ SELECT
 
 CREATE SCHEMA IF NOT EXISTS masked AUTHORIZATION dataflix_masking;
 GRANT USAGE ON SCHEMA shop TO dataflix_masking;
-GRANT SELECT (customer_no, full_name, town, country, born, registered, changed, last_xid)
+GRANT SELECT (customer_no, full_name, country, born, registered, changed, last_xid)
 ON shop.customer TO dataflix_masking;
 GRANT SELECT ON shop.film, shop.rental, shop.review TO dataflix_masking;
 
@@ -68,10 +68,11 @@ SELECT
     p.email_hash,
     masked._masked_name(c.full_name) AS first_name,
     '***' AS last_name,
-    masked._place(c.town) AS city,
+    -- No reader of the warehouse needs it, and no form tells a town from the name of a person.
+    NULL::text AS city,
     NULL::text AS state,
     masked._place(c.country) AS country,
-    extract(YEAR FROM c.born)::smallint AS birth_year,
+    masked._decade(extract(YEAR FROM c.born)::smallint) AS birth_year,
     c.registered AS created_at,
     c.changed AS updated_at,
     c.last_xid AS _changed_in
