@@ -59,11 +59,11 @@ def test_output_that_cannot_be_written_ends_in_one_sentence(name: str) -> None:
     )
 
 
-@pytest.mark.parametrize("name", HELP_COMMANDS)
-def test_a_closed_pipe_ends_quietly(name: str) -> None:
+def test_a_closed_pipe_ends_quietly() -> None:
+    # All commands end in the same way, which common/tests/test_command_end.py tests; this one starts fast.
     reader, writer = os.pipe()
     os.close(reader)
-    command = [sys.executable, str(ROOT / "scripts" / name), "--help"]
+    command = [sys.executable, str(ROOT / "scripts" / "generate_sample_data.py"), "--help"]
     result = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
     os.close(writer)
     assert (result.returncode, result.stderr) == (0, "")

@@ -1,6 +1,5 @@
 """Reads ratings from a MovieLens folder or zip file, or from one CSV or Parquet file."""
 
-import io
 import lzma
 import re
 import struct
@@ -140,9 +139,11 @@ def _places(names: list[str]) -> list[int] | None:
 
 def _table(source: _Source, kind: str) -> pa.Table:
     """Return a table with the columns user, item, rating and timestamp."""
+    # Never a Python file: Arrow reads ahead in its own threads, and one that still waits for Python when the
+    # process ends after an error aborts it.
     content = source.read()
     if kind == "parquet":
-        names = pq.read_schema(io.BytesIO(content)).names
+        names = pq.read_schema(pa.BufferReader(content)).names
         places = _places(names)
         if places is None:
             raise DataError(
@@ -150,11 +151,11 @@ def _table(source: _Source, kind: str) -> pa.Table:
                 f"it has: {', '.join(names)}"
             )
         wanted = [names[place] for place in places]
-        return pq.read_table(io.BytesIO(content), columns=wanted).select(wanted).rename_columns(_COLUMNS)
+        return pq.read_table(pa.BufferReader(content), columns=wanted).select(wanted).rename_columns(_COLUMNS)
     if kind == "csv":
         delimiter = _delimiter(content.partition(b"\n")[0])
         table = pyarrow.csv.read_csv(
-            io.BytesIO(content), parse_options=pyarrow.csv.ParseOptions(delimiter=delimiter)
+            pa.BufferReader(content), parse_options=pyarrow.csv.ParseOptions(delimiter=delimiter)
         )
         places = _places(table.column_names)
         if places is None:
@@ -163,7 +164,7 @@ def _table(source: _Source, kind: str) -> pa.Table:
     if kind == "dat":
         content = content.replace(b"::", b"\t")
     return pyarrow.csv.read_csv(
-        io.BytesIO(content),
+        pa.BufferReader(content),
         read_options=pyarrow.csv.ReadOptions(column_names=_COLUMNS),
         parse_options=pyarrow.csv.ParseOptions(delimiter="\t"),
     )
