@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
+from dataflix_common.command_end import say
 from dataflix_superset import bundle
 from dataflix_superset import settings as setup_settings
 from dataflix_superset.errors import SetupError
@@ -73,7 +74,7 @@ def set_up(folder: Path) -> None:
                 "Put the old one back into .env, or drop the database superset and start again."
             )
         if last == wanted and _has_password(state, settings.admin_password):
-            _say("  Superset is set up already")
+            say("  Superset is set up already")
             return
         _run_steps(assets, settings, before=last.uuids if last else {})
         state.write(wanted)
@@ -105,7 +106,7 @@ def _run_steps(
             application.import_bundle(assets, settings.reader_password)
             deleted = application.remove_dropped(before, assets)
     counts = ", ".join(f"{len(uuids)} {kind}" for kind, uuids in assets.uuids.items())
-    _say(f"  {counts} in Superset" + (f"; {deleted} old ones deleted" if deleted else ""))
+    say(f"  {counts} in Superset" + (f"; {deleted} old ones deleted" if deleted else ""))
 
 
 def _fingerprint(assets: bundle.Bundle, settings: setup_settings.Settings, config: object) -> str:
@@ -130,13 +131,9 @@ def _has_password(state: SetupState, password: str) -> bool:
     return stored is not None and check_password_hash(stored, password)
 
 
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
-
-
 @contextmanager
 def _step(what: str) -> Iterator[None]:
     """Print how long the block took. After an error it prints nothing: the error speaks for itself."""
     began = time.monotonic()
     yield
-    _say(f"  {what:<44} {time.monotonic() - began:6.1f} s")
+    say(f"  {what:<44} {time.monotonic() - began:6.1f} s")
