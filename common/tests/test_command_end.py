@@ -99,7 +99,8 @@ def test_a_closed_pipe_ends_quietly(body: str, code: int) -> None:
 @pytest.mark.parametrize("redirection", [">&-", "2>&-", "<&-", ">&- 2>&- <&-", "2>/dev/full"])
 def test_closed_streams_change_no_exit_code(tmp_path: Path, redirection: str) -> None:
     file = tmp_path / "file"
-    body = f"file = open('{file}', 'w'); print('out'); say('err'); file.write('in'); file.close(); return 3"
+    body = f"file = open('{file}', 'w'); print('out'); sys.stdout.write('out'); say('err'); "
+    body += "file.write('in'); file.close(); return 3"
     code, stderr, _ = run(body, redirection)
     assert code == 3
     assert stderr in ("", "err\n")

@@ -101,3 +101,5 @@ def _manifest() -> None:
 
 def _print(value: object) -> None:
     sys.stdout.write(json.dumps(value) + "\n")
+    # A load takes long: its result is shown before the next one begins.
+    sys.stdout.flush()

@@ -65,6 +65,8 @@ def prepare_streams() -> None:
             os.fstat(number)
         except OSError:
             os.open(os.devnull, os.O_RDWR)
+    if sys.stdout is None:
+        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115  for as long as the process runs
     for stream in (sys.stdout, sys.stderr):
         # A terminal that cannot show a character shows its code, as for a path that is not UTF-8.
         if isinstance(stream, io.TextIOWrapper):

@@ -347,4 +347,4 @@ def test_a_settings_file_that_is_not_utf8_is_named(
     (tmp_path / "settings.env").write_bytes(b"DATAFLIX_HOME=/tmp/\xe9\n")
     monkeypatch.setenv("DATAFLIX_ENV_FILE", str(tmp_path / "settings.env"))
     assert main([str(write(tmp_path / "ml"))]) == 3
-    assert "settings.env can't be read" in capsys.readouterr().err
+    assert "settings.env is not UTF-8" in capsys.readouterr().err
