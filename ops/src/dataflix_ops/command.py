@@ -14,6 +14,7 @@ from dataflix_ops.erasure_certificate.warehouses import Warehouse
 from dataflix_stack.config import settings as stack_settings
 from dataflix_stack.config.settings import Settings
 from dataflix_stack.errors import StackError
+from dataflix_stack.progress import say
 
 _KEY = "MODEL_PROMOTION_KEY"
 _ISSUE = """Print a signed certificate of an erasure, as JSON. It names nobody.
@@ -73,7 +74,7 @@ def _issue(erasure_id: int, output: Path | None) -> None:
         dbname=settings["POSTGRES_DB"],
         password=settings["POSTGRES_ADMIN_PASSWORD"],
     ) as connection:
-        certificate = issue(erasure_id, connection, _warehouse(settings), _say, folder=settings.home / "tmp")
+        certificate = issue(erasure_id, connection, _warehouse(settings), say, folder=settings.home / "tmp")
     text = signature.sign(certificate, settings[_KEY])
     if output is None:
         sys.stdout.write(text)
@@ -82,7 +83,7 @@ def _issue(erasure_id: int, output: Path | None) -> None:
         replace_file(output, text)
     except OSError as error:
         raise CertificateError(f"{output} can't be written: {error.strerror}") from error
-    _say(f"{output}: signed; verify it with the public key {signature.public_key(settings[_KEY])}")
+    say(f"{output}: signed; verify it with the public key {signature.public_key(settings[_KEY])}")
 
 
 def _verify(file: Path, public_key: str | None) -> None:
@@ -109,7 +110,3 @@ def _number(text: str) -> int:
     if not re.fullmatch("[1-9][0-9]{0,18}", text):
         raise argparse.ArgumentTypeError(f"{text!r} is not the number of an erasure")
     return int(text)
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr)
