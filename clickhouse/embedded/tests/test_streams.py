@@ -11,7 +11,7 @@ import pytest
 import requests
 from requests.exceptions import ChunkedEncodingError
 
-from dataflix_clickhouse.engine.thread_pools import MAX_STATEMENTS
+from dataflix_clickhouse.access.accounts import ADMIN
 from dataflix_testkit import ClickHouseServer, clickhouse
 
 from .support.api import Api, pieces, rows_of_csv
@@ -195,7 +195,7 @@ def test_slow_inserts_do_not_block_others_up_to_the_limit(api: Api, table: str) 
     def send() -> socket.socket:
         return api.connect(b"", headers={"Transfer-Encoding": "chunked"}, query=query)
 
-    waiting = [send() for _ in range(MAX_STATEMENTS - 2)]
+    waiting = [send() for _ in range(ADMIN.max_statements - 2)]
     try:
         assert api.text("SELECT 1") == "1"
         deadline = time.monotonic() + WAIT_S

@@ -17,6 +17,9 @@ class Account:
     Attributes:
         role: the role whose grants apply to the account.
         password_variable: the environment variable with its password.
+        max_statements: how many of its statements run at a time. The slots are its own, so no account can
+            take those of another one.
+        memory_share: the part of the engine's memory that its statements may use, one or all together.
         is_admin: whether the statement policy lets it run everything.
         is_readonly: whether its connections get `readonly = 2`.
     """
@@ -24,18 +27,24 @@ class Account:
     name: str
     role: str
     password_variable: str
+    max_statements: int
+    memory_share: float
     is_admin: bool = False
     is_readonly: bool = False
 
 
 ACCOUNTS = (
-    Account("dataflix_admin", "administrator", "DATAFLIX_CLICKHOUSE_ADMIN_PASSWORD", is_admin=True),
-    Account("elt_writer", "raw_writer", "DATAFLIX_CLICKHOUSE_ELT_PASSWORD"),
-    Account("dbt", "transformer", "DATAFLIX_CLICKHOUSE_DBT_PASSWORD"),
-    Account("trainer", "recommendation_writer", "DATAFLIX_CLICKHOUSE_TRAINER_PASSWORD"),
-    Account("reader", "analytics_reader", "DATAFLIX_CLICKHOUSE_READER_PASSWORD", is_readonly=True),
+    Account("dataflix_admin", "administrator", "DATAFLIX_CLICKHOUSE_ADMIN_PASSWORD", 16, 0.7, is_admin=True),
+    Account("elt_writer", "raw_writer", "DATAFLIX_CLICKHOUSE_ELT_PASSWORD", 24, 0.7),
+    Account("dbt", "transformer", "DATAFLIX_CLICKHOUSE_DBT_PASSWORD", 20, 0.7),
+    Account("trainer", "recommendation_writer", "DATAFLIX_CLICKHOUSE_TRAINER_PASSWORD", 12, 0.5),
+    Account("reader", "analytics_reader", "DATAFLIX_CLICKHOUSE_READER_PASSWORD", 24, 0.25, is_readonly=True),
 )
 ADMIN = ACCOUNTS[0]
+# Threads for statements: one for each slot.
+MAX_STATEMENTS = sum(account.max_statements for account in ACCOUNTS)
+# Open sessions of one account. clickhouse-connect opens one for each client and leaves it to its timeout.
+MAX_SESSIONS = 100
 
 
 class Authenticator:

@@ -1,18 +1,24 @@
 """Writes the engine's access configuration from the roles and grants of the init SQL.
 
 chDB cannot store roles that SQL creates, and it has only one user. But its configuration files can define
-roles, and it enforces them: each connection runs SET ROLE for its account before anything else.
+roles and profiles, and it enforces them: each connection runs SET ROLE and SET profile for its
+account before anything else.
 """
 
 import re
+import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from xml.etree import ElementTree
 
+from dataflix_clickhouse.access.accounts import ACCOUNTS
+from dataflix_clickhouse.access.limits import account_memory, engine_memory
 from dataflix_clickhouse.errors import QueryError, StartupError
 from dataflix_common.files import replace_file
 
 CONFIG_FOLDER = "config"
+MEMORY_SETTING = "max_memory_usage"
+_TEMPORARY_FILES = "max_temporary_data_on_disk_size_for_query"
 _CREATE = re.compile(r"CREATE ROLE (?:IF NOT EXISTS )?(\w+)")
 _GRANT = re.compile(r"(GRANT .+) TO (\w+)( WITH GRANT OPTION)?")
 
@@ -42,6 +48,16 @@ _FIXED_FILES = (
     "output_format_schema",
     "rename_files_after_processing",
 )
+# ... or because they take a statement out of the limits on memory, or out of the sight of KILL QUERY.
+_FIXED_LIMITS = (
+    "log_queries_cut_to_length",
+    "max_untracked_memory",
+    "memory_overcommit_ratio_denominator",
+    "memory_overcommit_ratio_denominator_for_user",
+    "memory_tracker_fault_probability",
+)
+# The part of the file system's bytes that the temporary files of one statement may take.
+_TEMPORARY_FILES_SHARE = 0.25
 # clickhouse-local turns these on; a server has them off.
 _SERVER_DEFAULTS = {"implicit_select": "0", "allow_introspection_functions": "0"}
 # The default keeps the files of a dropped table for 8 minutes (for UNDROP); erasing a user must not wait for
@@ -95,9 +111,11 @@ def write_config(data_dir: Path, roles: dict[str, list[str]]) -> Path:
     folder = data_dir / CONFIG_FOLDER
     folder.mkdir(mode=0o700, exist_ok=True)
     users = folder / "users.xml"
-    _replace(users, _users(roles))
+    temporary_files = int(shutil.disk_usage(data_dir).total * _TEMPORARY_FILES_SHARE)
+    _replace(users, _users(roles, temporary_files))
     config = ElementTree.Element("clickhouse")
     ElementTree.SubElement(config, "users_config").text = str(users)
+    ElementTree.SubElement(config, "max_server_memory_usage").text = str(engine_memory())
     delay = ElementTree.SubElement(config, "database_atomic_delay_before_drop_table_sec")
     delay.text = str(_DROP_TABLE_DELAY_S)
     merge_tree = ElementTree.SubElement(config, "merge_tree")
@@ -107,16 +125,28 @@ def write_config(data_dir: Path, roles: dict[str, list[str]]) -> Path:
 
 
 def existing_config(data_dir: Path) -> Path:
-    """Return the path of the configuration that an earlier start wrote.
+    """Return the path of the configuration that an earlier start wrote, with the limits of this machine.
 
     Raises:
-        StartupError: there is none.
+        StartupError: there is none, or a version without limits wrote it.
     """
-    path = data_dir / CONFIG_FOLDER / "config.xml"
+    folder = data_dir / CONFIG_FOLDER
+    path, users = folder / "config.xml", folder / "users.xml"
     if not path.is_file():
         raise StartupError(
             f"{data_dir} has no roles yet: pass --init with the folder of the SQL files that create them"
         )
+    root = ElementTree.parse(users).getroot()  # noqa: S314  this server wrote it
+    for account in ACCOUNTS:
+        bound = root.find(f"profiles/{account.name}/constraints/{MEMORY_SETTING}/max")
+        if bound is None:
+            raise StartupError(
+                f"the roles in {data_dir} are of an older version: "
+                "pass --init with the folder of the SQL files that create them"
+            )
+        # The machine may have another size now.
+        bound.text = str(account_memory(account))
+    _replace(users, root)
     return path
 
 
@@ -126,14 +156,20 @@ def _replace(path: Path, root: ElementTree.Element) -> Path:
     return path
 
 
-def _users(roles: dict[str, list[str]]) -> ElementTree.Element:
+def _users(roles: dict[str, list[str]], temporary_files: int) -> ElementTree.Element:
     root = ElementTree.Element("clickhouse")
-    profile = ElementTree.SubElement(ElementTree.SubElement(root, "profiles"), "default")
+    profiles = ElementTree.SubElement(root, "profiles")
+    profile = ElementTree.SubElement(profiles, "default")
     for name, value in _SERVER_DEFAULTS.items():
         ElementTree.SubElement(profile, name).text = value
+    ElementTree.SubElement(profile, _TEMPORARY_FILES).text = str(temporary_files)
     constraints = ElementTree.SubElement(profile, "constraints")
-    for name in (*_FIXED_SQL, *_FIXED_FILES):
+    for name in (*_FIXED_SQL, *_FIXED_FILES, *_FIXED_LIMITS):
         ElementTree.SubElement(ElementTree.SubElement(constraints, name), "const")
+    _add_bounds(constraints, _TEMPORARY_FILES, temporary_files)
+    for account in ACCOUNTS:
+        limits = ElementTree.SubElement(ElementTree.SubElement(profiles, account.name), "constraints")
+        _add_bounds(limits, MEMORY_SETTING, account_memory(account))
     ElementTree.SubElement(ElementTree.SubElement(root, "quotas"), "default")
     all_roles = ElementTree.SubElement(root, "roles")
     for name, grants in roles.items():
@@ -145,6 +181,13 @@ def _users(roles: dict[str, list[str]]) -> ElementTree.Element:
     ElementTree.SubElement(user, "quota").text = "default"
     _add_grants(user, [f"GRANT {', '.join(roles)}"])
     return root
+
+
+def _add_bounds(constraints: ElementTree.Element, name: str, maximum: int) -> None:
+    bounds = ElementTree.SubElement(constraints, name)
+    # 0 would mean without a limit.
+    ElementTree.SubElement(bounds, "min").text = "1"
+    ElementTree.SubElement(bounds, "max").text = str(maximum)
 
 
 def _add_grants(parent: ElementTree.Element, grants: list[str]) -> None:

@@ -168,6 +168,13 @@ class Engine:
         read_rows, read_bytes, written_rows, written_bytes, total, elapsed = map(int, row.split())
         return QueryResult(b"", read_rows, read_bytes, written_rows, written_bytes, total, elapsed_ns=elapsed)
 
+    def memory_by_tag(self) -> dict[str, int]:
+        """Return how many bytes of memory running statements use, by tag and by what looks like one."""
+        tags = "arrayJoin(extractAll(query, '/\\*([a-z0-9-]{10,40})\\*/')) AS tag"
+        sql = f"SELECT {tags}, max(memory_usage) FROM system.processes GROUP BY tag"  # noqa: S608  constant
+        rows = self.run_as_admin(sql).data.decode().splitlines()
+        return {tag: int(used) for tag, used in (row.split("\t") for row in rows)}
+
     def close(self) -> None:
         """Stop the engine after all other connections are closed; then all inserted data are on disk."""
         self._admin_connection.close()

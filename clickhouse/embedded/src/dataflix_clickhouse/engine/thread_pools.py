@@ -7,9 +7,6 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-# The same as ClickHouse's max_concurrent_queries. A statement keeps its thread while it runs; an insert runs
-# until its body has arrived.
-MAX_STATEMENTS = 100
 # For calls of milliseconds: opening sessions, checking and killing statements. They have their own threads,
 # so that statements that wait for clients cannot block KILL QUERY.
 CONTROL_THREADS = 8
@@ -18,8 +15,14 @@ CONTROL_THREADS = 8
 class ThreadPools:
     """One pool for statements, and one for the short calls around them."""
 
-    def __init__(self) -> None:
-        self._statements = ThreadPoolExecutor(MAX_STATEMENTS, thread_name_prefix="statement")
+    def __init__(self, statements: int) -> None:
+        """Make the pools.
+
+        Args:
+            statements: the number of threads for statements. A statement keeps its thread while it runs; an
+                insert runs until its body has arrived.
+        """
+        self._statements = ThreadPoolExecutor(statements, thread_name_prefix="statement")
         self._control = ThreadPoolExecutor(CONTROL_THREADS, thread_name_prefix="control")
 
     async def run_statement(self, call: Callable[[], T]) -> T:

@@ -19,6 +19,8 @@ from dataflix_clickhouse.http.response import Responder, Send
 
 log = logging.getLogger(__name__)
 
+# Shorter than the 3 s that the stack waits for the answer.
+HEALTH_TIMEOUT_S = 2.5
 _HEALTH = ("/ping", "/replicas_status")
 _METHODS = ("GET", "HEAD", "POST")
 _NO_HANDLE = (
@@ -34,6 +36,7 @@ class Application:
         self._authenticator = authenticator
         self._tasks: set[asyncio.Task[None]] = set()
         self._handler = QueryHandler(engine)
+        self._health: asyncio.Task[None] | None = None
         self._spool_dir = data_dir / "tmp"
         name, timezone = engine.run_as_admin("SELECT hostName(), timezone()").data.split()
         self._common_headers = [
@@ -58,7 +61,7 @@ class Application:
         if method not in _METHODS:
             await responder.send_text(HTTPStatus.METHOD_NOT_ALLOWED, f"Use {', '.join(_METHODS)}.\n")
         elif path in _HEALTH or is_root_check:
-            await responder.send_text(HTTPStatus.OK, "Ok.\n")
+            await self._send_health(responder)
         elif path not in ("/", "/query"):
             await responder.send_text(HTTPStatus.NOT_FOUND, _NO_HANDLE.format(path=path))
         else:
@@ -66,6 +69,22 @@ class Application:
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
             await task
+
+    async def _send_health(self, responder: Responder) -> None:
+        """Answer with whether the engine runs a statement.
+
+        Anybody may ask, so all who ask share one statement, also one that an earlier check gave up on.
+        """
+        if self._health is None or self._health.done():
+            self._health = asyncio.create_task(self._handler.check_health())
+        try:
+            await asyncio.wait_for(asyncio.shield(self._health), HEALTH_TIMEOUT_S)
+        except (QueryError, TimeoutError) as error:
+            log.warning("health check failed error=%s", type(error).__name__)
+            text = "The engine does not run statements. See the log of this server.\n"
+            await responder.send_text(HTTPStatus.SERVICE_UNAVAILABLE, text)
+        else:
+            await responder.send_text(HTTPStatus.OK, "Ok.\n")
 
     async def _query(self, scope: dict[str, Any], receive: Receive, responder: Responder) -> None:
         started = time.monotonic()

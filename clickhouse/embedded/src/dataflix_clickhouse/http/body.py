@@ -19,6 +19,10 @@ _ENGINE_ENCODINGS = ("br", "snappy", "xz")
 # Content-Encodings that we decompress: the engine would accept lz4 and zstd data that break off in the
 # middle.
 _OWN_ENCODINGS = ("", "identity", "deflate", "gzip", "lz4", "zstd")
+# A few compressed bytes can become gigabytes: 4 bytes of zstd are a block of 128 KiB. So only a little is
+# decompressed at a time, and yielded before more is.
+_PIECE_BYTES = 1024
+_OUTPUT_BYTES = 1 << 20
 # zlib: 15 (largest window) + 16 (gzip header).
 _GZIP_WBITS = 31
 
@@ -126,8 +130,14 @@ class Body:
             return
         try:
             async for data in self.raw():
-                if out := decompressor.decompress(data):
-                    yield out
+                out = bytearray()
+                for start in range(0, len(data), _PIECE_BYTES):
+                    out += decompressor.decompress(data[start : start + _PIECE_BYTES])
+                    if len(out) >= _OUTPUT_BYTES:
+                        yield bytes(out)
+                        out.clear()
+                if out:
+                    yield bytes(out)
             decompressor.finish()
         except (zlib.error, zstandard.ZstdError, RuntimeError, EOFError) as error:
             raise query_error(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from dataflix_clickhouse.access import statement_policy
-from dataflix_clickhouse.access.accounts import Account
+from dataflix_clickhouse.access.accounts import MAX_STATEMENTS, Account
 from dataflix_clickhouse.engine.chdb_engine import Engine
 from dataflix_clickhouse.engine.thread_pools import ThreadPools
 from dataflix_clickhouse.error_codes import ErrorCode
@@ -46,7 +46,8 @@ class QueryHandler:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._threads = ThreadPools()
+        # One more thread than slots, for the health check.
+        self._threads = ThreadPools(MAX_STATEMENTS + 1)
         self._sessions = Sessions(lambda account: SessionContext(engine, account))
         self._registry = QueryRegistry(engine, self._threads)
 
@@ -71,12 +72,22 @@ class QueryHandler:
         if not (query_input.allows_expressions or account.is_admin):
             settings |= dict.fromkeys(statement_policy.EXPRESSION_SETTINGS, "0")
         async with AsyncExitStack() as stack:
+            # The slot first: it bounds the connections that requests open, too.
+            tag = stack.enter_context(self._registry.register(account, request.query_id))
             context = await self._threads.run_control(lambda: self._sessions.enter(account, request.session))
             stack.push_async_callback(self._leave, account, request, context)
-            tag = stack.enter_context(self._registry.register(account, request.query_id))
+            context.is_changed |= query_input.statement.changes_session
             await self._threads.run_control(lambda: context.prepare(request.database, settings))
             execution = StatementExecution(self._engine, self._registry, self._threads, account, context, tag)
             return await _send_result(request, query_input, execution, body, responder, release=stack.aclose)
+
+    async def check_health(self) -> None:
+        """Run a statement, on a thread like those of all other statements.
+
+        Raises:
+            QueryError: the engine answers with an error.
+        """
+        await self._threads.run_statement(lambda: self._engine.run_as_admin("SELECT 1"))
 
     async def _leave(self, account: Account, request: Request, context: SessionContext) -> None:
         await asyncio.shield(

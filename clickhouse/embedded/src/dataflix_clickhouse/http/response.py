@@ -2,6 +2,7 @@
 
 import json
 import secrets
+import shutil
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
@@ -10,7 +11,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from dataflix_clickhouse.engine.chdb_engine import QueryResult
-from dataflix_clickhouse.errors import QueryError
+from dataflix_clickhouse.error_codes import ErrorCode
+from dataflix_clickhouse.errors import QueryError, query_error
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 Header = tuple[bytes, bytes]
@@ -19,6 +21,8 @@ Header = tuple[bytes, bytes]
 BUFFER_BYTES = 1 << 20
 # A response that waits for the end of its query is kept in memory up to this size, then on disk.
 SPOOL_BYTES = 8 << 20
+# Results leave this much of the disk to tables.
+RESERVED_BYTES = 2 << 30
 # Gives the 16 characters of ClickHouse's exception tag.
 _EXCEPTION_TAG_BYTES = 8
 
@@ -103,6 +107,8 @@ class Responder:
                     if self.has_started:
                         await self._send_body(chunk)
                         continue
+                    if buffer.tell() > SPOOL_BYTES:
+                        self._check_free_space()
                     buffer.write(chunk)
                     if buffer.tell() > BUFFER_BYTES and not response.waits_for_end:
                         await self._send_start(
@@ -120,6 +126,19 @@ class Responder:
         await response.release()
         await self._send({"type": "http.response.body", "body": b""})
         return True
+
+    def _check_free_space(self) -> None:
+        """Refuse to keep more of a result on a disk that is nearly full, for tables need it, too.
+
+        Raises:
+            QueryError: too little is free.
+        """
+        if shutil.disk_usage(self._spool_dir).free < RESERVED_BYTES:
+            raise query_error(
+                ErrorCode.NOT_ENOUGH_SPACE,
+                "The result is too large to wait for its end: the disk is nearly full. "
+                "Ask without wait_end_of_query.",
+            )
 
     async def _send_complete(self, response: QueryResponse, buffer: IO[bytes], exception_tag: str) -> None:
         empty_result = await response.empty_result()

@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import logging
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import TypeVar
@@ -18,10 +20,15 @@ from dataflix_clickhouse.sql.statements import Statement, StatementKind
 
 T = TypeVar("T")
 
-# Time for a statement to react to KILL QUERY before the next KILL QUERY.
-KILL_RETRY_S = 0.2
-# Time for a new statement to appear in system.processes, where KILL QUERY finds it.
-START_WAIT_S = 0.02
+log = logging.getLogger(__name__)
+
+# How long to wait for the end of a statement after the first KILL QUERY, and at most after a later one. Each
+# wait is twice as long as the one before. KILL QUERY does not find a new statement that is not yet in
+# system.processes, nor one that writes the last of its result and is not there any more.
+FIRST_KILL_WAIT_S = 0.02
+MAX_KILL_WAIT_S = 5.0
+# A statement that goes on for so long after it was cancelled is worth a line in the log.
+SLOW_KILL_S = 10.0
 
 
 @dataclass
@@ -71,7 +78,7 @@ class StatementExecution:
                     feed.result()
             except BaseException:
                 await _cancel(feed)
-                await self._kill(query, pipe.close_write)
+                await self._kill(query, release_after_kill=pipe.close_write)
                 raise
             await _cancel(feed)
             pipe.close_write()
@@ -94,7 +101,10 @@ class StatementExecution:
                     yield chunk
                 self.result = await self._wait_for(query)
             finally:
-                await self._kill(query, pipe.close_read)
+                # First: a statement that has produced its result and only writes it is not in
+                # system.processes any more, so KILL QUERY would not find it. It ends when nobody reads.
+                pipe.close_read()
+                await self._kill(query)
 
     async def counts(self) -> QueryResult:
         """Return the engine's counts: the final ones when it is done, else those so far."""
@@ -142,26 +152,33 @@ class StatementExecution:
             await self._kill(query)
             raise
 
-    async def _kill(self, query: "asyncio.Future[T]", release: Callable[[], None] | None = None) -> None:
+    async def _kill(
+        self, query: "asyncio.Future[T]", *, release_after_kill: Callable[[], None] | None = None
+    ) -> None:
         """Kill the statement if it still runs, and wait for its end, even when this call is cancelled.
 
         Args:
             query: the statement.
-            release: closes the pipe that the statement may wait for. It runs after the kill: an insert whose
-                pipe ends before it is killed would commit the rows that have arrived so far.
+            release_after_kill: closes the pipe that an insert waits for. It runs after the kill: an insert
+                whose pipe ends before it is killed would commit the rows that have arrived so far.
         """
-        killing = asyncio.ensure_future(self._kill_until_done(query, release))
+        killing = asyncio.ensure_future(self._kill_until_done(query, release_after_kill))
         while not killing.done():
             with contextlib.suppress(asyncio.CancelledError):
                 await asyncio.shield(killing)
         killing.result()
 
     async def _kill_until_done(self, query: "asyncio.Future[T]", release: Callable[[], None] | None) -> None:
+        started, wait_s, is_reported = time.monotonic(), FIRST_KILL_WAIT_S, False
         while not query.done():
             is_found = await self.threads.run_control(lambda: self.engine.kill(self.tag))
             if is_found and release is not None:
                 release()
-            await asyncio.wait((query,), timeout=KILL_RETRY_S if is_found else START_WAIT_S)
+            await asyncio.wait((query,), timeout=wait_s)
+            wait_s = min(2 * wait_s, MAX_KILL_WAIT_S)
+            if not is_reported and time.monotonic() - started > SLOW_KILL_S:
+                is_reported = True
+                log.warning("a cancelled statement goes on user=%s tag=%s", self.account.name, self.tag)
         if not query.cancelled():
             # Mark the exception as retrieved, so that asyncio does not log it.
             query.exception()

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 
+from dataflix_clickhouse.access import limits, roles
 from dataflix_clickhouse.access.accounts import Account
 from dataflix_clickhouse.engine.chdb_engine import Connection, Engine, QueryResult, quote, quote_name
 from dataflix_clickhouse.error_codes import ErrorCode
@@ -17,13 +18,19 @@ class SessionContext:
     Database and settings in a request's parameters apply to that request only. USE and SET statements apply
     to the whole session. A connection has only one state, so `prepare` undoes the settings of the request
     before.
+
+    Attributes:
+        is_changed: whether a statement has changed the session, so that a new one would not be the same.
     """
 
     def __init__(self, engine: Engine, account: Account) -> None:
         self._account = account
+        self.is_changed = False
         self._connection: Connection = engine.connect(account.role)
-        if account.is_readonly:
-            self.run("SET readonly = 2")
+        # The profile bounds the memory that later statements can set; its values themselves do not apply.
+        memory = limits.account_memory(account)
+        readonly = ", readonly = 2" if account.is_readonly else ""
+        self.run(f"SET profile = {quote(account.name)}, {roles.MEMORY_SETTING} = {memory}{readonly}")
         self._session_database = DEFAULT_DATABASE
         self._database = DEFAULT_DATABASE
         self._request_settings: dict[str, str] = {}

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
+from itertools import pairwise
 
 from dataflix_clickhouse.error_codes import ErrorCode
 from dataflix_clickhouse.errors import query_error
@@ -23,6 +24,10 @@ _SHOW_WORDS = frozenset({"SHOW", "DESCRIBE", "DESC", "EXISTS"})
 _WORDS_BEFORE_NAME = frozenset(
     {"FROM", "JOIN", "AS", "TABLE", "BY", "AND", "OR", "NOT", "IN", "WHERE", "SELECT"}
 )
+
+
+# Well below log_queries_cut_to_length, which counts bytes.
+LONG_STATEMENT = 20_000
 
 
 @dataclass(frozen=True)
@@ -53,6 +58,12 @@ class Statement:
         return next((token.keyword for token in tokenize(self.text)), "")
 
     @property
+    def changes_session(self) -> bool:
+        """Whether it may leave something in its session: a setting, a database, a temporary table."""
+        words = [token.keyword for token, _ in zip(tokenize(self.text), range(4), strict=False)]
+        return words[0] in ("SET", "USE", "BEGIN") or "TEMPORARY" in words
+
+    @property
     def body(self) -> str:
         """The text before the FORMAT clause."""
         return self.text[: self.clause_start]
@@ -64,20 +75,29 @@ class Statement:
 
     def with_tag(self, tag: str) -> str:
         """Return the statement unchanged, plus a comment that identifies it in system.processes."""
-        return f"{self.text[: self.end]}\n/*{tag}*/"
+        return _tagged(self.text[: self.end], tag)
 
     def with_input_file(self, path: str, compression: str, tag: str) -> str:
         """Return the insert with a FROM INFILE clause, so that it reads its data from a file or pipe."""
         settings = self.text[self.clause_start : self.format_start]
-        source = f"FROM INFILE '{path}' COMPRESSION '{compression}' /*{tag}*/"
-        return f"{self.body} {source} {settings} FORMAT {self.format}"
+        source = f"FROM INFILE '{path}' COMPRESSION '{compression}'"
+        return _tagged(f"{self.body} {source} {settings} FORMAT {self.format}", tag)
 
     def with_output_file(self, path: str, default_format: str, compression: str, tag: str) -> str:
         """Return the query with an INTO OUTFILE clause, so that it writes its result to a file or pipe."""
         tail = self.text[self.clause_start : self.end]
         if self.format is None:
             tail = f"FORMAT {default_format} {tail}"
-        return f"{self.body}\nINTO OUTFILE '{path}' TRUNCATE COMPRESSION '{compression}' /*{tag}*/ {tail}"
+        target = f"INTO OUTFILE '{path}' TRUNCATE COMPRESSION '{compression}'"
+        return _tagged(f"{self.body}\n{target} {tail}", tag)
+
+
+def _tagged(text: str, tag: str) -> str:
+    """Add a comment to a statement: at its end, where readers of system.processes do not mind it.
+
+    system.processes has the beginning of a long statement only, so there the comment comes first.
+    """
+    return f"{text}\n/*{tag}*/" if len(text) < LONG_STATEMENT else f"/*{tag}*/ {text}"
 
 
 def parse(text: str) -> Statement:
@@ -89,7 +109,7 @@ def parse(text: str) -> Statement:
     tokens = _one_statement(list(tokenize(text)))
     first, end = tokens[0], tokens[-1].end
     is_select = first.keyword in _SELECT_WORDS or first.text == "("
-    is_insert = any(token.keyword == "INSERT" and not token.depth for token in tokens)
+    is_insert = first.keyword == "INSERT" or (first.keyword == "WITH" and _inserts(tokens))
     trailing_format = _trailing_format(tokens)
     if is_insert or not (is_select or first.keyword in _SHOW_WORDS):
         # EXPLAIN belongs here too: it would treat INTO OUTFILE as a part of the explained query.
@@ -101,6 +121,18 @@ def parse(text: str) -> Statement:
         return Statement(StatementKind.OUTPUT, text, name, start, start, end, is_select)
     clause_start = end if is_select else _settings_start(tokens)
     return Statement(StatementKind.OUTPUT, text, None, clause_start, end, end, is_select)
+
+
+def _inserts(tokens: list[Token]) -> bool:
+    """Return whether `WITH ...` is followed by an INSERT; the word may also name what WITH defines."""
+    for before, token in pairwise(tokens):
+        is_name = before.keyword in ("AS", "WITH", "RECURSIVE") or before.text in (",", ".")
+        if not token.depth and not is_name:
+            if token.keyword == "SELECT":
+                return False
+            if token.keyword == "INSERT":
+                return True
+    return False
 
 
 def _one_statement(tokens: list[Token]) -> list[Token]:
