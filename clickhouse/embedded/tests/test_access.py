@@ -1,10 +1,13 @@
 """Authentication, grants, and the statement policy."""
 
 from base64 import b64encode
+from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
+
+from dataflix_clickhouse.access import roles, statement_policy
 
 from .support.api import PASSWORDS, Api
 
@@ -194,6 +197,109 @@ def test_only_the_administrator_reaches_files_servers_and_roles(api: Api, user: 
     assert code in (ACCESS_DENIED, SYNTAX_ERROR) or (user == "reader" and code == READONLY)
 
 
+DISKS = [
+    "disk(type = 's3', endpoint = 'http://127.0.0.1:1/b/', access_key_id = 'a', secret_access_key = 'b')",
+    "disk(type = 'web', endpoint = 'http://127.0.0.1:1/')",
+    "disk(type = 'local_blob_storage', path = '{elsewhere}')",
+    "disk(type = object_storage, object_storage_type = local, metadata_type = plain, path = '{elsewhere}')",
+    "disk(type = cache, max_size = '1Mi', path = '{elsewhere}', "
+    "disk = disk(type = 'local_blob_storage', path = '{elsewhere}'))",
+]
+
+
+@pytest.mark.parametrize("user", ["trainer", "dbt", "elt_writer", "dataflix_admin"])
+def test_no_account_gives_a_table_a_disk(api: Api, user: str, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    account = api.as_user(user)
+    table = {"elt_writer": "raw.placed", "trainer": "analytics.recommendations_placed"}.get(
+        user, "analytics.placed"
+    )
+    create = f"CREATE TABLE {table} (a Int8) ENGINE = MergeTree ORDER BY a"
+    for disk in DISKS:
+        for spelling in ("disk =", "`disk`=", "index_granularity = 8192, /* */ disk\n="):
+            sql = f"{create} SETTINGS {spelling} {disk.format(elsewhere=elsewhere)}"
+            assert account.code(sql) in (ACCESS_DENIED, SYNTAX_ERROR)
+    assert not elsewhere.exists()
+    # A disk that was made and refused would make this wait for ever.
+    account.text(create)
+    account.text(f"DROP TABLE {table} SYNC")
+
+
+@pytest.mark.parametrize("user", ["dbt", "elt_writer"])
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "CREATE TABLE {place}.x (a Int8) ENGINE = EmbeddedRocksDB(0, '/tmp/x') PRIMARY KEY a",
+        "CREATE TABLE {place}.x (a Int8) ENGINE = Log",
+        "CREATE TABLE {place}.x (a Int8) ENGINE = Set",
+        "CREATE TABLE {place}.x (a Int8) ENGINE = S3('http://127.0.0.1:1/x', 'TSV')",
+        "CREATE TABLE {place}.x (a Int8) ENGINE = Merge('raw', '.*')",
+        "CREATE TABLE {place}.x (a Int8) ENGINE = Buffer('raw', 'users', 1, 1, 1, 1, 1, 1, 1)",
+        "CREATE TEMPORARY TABLE x (a Int8) ENGINE = File(TSV, '/tmp/x')",
+        "CREATE TABLE {place}.x AS filesystem('/etc')",
+        "CREATE TABLE {place}.x (a Int8) ENGINE = MergeTree ORDER BY a SETTINGS storage_policy = 'default'",
+        "CREATE TABLE {place}.x (a Int8) ENGINE = MergeTree ORDER BY a SETTINGS disk = 'default'",
+        "CREATE TABLE {place}.x (a Int8) ENGINE = MergeTree ORDER BY a SETTINGS table_disk = 1",
+        "ALTER TABLE {place}.{mine} MODIFY SETTING storage_policy = 'x'",
+        "ALTER TABLE {place}.{mine} MODIFY SETTING ttl_only_drop_parts = 1, disk = 'x'",
+        "ALTER TABLE {place}.{mine} FREEZE",
+        "ALTER TABLE {place}.{mine} FREEZE PARTITION tuple() WITH NAME 'x'",
+        "ALTER TABLE {place}.{mine} FETCH PARTITION tuple() FROM '/x'",
+        "ALTER TABLE {place}.{mine} MOVE PARTITION tuple() TO DISK 'x'",
+        "CREATE MATERIALIZED VIEW {place}.x ENGINE = Memory AS SELECT 1 AS a",
+        "CREATE MATERIALIZED VIEW {place}.x REFRESH EVERY 1 SECOND (a String) ENGINE = Memory AS "
+        "SELECT last_error_message AS a FROM system.errors",
+        "CREATE VIEW {place}.x DEFINER = default SQL SECURITY DEFINER AS SELECT * FROM raw.users",
+        "CREATE VIEW {place}.x SQL SECURITY NONE AS SELECT * FROM raw.users",
+        "SELECT 1 SETTINGS profile = 'dataflix_admin'",
+        "SELECT * FROM (SELECT 1 SETTINGS max_threads = 1, `profile` = 'dataflix_admin')",
+        "SET profile = 'dataflix_admin'",
+        "SET max_threads = 1, profile = 'dataflix_admin'",
+        "INSERT INTO FUNCTION url('http://127.0.0.1:1/', 'TSV', 'a Int8') SELECT 1",
+    ],
+)
+def test_what_is_not_on_a_list_is_refused_before_it_is_made(api: Api, user: str, sql: str) -> None:
+    place, mine = {"dbt": ("analytics", "recommendations"), "elt_writer": ("raw", "users")}[user]
+    account = api.as_user(user)
+    answer = account.post(sql.format(place=place, mine=mine))
+    assert "Not enough privileges" in answer.text
+    assert answer.status_code == 403
+    assert account.post("SELECT 1", profile="dataflix_admin").status_code == 403
+
+
+def test_what_dbt_and_the_loads_create_is_on_the_lists(api: Api) -> None:
+    dbt = api.as_user("dbt")
+    for sql in (
+        "CREATE TABLE analytics.listed ENGINE = MergeTree() ORDER BY a"
+        " SETTINGS index_granularity = 77, replicated_deduplication_window = 0"
+        " AS SELECT 1 AS a SETTINGS join_algorithm = 'full_sorting_merge'",
+        "CREATE TABLE analytics.listed_too AS analytics.listed",
+        "CREATE VIEW analytics.listed_view SQL SECURITY INVOKER AS SELECT * FROM analytics.listed",
+        "ALTER TABLE analytics.listed ADD COLUMN disk String, MODIFY SETTING ttl_only_drop_parts = 1",
+        "ALTER TABLE analytics.listed DELETE WHERE disk = 'x' SETTINGS mutations_sync = 2",
+        "SELECT disk, 1 AS profile FROM analytics.listed WHERE profile = 1",
+        "CREATE TEMPORARY TABLE t ENGINE Memory AS SELECT 1 AS a",
+        *(f"DROP TABLE analytics.{name}" for name in ("listed", "listed_too", "listed_view")),
+    ):
+        dbt.text(sql)
+
+
+def test_each_function_setting_and_table_of_the_engine_was_judged(api: Api) -> None:
+    """A new version of the engine has new ones; put each on one of the lists."""
+    judged = statement_policy.ALLOWED_TABLE_FUNCTIONS | statement_policy.REFUSED_TABLE_FUNCTIONS | {"file"}
+    assert set(api.text("SELECT lower(name) FROM system.table_functions").split()) == judged
+    texts = api.text(
+        "SELECT name FROM system.settings"
+        " WHERE type IN ('String', 'Map', 'URI', 'Dialect', 'SQLSecurityType', 'Int32')"
+    )
+    assert set(texts.split()) == set(roles.FIXED_TEXTS) | roles.FREE_TEXTS
+    constant = api.text("SELECT name FROM system.settings WHERE readonly")
+    assert set(roles.FIXED_TEXTS) <= set(constant.split())
+    assert roles.FREE_TEXTS.isdisjoint(constant.split())
+    engines = set(api.text("SELECT name FROM system.table_engines").split())
+    assert engines >= statement_policy.ALLOWED_ENGINES
+
+
 @pytest.mark.parametrize("user", ["reader", "dataflix_admin"])
 @pytest.mark.parametrize(
     "sql",
@@ -203,6 +309,11 @@ def test_only_the_administrator_reaches_files_servers_and_roles(api: Api, user: 
         "SELECT 1 FORMAT Protobuf SETTINGS format_schema = '/etc/hostname:X'",
         "SET dialect = 'kusto'",
         "SET allow_introspection_functions = 1",
+        "SET default_normal_view_sql_security = 'DEFINER'",
+        "SET compatibility = '20.1'",
+        "SET os_threads_nice_value_query = -20",
+        "SELECT 1 SETTINGS url_base = 'http://127.0.0.1:1/'",
+        "SELECT aiGenerate('a', 'b') SETTINGS allow_experimental_ai_functions = 1",
     ],
 )
 def test_settings_that_bypass_the_policy_cannot_change(api: Api, user: str, sql: str) -> None:

@@ -22,40 +22,128 @@ _TEMPORARY_FILES = "max_temporary_data_on_disk_size_for_query"
 _CREATE = re.compile(r"CREATE ROLE (?:IF NOT EXISTS )?(\w+)")
 _GRANT = re.compile(r"(GRANT .+) TO (\w+)( WITH GRANT OPTION)?")
 
-# Settings that no account can change, because they make the engine run SQL that was not checked ...
-_FIXED_SQL = (
+# Settings that no account can change. All that hold a text and are not in FREE_TEXTS, because a text may be a
+# path, an address or SQL that was not checked ...
+FIXED_TEXTS = (
     "additional_result_filter",
     "additional_table_filters",
-    "allow_experimental_eval_table_function",
+    "ai_function_embedding_default_credentials",
+    "ai_function_text_default_credentials",
+    "cluster_for_parallel_replicas",
+    "compatibility",
+    "compression",
+    "default_format",
+    "default_materialized_view_sql_security",
+    "default_normal_view_sql_security",
+    "default_view_definer",
     "dialect",
+    "distributed_cache_client_id",
+    "distributed_cache_file_cache_name",
+    "distributed_plan_force_exchange_kind",
+    "filesystem_cache_name",
     "filter",
-    "implicit_select",
-    "order",
-    "parallel_replicas_custom_key",
-    "polyglot_dialect",
-    "select",
-    "sort",
-)
-# ... or because they read, write or rename files, or call another server, which no grant controls.
-_FIXED_FILES = (
-    "allow_introspection_functions",
+    "format",
     "format_avro_schema_registry_url",
     "format_schema",
+    "format_schema_message_name",
     "format_schema_source",
     "format_template_resultset",
     "format_template_row",
+    "framing_output_format",
+    "function_implementation",
+    "http_response_headers",
+    "iceberg_metadata_compression_method",
+    "implicit_table_at_top_level",
+    "input_format",
     "input_format_record_errors_file_path",
+    "local_filesystem_read_method",
+    "metrics_perf_events_list",
+    "order",
+    "os_thread_priority",
+    "os_threads_nice_value_materialized_view",
+    "os_threads_nice_value_query",
+    "output_format",
+    "output_format_avro_confluent_subject",
     "output_format_schema",
+    "parallel_replicas_custom_key",
+    "polyglot_dialect",
+    "promql_database",
+    "promql_table",
+    "remote_filesystem_read_method",
     "rename_files_after_processing",
+    "s3_base",
+    "s3queue_default_zookeeper_path",
+    "select",
+    "send_logs_source_regexp",
+    "sort",
+    "stream_like_engine_insert_queue",
+    "trace_profile_events_list",
+    "url_base",
+    "workload",
 )
-# ... or because they take a statement out of the limits on memory, or out of the sight of KILL QUERY.
-_FIXED_LIMITS = (
+# ... and some that hold a number: they allow functions that reach files, memory or other servers, or take a
+# statement out of the limits on memory or out of the sight of KILL QUERY.
+_FIXED_NUMBERS = (
+    "allow_experimental_ai_functions",
+    "allow_experimental_eval_table_function",
+    "allow_fuzz_query_functions",
+    "allow_get_client_http_header",
+    "allow_introspection_functions",
+    "allow_python_table_function",
+    "implicit_select",
     "log_queries_cut_to_length",
     "max_untracked_memory",
     "memory_overcommit_ratio_denominator",
     "memory_overcommit_ratio_denominator_for_user",
     "memory_tracker_fault_probability",
 )
+# Settings with a text that every account can change: names of columns, formats of values, notes.
+FREE_TEXTS = frozenset(
+    [
+        "bool_false_representation",
+        "bool_true_representation",
+        "chdb_client_name",
+        "column_names_for_schema_inference",
+        "count_distinct_implementation",
+        "database",
+        "errors_output_format",
+        "exclude_materialize_skip_indexes_on_insert",
+        "force_data_skipping_indices",
+        "force_optimize_projection_name",
+        "format_csv_null_representation",
+        "format_custom_field_delimiter",
+        "format_custom_result_after_delimiter",
+        "format_custom_result_before_delimiter",
+        "format_custom_row_after_delimiter",
+        "format_custom_row_before_delimiter",
+        "format_custom_row_between_delimiter",
+        "format_json_object_each_row_column_for_object_name",
+        "format_regexp",
+        "format_template_resultset_format",
+        "format_template_row_format",
+        "format_template_rows_between_delimiter",
+        "format_tsv_null_representation",
+        "ignore_data_skipping_indices",
+        "input_format_mysql_dump_table_name",
+        "input_format_orc_reader_time_zone_name",
+        "insert_deduplication_token",
+        "log_comment",
+        "network_compression_method",
+        "output_format_avro_codec",
+        "output_format_avro_string_column_pattern",
+        "output_format_image_terminal_mode",
+        "output_format_orc_writer_time_zone_name",
+        "output_format_pretty_grid_charset",
+        "output_format_sql_insert_table_name",
+        "preferred_optimize_projection_name",
+        "query_cache_tag",
+        "s3_upload_checksum_algorithm",
+        "schema_inference_hints",
+        "temporary_files_codec",
+    ]
+)
+# Settings of a table that decide where its data are. The policy refuses them before the engine makes a disk.
+_FIXED_OF_TABLES = ("disk", "storage_policy", "table_disk", "remote_fs_zero_copy_zookeeper_path")
 # The part of the file system's bytes that the temporary files of one statement may take.
 _TEMPORARY_FILES_SHARE = 0.25
 # clickhouse-local turns these on; a server has them off.
@@ -164,7 +252,7 @@ def _users(roles: dict[str, list[str]], temporary_files: int) -> ElementTree.Ele
         ElementTree.SubElement(profile, name).text = value
     ElementTree.SubElement(profile, _TEMPORARY_FILES).text = str(temporary_files)
     constraints = ElementTree.SubElement(profile, "constraints")
-    for name in (*_FIXED_SQL, *_FIXED_FILES, *_FIXED_LIMITS):
+    for name in (*FIXED_TEXTS, *_FIXED_NUMBERS, *(f"merge_tree_{one}" for one in _FIXED_OF_TABLES)):
         ElementTree.SubElement(ElementTree.SubElement(constraints, name), "const")
     _add_bounds(constraints, _TEMPORARY_FILES, temporary_files)
     for account in ACCOUNTS:

@@ -7,7 +7,7 @@ engine runs it, so no comment, quoting or spelling can hide a word.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -44,15 +44,194 @@ _ALLOWED_FIRST_WORDS = frozenset(
 # The scalar function that reads any file of the server. Functions can also be passed by name (`APPLY file`,
 # `arrayMap(file, ...)`), so only the administrator may use the name at all.
 _FILE_FUNCTION = "file"
-# Table functions that run programs, read this process's memory, or run SQL that this check cannot see.
-_ADMIN_TABLE_FUNCTIONS = frozenset({"arrowstream", "eval", "executable", "python"})
-_ADMIN_ENGINES = frozenset({"ARROWSTREAM", "EXECUTABLE", "EXECUTABLEPOOL", "PYTHON", "QUERYRUNNER"})
+# Table functions of the engine, in lower case. Every account may use these: they make rows, or read tables
+# with the account's own grants ...
+ALLOWED_TABLE_FUNCTIONS = frozenset(
+    [
+        "dictionary",
+        "format",
+        "generate_series",
+        "generaterandom",
+        "generateseries",
+        "input",
+        "loop",
+        "merge",
+        "null",
+        "numbers",
+        "numbers_mt",
+        "primes",
+        "sqlstandardvalues",
+        "values",
+        "view",
+        "viewexplain",
+        "viewifpermitted",
+        "zeros",
+        "zeros_mt",
+    ]
+)
+# ... and only the administrator may use these. They reach files, programs, other servers, this process's
+# memory or the files of a table, or run SQL that this check cannot see. Grants refuse most of them, too.
+REFUSED_TABLE_FUNCTIONS = frozenset(
+    [
+        "arrowstream",
+        "azureblobstorage",
+        "azureblobstoragecluster",
+        "bigquery",
+        "cluster",
+        "clusterallreplicas",
+        "cosn",
+        "deltalake",
+        "deltalakeazure",
+        "deltalakeazurecluster",
+        "deltalakecluster",
+        "deltalakelocal",
+        "deltalakes3",
+        "deltalakes3cluster",
+        "eval",
+        "executable",
+        "filecluster",
+        "filesystem",
+        "fuzzjson",
+        "fuzzquery",
+        "gcs",
+        "hdfs",
+        "hdfscluster",
+        "hudi",
+        "hudicluster",
+        "iceberg",
+        "icebergazure",
+        "icebergazurecluster",
+        "icebergcluster",
+        "iceberghdfs",
+        "iceberghdfscluster",
+        "iceberglocal",
+        "iceberglocalcluster",
+        "icebergs3",
+        "icebergs3cluster",
+        "jdbc",
+        "mergetreeanalyzeindexes",
+        "mergetreeanalyzeindexesuuid",
+        "mergetreecodecblockcounts",
+        "mergetreeindex",
+        "mergetreeprojection",
+        "mergetreetextindex",
+        "mongodb",
+        "mysql",
+        "odbc",
+        "oss",
+        "paimon",
+        "paimonazure",
+        "paimonazurecluster",
+        "paimoncluster",
+        "paimonhdfs",
+        "paimonhdfscluster",
+        "paimonlocal",
+        "paimons3",
+        "paimons3cluster",
+        "postgresql",
+        "prometheusquery",
+        "prometheusqueryrange",
+        "python",
+        "redis",
+        "remote",
+        "remotesecure",
+        "s3",
+        "s3cluster",
+        "sqlite",
+        "timeseriesdata",
+        "timeseriesmetricfamilies",
+        "timeseriesmetrics",
+        "timeseriessamples",
+        "timeseriesselector",
+        "timeseriestags",
+        "url",
+        "urlcluster",
+        "ytsaurus",
+    ]
+)
+# Engines of the tables that every account may create, if its grants allow it: they keep data below the data
+# folder, or nowhere.
+ALLOWED_ENGINES = frozenset(
+    [
+        "AggregatingMergeTree",
+        "CoalescingMergeTree",
+        "CollapsingMergeTree",
+        "Memory",
+        "MergeTree",
+        "Null",
+        "ReplacingMergeTree",
+        "SummingMergeTree",
+        "VersionedCollapsingMergeTree",
+    ]
+)
+# Settings of a table that every account may choose. None of them says where the data are.
+ALLOWED_TABLE_SETTINGS = frozenset(
+    [
+        "add_minmax_index_for_numeric_columns",
+        "add_minmax_index_for_string_columns",
+        "allow_nullable_key",
+        "assign_part_uuids",
+        "cleanup_delay_period",
+        "cleanup_delay_period_random_add",
+        "compress",
+        "deduplicate_merge_projection_mode",
+        "default_compression_codec",
+        "enable_block_number_column",
+        "enable_block_offset_column",
+        "fsync_after_insert",
+        "fsync_part_directory",
+        "index_granularity",
+        "index_granularity_bytes",
+        "lightweight_mutation_projection_mode",
+        "materialize_ttl_recalculate_only",
+        "max_bytes_to_keep",
+        "max_cleanup_delay_period",
+        "max_compress_block_size",
+        "max_parts_in_total",
+        "max_rows_to_keep",
+        "merge_with_ttl_timeout",
+        "min_bytes_for_wide_part",
+        "min_bytes_to_keep",
+        "min_compress_block_size",
+        "min_rows_for_wide_part",
+        "min_rows_to_keep",
+        "non_replicated_deduplication_window",
+        "old_parts_lifetime",
+        "parts_to_delay_insert",
+        "parts_to_throw_insert",
+        "ratio_of_defaults_for_sparse_serialization",
+        "replicated_deduplication_window",
+        "ttl_only_drop_parts",
+    ]
+)
+# Pairs of words. What the first ones create has the rights of the engine's only user, which are those of all
+# roles; the others copy data to where nobody looks for them, or take data from elsewhere.
+_REFUSED_PAIRS = {
+    (
+        "MATERIALIZED",
+        "VIEW",
+    ): "create or change a materialized view, which would have the rights of all roles",
+    ("WINDOW", "VIEW"): "create a window view, which would have the rights of all roles",
+    ("DEFINER", "="): "create a view with the rights of others",
+    ("SECURITY", "DEFINER"): "create a view with the rights of others",
+    ("SECURITY", "NONE"): "create a view with the rights of others",
+    ("MODIFY", "REFRESH"): "change how a view is refreshed",
+    # The engine formats each command of ALTER in brackets.
+    ("(", "FREEZE"): "freeze a table",
+    ("(", "UNFREEZE"): "unfreeze a table",
+    ("(", "FETCH"): "fetch a part",
+    ("TO", "DISK"): "move data to a disk",
+    ("TO", "VOLUME"): "move data to a volume",
+    ("TO", "SHARD"): "move data to a shard",
+}
 # The format whose data may contain expressions, and so calls of `file()`.
 _EXPRESSION_FORMAT = "VALUES"
 # The settings that turn expressions in data on.
 EXPRESSION_SETTINGS = frozenset(
     {"input_format_values_interpret_expressions", "input_format_values_deduce_templates_of_expressions"}
 )
+# The setting that exchanges the bounds of an account's other settings for those of another account.
+PROFILE_SETTING = "profile"
 _KILL = re.compile(r"KILL QUERY WHERE \(?query_id = '((?:[^'\\]|\\.)*)'\)? (ASYNC|SYNC|TEST)\b")
 # VALUES data that cannot hide a name: no quotes except '', no comments, no heredocs.
 _PLAIN_VALUES = re.compile(
@@ -89,12 +268,14 @@ def check(
     tokens = list(tokenize(canonical))
     _check_files(tokens, own_file)
     _check_input(tokens)
+    _check_disks(tokens, account)
     kill = _KILL.match(canonical)
     if kill is not None:
         return KillRequest(re.sub(r"\\(.)", r"\1", kill[1]), kill[2])
     if not account.is_admin:
         _check_kind(tokens, account)
         _check_names(tokens, account)
+        _check_tables(tokens, account)
         _check_params(tokens, account, params)
     return None
 
@@ -119,6 +300,57 @@ def _check_input(tokens: list[Token]) -> None:
         )
 
 
+def _check_disks(tokens: list[Token], account: Account) -> None:
+    """Refuse `disk(...)`, except in BACKUP and RESTORE, where it names a disk that exists.
+
+    The engine makes the disk first and refuses the table then. Such a disk makes a later DROP TABLE ... SYNC
+    hang, and the engine does not start when the disk's server is away. So not even the administrator may.
+    """
+    if tokens[0].text not in ("BACKUP", "RESTORE") and any(
+        _calls(one, two, "disk") for one, two in pairwise(tokens)
+    ):
+        raise _denied(account, "keep a table on a disk of its own")
+
+
+def _check_tables(tokens: list[Token], account: Account) -> None:
+    """Refuse engines and settings of tables that are not on the lists, and views with others' rights."""
+    first = tokens[0].text
+    if first not in ("ALTER", "CREATE"):
+        return
+    for one, two in pairwise(tokens):
+        if (one.text, two.text) in _REFUSED_PAIRS:
+            raise _denied(account, _REFUSED_PAIRS[one.text, two.text])
+    if first == "CREATE":
+        for token, equals, engine in zip(tokens, tokens[1:], tokens[2:], strict=False):
+            is_engine = token.text == "ENGINE" and equals.text == "="
+            if is_engine and engine.name not in ALLOWED_ENGINES:
+                raise _denied(account, f"use the table engine {engine.name or engine.text}")
+    definition = tokens[: _query_start(tokens)] if first == "CREATE" else tokens
+    for name in _settings(definition, "SETTINGS" if first == "CREATE" else "SETTING"):
+        if name not in ALLOWED_TABLE_SETTINGS:
+            raise _denied(account, f"choose the setting {name} of a table")
+
+
+def _query_start(tokens: list[Token]) -> int:
+    """Return the index of the query of CREATE ... AS; its settings are those of a query."""
+    for index, (one, two) in enumerate(pairwise(tokens)):
+        if one.text == "AS" and not one.depth and two.text in ("SELECT", "WITH", "("):
+            return index
+    return len(tokens)
+
+
+def _settings(tokens: list[Token], word: str) -> Iterator[str]:
+    """Yield the names in lists of settings, `word name = value, ...`; too many rather than too few."""
+    depth: int | None = None
+    for token, following in pairwise(tokens):
+        if token.text == word and token.kind is TokenKind.WORD:
+            depth = token.depth
+        elif depth is not None and token.depth < depth:
+            depth = None
+        elif depth is not None and token.name and following.text == "=":
+            yield token.name
+
+
 def _calls(token: Token, following: Token, *names: str) -> bool:
     """Return whether two tokens start a call of one of these functions (no space before the bracket)."""
     return token.name.lower() in names and following.text == "(" and following.start == token.end
@@ -132,23 +364,23 @@ def _check_kind(tokens: list[Token], account: Account) -> None:
             raise _denied(account, "change how VALUES computes")
         if any(token.name.startswith("param_") for token in tokens):
             raise _denied(account, "set query parameters for a session; send them with each request")
+        if PROFILE_SETTING in _settings(tokens, "SET"):
+            raise _denied(account, "change the profile")
         return
     if first.text not in _ALLOWED_FIRST_WORDS and first.text != "(":
         raise _denied(account, f"run {first.text} {second}".rstrip())
     if any(one.text == "PARALLEL" and two.text == "WITH" for one, two in pairwise(tokens)):
         raise _denied(account, "run statements side by side with PARALLEL WITH")
+    if PROFILE_SETTING in _settings(tokens, "SETTINGS"):
+        raise _denied(account, "change the profile")
 
 
 def _check_names(tokens: list[Token], account: Account) -> None:
     for index, token in enumerate(tokens):
         name = token.name
         following = tokens[index + 1] if index + 1 < len(tokens) else token
-        if name == _FILE_FUNCTION or _calls(token, following, *_ADMIN_TABLE_FUNCTIONS):
+        if name == _FILE_FUNCTION or _calls(token, following, *REFUSED_TABLE_FUNCTIONS):
             raise _denied(account, f"use the function (or any other thing called) {name}")
-        if name == "ENGINE" and following.text == "=":
-            engine = tokens[index + 2].name if index + 2 < len(tokens) else ""
-            if engine.upper() in _ADMIN_ENGINES:
-                raise _denied(account, f"use the table engine {engine}")
         if name.lower() == "format" and following.text == "(" and _has_expressions(tokens[index + 2]):
             raise _denied(account, "compute the format Values in a table function")
         if name in EXPRESSION_SETTINGS:
@@ -174,7 +406,7 @@ def is_safe_values_data(data: str) -> bool:
     if _PLAIN_VALUES.fullmatch(data) is None:
         return False
     words = {word.lower() for word in re.findall(r"\w+", _STRING.sub("''", data))}
-    return not words & (_ADMIN_TABLE_FUNCTIONS | {_FILE_FUNCTION, "format", "identifier"})
+    return not words & (REFUSED_TABLE_FUNCTIONS | {_FILE_FUNCTION, "format", "identifier"})
 
 
 def _denied(account: Account, what: str) -> QueryError:

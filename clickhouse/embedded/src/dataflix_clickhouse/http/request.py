@@ -10,6 +10,7 @@ from typing import Any, Self
 from urllib.parse import parse_qsl
 
 from dataflix_clickhouse.access.accounts import Account
+from dataflix_clickhouse.access.statement_policy import PROFILE_SETTING
 from dataflix_clickhouse.error_codes import ErrorCode
 from dataflix_clickhouse.errors import query_error
 from dataflix_clickhouse.queries.sessions import SessionRequest
@@ -204,6 +205,10 @@ class Request:
                 ErrorCode.NOT_IMPLEMENTED,
                 "compress and decompress (ClickHouse's own block compression) are not supported; "
                 "use Content-Encoding, or enable_http_compression with Accept-Encoding.",
+            )
+        if PROFILE_SETTING in self.settings:
+            raise query_error(
+                ErrorCode.ACCESS_DENIED, f"{account.name}: Not enough privileges to change the profile."
             )
         if self.arguments.get("role", account.role) != account.role:
             raise query_error(
