@@ -1,5 +1,6 @@
 """Authentication, grants, and the statement policy."""
 
+import time
 from base64 import b64encode
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from dataflix_clickhouse.access import roles, statement_policy
 
 from .support.api import PASSWORDS, Api
 
+CANNOT_PARSE_TEXT = 6
 ACCESS_DENIED = 497
 READONLY = 164
 CONSTRAINT_VIOLATION = 452
@@ -298,6 +300,41 @@ def test_each_function_setting_and_table_of_the_engine_was_judged(api: Api) -> N
     assert roles.FREE_TEXTS.isdisjoint(constant.split())
     engines = set(api.text("SELECT name FROM system.table_engines").split())
     assert engines >= statement_policy.ALLOWED_ENGINES
+
+
+HIDDEN = [
+    *("asynchronous_inserts", "backups", "clusters", "dictionaries", "disks", "errors", "mutations"),
+    *("processes", "query_cache", "parts", "replication_queue", "stack_trace", "view_refreshes", "warnings"),
+]
+
+
+def test_no_error_or_statement_of_others_shows_in_system(api: Api) -> None:
+    """The engine keeps the text of the last error of each kind, and it quotes values."""
+    secret = "a personal value"
+    assert api.as_user("elt_writer").code(f"SELECT toUInt64('{secret}')") == CANNOT_PARSE_TEXT
+    assert secret in api.text("SELECT arrayStringConcat(groupArray(last_error_message)) FROM system.errors")
+    sql = f"SELECT '{secret}', sleepEachRow(1) FROM numbers(1000) SETTINGS max_block_size = 1"
+    slow = api.connect(sql.encode(), headers={"Content-Length": str(len(sql))})
+    while not api.running("sleepEachRow(1) FROM numbers(1000)"):
+        time.sleep(0.02)
+    tables = set(api.text("SELECT name FROM system.tables WHERE database = 'system'").split())
+    assert tables >= set(HIDDEN)
+    for user in ("reader", "trainer", "dbt"):
+        account = api.as_user(user)
+        for table in sorted(tables - roles.OPEN_SYSTEM_TABLES):
+            answer = account.post(f"SELECT * FROM system.{table} LIMIT 1")
+            assert answer.text == "" or answer.status_code >= 400, f"{user}: {table}: {answer.text}"
+        for sql in (
+            *("SHOW PROCESSLIST", "SELECT * FROM merge('system', '^(errors|processes)$')"),
+            *("SELECT * FROM view(SELECT * FROM system.errors)", "SELECT * FROM errors"),
+            "WITH e AS (SELECT * FROM system.processes) SELECT * FROM e",
+        ):
+            assert secret not in account.post(sql, database="system").text
+    slow.close()
+    # What 40_roles.sql grants stays visible: erasure and builds need it.
+    writer = api.as_user("elt_writer")
+    assert int(writer.text("SELECT count() FROM system.processes")) >= 1
+    assert writer.text("SELECT count() FROM system.errors") == "0"
 
 
 @pytest.mark.parametrize("user", ["reader", "dataflix_admin"])

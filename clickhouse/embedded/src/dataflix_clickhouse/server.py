@@ -148,10 +148,12 @@ def _running_engine(settings: Settings) -> Iterator[Engine]:
         table_statements = [one for one in statements if not init_scripts.is_access_statement(one)]
         with open_in_memory() as formatter:
             grants = roles.grants_by_role(access_statements, formatter.canonical)
+            listed = formatter.run("SELECT name FROM system.tables WHERE database = 'system'")
+            system_tables = listed.data.decode().split()
         missing = [account.role for account in ACCOUNTS if account.role not in grants]
         if missing:
             raise StartupError(f"{settings.init_dir} does not create the role {', '.join(missing)}")
-        config = roles.write_config(settings.data_dir, grants)
+        config = roles.write_config(settings.data_dir, grants, system_tables)
     engine = Engine(settings.data_dir, config, ADMIN.role)
     try:
         _run_init_statements(engine, table_statements)

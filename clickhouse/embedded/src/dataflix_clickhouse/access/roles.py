@@ -1,8 +1,8 @@
 """Writes the engine's access configuration from the roles and grants of the init SQL.
 
 chDB cannot store roles that SQL creates, and it has only one user. But its configuration files can define
-roles and profiles, and it enforces them: each connection runs SET ROLE and SET profile for its
-account before anything else.
+roles, profiles and row policies, and it enforces them: each connection runs SET ROLE and SET profile for its
+account before anything else. Row policies hide the tables of `system` that a role has no grant for.
 """
 
 import re
@@ -144,6 +144,47 @@ FREE_TEXTS = frozenset(
 )
 # Settings of a table that decide where its data are. The policy refuses them before the engine makes a disk.
 _FIXED_OF_TABLES = ("disk", "storage_policy", "table_disk", "remote_fs_zero_copy_zookeeper_path")
+# Tables of `system` that every account may read, as on a server: they show what the engine has, or only what
+# the grants of the account cover. The others have texts of statements, errors with values, or paths.
+OPEN_SYSTEM_TABLES = frozenset(
+    [
+        "aggregate_function_combinators",
+        "build_options",
+        "codecs",
+        "collations",
+        "columns",
+        "completions",
+        "contributors",
+        "current_roles",
+        "data_skipping_index_types",
+        "data_skipping_indices",
+        "data_type_families",
+        "database_engines",
+        "databases",
+        "documentation",
+        "enabled_roles",
+        "formats",
+        "functions",
+        "keywords",
+        "licenses",
+        "merge_tree_settings",
+        "numbers",
+        "numbers_mt",
+        "one",
+        "primes",
+        "privileges",
+        "settings",
+        "table_engines",
+        "table_functions",
+        "tables",
+        "time_zones",
+        "tokenizers",
+        "unicode",
+        "zeros",
+        "zeros_mt",
+    ]
+)
+_TABLE_GRANT = re.compile(r"GRANT (.+) ON (\S+?)( WITH GRANT OPTION)?")
 # The part of the file system's bytes that the temporary files of one statement may take.
 _TEMPORARY_FILES_SHARE = 0.25
 # clickhouse-local turns these on; a server has them off.
@@ -190,8 +231,13 @@ def grants_by_role(statements: Iterable[str], canonical: Callable[[str], str]) -
     return roles
 
 
-def write_config(data_dir: Path, roles: dict[str, list[str]]) -> Path:
+def write_config(data_dir: Path, roles: dict[str, list[str]], system_tables: Iterable[str]) -> Path:
     """Write the configuration files into the data folder and return the path of config.xml.
+
+    Args:
+        data_dir: the data folder.
+        roles: the grants of each role.
+        system_tables: the names of the engine's tables in `system`.
 
     Raises:
         OSError: the folder is not writable.
@@ -200,7 +246,7 @@ def write_config(data_dir: Path, roles: dict[str, list[str]]) -> Path:
     folder.mkdir(mode=0o700, exist_ok=True)
     users = folder / "users.xml"
     temporary_files = int(shutil.disk_usage(data_dir).total * _TEMPORARY_FILES_SHARE)
-    _replace(users, _users(roles, temporary_files))
+    _replace(users, _users(roles, system_tables, temporary_files))
     config = ElementTree.Element("clickhouse")
     ElementTree.SubElement(config, "users_config").text = str(users)
     ElementTree.SubElement(config, "max_server_memory_usage").text = str(engine_memory())
@@ -244,7 +290,9 @@ def _replace(path: Path, root: ElementTree.Element) -> Path:
     return path
 
 
-def _users(roles: dict[str, list[str]], temporary_files: int) -> ElementTree.Element:
+def _users(
+    roles: dict[str, list[str]], system_tables: Iterable[str], temporary_files: int
+) -> ElementTree.Element:
     root = ElementTree.Element("clickhouse")
     profiles = ElementTree.SubElement(root, "profiles")
     profile = ElementTree.SubElement(profiles, "default")
@@ -268,6 +316,12 @@ def _users(roles: dict[str, list[str]], temporary_files: int) -> ElementTree.Ele
     ElementTree.SubElement(user, "profile").text = "default"
     ElementTree.SubElement(user, "quota").text = "default"
     _add_grants(user, [f"GRANT {', '.join(roles)}"])
+    system = ElementTree.SubElement(ElementTree.SubElement(user, "databases"), "system")
+    for table in sorted(set(system_tables) - OPEN_SYSTEM_TABLES):
+        readers = ", ".join(f"'{role}'" for role, grants in roles.items() if _may_read(grants, table))
+        ElementTree.SubElement(
+            ElementTree.SubElement(system, table), "filter"
+        ).text = f"hasAny(currentRoles(), [{readers}])"
     return root
 
 
@@ -276,6 +330,17 @@ def _add_bounds(constraints: ElementTree.Element, name: str, maximum: int) -> No
     # 0 would mean without a limit.
     ElementTree.SubElement(bounds, "min").text = "1"
     ElementTree.SubElement(bounds, "max").text = str(maximum)
+
+
+def _may_read(grants: list[str], system_table: str) -> bool:
+    """Return whether grants name a table of `system`; without a grant, a server does not show it."""
+    for grant in grants:
+        found = _TABLE_GRANT.fullmatch(grant)
+        if found is None or found[2] not in ("*.*", "system.*", f"system.{system_table}"):
+            continue
+        if {"ALL", "SELECT"} & set(found[1].split(", ")):
+            return True
+    return False
 
 
 def _add_grants(parent: ElementTree.Element, grants: list[str]) -> None:
