@@ -10,7 +10,7 @@ from dataflix_stack.airflow.environment import airflow_environment
 from dataflix_stack.config.settings import Settings
 from dataflix_stack.config.short_path import short_home
 from dataflix_stack.paths import ROOT
-from dataflix_stack.services import health, postgres
+from dataflix_stack.services import health, postgres, privileges
 
 _CORE_BIN = ROOT / ".venv" / "bin"
 _AIRFLOW_BIN = ROOT / "airflow" / ".venv" / "bin"
@@ -114,10 +114,12 @@ def _s3_environ(settings: Settings) -> dict[str, str]:
 
 
 def _clickhouse_command(settings: Settings) -> list[str]:
-    return [
-        *(str(_CORE_BIN / "dataflix-clickhouse"), "serve", "--path", str(settings.home / "clickhouse")),
+    data = settings.home / "clickhouse"
+    command = [
+        *(str(_CORE_BIN / "dataflix-clickhouse"), "serve", "--path", str(data)),
         *("--init", str(ROOT / "clickhouse" / "init")),
     ]
+    return privileges.without_capabilities(command, data)
 
 
 def _core_command(*command: str) -> Callable[[Settings], list[str]]:
