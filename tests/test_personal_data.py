@@ -146,12 +146,20 @@ def elt(stack: Stack, *words: str) -> subprocess.CompletedProcess[str]:
 
 
 def fail_a_load(stack: Stack) -> None:
-    """Give a marked user a date that the warehouse cannot store, so that a load fails at that row."""
+    """Give a marked user a date that the warehouse cannot store, so that a load fails at that row.
+
+    A row of an older database can have such a date: the table's rule holds for rows that are written now.
+    """
+    rule = "users_created_at_range"
     connection = postgres(stack)
     with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conname = %s", (rule,))
+        (definition,) = cursor.fetchone()
+        cursor.execute(f"ALTER TABLE users DROP CONSTRAINT {rule}")
         cursor.execute(f"UPDATE users SET created_at = '1700-01-01' WHERE user_id = {FIRST_ID}")
         refused = elt(stack, "load", "--table", "users")
         cursor.execute(f"UPDATE users SET created_at = now() WHERE user_id = {FIRST_ID}")
+        cursor.execute(f"ALTER TABLE users ADD CONSTRAINT {rule} {definition}")
     connection.close()
     assert refused.returncode == 1
     assert "1 in created_at" in refused.stderr
