@@ -2,6 +2,7 @@
 
 import time
 from base64 import b64encode
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -335,6 +336,65 @@ def test_no_error_or_statement_of_others_shows_in_system(api: Api) -> None:
     writer = api.as_user("elt_writer")
     assert int(writer.text("SELECT count() FROM system.processes")) >= 1
     assert writer.text("SELECT count() FROM system.errors") == "0"
+
+
+@pytest.fixture
+def marked(api: Api) -> Iterator[Api]:
+    """Requests of dbt, with a table of its own and a view of the errors, which shows nothing to dbt."""
+    dbt = api.as_user("dbt")
+    dbt.text("CREATE TABLE analytics.marked (n Int32, s String) ENGINE = MergeTree ORDER BY n")
+    dbt.text("CREATE VIEW analytics.errors_view AS SELECT code FROM system.errors")
+    yield dbt
+    dbt.text("DROP VIEW analytics.errors_view")
+    dbt.text("DROP TABLE analytics.marked")
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "ALTER TABLE {t} UPDATE s = (SELECT max(last_error_message) FROM system.errors) WHERE 1",
+        "ALTER TABLE {t} UPDATE s = 'x' WHERE n IN (SELECT code FROM system.errors)",
+        "ALTER TABLE {t} UPDATE s = 'x' WHERE n = ANY (SELECT code FROM analytics.errors_view)",
+        "ALTER TABLE {t} UPDATE s = 'x' WHERE n IN analytics.errors_view",
+        "ALTER TABLE {t} UPDATE s = 'x' WHERE n NOT IN (errors_view)",
+        "ALTER TABLE {t} UPDATE s = 'x' WHERE in(n, analytics.errors_view)",
+        "ALTER TABLE {t} UPDATE s = 'x' WHERE globalNullIn(n, analytics.errors_view)",
+        "ALTER TABLE {t} UPDATE s = 'x' WHERE exists(SELECT 1 FROM raw.users AS WHERE, system.errors)",
+        "ALTER TABLE {t} UPDATE s = 'x' WHERE n IN (WITH e AS (SELECT 1 FROM errors) SELECT * FROM e)",
+        "ALTER TABLE {t} UPDATE s = 'x' WHERE n IN (SELECT 1 FROM raw.users CROSS JOIN system.errors)",
+        "ALTER TABLE {t} UPDATE s = 'x' WHERE n IN (SELECT 1 FROM merge('system', 'errors'))",
+        "ALTER TABLE {t} DELETE WHERE n IN (SELECT code FROM `system`.`errors`)",
+        "ALTER TABLE {t} MODIFY TTL now() DELETE WHERE n IN (SELECT code FROM system.errors)",
+        "DELETE FROM {t} WHERE n IN (SELECT code FROM system.errors)",
+        "DELETE FROM {t} WHERE n IN {{name:Identifier}}",
+        "UPDATE {t} SET s = 'x' WHERE n IN (SELECT code FROM system.errors)",
+        "CREATE TABLE analytics.ttl (d Date) ENGINE = MergeTree ORDER BY d"
+        " TTL d DELETE WHERE 6 IN (SELECT code FROM raw.users)",
+        "CREATE TABLE analytics.ttl (n Int32, b UInt8 DEFAULT in(n, analytics.errors_view)) ENGINE = Memory",
+    ],
+)
+def test_a_change_of_rows_reads_nothing_that_its_account_cannot_see(marked: Api, sql: str) -> None:
+    """The engine computes it in the background, without the account's row policies and grants."""
+    answer = marked.post(sql.format(t="analytics.marked"), database="analytics", param_name="errors_view")
+    assert "Not enough privileges" in answer.text
+    assert answer.status_code == 403
+
+
+def test_changes_of_rows_may_read_what_loads_have_written(marked: Api, api: Api) -> None:
+    marked.text("INSERT INTO analytics.marked SELECT number, '' FROM numbers(5)")
+    now = "SETTINGS mutations_sync = 2"
+    for sql in (
+        f"ALTER TABLE analytics.marked DELETE WHERE n IN (1, 2) OR (n, s) IN ((3, 'x')) {now}",
+        f"ALTER TABLE analytics.marked UPDATE s = 'y' WHERE n IN [4] OR n IN (n, 7) {now}",
+        "DELETE FROM analytics.marked WHERE n IN (SELECT movie_id FROM raw.movies)",
+        "ALTER TABLE analytics.marked REPLACE PARTITION tuple() FROM analytics.marked",
+    ):
+        marked.text(sql)
+    api.as_user("elt_writer").text(
+        "ALTER TABLE raw.users DELETE WHERE (user_id) IN (SELECT user_id FROM raw.users"
+        " WHERE user_id IN (SELECT movie_id FROM raw.movies WHERE title = 'x')"
+        f" GROUP BY user_id, _version HAVING argMax(_is_deleted, _version) = 1) {now}"
+    )
 
 
 @pytest.mark.parametrize("user", ["reader", "dataflix_admin"])

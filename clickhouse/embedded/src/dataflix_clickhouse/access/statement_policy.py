@@ -224,6 +224,32 @@ _REFUSED_PAIRS = {
     ("TO", "VOLUME"): "move data to a volume",
     ("TO", "SHARD"): "move data to a shard",
 }
+# Forms of IN that the engine does not format as an operator.
+_IN_FUNCTIONS = tuple(
+    f"{where}{form}{ignoring}"
+    for where in ("", "global")
+    for form in ("in", "notin", "nullin", "notnullin")
+    for ignoring in ("", "ignoreset")
+)
+# The database whose tables a mutation may read besides its own: only tables that loads fill, and no views.
+_LOADED_DATABASE = "raw"
+# Words that end the list of tables after FROM.
+_AFTER_TABLES = frozenset(
+    [
+        "EXCEPT",
+        "GROUP",
+        "HAVING",
+        "INTERSECT",
+        "LIMIT",
+        "ORDER",
+        "PREWHERE",
+        "QUALIFY",
+        "SETTINGS",
+        "UNION",
+        "WHERE",
+        "WINDOW",
+    ]
+)
 # The format whose data may contain expressions, and so calls of `file()`.
 _EXPRESSION_FORMAT = "VALUES"
 # The settings that turn expressions in data on.
@@ -276,6 +302,7 @@ def check(
         _check_kind(tokens, account)
         _check_names(tokens, account)
         _check_tables(tokens, account)
+        _check_mutation(tokens, account)
         _check_params(tokens, account, params)
     return None
 
@@ -326,9 +353,51 @@ def _check_tables(tokens: list[Token], account: Account) -> None:
             if is_engine and engine.name not in ALLOWED_ENGINES:
                 raise _denied(account, f"use the table engine {engine.name or engine.text}")
     definition = tokens[: _query_start(tokens)] if first == "CREATE" else tokens
+    if first == "CREATE" and any(token.text == "SELECT" for token in definition):
+        raise _denied(account, "define a table with a subquery")
     for name in _settings(definition, "SETTINGS" if first == "CREATE" else "SETTING"):
         if name not in ALLOWED_TABLE_SETTINGS:
             raise _denied(account, f"choose the setting {name} of a table")
+
+
+def _check_mutation(tokens: list[Token], account: Account) -> None:
+    """Refuse changes of rows that read other tables than those of loads.
+
+    The engine reads for them in the background, where it knows no account: neither grants nor row policies
+    apply there. So a change, or a view in it, could copy what the account may not see.
+    """
+    if tokens[0].text not in ("ALTER", "CREATE", "DELETE", "UPDATE"):
+        return
+    definition = tokens[: _query_start(tokens)] if tokens[0].text == "CREATE" else tokens
+    is_in_query = False
+    for index, token in enumerate(definition[:-2]):
+        one, two = definition[index + 1], definition[index + 2]
+        is_in_query |= token.text == "SELECT"
+        is_loaded = one.name == _LOADED_DATABASE and two.text == "."
+        match token.text:
+            case "IN":
+                named = two if one.text == "(" else one
+                after = definition[index + 3 : index + 4] if one.text == "(" else [two]
+                is_name = bool(named.name) and named.name.upper() not in ("NULL", "SELECT", "TRUE", "WITH")
+                is_allowed = is_loaded or one.text == "PARTITION" or not is_name
+                if one.text == "{" or not (is_allowed or (after and after[0].text not in (".", ")"))):
+                    raise _denied(account, "compare with other tables in a change of rows")
+            case "FROM" | "JOIN" if is_in_query:
+                is_query = one.text == "(" and two.text in ("(", "SELECT", "WITH")
+                if not (is_loaded or is_query) or _has_more_tables(definition[index + 1 :], token.depth):
+                    raise _denied(account, "read other tables in a change of rows")
+            case _ if _calls(token, one, *_IN_FUNCTIONS):
+                raise _denied(account, f"use the function {token.name} in a change of rows")
+
+
+def _has_more_tables(tokens: list[Token], depth: int) -> bool:
+    """Return whether a comma follows in the list of tables whose FROM is before these tokens."""
+    for before, token in pairwise(tokens):
+        if token.depth < depth or (token.text in _AFTER_TABLES and before.text != "AS"):
+            return False
+        if token.text == "," and token.depth == depth:
+            return True
+    return False
 
 
 def _query_start(tokens: list[Token]) -> int:
@@ -391,8 +460,8 @@ def _check_params(tokens: list[Token], account: Account, params: Mapping[str, st
     """Refuse a parameter of type Identifier whose value could be the name of the function `file`."""
     if not any(colon.text == ":" and kind.text == "Identifier" for colon, kind in pairwise(tokens)):
         return
-    if tokens[0].text in ("ALTER", "CREATE"):
-        raise _denied(account, "leave the name in a view or table to a parameter")
+    if tokens[0].text in ("ALTER", "CREATE", "DELETE", "UPDATE"):
+        raise _denied(account, "leave the name in a change, view or table to a parameter")
     if any(value == _FILE_FUNCTION or "\\" in value for value in params.values()):
         raise _denied(account, f"use {_FILE_FUNCTION} or a backslash in a parameter for a name")
 
