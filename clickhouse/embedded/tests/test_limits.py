@@ -7,6 +7,7 @@ import threading
 import time
 import zlib
 from collections.abc import AsyncGenerator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,8 @@ TOO_MANY_STATEMENTS = 202
 MEMORY_LIMIT_EXCEEDED = 241
 CONSTRAINT_VIOLATION = 452
 SESSION_NOT_FOUND = 372
+SYNTAX_ERROR = 62
+TOO_DEEP_RECURSION = 306
 TOO_MANY_SESSIONS = 700
 WAIT_S = 60
 # What a body of zeros unpacks to.
@@ -80,6 +83,20 @@ def test_a_long_statement_ends_when_its_client_leaves(api: Api) -> None:
         assert time.monotonic() < deadline
     connection.close()
     until_it_runs(api, query_id="long")
+
+
+@pytest.mark.parametrize("text", ["".join(f"$a{n}$ " for n in range(30_000)), "(" * 250_000])
+def test_a_long_text_of_one_client_delays_no_other(api: Api, text: str) -> None:
+    """Without an end for its heredocs, and with as many tokens as characters."""
+    slow: list[float] = []
+    with ThreadPoolExecutor(1) as pool:
+        refused = pool.submit(api.as_user("reader").code, f"SELECT {text}")
+        while not refused.done():
+            started = time.monotonic()
+            assert requests.get(f"{api.url}ping", timeout=WAIT_S).text == "Ok.\n"
+            slow.append(time.monotonic() - started)
+    assert refused.result() in (SYNTAX_ERROR, TOO_DEEP_RECURSION)
+    assert max(slow) < 2
 
 
 @pytest.mark.parametrize("user", list(PASSWORDS))

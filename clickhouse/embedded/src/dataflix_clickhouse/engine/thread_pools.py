@@ -10,10 +10,12 @@ T = TypeVar("T")
 # For calls of milliseconds: opening sessions, checking and killing statements. They have their own threads,
 # so that statements that wait for clients cannot block KILL QUERY.
 CONTROL_THREADS = 8
+# For reading the text of long statements, which may take seconds.
+PARSER_THREADS = 2
 
 
 class ThreadPools:
-    """One pool for statements, and one for the short calls around them."""
+    """One pool for statements, one for the short calls around them, and one for reading long statements."""
 
     def __init__(self, statements: int) -> None:
         """Make the pools.
@@ -24,6 +26,7 @@ class ThreadPools:
         """
         self._statements = ThreadPoolExecutor(statements, thread_name_prefix="statement")
         self._control = ThreadPoolExecutor(CONTROL_THREADS, thread_name_prefix="control")
+        self._parsers = ThreadPoolExecutor(PARSER_THREADS, thread_name_prefix="parser")
 
     async def run_statement(self, call: Callable[[], T]) -> T:
         """Run a statement outside the event loop."""
@@ -33,7 +36,12 @@ class ThreadPools:
         """Run a short call outside the event loop."""
         return await asyncio.get_running_loop().run_in_executor(self._control, call)
 
+    async def run_parser(self, call: Callable[[], T]) -> T:
+        """Read a long text outside the event loop, which answers others meanwhile."""
+        return await asyncio.get_running_loop().run_in_executor(self._parsers, call)
+
     def close(self) -> None:
         """Wait until all calls have returned."""
         self._statements.shutdown()
         self._control.shutdown()
+        self._parsers.shutdown()

@@ -66,7 +66,7 @@ class QueryHandler:
             QueryError: the request is refused or fails, and no response has started.
             ClientGoneError: the client closed its connection.
         """
-        query_input = await _read_input(request, body)
+        query_input = await self._read_input(request, body)
         _check_method(request, query_input.statement)
         settings = request.engine_settings
         if not (query_input.allows_expressions or account.is_admin):
@@ -94,35 +94,40 @@ class QueryHandler:
             self._threads.run_control(lambda: self._sessions.leave(account, request.session, context))
         )
 
+    async def _read_input(self, request: Request, body: Body) -> _QueryInput:
+        """Find the statement; read no more of the body than this needs."""
+        text = request.arguments.get("query", "")
+        if text and not text.endswith("\n"):
+            text += "\n"
+        insert = await self._parse(statements.parse_insert, text)
+        if insert is not None and insert.format != "Values" and not insert.inline_data:
+            return _QueryInput(insert, *body.for_engine())
+        limit = request.max_query_bytes
+        rest = body.decompressed()
+        head = await read_up_to(rest, limit)
+        text += head.decode(errors="surrogateescape")
+        insert = await self._parse(statements.parse_insert, text)
+        if insert is not None:
+            inline = insert.inline_data
+            allows_expressions = insert.format != "Values" or (
+                len(head) <= limit and statement_policy.is_safe_values_data(inline)
+            )
+            return _QueryInput(
+                insert,
+                prepend(inline.encode(errors="surrogateescape"), rest),
+                allows_expressions=allows_expressions,
+            )
+        if len(text) > limit:
+            raise query_error(
+                ErrorCode.SYNTAX_ERROR, f"Max query size exceeded: {limit} bytes (see max_query_size)."
+            )
+        return _QueryInput(await self._parse(statements.parse, text), rest)
 
-async def _read_input(request: Request, body: Body) -> _QueryInput:
-    """Find the statement; read no more of the body than this needs."""
-    text = request.arguments.get("query", "")
-    if text and not text.endswith("\n"):
-        text += "\n"
-    insert = statements.parse_insert(text)
-    if insert is not None and insert.format != "Values" and not insert.inline_data:
-        return _QueryInput(insert, *body.for_engine())
-    limit = request.max_query_bytes
-    rest = body.decompressed()
-    head = await read_up_to(rest, limit)
-    text += head.decode(errors="surrogateescape")
-    insert = statements.parse_insert(text)
-    if insert is not None:
-        inline = insert.inline_data
-        allows_expressions = insert.format != "Values" or (
-            len(head) <= limit and statement_policy.is_safe_values_data(inline)
-        )
-        return _QueryInput(
-            insert,
-            prepend(inline.encode(errors="surrogateescape"), rest),
-            allows_expressions=allows_expressions,
-        )
-    if len(text) > limit:
-        raise query_error(
-            ErrorCode.SYNTAX_ERROR, f"Max query size exceeded: {limit} bytes (see max_query_size)."
-        )
-    return _QueryInput(statements.parse(text), rest)
+    async def _parse(self, parse: Callable[[str], T], text: str) -> T:
+        """Parse a text; a long one in a thread, so that the event loop goes on."""
+        if len(text) < statements.LONG_STATEMENT:
+            return parse(text)
+        return await self._threads.run_parser(lambda: parse(text))
 
 
 def _check_method(request: Request, statement: Statement) -> None:

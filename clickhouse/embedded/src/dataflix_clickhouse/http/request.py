@@ -53,7 +53,7 @@ _SETTING_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _FORMAT_NAME = re.compile(r"[A-Za-z][A-Za-z0-9]*")
 # ClickHouse's max_query_size: the length of a statement, without insert data.
 DEFAULT_MAX_QUERY_BYTES = 262_144
-MAX_QUERY_BYTES_LIMIT = 16 << 20
+MAX_QUERY_BYTES_LIMIT = 1 << 20
 
 
 @dataclass(frozen=True)

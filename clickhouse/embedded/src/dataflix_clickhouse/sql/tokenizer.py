@@ -60,13 +60,17 @@ _PATTERNS = (
     (TokenKind.NUMBER, re.compile(r"\d\w*(?:\.\w*)?")),
     (
         TokenKind.STRING,
-        re.compile(r"'(?:[^'\\]|\\.|'')*'|\$(\w*)\$.*?\$\1\$|\u2018[^\u2019]*\u2019", re.DOTALL),
+        re.compile(r"'(?:[^'\\]|\\.|'')*'|\u2018[^\u2019]*\u2019", re.DOTALL),
     ),
     (
         TokenKind.QUOTED_NAME,
         re.compile(r'"(?:[^"\\]|\\.|"")*"|`(?:[^`\\]|\\.|``)*`|\u201c[^\u201d]*\u201d', re.DOTALL),
     ),
 )
+# The mark at both ends of a heredoc. A pattern for all of it would read the rest of the text for each
+# mark, and would take minutes for a long text of marks.
+_HEREDOC_MARK = re.compile(r"\$\w*\$")
+_HEREDOC_MARKS = re.compile(r"(?=(\$\w*\$))")
 
 
 def tokenize(text: str) -> Iterator[Token]:
@@ -79,12 +83,19 @@ def tokenize(text: str) -> Iterator[Token]:
         QueryError: a string, quoted name or comment is not closed.
     """
     position, depth, size = 0, 0, len(text)
+    last_marks: dict[str, int] | None = None
     while position < size:
         after = _skip(text, position)
         if after > position:
             position = after
             continue
-        kind, end = _next(text, position)
+        mark = _HEREDOC_MARK.match(text, position)
+        if mark is not None and last_marks is None:
+            last_marks = {found[1]: found.start() for found in _HEREDOC_MARKS.finditer(text, position)}
+        if mark is not None and last_marks is not None and last_marks[mark[0]] >= mark.end():
+            kind, end = TokenKind.STRING, text.index(mark[0], mark.end()) + len(mark[0])
+        else:
+            kind, end = _next(text, position)
         symbol = text[position:end] if kind is TokenKind.SYMBOL else ""
         if symbol in (")", "]", "}"):
             depth -= 1
