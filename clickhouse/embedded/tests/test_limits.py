@@ -39,6 +39,7 @@ TOO_MANY_SESSIONS = 700
 WAIT_S = 60
 # What a body of zeros unpacks to.
 ZEROS = 200 << 20
+ENDLESS = "max(sipHash64(number)) FROM numbers(3000000000000)"
 # Sleeps a second for each row, so a statement of it costs nothing and notices a kill within a second.
 SLEEPING = "SELECT sleepEachRow(1) FROM numbers(1000) SETTINGS max_block_size = 1"
 
@@ -83,6 +84,18 @@ def test_a_long_statement_ends_when_its_client_leaves(api: Api) -> None:
         assert time.monotonic() < deadline
     connection.close()
     until_it_runs(api, query_id="long")
+
+
+@pytest.mark.parametrize("explain", ["EXPLAIN", "EXPLAIN PIPELINE", "EXPLAIN ESTIMATE"])
+def test_an_explanation_ends_when_its_client_leaves(api: Api, explain: str) -> None:
+    # To explain it, the engine computes the subquery.
+    sql = f"{explain} SELECT * FROM analytics.recommendations WHERE user_id = (SELECT {ENDLESS})"
+    connection = begin(api.as_user("reader"), sql, query_id="explained")
+    deadline = time.monotonic() + WAIT_S
+    while not api.running("max(sipHash64(number))"):
+        assert time.monotonic() < deadline
+    connection.close()
+    until_it_runs(api.as_user("reader"), query_id="explained")
 
 
 @pytest.mark.parametrize("text", ["".join(f"$a{n}$ " for n in range(30_000)), "(" * 250_000])

@@ -24,6 +24,9 @@ from dataflix_clickhouse.sql.statements import Statement, StatementKind
 
 T = TypeVar("T")
 
+# Statements without a large result that only read: like SELECT, they end when their client leaves.
+_READS = ("CHECK", "EXPLAIN")
+
 
 @dataclass(frozen=True)
 class _QueryInput:
@@ -158,6 +161,8 @@ async def _send_result(
         case StatementKind.INSERT_DATA:
             await execution.insert(statement, query_input.compression, query_input.data, params)
             chunks = _single(b"")
+        case StatementKind.OTHER if statement.first_word in _READS:
+            chunks = _later(lambda: execution.run(statement, default_format, params))
         case StatementKind.OTHER:
             chunks = _single(await execution.run(statement, default_format, params))
         case StatementKind.OUTPUT:
@@ -176,6 +181,10 @@ async def _send_result(
     async with aclosing(chunks):
         is_complete = await _until_disconnect(responder.send_result(response), body)
     return "ok" if is_complete else "broken"
+
+
+async def _later(run: Callable[[], Awaitable[bytes]]) -> AsyncGenerator[bytes]:
+    yield await run()
 
 
 async def _single(data: bytes) -> AsyncGenerator[bytes]:
