@@ -86,10 +86,18 @@ def test_a_long_statement_ends_when_its_client_leaves(api: Api) -> None:
     until_it_runs(api, query_id="long")
 
 
-@pytest.mark.parametrize("explain", ["EXPLAIN", "EXPLAIN PIPELINE", "EXPLAIN ESTIMATE"])
-def test_an_explanation_ends_when_its_client_leaves(api: Api, explain: str) -> None:
-    # To explain it, the engine computes the subquery.
-    sql = f"{explain} SELECT * FROM analytics.recommendations WHERE user_id = (SELECT {ENDLESS})"
+@pytest.mark.parametrize(
+    "sql",
+    [
+        # To explain it, the engine computes the subquery.
+        *(
+            f"{explain} SELECT * FROM analytics.recommendations WHERE user_id = (SELECT {ENDLESS})"
+            for explain in ("EXPLAIN", "EXPLAIN PIPELINE", "EXPLAIN ESTIMATE")
+        ),
+        f"SHOW TABLES FROM analytics WHERE name = toString((SELECT {ENDLESS}))",
+    ],
+)
+def test_a_statement_about_others_ends_when_its_client_leaves(api: Api, sql: str) -> None:
     connection = begin(api.as_user("reader"), sql, query_id="explained")
     deadline = time.monotonic() + WAIT_S
     while not api.running("max(sipHash64(number))"):

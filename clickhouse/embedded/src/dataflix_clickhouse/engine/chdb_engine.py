@@ -154,8 +154,13 @@ class Engine:
             return self._admin_connection.run(sql)
 
     def kill(self, tag: str, mode: str = "ASYNC") -> bytes:
-        """Kill the statement whose text contains the tag; return the result of KILL QUERY as TabSeparated."""
-        return self.run_as_admin(f"KILL QUERY WHERE {_contains_tag(tag)} {mode}").data
+        """Kill the statement whose text contains the tag; return the result of KILL QUERY as TabSeparated.
+
+        The engine runs SHOW as a second statement, without the tag, on the same threads.
+        """
+        tagged = _contains_tag(tag)
+        inner = f"is_internal AND thread_ids IN (SELECT thread_ids FROM system.processes WHERE {tagged})"  # noqa: S608  quoted
+        return self.run_as_admin(f"KILL QUERY WHERE {tagged} OR ({inner}) {mode}").data
 
     def progress(self, tag: str) -> QueryResult:
         """Return the counts so far of the statement whose text contains the tag."""
