@@ -12,18 +12,18 @@ class LockHeldError(Exception):
 
 
 @contextmanager
-def exclusive_lock(path: Path, *, wait: bool = False) -> Iterator[None]:
+def exclusive_lock(path: Path, *, wait: bool | float = False) -> Iterator[None]:
     """Hold the lock of the file ``path``, which is made if it is missing.
 
     Args:
         path: the lock file; its folder must exist.
-        wait: wait until the lock is free instead of raising at once.
+        wait: wait until the lock is free instead of raising at once; a number is the most seconds to wait.
 
     Raises:
-        LockHeldError: another process holds it and ``wait`` is false.
+        LockHeldError: another process holds it, after the wait.
         OSError: the file cannot be made.
     """
-    lock = FileLock(path, timeout=-1 if wait else 0, mode=0o600)
+    lock = FileLock(path, timeout=-1 if wait is True else float(wait), mode=0o600)
     try:
         lock.acquire()
     except Timeout as error:

@@ -33,6 +33,10 @@ class RegistryError(TrainerError):
     exit_code = 5
 
 
+class BusyError(TrainerError):
+    """Another command holds what this one needs, for longer than it usually takes."""
+
+
 class ExportError(TrainerError):
     """A file or bucket cannot be written."""
 

@@ -64,6 +64,7 @@ class ClickHouseSettings(EnvironmentSettings):
 class MlflowSettings(EnvironmentSettings):
     """Where the registry is, and the name of the registered model."""
 
+    home: AbsolutePath = Field(validation_alias=HOME_VARIABLE)
     host: Text = Field(default=ports.DEFAULT_HOST, validation_alias="DATAFLIX_MLFLOW_HOST")
     port: Port = Field(default=ports.MLFLOW, validation_alias="DATAFLIX_MLFLOW_PORT")
     registered_model_name: Text = Field(default=DEFAULT_MODEL_NAME, validation_alias="DATAFLIX_MODEL_NAME")
@@ -76,6 +77,11 @@ class MlflowSettings(EnvironmentSettings):
     def address(self) -> str:
         """Host and port."""
         return f"{self.host}:{self.port}"
+
+    @property
+    def promotion_lock(self) -> Path:
+        """The lock of whoever decides which version serves."""
+        return self.home / "trainer" / "promotion.lock"
 
 
 class S3Settings(EnvironmentSettings):

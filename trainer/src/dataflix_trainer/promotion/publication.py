@@ -61,19 +61,9 @@ def promote(registry: Registry, version: Version, interactions: Interactions) ->
         SettingsError: the promotion key is not set.
         ServiceUnavailableError: MLflow does not answer.
     """
-    champion = registry.restore_champion()
-    if champion is not None and champion.number == version.number:
-        problem = artifact_problem(registry, version)
-        return Verdict(not problem, problem or f"version {version.number} is the champion already")
-    if champion is None:
-        # Promoted before there were signatures, or set by hand in MLflow: to be compared with, not served.
-        champion = registry.champion()
-    if champion is not None and champion.number == version.number:
-        champion = None
-    verdict, artifact = _decide(registry, version, champion, interactions)
-    registry.record_verdict(version.number, accepted=verdict.accepted, reason=verdict.reason)
-    if verdict.accepted:
-        registry.make_champion(version.number, artifact)
+    verdict = None
+    while verdict is None:
+        verdict = _judge(registry, version, interactions)
     log.info(
         "event=promotion_decided version=%s accepted=%s reason=%r",
         version.number,
@@ -81,6 +71,37 @@ def promote(registry: Registry, version: Version, interactions: Interactions) ->
         verdict.reason,
     )
     return verdict
+
+
+def _judge(registry: Registry, version: Version, interactions: Interactions) -> Verdict | None:
+    """Judge a version once; None if another command changed the champion meanwhile, which voids the verdict.
+
+    Judging takes long, so it holds no lock: a rollback must not wait for it.
+    """
+    with registry.deciding():
+        serving = registry.restore_champion()
+    if serving is not None and serving.number == version.number:
+        problem = artifact_problem(registry, serving)
+        return Verdict(not problem, problem or f"version {version.number} is the champion already")
+    # Without one that serves: promoted before there were signatures, or set by hand in MLflow, to be compared
+    # with and not served.
+    champion = serving or registry.champion()
+    if champion is not None and champion.number == version.number:
+        champion = None
+    verdict, artifact = _decide(registry, version, champion, interactions)
+    with registry.deciding():
+        present = registry.serving_champion()
+        if _number(present) != _number(serving):
+            log.info("event=champion_changed version=%s champion=%s", version.number, _number(present))
+            return None
+        registry.record_verdict(version.number, accepted=verdict.accepted, reason=verdict.reason)
+        if verdict.accepted:
+            registry.make_champion(version.number, artifact)
+    return verdict
+
+
+def _number(version: Version | None) -> str | None:
+    return None if version is None else version.number
 
 
 def force(registry: Registry, version: Version) -> Verdict:
@@ -95,8 +116,9 @@ def force(registry: Registry, version: Version) -> Verdict:
     except ArtifactError as error:
         raise RegistryError(f"version {version.number} cannot serve: {_describe(error)}") from error
     verdict = Verdict(True, "promoted by hand, without the rule")
-    registry.record_verdict(version.number, accepted=True, reason=verdict.reason)
-    registry.make_champion(version.number, artifact)
+    with registry.deciding():
+        registry.record_verdict(version.number, accepted=True, reason=verdict.reason)
+        registry.make_champion(version.number, artifact)
     return verdict
 
 
@@ -106,7 +128,8 @@ def roll_back(registry: Registry) -> tuple[Version, Version]:
     Raises:
         RegistryError: no version serves, or none that can be read served before.
     """
-    return registry.roll_back(lambda version: artifact_problem(registry, version))
+    with registry.deciding():
+        return registry.roll_back(lambda version: artifact_problem(registry, version))
 
 
 def artifact_problem(registry: Registry, version: Version) -> str:

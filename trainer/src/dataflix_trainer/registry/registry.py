@@ -3,7 +3,7 @@
 import logging
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from http.client import HTTPException
@@ -15,6 +15,7 @@ import requests
 from mlflow.exceptions import MlflowException, RestException
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
+from dataflix_common.locks import LockHeldError, exclusive_lock
 from dataflix_common.model_registry import (
     ARTIFACT_SHA256,
     CHAMPION_ALIAS,
@@ -32,7 +33,7 @@ from dataflix_common.model_registry import (
 )
 from dataflix_common.settings import SettingsError
 from dataflix_recommender import ArtifactError
-from dataflix_trainer.errors import RegistryError, ServiceUnavailableError
+from dataflix_trainer.errors import BusyError, RegistryError, ServiceUnavailableError
 from dataflix_trainer.settings import MlflowSettings
 
 log = logging.getLogger(__name__)
@@ -52,6 +53,8 @@ MAX_DIGITS = 9
 HEALTH_TIMEOUT_S = 5
 # MLflow retries for up to 15 s when its storage is down. Waiting longer changes nothing.
 STORAGE_TIMEOUT_S = 16
+# Whoever holds the lock sends a few requests and, for a rollback, downloads an artifact.
+PROMOTION_LOCK_TIMEOUT_S = 120
 
 
 def metric_key(name: str) -> str:
@@ -191,8 +194,34 @@ class Registry:
         # More than one after a promotion that was killed between its signature and the alias.
         return max(signed, key=lambda version: (version.is_champion, version.promotion_order), default=None)
 
+    @contextmanager
+    def deciding(self) -> Iterator[None]:
+        """Hold the lock that everything takes that changes which version serves.
+
+        MLflow changes one tag at a time. Without the lock, two promotions at the same moment would each end
+        the other one, and nothing would be signed as serving.
+
+        Raises:
+            BusyError: another command does not release it.
+            OSError: its file cannot be made.
+        """
+        path = self.settings.promotion_lock
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(exclusive_lock(path, wait=PROMOTION_LOCK_TIMEOUT_S))
+            except LockHeldError as error:
+                raise BusyError(
+                    f"another command has been promoting or rolling back for {PROMOTION_LOCK_TIMEOUT_S} s. "
+                    f"End it if it hangs, and try again; it holds {path}"
+                ) from error
+            yield
+
     def restore_champion(self) -> Version | None:
-        """Give the alias back to the version that may serve, if somebody moved it; return that version."""
+        """Give the alias back to the version that may serve, if somebody moved it; return that version.
+
+        Call it, like all methods that change which version serves, within ``deciding``.
+        """
         serving = self.serving_champion()
         if serving is None or serving.is_champion:
             return serving
@@ -230,6 +259,8 @@ class Registry:
     def roll_back(self, problem_of: Callable[[Version], str]) -> tuple[Version, Version]:
         """Give the champion alias back to the previous champion.
 
+        The present one is the version that serves, wherever somebody moved the alias.
+
         Args:
             problem_of: returns why a version cannot serve, empty when it can. Those that cannot are skipped.
 
@@ -240,7 +271,7 @@ class Registry:
             RegistryError: no version serves, or none that can serve did so before.
             SettingsError: the promotion key is not set.
         """
-        present = self.champion()
+        present = self.restore_champion() or self.champion()
         if present is None:
             raise RegistryError(
                 "no version serves yet, so there is nothing to roll back; see: trainer models"
@@ -258,8 +289,9 @@ class Registry:
             versions.remove(previous)
         if previous is None:
             raise RegistryError(f"no version served before {present.number}{skipped}; see: trainer models")
-        self._serve(previous.number, previous.tags[SIGNATURE])
+        # First: if this is killed in between, no later rollback returns to the version that was given up.
         self._tag(present.number, {ROLLED_BACK_AT: datetime.now(UTC).isoformat()})
+        self._serve(previous.number, previous.tags[SIGNATURE])
         return previous, present
 
     def _serve(self, number: str, signature: str) -> None:

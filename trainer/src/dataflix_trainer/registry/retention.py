@@ -68,11 +68,12 @@ def prune_expired(registry: Registry, exports: Exports, before: datetime) -> Exp
     expired = find_expired(registry, exports, before)
     client = mlflow.MlflowClient()
     for number in expired.versions:
-        # The version may have become champion since it was found.
-        if number in _needed_numbers(registry, registry.versions()):
-            continue
-        with registry.translate_errors():
-            client.delete_model_version(registry.settings.registered_model_name, number)
+        with registry.deciding():
+            # The version may have become champion since it was found.
+            if number in _needed_numbers(registry, registry.versions()):
+                continue
+            with registry.translate_errors():
+                client.delete_model_version(registry.settings.registered_model_name, number)
         log.info("event=version_removed version=%s", number)
     in_use = {version.run_id for version in registry.versions()}
     for run_id in expired.runs:
