@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,17 @@ from dataflix_trainer.registry.warehouse_copy import copy_registry
 from dataflix_trainer.settings import ClickHouseSettings, MlflowSettings
 
 Trainer = Callable[..., Result]
+# Its own, because other modules register versions, too.
+NAME = "model-of-the-commands"
+
+
+@pytest.fixture(scope="module")
+def trainer(trainer: Trainer) -> Trainer:
+    return partial(trainer, DATAFLIX_MODEL_NAME=NAME)
+
+
+def open_registry(services: Any) -> Registry:
+    return Registry(MlflowSettings.from_environ(services.environ | {"DATAFLIX_MODEL_NAME": NAME}))
 
 
 def answer(result: Result) -> Any:
@@ -66,7 +78,7 @@ def story(trainer: Trainer, services: Any) -> Story:
     )
     metrics = services.sql("SELECT * FROM analytics.registry_metrics WHERE model_version = 1")
     rolled_back = answer(trainer("rollback", "--json"))
-    registry = Registry(MlflowSettings.from_environ(services.environ))
+    registry = open_registry(services)
     return Story(trained, first, rows, again, worse, other, versions, metrics, rolled_back, registry)
 
 
@@ -90,13 +102,13 @@ def test_the_run_records_where_the_model_came_from(story: Story) -> None:
     assert len(version.tags["dataset_sha256"]) == 64
     assert version.tags["dataset_sha256"].startswith(data.dataset.digest)
     assert version.tags["airflow_run_id"] == "run-1"
-    description = str(mlflow.MlflowClient().get_model_version("dataflix-als", "1").description)
+    description = str(mlflow.MlflowClient().get_model_version(NAME, "1").description)
     assert "3,000 interactions of 150 users with 91 movies" in description
     assert f"[`run-1`]({RUN_URL})" in description
 
 
 def test_the_logged_model_serves_by_itself(story: Story) -> None:
-    model = mlflow.pyfunc.load_model("models:/dataflix-als/1")
+    model = mlflow.pyfunc.load_model(f"models:/{NAME}/1")
     example = model.input_example
     assert set(example) == {"movie_ids", "ratings"}
     example["movie_ids"], example["ratings"] = [[100, 103, 106]], [[5.0, 4.5, float("nan")]]
@@ -307,7 +319,7 @@ def test_publishing_copies_the_registry_to_the_warehouse(story: Story) -> None:
 
 def test_a_version_that_was_rolled_back_is_told_as_such(story: Story, services: Any) -> None:
     assert story.rolled_back["rolled_back"] == "3"
-    registry = Registry(MlflowSettings.from_environ(services.environ))
+    registry = open_registry(services)
     with Warehouse.connect(ClickHouseSettings.from_environ(services.environ)) as warehouse:
         assert copy_registry(warehouse, registry) >= 3
     decisions = services.sql("SELECT decision FROM analytics.registry_versions WHERE model_version = 3")
@@ -316,7 +328,7 @@ def test_a_version_that_was_rolled_back_is_told_as_such(story: Story, services: 
 
 def test_what_a_person_writes_about_the_model_stays(story: Story, trainer: Trainer) -> None:
     client = mlflow.MlflowClient()
-    assert "ALS" in str(client.get_registered_model("dataflix-als").description)
-    client.update_registered_model("dataflix-als", "Our own words")
+    assert "ALS" in str(client.get_registered_model(NAME).description)
+    client.update_registered_model(NAME, "Our own words")
     answer(trainer("train", "--factors=2", "--iterations=1", "--json"))
-    assert client.get_registered_model("dataflix-als").description == "Our own words"
+    assert client.get_registered_model(NAME).description == "Our own words"
