@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import zipfile
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
 
@@ -13,6 +14,8 @@ from click.testing import CliRunner
 
 from dataflix_trainer import cli
 from dataflix_trainer.commands import ratings_files
+from dataflix_trainer.commands.tables import versions_table
+from dataflix_trainer.registry.registry import Version
 
 TRAINER = Path(sys.executable).with_name("trainer")
 MISSING = ("evaluate", "--ratings", "/no/such/file", "--protocol", "random")
@@ -34,6 +37,14 @@ def run(
         timeout=120,
     )
     return done.returncode, done.stdout or "", done.stderr
+
+
+def test_tags_that_others_wrote_are_shown_as_they_are() -> None:
+    tags = {"promotion": "[/red]", "promotion_reason": "[/x] [bold]b[/bold] \x1b]0;title\x07 \u202e \ud800"}
+    table = versions_table([(Version("1", "run", datetime.now(UTC), tags, is_champion=False), {})])
+    shown = " ".join(table.split())
+    assert "[/red]" in shown
+    assert r"[/x] [bold]b[/bold] \x1b]0;title\x07 \u202e \ud800" in shown
 
 
 def check_sentence(stderr: str, words: str) -> None:

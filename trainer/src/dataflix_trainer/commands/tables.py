@@ -6,6 +6,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from dataflix_trainer.evaluation.options import MAIN_METRIC, FileEvaluationOptions
 from dataflix_trainer.registry.registry import Version
@@ -36,8 +37,8 @@ def versions_table(versions: Sequence[tuple[Version, Mapping[str, float]]]) -> s
                 f"{metrics[name]:.4f}" if name in metrics else ""
                 for name in (MAIN_METRIC, f"popularity_{MAIN_METRIC}", "coverage@10")
             ),
-            "rolled back" if row["rolled_back_at"] else row["promotion"] or "not judged",
-            row["promotion_reason"] or "",
+            _as_it_is("rolled back" if row["rolled_back_at"] else row["promotion"] or "not judged"),
+            _as_it_is(row["promotion_reason"] or ""),
         )
     return _render(table, VERSIONS_WIDTH)
 
@@ -78,6 +79,11 @@ def _comparison(row: Mapping[str, Any]) -> str:
         f"{row['model']} / {row['against']}: {ratio} in {row['metric'].upper()}, difference "
         f"{difference['mean']:+.4f} ({difference['low']:+.4f} to {difference['high']:+.4f})"
     )
+
+
+def _as_it_is(text: str) -> Text:
+    """Return a text that others may have written: without markup, and nothing in it controls a terminal."""
+    return Text("".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text))
 
 
 def _render(table: Table, width: int) -> str:
