@@ -155,6 +155,13 @@ def test_two_usernames_that_look_alike_are_one(api: ApiClient, alike: str) -> No
     assert first["username"] == "lookalike"
 
 
+def test_the_sigma_at_the_end_of_a_name_is_a_matter_of_case(api: ApiClient) -> None:
+    name, capitals = "\u03c0\u03ad\u03c4\u03c1\u03bf\u03c2", "\u03a0\u0388\u03a4\u03a1\u039f\u03a3"
+    assert api.post("/users", {"username": name, "email": "petros1@example.org"}).status == 201
+    api.post("/users", {"username": capitals, "email": "petros2@example.org"}).problem(409)
+    assert found(api, f"name:{capitals}") == [name]
+
+
 def test_accents_make_another_username_however_they_are_encoded(api: ApiClient) -> None:
     assert api.post("/users", {"username": "rene", "email": "rene1@example.org"}).status == 201
     assert api.post("/users", {"username": "ren\u00e9", "email": "rene2@example.org"}).status == 201

@@ -14,11 +14,11 @@ SET LOCAL search_path = public;
 -- Usernames that look alike have one key: width, compatibility forms, invisible characters and case do not count.
 CREATE OR REPLACE FUNCTION username_key(username text) RETURNS text
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
-RETURN normalize(lower(regexp_replace(
+RETURN normalize(translate(lower(regexp_replace(
     normalize(username, NFKC),
     '[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164]'
     '|[\ufe00-\ufe0f\ufeff\uffa0\U000e0000-\U000e0fff]', '', 'g'
-)), NFKC) COLLATE "C";
+)), 'ς', 'σ'), NFKC) COLLATE "C";
 
 COMMENT ON FUNCTION username_key(text) IS 'The same for usernames that look alike.';
 
@@ -111,8 +111,16 @@ CREATE TABLE IF NOT EXISTS movies (
 CREATE OR REPLACE FUNCTION search_text(value text) RETURNS text
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 RETURN normalize(replace(replace(replace(replace(translate(
-    lower(regexp_replace(normalize(value, NFKD), '[\u00ad\u0300-\u036f\u200b-\u200f\u2060\ufe00-\ufe0f\ufeff]', '', 'g')),
-    'øłđıħ', 'oldih'
+    lower(regexp_replace(
+        normalize(value, NFKD),
+        -- Accents, what is invisible, and the signs of vowels that people leave out in Hebrew and Arabic.
+        '[\u00ad\u0300-\u036f\u200b-\u200f\u2060\ufe00-\ufe0f\ufeff]'
+        '|[\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u0610-\u061a\u0640\u064b-\u065f\u0670\u06d6-\u06dc]',
+        '',
+        'g'
+    )),
+    -- The small sigma at the end of a word: the capital one has one small form alone.
+    'øłđıħς', 'oldihσ'
 ), 'ß', 'ss'), 'æ', 'ae'), 'œ', 'oe'), 'þ', 'th'), NFC);
 
 COMMENT ON FUNCTION search_text(text) IS 'A text as searches compare it.';

@@ -24,6 +24,12 @@ WITH matching AS (
                 search_text(%(q)s) ~ '[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]'
                 AND strpos(search_text(title), search_text(%(q)s)) > 0
             )
+            -- Of punctuation alone: the beginning of a title, however it is written.
+            OR (
+                title_query(%(q)s) IS NULL
+                AND search_text(%(q)s) <> ''
+                AND search_text(title) ^@ search_text(%(q)s)
+            )
         )
         AND (
             %(genre)s IS NULL
