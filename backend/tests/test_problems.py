@@ -178,3 +178,17 @@ def test_a_request_id_that_could_be_a_name_is_replaced(
     assert len({*made, sent}) == 3
     logged = [vars(record)["request_id"] for record in records_of(caplog, "dataflix_backend.access")]
     assert logged == made
+
+
+def test_a_method_that_could_be_a_name_is_not_logged(
+    api: ApiClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("INFO"):
+        statuses = [api.request(method, "/users").status for method in ("ANNA.SCHMIDT", "PUT", "GET")]
+    assert statuses == [405, 405, 200]
+    assert [vars(record)["method"] for record in records_of(caplog, "dataflix_backend.access")] == [
+        "-",
+        "PUT",
+        "GET",
+    ]
+    assert not any("ANNA" in record.getMessage() for record in caplog.records)

@@ -11,6 +11,8 @@ REQUEST_ID_HEADER = "X-Request-ID"
 # A client's own id is kept if it is a UUID, with or without hyphens, as tracing systems make them. Any freer
 # form could carry a name into log and audit table, where an erasure does not find it.
 _ACCEPTED_ID = re.compile(r"[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
+# A method can be any word, a name too, so only these are logged.
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 _log = logging.getLogger("dataflix_backend.access")
 
@@ -32,7 +34,7 @@ def register(app: Flask) -> None:
             extra={
                 "request_id": g.request_id,
                 "key_id": key.key_id if (key := g.get("key")) else None,
-                "method": request.method,
+                "method": request.method if request.method in _METHODS else "-",
                 "route": route_template(),
                 "status": response.status_code,
                 "duration_ms": round((time.perf_counter() - g.started) * 1000, 2),
