@@ -1,5 +1,6 @@
 """Movies, genres, and statistics of movies."""
 
+import unicodedata
 from collections.abc import Sequence
 from typing import Any, cast
 
@@ -24,12 +25,8 @@ WITH matching AS (
                 search_text(%(q)s) ~ '[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]'
                 AND strpos(search_text(title), search_text(%(q)s)) > 0
             )
-            -- Of punctuation alone: the beginning of a title, however it is written.
-            OR (
-                title_query(%(q)s) IS NULL
-                AND search_text(%(q)s) <> ''
-                AND search_text(title) ^@ search_text(%(q)s)
-            )
+            -- Finds titles of punctuation alone, which have no words, in wide form, too.
+            OR lower(title) LIKE lower(%(plain_prefix)s)
         )
         AND (
             %(genre)s IS NULL
@@ -145,8 +142,16 @@ def list_movies(database: Database, query: MovieQuery) -> tuple[list[MovieSummar
     parameters: dict[str, Any] = query.model_dump()
     parameters["q"] = query.q or None
     parameters["prefix"] = like_prefix(query.q) if query.q else None
+    plain = _plain(query.q or "")
+    parameters["plain_prefix"] = like_prefix(plain) if plain else None
     page, total = pages.split(database.query(_LIST, parameters), "movie_id")
     return cast("list[MovieSummary]", page), total
+
+
+def _plain(text: str) -> str:
+    """Return a text without invisible characters, in compatibility form."""
+    visible = "".join(character for character in text if unicodedata.category(character) != "Cf")
+    return unicodedata.normalize("NFKC", visible)
 
 
 def get_movie(database: Database, movie_id: int) -> Movie:
