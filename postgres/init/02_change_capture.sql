@@ -271,6 +271,24 @@ $$;
 COMMENT ON FUNCTION track(regclass, text, text []) IS
 'Captures changes of a table, given its name in the warehouse and the columns of its key in the warehouse''s order.';
 
+CREATE OR REPLACE FUNCTION restart_tracking() RETURNS event_trigger
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF TG_EVENT = 'table_rewrite' THEN
+        UPDATE capture.tracked SET tracking_id = gen_random_uuid(), complete_from = pg_current_xact_id()
+        WHERE relation = pg_event_trigger_table_rewrite_oid();
+    ELSE
+        UPDATE capture.tracked SET tracking_id = gen_random_uuid(), complete_from = pg_current_xact_id()
+        WHERE EXISTS (SELECT FROM pg_inherits AS i WHERE tracked.relation IN (i.inhrelid, i.inhparent));
+    END IF;
+END
+$$;
+
+COMMENT ON FUNCTION restart_tracking() IS
+'Event trigger: the next load of a table is full after ALTER TABLE rewrote it, or it was part of another table.';
+
 CREATE OR REPLACE FUNCTION prune(kept interval) RETURNS void
 LANGUAGE sql
 SET search_path = pg_catalog, pg_temp
@@ -303,6 +321,17 @@ SELECT
     prune(INTERVAL '30 days');
 
 RESET ROLE;
+
+-- ALTER TABLE ... TYPE changes rows without a trigger, and so do changes by way of a parent or a partition; nothing shows
+-- it once the table has left that again.
+DROP EVENT TRIGGER IF EXISTS capture_rewrites;
+CREATE EVENT TRIGGER capture_rewrites ON table_rewrite EXECUTE FUNCTION capture.restart_tracking();
+ALTER EVENT TRIGGER capture_rewrites ENABLE ALWAYS;
+DROP EVENT TRIGGER IF EXISTS capture_inheritance;
+CREATE EVENT TRIGGER capture_inheritance ON ddl_command_end
+WHEN TAG IN ('ALTER TABLE', 'CREATE TABLE', 'ALTER FOREIGN TABLE', 'CREATE FOREIGN TABLE')
+EXECUTE FUNCTION capture.restart_tracking();
+ALTER EVENT TRIGGER capture_inheritance ENABLE ALWAYS;
 
 CREATE SCHEMA IF NOT EXISTS masked AUTHORIZATION dataflix_masking;
 

@@ -65,3 +65,37 @@ def test_a_captured_table_that_becomes_part_of_another_is_loaded_in_full(
     assert engines.query(f"select count(), min(value) from raw.{table.name} final") == [(90, 0)]
     engines.sql(f"truncate {parent}")
     assert engines.load(table, verify=Verify.KEYS).rows == 0
+
+
+@pytest.mark.parametrize(
+    ("become", "leave"),
+    [
+        (
+            "create table {p} {definition}; alter table {base} inherit {p}",
+            "alter table {base} no inherit {p}",
+        ),
+        ("create table {p} () inherits ({base}); insert into {p} values (999, 'x', 1)", "drop table {p}"),
+        (
+            "create table {p} {definition} partition by range (id);"
+            " alter table {p} attach partition {base} for values from (0) to (10000)",
+            "alter table {p} detach partition {base}",
+        ),
+    ],
+    ids=["heir", "parent", "partition"],
+)
+def test_what_happened_while_a_table_was_part_of_another_is_loaded(
+    engines: Engines, captured: Captured, become: str, leave: str
+) -> None:
+    """At the next load, the table is an ordinary one again."""
+    table, base = captured
+    engines.sql(f"insert into {base} select i, 'x', i from generate_series(1, 100) i")
+    engines.load(table)
+    names = {"p": f"{base}_p", "base": base, "definition": DEFINITION}
+    engines.sql(become.format(**names))
+    engines.sql(f"delete from {base if 'inherits' in become else f'{base}_p'} where id <= 10")
+    engines.sql(leave.format(**names))
+
+    assert engines.load(table, verify=Verify.KEYS).rows == 90
+    source, copy = engines.both(table, base)
+    assert source == copy
+    assert engines.load(table, verify=Verify.CONTENT).kind == "incremental"

@@ -171,3 +171,19 @@ def test_a_table_that_stays_locked_is_named_busy(
         engines.load(table, full=True)
 
     assert engines.load(table).rows == 1000
+
+
+def test_values_that_alter_table_changes_are_loaded(engines: Engines, filled: Captured) -> None:
+    """No trigger on the table fires for them."""
+    table, base = filled
+    engines.sql(
+        f"drop view {table.source}; alter table {base} alter column value type bigint using value * 2;"
+        f" create view {table.source} as select id, part, value, last_xid as _changed_in from {base};"
+        f" grant select on {table.source} to elt_reader"
+    )
+
+    result = engines.load(table, verify=Verify.KEYS)
+
+    source, copy = engines.both(table, base)
+    assert (result.kind, source) == ("full", copy)
+    assert engines.load(table, verify=Verify.CONTENT).kind == "incremental"
