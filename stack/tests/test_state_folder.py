@@ -1,5 +1,6 @@
 """The state folder: private, never one with other files, never deleted by mistake."""
 
+import re
 import shutil
 import socket
 from collections import namedtuple
@@ -89,11 +90,21 @@ def test_a_taken_port_is_reported_with_the_variable_that_moves_it(
             startup.check_ports_are_free(stack_settings.load(create=False))
 
 
+@pytest.mark.parametrize("name", ["100%", "a ;b", "a #b", "a\t#b", 'a"b', "a\nb", "a\udcffb"])
 def test_a_folder_name_that_supervisord_cannot_escape_is_refused(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
 ) -> None:
-    monkeypatch.setenv("DATAFLIX_HOME", str(tmp_path / "100%"))
+    monkeypatch.setenv("DATAFLIX_HOME", str(tmp_path / name))
     monkeypatch.setenv("DATAFLIX_ENV_FILE", str(tmp_path / "env"))
-    with pytest.raises(StackError, match="100%"):
+    with pytest.raises(StackError, match=re.escape(repr(name)[1:-1])):
         stack_settings.load(create=True)
     assert not (tmp_path / "env").exists()
+
+
+@pytest.mark.parametrize("name", ["a b", "a;b", "a#b", "Größe", "a'b"])
+def test_other_folder_names_are_not_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
+) -> None:
+    monkeypatch.setenv("DATAFLIX_HOME", str(tmp_path / name))
+    monkeypatch.setenv("DATAFLIX_ENV_FILE", str(tmp_path / "env"))
+    assert stack_settings.load(create=True).home == tmp_path / name

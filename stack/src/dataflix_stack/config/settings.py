@@ -1,6 +1,7 @@
 """The settings of the stack: the checked values of `.env`, and the state folder DATAFLIX_HOME."""
 
 import os
+import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,11 +79,17 @@ def load(*, create: bool) -> Settings:
 
 
 def _check_folder_name(folder: Path) -> None:
-    # supervisord expands percent signs in paths, some of them twice, and cannot escape a quote.
-    if set('%"\n') & set(str(folder)):
+    # supervisord expands percent signs in paths, some of them twice, and cannot escape a quote. To it,
+    # ';' and '#' after a blank begin a comment.
+    if set('%"\n') & set(str(folder)) or re.search(r"\s[;#]", str(folder)):
         raise StackError(
-            f"The folder {str(folder)!r} has a '%', a quote or a line break in its name; rename it."
+            f"The folder {str(folder)!r} has a '%', a quote, a line break, or a ';' or '#' after a blank "
+            "in its name; rename it."
         )
+    try:
+        str(folder).encode()
+    except UnicodeEncodeError:
+        raise StackError(f"The name of the folder {str(folder)!r} is not UTF-8; rename it.") from None
 
 
 def prepare_home(home: Path) -> None:
