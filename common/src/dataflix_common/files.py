@@ -3,8 +3,10 @@
 Written by hand because the library for this, atomicwrites, is no longer kept up.
 """
 
+import errno
 import os
 import secrets
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,8 +27,9 @@ def replacing(path: Path, *, mode: int | None = PRIVATE) -> Iterator[BinaryIO]:
         mode: permissions of the new file; None for what the process's umask gives.
 
     Raises:
-        OSError: the file cannot be written or moved to its place.
+        OSError: the file cannot be written or moved to its place, see `check_replaceable`.
     """
+    check_replaceable(path)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666 if mode is None else mode)
     try:
@@ -50,3 +53,28 @@ def replace_file(path: Path, content: bytes | str, *, mode: int | None = PRIVATE
     """
     with replacing(path, mode=mode) as stream:
         stream.write(content.encode() if isinstance(content, str) else content)
+
+
+def check_replaceable(path: Path) -> None:
+    """Refuse to replace a device, a pipe, or what the process itself prints to.
+
+    A rename does not mind: root's would put an ordinary file in the place of /dev/null or /dev/stdout, for
+    every program of the machine.
+
+    Raises:
+        OSError: the path is one of these, or can't be looked at.
+    """
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return
+    if not stat.S_ISREG(found.st_mode) and not stat.S_ISDIR(found.st_mode):
+        raise OSError(errno.EINVAL, "It is a device or a pipe, not a file that can be replaced", str(path))
+    for descriptor in (1, 2):
+        try:
+            printed_to = os.fstat(descriptor)
+        except OSError:
+            # A closed stream leads nowhere.
+            continue
+        if os.path.samestat(found, printed_to):
+            raise OSError(errno.EBUSY, "The command itself prints to it", str(path))

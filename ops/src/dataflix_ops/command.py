@@ -1,12 +1,13 @@
 """The command `scripts/ops.py`."""
 
 import argparse
+import os
 import re
 import signal
 import sys
 from pathlib import Path
 
-from dataflix_common.files import replace_file
+from dataflix_common.files import check_replaceable, replace_file
 from dataflix_ops.erasure_certificate import record, signature
 from dataflix_ops.erasure_certificate.certificate import issue
 from dataflix_ops.erasure_certificate.errors import CertificateError
@@ -68,6 +69,8 @@ def _parser() -> argparse.ArgumentParser:
 
 def _issue(erasure_id: int, output: Path | None) -> None:
     settings = stack_settings.load(create=False)
+    if output is not None:
+        _check_output(output)
     with record.administrator(
         host=settings["POSTGRES_HOST"],
         port=settings.port("POSTGRES"),
@@ -84,6 +87,17 @@ def _issue(erasure_id: int, output: Path | None) -> None:
     except OSError as error:
         raise CertificateError(f"{output} can't be written: {error.strerror}") from error
     say(f"{output}: signed; verify it with the public key {signature.public_key(settings[_KEY])}")
+
+
+def _check_output(path: Path) -> None:
+    """Refuse before two trainings what could not be written after them."""
+    try:
+        check_replaceable(path)
+    except OSError as error:
+        raise CertificateError(f"{path} can't be written: {error.strerror}") from error
+    if path.is_dir() or not os.access(path.parent, os.W_OK):
+        reason = "it is a folder" if path.is_dir() else f"{path.parent} is no folder that you can write to"
+        raise CertificateError(f"{path} can't be written: {reason}")
 
 
 def _verify(file: Path, public_key: str | None) -> None:

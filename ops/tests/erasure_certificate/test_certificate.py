@@ -5,6 +5,7 @@ import os
 import random
 import re
 import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,12 +16,14 @@ import psycopg2
 import pytest
 
 from dataflix_common.locks import exclusive_lock
+from dataflix_ops import command
 from dataflix_ops.erasure_certificate import certificate as certificate_module
 from dataflix_ops.erasure_certificate import record, signature
 from dataflix_ops.erasure_certificate.certificate import issue
 from dataflix_ops.erasure_certificate.errors import CertificateError
 from dataflix_ops.erasure_certificate.retraining import require_same_bytes, retrain
 from dataflix_ops.erasure_certificate.warehouses import Fill, Warehouse, copy_rows, reference_warehouse
+from dataflix_stack.config import settings as stack_settings
 from dataflix_testkit import ClickHouseServer, PostgresServer, clickhouse, postgres
 from dataflix_testkit.process import ROOT, clean_environ
 from dataflix_trainer.data.warehouse import Warehouse as TrainerWarehouse
@@ -321,6 +324,36 @@ def test_the_command_says_what_is_wrong_with_a_file(
     assert done.returncode == 1
     assert message in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_an_output_that_cannot_be_written_is_refused_before_anything_is_trained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def never(**_: Any) -> None:
+        raise AssertionError("asked the database first")
+
+    monkeypatch.setenv("DATAFLIX_ENV_FILE", str(tmp_path / "env"))
+    monkeypatch.setenv("DATAFLIX_HOME", str(tmp_path / "home"))
+    stack_settings.load(create=True)
+    capsys.readouterr()
+    monkeypatch.setattr(record, "administrator", never)
+    pipe, file = tmp_path / "pipe", tmp_path / "file"
+    os.mkfifo(pipe)
+    file.touch()
+    refused = {
+        pipe: "device or a pipe",
+        Path("/dev/null"): "device or a pipe",
+        tmp_path: "it is a folder",
+        tmp_path / "none" / "file": "is no folder that you can write to",
+        file / "file": "Not a directory",
+    }
+    for output, reason in refused.items():
+        monkeypatch.setattr(sys, "argv", ["ops.py", "erasure-certificate", "1", "--output", str(output)])
+        with pytest.raises(SystemExit) as end:
+            command.main()
+        assert str(end.value).startswith(f"ops erasure-certificate: {output} can't be written: ")
+        assert reason in str(end.value)
+    assert pipe.is_fifo()
 
 
 def test_equal_trainings_are_equal_in_every_count() -> None:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from dataflix_common.files import replacing
+from dataflix_common.files import check_replaceable, replacing
 from dataflix_loader.movielens.errors import FileError, OutputPathError
 
 # How the lists of rejects and the manifests begin.
@@ -75,6 +75,10 @@ def check_output_paths(outputs: dict[str, Path], inputs: Iterable[Path]) -> None
                     f"{option}: {path} is {same}, which the import reads; it would be replaced. "
                     "Name another file."
                 )
+            try:
+                check_replaceable(path)
+            except OSError as error:
+                raise OutputPathError(f"{option}: {path} can't be replaced: {error.strerror}.") from error
         key = (found.st_dev, found.st_ino) if found else Path(os.path.realpath(path))
         if (other := written.setdefault(key, option)) and other != option:
             raise OutputPathError(f"{other} and {option} name the same file, {path}. Name two files.")
