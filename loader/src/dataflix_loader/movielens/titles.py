@@ -17,7 +17,8 @@ _TRAILING_ARTICLE = re.compile(rf"(?P<rest>.+), (?P<article>{'|'.join(_ARTICLES)
 _PARENTHESIS = re.compile(r"\((?P<known_as>a\.k\.a\. )?(?P<title>[^()]*)\)")
 
 # "(1999)", and for series "(2006-2007)" or "(1975-)", also with an en dash: the first year counts.
-_YEAR = re.compile(r"\s*\((?P<year>[0-9]{4})(?:\s*[-\u2013]\s*(?:[0-9]{4})?)?\)\s*\Z")
+# It looks at a run of blanks once: a damaged line may be blank for 65,000 characters.
+_YEAR = re.compile(r"(?<!\s)\s*\((?P<year>[0-9]{4})(?:\s*[-\u2013]\s*(?:[0-9]{4})?)?\)\s*\Z")
 
 # The limits of the column release_year; four digits outside of them are part of the title.
 FIRST_YEAR, LAST_YEAR = 1870, 2100
