@@ -1,5 +1,6 @@
 """Data sets are recognised by what their files contain."""
 
+import os
 import zipfile
 from pathlib import Path
 
@@ -106,3 +107,30 @@ def test_a_damaged_zip_file_is_named(tmp_path: Path) -> None:
     archive.write_bytes(content)
     with pytest.raises(FileError, match=r"links\.csv can't be"):
         dataset_in(archive)
+
+
+def test_a_pipe_is_no_data_set_and_is_not_waited_for(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(NotMovieLensError, match="neither a folder nor a complete zip file"):
+        dataset_in(pipe)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b"r\xc3\xa9.csv", b"\0\xc3\xa9.csv"),
+        (b"r\xc3\xa9.csv", b"r\xff\xa9.csv"),
+        (b"\x5d\0\0", b"\xff\xff\xff"),
+    ],
+    ids=["no name", "undecodable name", "content"],
+)
+def test_a_damaged_zip_file_ends_in_one_sentence(tmp_path: Path, old: bytes, new: bytes) -> None:
+    path = tmp_path / "ml.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_LZMA) as archive:
+        archive.writestr("movies.csv", "movieId,title,genres\n1,Heat (1995),Crime\n")
+        archive.writestr("r\u00e9.csv", "userId,movieId,rating,timestamp\n1,1,4,5\n")
+    assert old in path.read_bytes()
+    path.write_bytes(path.read_bytes().replace(old, new))
+    with pytest.raises((FileError, NotMovieLensError)):
+        dataset_in(path)

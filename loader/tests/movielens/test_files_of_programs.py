@@ -75,7 +75,8 @@ def test_ratings_as_programs_write_them(database: Connection, tmp_path: Path, co
         ("1,1,4,964982703000", "bad time: '964982703000' is after the year 2286; it must be seconds"),
         ("1,1,4,1.5", "bad time: '1.5' must be a whole number"),
         ("1,1,4,9.65E+08", "bad time: '9.65E+08' must be a whole number; a program rounded it"),
-        ("1,1,4,-5", "bad time: '-5' must be a whole number"),
+        ("1,1,4,-5", "bad time: '-5' must not be negative"),
+        ("-7,1,4,5", "bad user id: '-7' must not be negative"),
         ("1,1,4,", "bad time: '' must be a whole number; the field is empty"),
         ("1.09951E+18,1,4,5", "bad user id: '1.09951E+18' must be a whole number; a program rounded it"),
         ("000,1,4,5", "bad user id: '000' must be above 0"),
@@ -176,6 +177,82 @@ def test_text_that_nobody_could_read_is_refused(
     assert complaint in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("encoding", "text"),
+    [
+        ("cp1251", CYRILLIC),
+        ("koi8-r", CYRILLIC),
+        ("cp866", CYRILLIC),
+        ("cp437", "Am\u00e9lie"),
+        ("mac-roman", "Am\u00e9lie"),
+        ("gbk", "\u9738\u738b\u522b\u59ec"),
+        ("cp1253", "\u0391\u03b8\u03ae\u03bd\u03b1"),
+    ],
+)
+def test_another_encoding_is_refused_and_not_read_as_cp1252(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], database: Connection, encoding: str, text: str
+) -> None:
+    movies = f"movieId,title,genres\n1,{text} (1979),Drama\n".encode(encoding)
+    assert main([str(write(tmp_path, movies=movies)), "--quiet"]) == 1
+    assert "movies.csv is neither UTF-8 nor cp1252" in capsys.readouterr().err
+    assert fetch(database, "SELECT FROM movies") == []
+
+
+@pytest.mark.parametrize(
+    "titles",
+    [
+        ["Am\u00e9lie"],
+        [
+            "\u0152uvre",
+            "L\u2019\u00e9t\u00e9",
+            "Voil\u00e0 \u2014 fin\u2026",
+            "\u00bfQu\u00e9?",
+            "\u00abOui\u00bb",
+        ],
+        [
+            "S\u00e5",
+            "Fr\u00e4ulein",
+            "El Ni\u00f1o",
+            "\u00de\u00f3r",
+            "Bl\u00f3\u00f0\u00f6xi",
+            "WALL\u00b7E",
+        ],
+    ],
+)
+@pytest.mark.parametrize("encoding", ["cp1252", "utf-8"])
+def test_western_titles_are_read_in_both_encodings(
+    tmp_path: Path, database: Connection, titles: list[str], encoding: str
+) -> None:
+    lines = "".join(f"{number},{title},Drama\n" for number, title in enumerate(titles, start=1))
+    movies = ("movieId,title,genres\n" + lines).encode(encoding)
+    assert main([str(write(tmp_path, movies=movies)), "--quiet"]) == 0
+    assert fetch(database, "SELECT title FROM movies ORDER BY movie_id") == [(title,) for title in titles]
+
+
+@pytest.mark.parametrize("above", ["\n", " \r\n,,\n", "sep=,\n", '"sep=,"\r\n', "\ufeff\ufeff"])
+def test_lines_above_the_header_are_skipped(database: Connection, tmp_path: Path, above: str) -> None:
+    folder = write(tmp_path, movies=above + MOVIES, ratings=above + RATINGS + ROW)
+    assert main([str(folder), "--quiet"]) == 0
+    assert stored_ratings(database) == STORED
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+def test_wide_encodings_are_named(
+    tmp_path: Path, database: Connection, capsys: pytest.CaptureFixture[str], encoding: str
+) -> None:
+    folder = write(tmp_path, movies=MOVIES.encode(encoding), ratings=(RATINGS + ROW).encode(encoding))
+    assert main([str(folder), "--quiet"]) == 1
+    assert "movies.csv is encoded in UTF-16 or UTF-32: save it as UTF-8" in capsys.readouterr().err
+
+
+def test_a_title_that_nobody_sees_is_empty(
+    tmp_path: Path, database: Connection, capsys: pytest.CaptureFixture[str]
+) -> None:
+    movies = "movieId,title,genres\n1,\u200b\u200e,Drama\n"
+    assert main([str(write(tmp_path, movies=movies)), "--quiet"]) == 1
+    assert "line 2: empty title" in capsys.readouterr().err
+
+
 def test_empty_and_repeated_genres_are_dropped(database: Connection, tmp_path: Path) -> None:
     movies = "movieId,title,genres\n1,Heat (1995),Crime|| Drama |Crime\n"
     assert main([str(write(tmp_path, movies=movies)), "--quiet"]) == 0
@@ -225,7 +302,7 @@ def test_a_wrong_scale_in_the_settings_is_named(
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [
-        ((RATINGS + ROW).encode("utf-16"), "ratings.csv is encoded in UTF-16: save it as UTF-8"),
+        ((RATINGS + ROW).encode("utf-16"), "ratings.csv is encoded in UTF-16 or UTF-32: save it as UTF-8"),
         ((RATINGS + ROW).replace(",", ";"), "ratings.csv is separated by semicolons: save it with commas"),
         ((RATINGS + ROW).replace(",", "\t"), "ratings.csv is separated by tabs: save it with commas"),
         ((RATINGS + ROW).replace("\n", "\r"), "ratings.csv ends its lines with CR alone"),

@@ -16,12 +16,15 @@ from dataflix_loader.movielens.formats import (
     Format,
     plain_header,
 )
+from dataflix_loader.movielens.lines import is_before_header
 from dataflix_loader.movielens.sources import SourceFile, open_source, read_some
 
 # Enough for a header and some dozens of lines.
 _SNIFF_BYTES = 8192
 
-_UTF16_MARKS = {b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
+# Some programs write the mark of UTF-8 twice.
+_UTF8_MARKS = re.compile(rb"\A(?:\xef\xbb\xbf)+")
+_UTF16_MARK = re.compile(rb"\A(?:\xff\xfe|\xfe\xff)")
 
 # How many files that nearly match a message names, and how much of their first line.
 _MAX_HINTS = 3
@@ -122,10 +125,10 @@ def _head(file: SourceFile) -> bytes:
 
 
 def _recognise(head: bytes) -> FileFormat | None:
-    lines = head.removeprefix(b"\xef\xbb\xbf").split(b"\n")
+    lines = _UTF8_MARKS.sub(b"", head).split(b"\n")
     if len(head) == _SNIFF_BYTES:
         lines.pop()
-    lines = [line.rstrip(b"\r") for line in lines if line.strip()]
+    lines = [line.rstrip(b"\r") for line in lines if not is_before_header(line)]
     if not lines:
         return None
     header = plain_header(lines[0])
@@ -146,13 +149,13 @@ def _recognise(head: bytes) -> FileFormat | None:
 
 def _why_unrecognised(head: bytes) -> str:
     """Return why a file that is meant to be of MovieLens is not recognised; empty if it is another file."""
-    for mark, encoding in _UTF16_MARKS.items():
-        if head.startswith(mark):
-            text = head[: len(head) // 2 * 2].decode(encoding, "replace").encode()
-            return "is encoded in UTF-16: save it as UTF-8" if _is_similar(text) else ""
+    if b"\0" in head:
+        # The letters of a header, in UTF-16 and UTF-32 of either order, with the mark or without.
+        text = _UTF16_MARK.sub(b"", head.replace(b"\0", b""))
+        return "is encoded in UTF-16 or UTF-32: save it as UTF-8" if _is_similar(text) else ""
     if not _is_similar(head):
         return ""
-    first = head.removeprefix(b"\xef\xbb\xbf").splitlines()[0]
+    first = _first_line(head)
     if b"\n" not in head and b"\r" in head:
         return "ends its lines with CR alone: save it with LF or CRLF"
     for delimiter, name in ((b";", "semicolons"), (b"\t", "tabs")):
@@ -164,8 +167,7 @@ def _why_unrecognised(head: bytes) -> str:
 
 def _is_similar(head: bytes) -> bool:
     """Return whether the first line names the columns of a known header, among others or in another order."""
-    first = head.removeprefix(b"\xef\xbb\xbf").splitlines()[:1]
-    names = set(re.split(rb"[,;\t]", plain_header(first[0].replace(b"\t", b";")))) if first else set()
+    names = set(re.split(rb"[,;\t]", plain_header(_first_line(head).replace(b"\t", b";"))))
     return any(known.header and set(known.header.split(b",")) <= names for known in FILE_FORMATS)
 
 
@@ -173,3 +175,7 @@ def _usual_or_largest(format_: Format, kind: FileKind, files: list[SourceFile]) 
     """Choose among files of one kind: ml-100k holds its ratings in one file and again in parts."""
     usual = {known.usual_name for known in FILE_FORMATS if (known.format, known.kind) == (format_, kind)}
     return max(files, key=lambda file: (file.base_name in usual, file.size, file.name))
+
+
+def _first_line(head: bytes) -> bytes:
+    return next((line for line in _UTF8_MARKS.sub(b"", head).splitlines() if not is_before_header(line)), b"")

@@ -21,6 +21,7 @@ _MISSING = frozenset({"", "na", "nan", "n/a", "<na>", "null", "none", "\\n"})
 
 _WHOLE_NUMBER = re.compile(r"\+?0*(?P<digits>[0-9]+)(?:\.0*)?", re.ASCII)
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?", re.ASCII)
+_NEGATIVE = re.compile(r"-0*[1-9][0-9]*(?:\.0*)?", re.ASCII)
 _SCIENTIFIC = re.compile(r"[0-9]+(?:\.[0-9]*)?[eE][+-]?[0-9]+", re.ASCII)
 _IMDB_ID = re.compile(r"(?:[tT]{2})?0*(?P<digits>[0-9]{1,10})(?:\.0*)?", re.ASCII)
 # IMDb pads its numbers to seven digits.
@@ -126,7 +127,7 @@ def clean_text(raw: str) -> str:
     for letter in text:
         if unicodedata.category(letter) in ("Cc", "Cs") or letter in _BIDI_OVERRIDES:
             raise InvalidLineError(
-                Reason.CONTROL_CHARACTER, f"U+{ord(letter):04X} in {shown(text)}; is the file really text?"
+                Reason.CONTROL_CHARACTER, f"U+{ord(letter):04X} in {shown(text)}; the file may not be text"
             )
     return text
 
@@ -139,6 +140,8 @@ def shown(raw: str) -> str:
 def _whole_number(raw: str, reason: Reason) -> int:
     found = _WHOLE_NUMBER.fullmatch(raw.strip())
     if found is None:
+        if _NEGATIVE.fullmatch(raw.strip()):
+            raise InvalidLineError(reason, f"{shown(raw)} must not be negative")
         raise InvalidLineError(reason, f"{shown(raw)} must be a whole number{_why_not(raw)}")
     # More digits than any limit: the number is too large, and Python refuses to convert thousands of them.
     digits = found["digits"]

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import IO, Generic, NamedTuple, TypeVar
 
+from dataflix_loader.movielens.errors import FileError
 from dataflix_loader.movielens.rejects import InvalidLineError, Reason, RejectedLine, RejectLog
 from dataflix_loader.movielens.sources import SourceFile, read_some
 
@@ -20,12 +21,32 @@ BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 _WINDOWS_ENCODING = "cp1252"
 
+# What words look like if a text of another encoding is read as cp1252: accented letters in a row (Cyrillic,
+# Greek, Chinese), symbols between letters (DOS), a capital between small letters (old Macs).
+# The library charset-normalizer was not taken: it calls short lists of titles in cp1252 cp1250 or Big5.
+_ACCENTED = "À-ÖØ-öø-ÿŠŽšžŸŒœ"
+# Apostrophes, quotation marks, dashes, an ellipsis and a middle dot stand between letters in good texts, too.
+_PUNCTUATION = "\u2018\u2019\u201c\u201d\u2013\u2014\u2026\u00b7"
+_ANY_LETTER = "A-Za-z" + _ACCENTED
+_SYMBOL = f"[^\\x00-\\x7f{_ACCENTED}{_PUNCTUATION}\ufffd]"
+_NOT_WESTERN = re.compile(
+    f"[{_ACCENTED}]{{3}}|[{_ANY_LETTER}]{_SYMBOL}+[{_ANY_LETTER}]|{_SYMBOL}{{3}}|[a-z][À-ÖØ-ÞŠŽŒ][a-z]"
+)
+_BETWEEN_WORDS = re.compile(r'[\s,;:|"()/]+')
+# Some such words exist: Blóðöxi. In a file of another encoding, most are like that.
+_MAX_NOT_WESTERN = 1 / 3
+
 # A blank after the closing quote of a field, which csv refuses.
 _BLANK_AFTER_QUOTE = re.compile(r'(?<!")"[ \t]+(?=,|$)')
+
+# Excel writes and reads such a line before the header.
+_SEPARATOR_LINE = re.compile(rb'"?sep=.?"?[ \r]*', re.IGNORECASE)
 
 # A line of these alone has no content: spreadsheets write the delimiters of empty rows, and DOS ends files
 # with 1A.
 BLANKS_AND_DELIMITERS = b" \t\r,\x1a"
+
+_SHOWN_WORD = 40
 
 Parsed = TypeVar("Parsed")
 
@@ -86,6 +107,11 @@ def read_blocks(
         yield rest + b"\n"
 
 
+def is_before_header(line: bytes) -> bool:
+    """Return whether a line may stand above a header: one without content, or the one that Excel writes."""
+    return not line.strip(BLANKS_AND_DELIMITERS) or _SEPARATOR_LINE.fullmatch(line) is not None
+
+
 def too_long() -> InvalidLineError:
     """Return the error for a line of more than MAX_LINE characters."""
     return InvalidLineError(Reason.TOO_LONG, f"more than {MAX_LINE} characters")
@@ -106,8 +132,10 @@ def find_encoding(file: SourceFile) -> str:
     damaged lines: to read those as cp1252 would turn one letter into two.
 
     Raises:
-        FileError: it can't be read.
+        FileError: it can't be read, or is in another encoding.
     """
+    n_words = n_not_western = 0
+    example = ""
     has_damaged = False
     with file.open() as stream:
         for block in read_blocks(file, stream, FileStats(), lambda _: None):
@@ -120,8 +148,18 @@ def find_encoding(file: SourceFile) -> str:
                     raw.decode("utf-8")
                 except UnicodeDecodeError:
                     has_damaged = True
+                    for word in _BETWEEN_WORDS.split(decode(raw[: MAX_LINE + 1])):
+                        n_words += not word.isascii()
+                        if _NOT_WESTERN.search(word):
+                            n_not_western += 1
+                            example = example or word[:_SHOWN_WORD]
                 else:
                     return "utf-8"
+    if n_not_western > n_words * _MAX_NOT_WESTERN:
+        raise FileError(
+            f"{file.name} is neither UTF-8 nor {_WINDOWS_ENCODING} (Windows, Western Europe): it "
+            f"would have words like {example!r}. Save it as UTF-8."
+        )
     return _WINDOWS_ENCODING if has_damaged else "utf-8"
 
 
@@ -151,8 +189,8 @@ def parse_lines(
             for raw in block[:-1].split(b"\n"):
                 number += 1
                 line = raw.rstrip(b"\r").removeprefix(BYTE_ORDER_MARK)
-                if has_header and number == 1:
-                    header = line
+                if has_header and not header:
+                    header = b"" if is_before_header(line) else line
                     continue
                 if not line.strip(BLANKS_AND_DELIMITERS) or (has_header and line == header):
                     continue

@@ -58,7 +58,8 @@ def movie_parser(format_: Format) -> Callable[[str], Movie]:
             raise InvalidLineError(Reason.DUPLICATE_MOVIE, f"id {movie_id} stands in an earlier line too")
         title, year = parse_title(clean_text(raw_title))
         title = title.strip()
-        if not title:
+        if not any(map(str.isprintable, title)):
+            # Nothing, or only characters that nobody sees, such as a zero width space.
             raise InvalidLineError(Reason.EMPTY_TITLE)
         if len(title) > _MAX_TITLE:
             raise InvalidLineError(

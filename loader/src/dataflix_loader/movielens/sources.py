@@ -1,5 +1,6 @@
 """The files of a folder or zip file, including those in subfolders."""
 
+import lzma
 import os
 import zipfile
 import zlib
@@ -16,7 +17,8 @@ from dataflix_loader.movielens.errors import FileError, NotMovieLensError
 _MAX_FILES = 2000
 _MAX_DEPTH = 3
 
-_READ_ERRORS = (OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
+# Damaged zip files raise all of these; ValueError among others for names that can't be decoded.
+_READ_ERRORS = (OSError, EOFError, RuntimeError, ValueError, zipfile.BadZipFile, zlib.error, lzma.LZMAError)
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,7 @@ def open_source(path: Path) -> Iterator[list[SourceFile]]:
     """
     if path.is_dir():
         yield sorted(_files_below(path), key=lambda file: file.name)
-    elif zipfile.is_zipfile(path):
+    elif path.is_file() and zipfile.is_zipfile(path):
         try:
             archive = zipfile.ZipFile(path)
         except _READ_ERRORS as error:
@@ -133,7 +135,8 @@ def _members(archive: zipfile.ZipFile) -> list[SourceFile]:
         SourceFile(member.filename, member.file_size, _member_opener(archive, member))
         for member in archive.infolist()
         # macOS adds a folder of metadata files with the names of the real ones.
-        if not member.is_dir() and not member.filename.startswith("__MACOSX/")
+        # A damaged archive may have members without a name.
+        if member.filename and not member.is_dir() and not member.filename.startswith("__MACOSX/")
     ]
 
 
