@@ -202,13 +202,19 @@ SELECT
     (
         f.pseudonym IN (SELECT username_hash FROM pii.user_pseudonyms)
         OR f.pseudonym IN (SELECT email_hash FROM pii.user_pseudonyms)
+        -- Older versions of somebody's row in the warehouse have what they had before.
+        OR EXISTS (
+            SELECT FROM pii.former_pseudonyms AS o
+            INNER JOIN public.users AS u ON o.user_id = u.user_id
+            WHERE o.pseudonym = f.pseudonym AND (o.user_id <> e.user_id OR o.gone_in > e.deleted_in)
+        )
     ) AS is_in_use
 FROM public.erasures AS e
 INNER JOIN pii.former_pseudonyms AS f ON e.user_id = f.user_id
 WHERE e.verified_at IS NULL AND f.gone_in <= e.deleted_in;
 
 COMMENT ON VIEW _erased_pseudonyms IS
-'What the warehouse''s files are searched for; is_in_use: a user has it now, after signing up again for instance.';
+'What the warehouse''s files are searched for; is_in_use: a user has it or had it, after signing up again for instance.';
 
 CREATE OR REPLACE VIEW _erased_feedback WITH (security_barrier = true) AS
 SELECT

@@ -286,3 +286,27 @@ def test_feedback_of_two_users_who_had_one_id_leaves_no_key(engines: Engines, da
         assert engines.query(f"SELECT 1 FROM raw.feedback WHERE recommendation_id = 'list of {name}'") == []
         assert engines.sql(f"SELECT 1 FROM capture.deletions WHERE row_key[1] = 'list of {name}'") == []
     load(engines)
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["another user", "the same number"])
+def test_a_username_that_somebody_had_before_blocks_no_erasure(
+    engines: Engines, data: Path, again: bool
+) -> None:
+    """Who gave it up has it still in an older version of their row."""
+    user_id, name = (32, "came_back") if again else (30, "passed_on")
+    add(engines, user_id, name, 1)
+    if again:
+        load(engines)
+        engines.sql(f"SELECT erase_user({user_id}); {_added(user_id, name, 2)}")
+    load(engines)
+    left = f"left_{user_id}"
+    engines.sql(
+        f"UPDATE users SET username = '{left}', email = '{left}@example.org' WHERE user_id = {user_id}"
+    )
+    if not again:
+        add(engines, 33, name, 2)
+    load(engines)
+    if not again:
+        engines.sql("SELECT erase_user(33)")
+
+    assert len(run(engines, data).erasures) == 1
