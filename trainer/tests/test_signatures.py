@@ -1,4 +1,4 @@
-"""What serves is what a promotion signed, whoever moves the alias or writes tags in MLflow."""
+"""What serves is what a promotion signed, even if somebody moves the alias or writes tags in MLflow."""
 
 import json
 from collections.abc import Callable

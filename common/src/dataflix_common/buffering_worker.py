@@ -516,7 +516,7 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]
     def _end_one(self, connections: list[Connection]) -> bool:
         """End the connection that has waited longest for its client; return whether there is one."""
         waiting = [each for each in connections if each.state in _WAITING]
-        # Whoever does not read an answer does not keep others out, either.
+        # Clients that do not read their answers do not keep others out, either.
         waiting = waiting or [each for each in connections if each.state == "sending"]
         if waiting:
             self._end(min(waiting, key=lambda each: each.state_since))

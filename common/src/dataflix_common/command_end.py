@@ -34,7 +34,7 @@ def run_to_end(main: Callable[[], object], name: str) -> int:
         ended = FAILED
     except KeyboardInterrupt:
         ended, sentence = INTERRUPTED, f"{name}: interrupted."
-    except Exception as error:  # noqa: BLE001  told, with its place in the code
+    except Exception as error:  # noqa: BLE001  reported, with its place in the code
         ended = f"{name} can't go on: {_reason(error)}."
     if isinstance(ended, int):
         code = ended

@@ -1,6 +1,6 @@
 """What the trainer writes into MLflow's registry and the backend reads: names, and signatures of promotions.
 
-Whoever reaches MLflow can move the alias of the champion and write any tag. So a promotion signs what it
+Anyone who reaches MLflow can move the alias of the champion and write any tag. So a promotion signs what it
 decided on, and nothing is served that it did not sign.
 """
 

@@ -80,7 +80,7 @@ class MlflowSettings(EnvironmentSettings):
 
     @property
     def promotion_lock(self) -> Path:
-        """The lock of whoever decides which version serves."""
+        """The lock of the command that decides which version serves."""
         return self.home / "trainer" / "promotion.lock"
 
 

@@ -1,4 +1,4 @@
-"""The warehouse, and a new one beside it that holds its present rows and has never held anything else."""
+"""The warehouse, and a new one that has only its present rows and never held anything else."""
 
 import os
 import secrets

@@ -53,7 +53,7 @@ MAX_DIGITS = 9
 HEALTH_TIMEOUT_S = 5
 # MLflow retries for up to 15 s when its storage is down. Waiting longer changes nothing.
 STORAGE_TIMEOUT_S = 16
-# Whoever holds the lock sends a few requests and, for a rollback, downloads an artifact.
+# The holder of the lock sends a few requests and, for a rollback, downloads an artifact.
 PROMOTION_LOCK_TIMEOUT_S = 120
 
 
@@ -183,7 +183,7 @@ class Registry:
     def serving_champion(self) -> Version | None:
         """Return the version that a promotion or a rollback of ours let serve; None when there is none.
 
-        Whoever reaches MLflow can move the alias; that alone makes no version serve.
+        Anyone who reaches MLflow can move the alias; that alone makes no version serve.
         """
         name, key = self.settings.registered_model_name, self._promotion_key
         signed = [
