@@ -8,10 +8,11 @@ import sys
 from pathlib import Path
 
 from dataflix_common.files import check_replaceable, replace_file
-from dataflix_ops.erasure_certificate import record, signature
+from dataflix_ops.erasure_certificate import signature
 from dataflix_ops.erasure_certificate.certificate import issue
 from dataflix_ops.erasure_certificate.errors import CertificateError
 from dataflix_ops.erasure_certificate.warehouses import Warehouse
+from dataflix_ops.postgres_session import administrator
 from dataflix_stack.config import settings as stack_settings
 from dataflix_stack.config.settings import Settings
 from dataflix_stack.errors import StackError
@@ -71,11 +72,13 @@ def _issue(erasure_id: int, output: Path | None) -> None:
     settings = stack_settings.load(create=False)
     if output is not None:
         _check_output(output)
-    with record.administrator(
+    with administrator(
         host=settings["POSTGRES_HOST"],
         port=settings.port("POSTGRES"),
         dbname=settings["POSTGRES_DB"],
         password=settings["POSTGRES_ADMIN_PASSWORD"],
+        error=CertificateError,
+        readonly=True,
     ) as connection:
         certificate = issue(erasure_id, connection, _warehouse(settings), say, folder=settings.home / "tmp")
     text = signature.sign(certificate, settings[_KEY])

@@ -18,11 +18,12 @@ import pytest
 from dataflix_common.locks import exclusive_lock
 from dataflix_ops import command
 from dataflix_ops.erasure_certificate import certificate as certificate_module
-from dataflix_ops.erasure_certificate import record, signature
+from dataflix_ops.erasure_certificate import signature
 from dataflix_ops.erasure_certificate.certificate import issue
 from dataflix_ops.erasure_certificate.errors import CertificateError
 from dataflix_ops.erasure_certificate.retraining import require_same_bytes, retrain
 from dataflix_ops.erasure_certificate.warehouses import Fill, Warehouse, copy_rows, reference_warehouse
+from dataflix_ops.postgres_session import administrator
 from dataflix_stack.config import settings as stack_settings
 from dataflix_testkit import ClickHouseServer, PostgresServer, clickhouse, postgres
 from dataflix_testkit.process import ROOT, clean_environ
@@ -72,11 +73,13 @@ class World:
         run([*command, "--project-dir", project, "--profiles-dir", project], target.environ | folders)
 
     def issue(self, erasure_id: int, fill: Fill | None = None) -> dict[str, Any]:
-        with record.administrator(
+        with administrator(
             host=self.source.host,
             port=self.source.port,
             dbname=self.source.dbname,
             password=self.source.environ["DATAFLIX_POSTGRES_ADMIN_PASSWORD"],
+            error=CertificateError,
+            readonly=True,
         ) as connection:
             return issue(
                 erasure_id,
@@ -336,7 +339,7 @@ def test_an_output_that_cannot_be_written_is_refused_before_anything_is_trained(
     monkeypatch.setenv("DATAFLIX_HOME", str(tmp_path / "home"))
     stack_settings.load(create=True)
     capsys.readouterr()
-    monkeypatch.setattr(record, "administrator", never)
+    monkeypatch.setattr(command, "administrator", never)
     pipe, file = tmp_path / "pipe", tmp_path / "file"
     os.mkfifo(pipe)
     file.touch()

@@ -1,11 +1,8 @@
 """What Postgres says about an erasure, and which users it knows."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
-import psycopg2
 from psycopg2.extensions import connection as Connection  # noqa: N812  psycopg2's own name is lower case
 
 from dataflix_ops.erasure_certificate.errors import CertificateError
@@ -31,28 +28,6 @@ class ErasureRecord:
     scanned_bytes_count: int | None
     scanned_files_count: int | None
     searched_tables: list[str] | None
-
-
-@contextmanager
-def administrator(*, host: str, port: int, dbname: str, password: str) -> Iterator[Connection]:
-    """Connect as the role postgres.
-
-    Raises:
-        CertificateError: Postgres can't be used.
-    """
-    try:
-        connection = psycopg2.connect(
-            host=host, port=port, dbname=dbname, user="postgres", password=password, connect_timeout=10
-        )
-    except psycopg2.OperationalError:
-        raise CertificateError(
-            f"Postgres at {host}:{port} can't be used; ./run.sh status shows it."
-        ) from None
-    connection.set_session(readonly=True, autocommit=True)
-    try:
-        yield connection
-    finally:
-        connection.close()
 
 
 def read(connection: Connection, erasure_id: int) -> ErasureRecord:

@@ -5,9 +5,10 @@ import subprocess
 import sys
 
 from dataflix_common.command_end import INTERRUPTED
-from dataflix_ops.key_rotation import postgres, warehouse
+from dataflix_ops.key_rotation import warehouse
 from dataflix_ops.key_rotation.errors import RotationError
 from dataflix_ops.key_rotation.rotation import finish, rotate
+from dataflix_ops.postgres_session import administrator
 from dataflix_stack.config import settings as stack_settings
 from dataflix_stack.errors import StackError
 from dataflix_stack.paths import ROOT
@@ -47,11 +48,12 @@ def _run(*, only_finish: bool) -> None:
         port=settings.port("CLICKHOUSE"),
         password=settings["CLICKHOUSE_ADMIN_PASSWORD"],
     )
-    with postgres.administrator(
+    with administrator(
         host=settings["POSTGRES_HOST"],
         port=settings.port("POSTGRES"),
         dbname=settings["POSTGRES_DB"],
         password=settings["POSTGRES_ADMIN_PASSWORD"],
+        error=RotationError,
     ) as connection:
         if not only_finish:
             rotate(settings.env_file, connection, say)

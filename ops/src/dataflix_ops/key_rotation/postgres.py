@@ -5,10 +5,7 @@ sent as data of a COPY.
 """
 
 import io
-from collections.abc import Iterator
-from contextlib import contextmanager
 
-import psycopg2
 from psycopg2.extensions import connection as Connection  # noqa: N812  psycopg2's own name is lower case
 
 from dataflix_ops.key_rotation.errors import RotationError
@@ -32,25 +29,6 @@ SELECT (SELECT count(*) FROM pii.user_pseudonyms AS now INNER JOIN before ON now
     WHERE now.username_hash = before.username_hash OR now.email_hash = before.email_hash)
 """
 _BEFORE = "CREATE TEMPORARY TABLE before ON COMMIT DROP AS SELECT * FROM pii.user_pseudonyms"
-
-
-@contextmanager
-def administrator(*, host: str, port: int, dbname: str, password: str) -> Iterator[Connection]:
-    """Connect as the role postgres.
-
-    Raises:
-        RotationError: Postgres can't be used.
-    """
-    try:
-        connection = psycopg2.connect(
-            host=host, port=port, dbname=dbname, user="postgres", password=password, connect_timeout=10
-        )
-    except psycopg2.OperationalError:
-        raise RotationError(f"Postgres at {host}:{port} can't be used; ./run.sh status shows it.") from None
-    try:
-        yield connection
-    finally:
-        connection.close()
 
 
 def has_key(connection: Connection, key: str) -> bool:
