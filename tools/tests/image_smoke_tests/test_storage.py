@@ -55,3 +55,13 @@ def test_files_outside_of_the_writable_folders_are_found(tmp_path: Path) -> None
     (tmp_path / "root" / "opt" / "link").symlink_to("stray")
     found = container.files_outside(("/tmp", "/var/lib/dataflix"))
     assert sorted(found) == ["/opt/stray", "/var/lib/stray"]
+
+
+def test_the_id_of_an_image_is_read_from_aligned_columns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listing = "localhost/a                sha256:1a\nlocalhost/a-longer-name    sha256:2b"
+    monkeypatch.setattr(Buildah, "output", lambda *_: listing)
+    buildah = Buildah(tmp_path)
+    ids = [buildah.image_id(name) for name in ("localhost/a", "localhost/a-longer-name", "localhost/b")]
+    assert ids == ["sha256:1a", "sha256:2b", None]

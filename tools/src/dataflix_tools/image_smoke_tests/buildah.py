@@ -3,6 +3,7 @@
 import json
 import os
 import secrets
+import shlex
 import signal
 import subprocess
 import time
@@ -170,13 +171,16 @@ class Buildah:
         environ = os.environ | {"TMPDIR": str(self.folder)}
         result = subprocess.run(self.words(*words), env=environ, capture_output=True, text=True, check=False)
         if result.returncode != 0:
-            raise ImageError(f"buildah {words[0]} failed:\n{(result.stdout + result.stderr)[-_LOG_TAIL:]}")
+            raise ImageError(
+                f"buildah {shlex.join(words)} failed:\n{(result.stdout + result.stderr)[-_LOG_TAIL:]}"
+            )
         return result.stdout.strip()
 
     def image_id(self, image: str) -> str | None:
         """Return the id of a named image; None if the storage does not have it."""
         for line in self.output("images", "--no-trunc", "--format", "{{.Name}} {{.ID}}").splitlines():
-            name, _, identifier = line.partition(" ")
+            # buildah aligns the columns with spaces.
+            name, identifier = line.split()
             if name == image:
                 return identifier
         return None
