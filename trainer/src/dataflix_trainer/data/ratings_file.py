@@ -139,11 +139,10 @@ def _places(names: list[str]) -> list[int] | None:
 
 def _table(source: _Source, kind: str) -> pa.Table:
     """Return a table with the columns user, item, rating and timestamp."""
-    # Never a Python file: Arrow reads ahead in its own threads, and one that still waits for Python when the
-    # process ends after an error aborts it.
     content = source.read()
     if kind == "parquet":
-        names = pq.read_schema(pa.BufferReader(content)).names
+        file = _arrow_file(content)
+        names = pq.read_schema(file).names
         places = _places(names)
         if places is None:
             raise DataError(
@@ -151,11 +150,11 @@ def _table(source: _Source, kind: str) -> pa.Table:
                 f"it has: {', '.join(names)}"
             )
         wanted = [names[place] for place in places]
-        return pq.read_table(pa.BufferReader(content), columns=wanted).select(wanted).rename_columns(_COLUMNS)
+        return pq.read_table(file, columns=wanted).select(wanted).rename_columns(_COLUMNS)
     if kind == "csv":
         delimiter = _delimiter(content.partition(b"\n")[0])
         table = pyarrow.csv.read_csv(
-            pa.BufferReader(content), parse_options=pyarrow.csv.ParseOptions(delimiter=delimiter)
+            _arrow_file(content), parse_options=pyarrow.csv.ParseOptions(delimiter=delimiter)
         )
         places = _places(table.column_names)
         if places is None:
@@ -164,10 +163,21 @@ def _table(source: _Source, kind: str) -> pa.Table:
     if kind == "dat":
         content = content.replace(b"::", b"\t")
     return pyarrow.csv.read_csv(
-        pa.BufferReader(content),
+        _arrow_file(content),
         read_options=pyarrow.csv.ReadOptions(column_names=_COLUMNS),
         parse_options=pyarrow.csv.ParseOptions(delimiter="\t"),
     )
+
+
+def _arrow_file(content: bytes) -> pa.BufferReader:
+    """Return a file in Arrow's own memory.
+
+    Arrow's threads release what they have read. Where that is Python's, a thread that does so while the process ends
+    aborts it.
+    """
+    stream = pa.BufferOutputStream()
+    stream.write(content)
+    return pa.BufferReader(stream.getvalue())
 
 
 def _ratings(table: pa.Table, name: str, facts: dict[str, Any]) -> Ratings:
