@@ -31,7 +31,7 @@ lint() {
 # One run a room: each is a program of its own, and some have modules of the same name.
 types() {
   local room
-  for room in common recommender trainer backend cli clickhouse/embedded airflow loader stack ops tools; do
+  for room in common recommender trainer backend cli clickhouse/embedded airflow loader source stack ops tools; do
     echo "mypy: $room"
     MYPYPATH="$room/src:stack/src:scripts" "$BIN/mypy" "$room/src" "$room/tests" || return 1
   done
@@ -44,7 +44,7 @@ types() {
 }
 
 core() {
-  "$BIN/pytest" --junitxml "$notes/core.xml" common recommender trainer backend cli clickhouse/embedded postgres loader stack ops tools scripts benchmarks
+  "$BIN/pytest" --junitxml "$notes/core.xml" common recommender trainer backend cli clickhouse/embedded postgres loader source stack ops tools scripts benchmarks examples
 }
 
 airflow() {

@@ -84,7 +84,7 @@ build() { # NAME VENV "LOCKS" "PACKAGES"
   echo "$now" >"$mark"
 }
 
-CORE_PACKAGES="common recommender trainer backend cli clickhouse/embedded loader stack ops"
+CORE_PACKAGES="common recommender trainer backend cli clickhouse/embedded loader source stack ops"
 TEST_PACKAGES="tests/testkit"
 DEV_PACKAGES="$CORE_PACKAGES $TEST_PACKAGES tools"
 

@@ -8,13 +8,13 @@ PATH=$PATH:$PWD/.venv/bin
 
 # Our own packages come from this folder, never from an index, so no lock holds them.
 ours=()
-for package in common recommender stack loader ops; do ours+=(--no-emit-package "dataflix-$package"); done
+for package in common recommender stack loader source ops; do ours+=(--no-emit-package "dataflix-$package"); done
 
 compile() {
   uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --quiet "${ours[@]}" "$@"
 }
 
-compile "$@" requirements.in {common,recommender,trainer,backend,cli,clickhouse/embedded,loader,stack,ops}/pyproject.toml \
+compile "$@" requirements.in {common,recommender,trainer,backend,cli,clickhouse/embedded,loader,source,stack,ops}/pyproject.toml \
   --output-file requirements.lock
 compile "$@" requirements-dev.in tools/pyproject.toml --output-file requirements-dev.lock
 compile "$@" airflow/requirements.in {common,airflow}/pyproject.toml --output-file airflow/requirements.lock

@@ -1,0 +1,250 @@
+"""The command `dataflix-source`."""
+
+import argparse
+import getpass
+import json
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from dataflix_common.files import replace_file
+from dataflix_source import settings
+from dataflix_source.capture import install_script, removal_script
+from dataflix_source.client import own_transaction, source_snapshot
+from dataflix_source.copying.run import CopyResult, Options, copy
+from dataflix_source.copying.state import read_states
+from dataflix_source.description.json_schema import json_schema
+from dataflix_source.description.model import CopyMode
+from dataflix_source.description.yaml_file import DescriptionFile, read_description
+from dataflix_source.errors import DescriptionError, RefusedError, SourceError
+from dataflix_source.looking.check import check_source
+from dataflix_source.looking.findings import Findings, Severity
+from dataflix_source.looking.proposal import propose
+
+_DESCRIPTION = """\
+Copy the people, items and events of another application's database into Dataflix's own Postgres.
+
+DATAFLIX_SOURCE_HOST, _PORT, _DB, _USER, _PASSWORD, _SSLMODE and _SSLROOTCERT, from the environment or
+.env, say where that database is. Exit codes: 0 done, 1 refused or not valid, 2 wrong use, 3 a database
+could not be reached or used, 130 interrupted. With any code but 0 nothing was changed.
+"""
+_INTERRUPTED = 130
+_DEFAULT_FILE = Path("dataflix.yml")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; returns the exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.run(options))
+    except SourceError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("Interrupted. Nothing was changed.", file=sys.stderr)
+        return _INTERRUPTED
+
+
+def _inspect(options: argparse.Namespace) -> int:
+    environ = _environ(options)
+    if options.output and options.output.exists():
+        raise RefusedError(f"{options.output} exists already; name another file with --output.")
+    source = settings.load_source(environ)
+    with source_snapshot(source) as session:
+        text, notes = propose(session, source)
+    for note in notes:
+        print(note, file=sys.stderr)
+    if options.output:
+        try:
+            replace_file(options.output, text, mode=None)
+        except OSError as error:
+            raise RefusedError(f"{options.output} can't be written: {error.strerror}.") from error
+        print(f"{options.output}: read it, correct it, then run dataflix-source check.")
+    else:
+        print(text, end="")
+    return 0
+
+
+def _check(options: argparse.Namespace) -> int:
+    file = read_description(options.file)
+    environ = _environ(options)
+    source = settings.load_source(environ)
+    with source_snapshot(source) as session:
+        catalog, findings = check_source(session, source, file.description)
+    _tell(file, findings)
+    if findings.problems:
+        print(f"{len(findings.problems)} problem(s); nothing was changed.", file=sys.stderr)
+        return 1
+    print(f"{file.path} fits {source.address}.")
+    return 0
+
+
+def _script(options: argparse.Namespace) -> int:
+    file = read_description(options.file)
+    if options.remove:
+        print(removal_script(file.description), end="")
+        return 0
+    if file.description.source.copy_mode is not CopyMode.TRIGGERS:
+        raise RefusedError(
+            f"copy: {file.description.source.copy_mode} needs nothing in the source; copy: triggers does."
+        )
+    source = settings.load_source(_environ(options))
+    reader = options.reader or settings.load_source(os.environ).user
+    with source_snapshot(source) as session:
+        catalog, findings = check_source(session, source, file.description)
+        if findings.problems:
+            _tell(file, findings)
+            raise RefusedError("No script was printed: the problems above come first.")
+        print(install_script(file.description, catalog, reader), end="")
+    return 0
+
+
+def _copy(options: argparse.Namespace) -> int:
+    file = read_description(options.file)
+    result = copy(
+        settings.load_source(),
+        settings.load_own(),
+        file.description,
+        Options(options.compare, options.accept_source, options.accept_deletions),
+        progress=lambda text: None if options.quiet or options.json else print(f"  {text}", file=sys.stderr),
+    )
+    print(json.dumps(_as_json(result), indent=2) if options.json else _summary(result))
+    return 0
+
+
+def _status(options: argparse.Namespace) -> int:
+    with own_transaction(settings.load_own()) as own:
+        states = read_states(own)
+    if options.json:
+        print(
+            json.dumps(
+                [
+                    {
+                        "entity": state.entity,
+                        "source": state.source_name,
+                        "identity": str(state.identity),
+                        "mode": state.mode,
+                        "guarantee": state.guarantee,
+                        "read_at": state.read_at.isoformat(),
+                        "compared_at": state.compared_at.isoformat(),
+                        "rows": state.rows_count,
+                        "left_out": state.left_out_count,
+                    }
+                    for state in states.values()
+                ],
+                indent=2,
+            )
+        )
+        return 0
+    if not states:
+        print("Nothing was copied from another database yet.")
+        return 0
+    first = next(iter(states.values()))
+    print(f"{first.source_name}: {first.identity}")
+    print(f"copy: {first.mode}. {first.guarantee}")
+    for state in states.values():
+        left_out = f", {state.left_out_count:,} left out" if state.left_out_count else ""
+        print(
+            f"{state.entity}: {state.rows_count:,} rows{left_out}; read {state.read_at:%Y-%m-%d %H:%M:%S} UTC,"
+            f" compared {state.compared_at:%Y-%m-%d %H:%M:%S} UTC"
+        )
+    return 0
+
+
+def _schema(_: argparse.Namespace) -> int:
+    print(json.dumps(json_schema(), indent=2))
+    return 0
+
+
+def _tell(file: DescriptionFile, findings: Findings) -> None:
+    for finding in findings.all:
+        line = file.line(finding.place) if finding.place else None
+        place = f"{file.path}:{line}" if line else file.path
+        name = f"{finding.place}: " if finding.place else ""
+        out = sys.stderr if finding.severity is Severity.PROBLEM else sys.stdout
+        print(f"{place}: {finding.severity}: {name}{finding.text}", file=out)
+
+
+def _summary(result: CopyResult) -> str:
+    lines = []
+    for change in result.changes:
+        how = "compared" if change.compared else "changes"
+        left_out = f", {change.left_out:,} left out" if change.left_out else ""
+        lines.append(
+            f"{change.entity} ({how}): {change.read:,} read, {change.inserted:,} new, {change.updated:,} changed, "
+            f"{change.deleted:,} deleted{left_out}"
+        )
+    return "\n".join([*lines, f"copy: {result.mode}. {result.guarantee}"])
+
+
+def _as_json(result: CopyResult) -> dict[str, object]:
+    return {
+        "source": str(result.position.identity),
+        "mode": str(result.mode),
+        "guarantee": result.guarantee,
+        "entities": {
+            change.entity: {
+                "compared": change.compared,
+                "read": change.read,
+                "inserted": change.inserted,
+                "updated": change.updated,
+                "deleted": change.deleted,
+                "left_out": change.left_out,
+            }
+            for change in result.changes
+        },
+    }
+
+
+def _environ(options: argparse.Namespace) -> Mapping[str, str]:
+    """Return the environment, with another user if one was named."""
+    if not options.user:
+        return os.environ
+    password = os.environ.get("DATAFLIX_SOURCE_CHECK_PASSWORD")
+    if password is None:
+        password = getpass.getpass(f"Password of {options.user}: ")
+    return {**os.environ, "DATAFLIX_SOURCE_USER": options.user, "DATAFLIX_SOURCE_PASSWORD": password}
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="dataflix-source", description=_DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(name: str, run: object, text: str, *, has_file: bool = True, has_user: bool = False) -> argparse.ArgumentParser:
+        one = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+        one.set_defaults(run=run)
+        if has_file:
+            one.add_argument(
+                "file", nargs="?", type=Path, default=_DEFAULT_FILE, help="the description (dataflix.yml)"
+            )
+        if has_user:
+            one.add_argument(
+                "--user",
+                help="a role that may read the tables, instead of DATAFLIX_SOURCE_USER; asks for its password unless"
+                " DATAFLIX_SOURCE_CHECK_PASSWORD has it",
+            )
+        return one
+
+    inspect = command("inspect", _inspect, "look at the source and propose a description", has_file=False, has_user=True)
+    inspect.add_argument("--output", type=Path, metavar="FILE", help="where to write it; by default it is printed")
+    command("check", _check, "say what is missing before the first copy", has_user=True)
+    script = command("script", _script, "print the SQL that the mode triggers needs in the source", has_user=True)
+    script.add_argument("--reader", help="the role that will copy (DATAFLIX_SOURCE_USER)")
+    script.add_argument("--remove", action="store_true", help="print the SQL that takes it away again")
+    one = command("copy", _copy, "bring our own Postgres in line with the source")
+    one.add_argument("--compare", action="store_true", help="read everything, not only changes")
+    one.add_argument("--accept-source", action="store_true", help="take over a database that has moved")
+    one.add_argument("--accept-deletions", action="store_true", help="erase however many people and items are gone")
+    one.add_argument("--json", action="store_true", help="print the result as JSON")
+    one.add_argument("--quiet", action="store_true", help="no progress on stderr")
+    status = command("status", _status, "say what was copied from where, and what that guarantees", has_file=False)
+    status.add_argument("--json", action="store_true", help="print it as JSON")
+    command("schema", _schema, "print the JSON Schema of descriptions", has_file=False)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

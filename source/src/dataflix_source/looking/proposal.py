@@ -1,0 +1,1 @@
+def propose(session, source): raise NotImplementedError
