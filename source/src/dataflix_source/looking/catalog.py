@@ -104,9 +104,10 @@ class Table:
 
 @dataclass(frozen=True)
 class Catalog:
-    """All tables and views, by name."""
+    """All tables and views, by name, as a role sees them."""
 
     tables: dict[TableName, Table]
+    role: str
 
     def find(self, name: TableName) -> Table | None:
         """Return a table; None if there is none of this name."""
@@ -233,4 +234,4 @@ def read_catalog(session: Session, schemas: Iterable[str] | None = None) -> Cata
         by_oid[oid].foreign_keys.append(
             ForeignKey(tuple(columns), TableName(schema, name), tuple(target_columns))
         )
-    return Catalog({table.name: table for table in by_oid.values()})
+    return Catalog({table.name: table for table in by_oid.values()}, session.value("SELECT current_user::text"))

@@ -72,7 +72,7 @@ def check_structure(description: Description, catalog: Catalog, findings: Findin
                 _check_type(description, described, below, column, f"{place}.{below}", findings)
         if isinstance(described, Items) and isinstance(described.categories, CategoryTable):
             complete &= _check_categories(catalog, described.categories, f"{place}.categories", findings)
-        _check_rights(catalog, description, table, described, place, findings)
+        _check_rights(catalog, description, place, findings)
         _check_changes(description, table, described, place, findings)
         for name in described.personal:
             if name.name not in table.columns:
@@ -218,15 +218,15 @@ def _check_categories(catalog: Catalog, said: CategoryTable, place: str, finding
     return item is not None and name is not None
 
 
-def tables_read(description: Description) -> Iterator[tuple[str, TableName, set[str], Described]]:
-    """Yield each table that is read for an entity, with the columns that are read of it apart from keys of paths."""
+def tables_read(description: Description, catalog: Catalog) -> Iterator[tuple[str, TableName, set[str]]]:
+    """Yield each table that is read for an entity, with the columns that are read of it."""
     for place, described in description.tables():
         columns: dict[TableName, set[str]] = {described.table: set()}
 
         def add(table: TableName, reference: Reference, columns: dict[TableName, set[str]] = columns) -> None:
             columns.setdefault(table, set()).add(reference.column)
             for hop in reference.hops:
-                columns.setdefault(hop.table, set()).update({hop.column} | ({hop.key} if hop.key else set()))
+                columns.setdefault(hop.table, set()).update({hop.column, catalog.hop_key(hop) or hop.column})
 
         for _, reference in read_columns(described):
             add(described.table, reference)
@@ -234,19 +234,12 @@ def tables_read(description: Description) -> Iterator[tuple[str, TableName, set[
             add(described.categories.table, Reference(described.categories.item.name))
             add(described.categories.table, described.categories.name)
         for table, names in columns.items():
-            yield place, table, names, described
+            yield place, table, names
 
 
-def _check_rights(
-    catalog: Catalog,
-    description: Description,
-    table: Table,
-    described: Described,
-    place: str,
-    findings: Findings,
-) -> None:
+def _check_rights(catalog: Catalog, description: Description, place: str, findings: Findings) -> None:
     by_functions = description.source.copy_mode is CopyMode.TRIGGERS
-    for other_place, name, columns, _ in tables_read(description):
+    for other_place, name, columns in tables_read(description, catalog):
         other = catalog.find(name)
         if other_place != place or other is None:
             continue
@@ -263,7 +256,8 @@ def _check_rights(
                 if column in other.columns and not other.columns[column].can_read
             )
             findings.problem(
-                f"{place}.table", f"Our role may not read {name} ({names}): GRANT SELECT ({names}) ON {name} TO our role."
+                f"{place}.table",
+                f"Our role may not read {name}: GRANT SELECT ({names}) ON {name} TO {ColumnName(catalog.role)}.",
             )
 
 
