@@ -84,7 +84,8 @@ _LOOKS = (
         # A plus, a leading zero or signs between the digits: a plain number may be an article's.
         r"v ~ '^\s*(\+|\(|0)?[0-9][0-9 ()/.-]{5,20}[0-9]\s*(x[0-9]+)?$' AND v ~ '(^\s*[+(0]|[0-9)][ /.-]+[0-9(])'"
         r" AND v !~ '^\s*[0-9]{4}-[0-9]{2}-[0-9]{2}' AND v !~ '^[0-9]+\.[0-9]+$'"
-        r" AND v !~ '^\s*[0-9]{1,3}(\.[0-9]{1,3}){3}\s*$'"
+        # Numbers of versions and of networks.
+        r" AND v !~ '^\s*[0-9]{1,3}(\.[0-9]{1,3}){3}\s*$' AND v !~ '(^|\.)[0-9](\.|$)'"
         r" AND length(regexp_replace(v, '\D', '', 'g')) BETWEEN 7 AND 15",
         0.2,
     ),
