@@ -13,6 +13,7 @@ from pydantic import (
     ConfigDict,
     Field,
     StringConstraints,
+    field_validator,
     model_validator,
 )
 from pydantic_core import PydanticCustomError
@@ -337,15 +338,16 @@ class Description(Part):
     items: Items
     events: tuple[Events, ...] = Field(min_length=1)
 
-    @model_validator(mode="after")
-    def _kinds_are_unique(self) -> Self:
+    @field_validator("events")
+    @classmethod
+    def _kinds_are_unique(cls, value: tuple[Events, ...]) -> tuple[Events, ...]:
         seen: set[str] = set()
-        for number, events in enumerate(self.events, start=1):
+        for number, events in enumerate(value, start=1):
             for kind in events.weights:
                 if kind in seen:
                     raise _wrong("kind {kind} of events {number} is already taken", kind=kind, number=number)
                 seen.add(kind)
-        return self
+        return value
 
     def zone(self, part: Described) -> str | None:
         """Return the zone of times without one in a table."""

@@ -17,6 +17,10 @@ from dataflix_source.errors import DescriptionError
 
 # A description of a hundred tables has less than a tenth of it.
 _MAX_BYTES = 1 << 20
+# A description has five. The composer calls itself for each, so it must not meet any number of them.
+_MAX_DEPTH = 20
+# The one in C; PyYAML's own takes minutes for a hundred thousand brackets.
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 Location = tuple[str | int, ...]
 Lines = dict[Location, int]
@@ -80,14 +84,17 @@ def parse_description(text: str, path: str) -> DescriptionFile:
     lines: Lines = {}
     problems: list[tuple[int | None, str]] = []
     try:
-        for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        depth = 0
+        for event in yaml.parse(text, Loader=_LOADER):
+            line = event.start_mark.line + 1
             if isinstance(event, yaml.AliasEvent):
-                problems.append((event.start_mark.line + 1, "aliases (*name) are not possible; write it out"))
+                problems.append((line, "aliases (*name) are not possible; write it out"))
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if depth > _MAX_DEPTH:
+                raise DescriptionError(path, [(line, "is nested too deeply")])
         if problems:
             raise DescriptionError(path, problems)
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-    except RecursionError:
-        raise DescriptionError(path, [(None, "is nested too deeply")]) from None
+        node = yaml.compose(text, Loader=_LOADER)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else None

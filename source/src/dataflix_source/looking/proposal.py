@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from dataflix_source.client import Session
 from dataflix_source.description.model import PERSON_ATTRIBUTES, CopyMode
-from dataflix_source.description.references import ColumnName, Hop, Reference, quoted
+from dataflix_source.description.references import ColumnName, Hop, Reference, TableName, quoted
 from dataflix_source.description.yaml_file import parse_description
 from dataflix_source.errors import RefusedError
 from dataflix_source.looking import candidates
@@ -130,18 +130,18 @@ class _Proposal:
 
     def _common(self, table: Table) -> Iterator[str]:
         if changed := candidates.changed_column(table):
-            yield f"changed: {ColumnName(changed)}"
+            yield f"changed: {_plain(ColumnName(changed))}"
         if hidden := candidates.hidden_column(table):
-            yield f"hidden: {ColumnName(hidden)}    # a row with a value here counts as deleted"
+            yield f"hidden: {_plain(ColumnName(hidden))}    # a row with a value here counts as deleted"
 
     def _people(self) -> Iterator[str]:
         table = self._roles.people
         key = key_column(table) or ""
         yield "people:"
-        yield f"  table: {table.name}"
-        yield f"  id: {ColumnName(key)}"
+        yield f"  table: {_plain(table.name)}"
+        yield f"  id: {_plain(ColumnName(key))}"
         if joined := candidates.joined_column(table):
-            yield f"  joined: {ColumnName(joined)}"
+            yield f"  joined: {_plain(ColumnName(joined))}"
         yield from (f"  {line}" for line in self._common(table))
         suspicions = self._suspicions(table, Part.PEOPLE, list(table.columns))
         if suspicions:
@@ -149,18 +149,18 @@ class _Proposal:
             yield "  personal:"
         for one in suspicions:
             word = "id" if one.column == key else "drop"
-            yield f"    {ColumnName(one.column)}: {word}    # {one.reason}"
+            yield f"    {_plain(ColumnName(one.column))}: {word}    # {one.reason}"
 
     def _items(self) -> Iterator[str]:
         table = self._roles.items
         key, name = key_column(table) or "", name_column(table) or ""
         yield "items:"
-        yield f"  table: {table.name}"
-        yield f"  id: {ColumnName(key)}"
-        yield f"  name: {ColumnName(name)}"
+        yield f"  table: {_plain(table.name)}"
+        yield f"  id: {_plain(ColumnName(key))}"
+        yield f"  name: {_plain(ColumnName(name))}"
         yield from (f"  {line}" for line in self._common(table))
         if since := candidates.since_column(table):
-            yield f"  available_since: {ColumnName(since)}"
+            yield f"  available_since: {_plain(ColumnName(since))}"
         used, categories = self._categories(table)
         yield from (f"  {line}" for line in categories)
         attributes = dict(self._attributes(table, {key, name, used}))
@@ -169,17 +169,17 @@ class _Proposal:
         if attributes:
             yield "  attributes:"
         for attribute, reference in attributes.items():
-            yield f"    {attribute}: {reference}"
+            yield f"    {attribute}: {_plain(reference)}"
 
     def _categories(self, table: Table) -> tuple[str, list[str]]:
         for column in table.columns.values():
             if column.is_array and column.type in ("text", "varchar") and words(column.name) & _CATEGORY_WORDS:
-                return column.name, [f"categories: {ColumnName(column.name)}"]
+                return column.name, [f"categories: {_plain(ColumnName(column.name))}"]
         for link in links(self._catalog, table):
             name = name_column(link.target)
             if name and words(link.target.name.name) & _CATEGORY_WORDS:
                 reference = Reference(link.reference.column, (Hop(link.target.name, None, name),))
-                return link.reference.column, [f"categories: {reference}"]
+                return link.reference.column, [f"categories: {_plain(reference)}"]
         for other in self._catalog.tables.values():
             found = list(links(self._catalog, other))
             to_items = [link for link in found if link.target is table]
@@ -192,13 +192,13 @@ class _Proposal:
                 name_reference = Reference(to_names[0].reference.column, (hop,))
                 return "", [
                     "categories:",
-                    f"  table: {other.name}",
-                    f"  item: {to_items[0].reference}",
-                    f"  name: {name_reference}",
+                    f"  table: {_plain(other.name)}",
+                    f"  item: {_plain(to_items[0].reference)}",
+                    f"  name: {_plain(name_reference)}",
                 ]
         for column in table.columns.values():
             if column.is_text and words(column.name) & _CATEGORY_WORDS:
-                return column.name, [f"categories: {ColumnName(column.name)}"]
+                return column.name, [f"categories: {_plain(ColumnName(column.name))}"]
         return "", []
 
     def _attributes(self, table: Table, used: set[str]) -> Iterator[tuple[str, Reference]]:
@@ -230,7 +230,7 @@ class _Proposal:
             yield f"  - kind: {_slug(candidates.singular(table.name.name.lower()))}"
         elif kinds:
             yield "  - kinds:"
-            yield f"      column: {ColumnName(candidates.kind_column(table) or '')}"
+            yield f"      column: {_plain(ColumnName(candidates.kind_column(table) or ''))}"
             yield "      # Guessed from the words. How much does each say that the person likes the item?"
             yield "      weights:"
             for kind in kinds:
@@ -238,16 +238,16 @@ class _Proposal:
         else:
             yield f"  - kind: {_slug(candidates.singular(table.name.name.lower()))}"
             yield f"    weight: {_weight(table.name.name)}"
-        yield f"    table: {table.name}"
+        yield f"    table: {_plain(table.name)}"
         for below, link in (("person", events.person), ("item", events.item)):
             unsure = "" if link.is_sure else "    # no foreign key says so"
-            yield f"    {below}: {link.reference}{unsure}"
-        yield f"    time: {ColumnName(events.time)}"
+            yield f"    {below}: {_plain(link.reference)}{unsure}"
+        yield f"    time: {_plain(ColumnName(events.time))}"
         if opinion is not None and opinion.type == "bool":
-            yield f"    thumbs: {{column: {ColumnName(opinion.name)}, up: ['true'], down: ['false']}}"
+            yield f"    thumbs: {{column: {_plain(ColumnName(opinion.name))}, up: ['true'], down: ['false']}}"
         elif opinion is not None:
             low, high = self._scale(table, opinion.name)
-            yield f"    scale: {{column: {ColumnName(opinion.name)}, min: {low:g}, max: {high:g}}}    # from a sample"
+            yield f"    scale: {{column: {_plain(ColumnName(opinion.name))}, min: {low:g}, max: {high:g}}}    # from a sample"
         elif kinds:
             yield "    repeats: daily"
         yield from (f"    {line}" for line in self._common(table))
@@ -255,7 +255,7 @@ class _Proposal:
         if suspicions:
             yield "    personal:"
         for one in suspicions:
-            yield f"      {ColumnName(one.column)}: drop    # {one.reason}"
+            yield f"      {_plain(ColumnName(one.column))}: drop    # {one.reason}"
 
     def _kinds(self, table: Table) -> list[str]:
         column = candidates.kind_column(table)
@@ -295,6 +295,11 @@ def _plural(word: str) -> str:
 def _slug(name: str) -> str:
     slug = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")[:40]
     return slug if slug[:1].isalpha() else f"x_{slug}"
+
+
+def _plain(name: TableName | ColumnName | Reference) -> str:
+    # A name in double quotes is a whole value for YAML, and what follows it an error.
+    return _yaml_text(str(name)) if '"' in str(name) else str(name)
 
 
 def _yaml_text(text: str) -> str:
