@@ -64,7 +64,7 @@ def draw_counts(rng: np.random.Generator, n_people: int, total: int, low: int, s
     counts = low + np.floor((total - low * n_people) * share / share.sum()).astype(np.int64)
     rest = total - int(counts.sum())
     counts[rng.choice(n_people, size=rest, replace=False)] += 1
-    return counts
+    return np.asarray(counts, dtype=np.int64)
 
 
 def draw_seconds(rng: np.random.Generator, n: int, days: int) -> Ints:

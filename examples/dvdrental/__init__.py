@@ -1,0 +1,1 @@
+"""A rental shop: films, copies in stock, customers and rentals."""

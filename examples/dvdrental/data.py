@@ -30,8 +30,9 @@ _FIRST = (
 _SECOND = (
     "Anthem", "Bridge", "Carnival", "Casino", "Castle", "Circus", "Coast", "Comet", "Compass", "Desert",
     "Empire", "Engine", "Express", "Falcon", "Forest", "Frontier", "Garden", "Harbour", "Heart", "Horizon",
-    "Hotel", "Island", "Kingdom", "Lantern", "Letter", "Lighthouse", "Machine", "Mirror", "Mountain", "Orchard",
-    "Promise", "River", "Road", "Robot", "Shadow", "Signal", "Station", "Summer", "Voyage", "Winter",
+    "Hotel", "Island", "Kingdom", "Lantern", "Letter", "Lighthouse", "Machine", "Mirror", "Mountain",
+    "Orchard", "Promise", "River", "Road", "Robot", "Shadow", "Signal", "Station", "Summer", "Voyage",
+    "Winter",
 )  # fmt: skip
 _FEATURES = ("Trailers", "Commentaries", "Deleted Scenes", "Behind the Scenes")
 _PEOPLE_OF_FILMS = 200

@@ -1,0 +1,1 @@
+"""An online shop: accounts, products, and what people view and buy."""

@@ -31,7 +31,9 @@ _THINGS = (
     "Basket", "Blanket", "Bottle", "Box", "Brush", "Case", "Chair", "Cup", "Frame", "Holder",
     "Jacket", "Kit", "Lamp", "Mat", "Pouch", "Rack", "Set", "Stand", "Tray", "Wrap",
 )  # fmt: skip
-_BRANDS = tuple(f"{name} & Co" for name in ("Alder", "Birk", "Calla", "Dune", "Elm", "Fjord", "Gale", "Heath"))
+_BRANDS = tuple(
+    f"{name} & Co" for name in ("Alder", "Birk", "Calla", "Dune", "Elm", "Fjord", "Gale", "Heath")
+)
 _COLOURS = ("black", "blue", "green", "grey", "natural", "red", "white", "yellow")
 
 Value = str | int | float | bool | date | None
@@ -110,7 +112,7 @@ def _accounts(connection: Connection, faker: Faker, rng: np.random.Generator) ->
         joined = BEGIN - timedelta(days=float(rng.uniform(1, 800)))
         return (
             account_id(number),
-            f"{name.split()[0]}.{number}@mail.example".lower(),
+            f"{name.split(maxsplit=1)[0]}.{number}@mail.example".lower(),
             name,
             faker.numerify("07### ######"),
             faker.street_address().replace("\n", " "),

@@ -1,3 +1,4 @@
+# ruff: noqa: E501  SQL of the tests
 """Our own Postgres, and databases of other applications on the same server."""
 
 from collections.abc import Callable, Iterator
@@ -167,7 +168,9 @@ def own(server: PostgresServer) -> Iterator[Connection]:
     connection.autocommit = True
     with connection.cursor() as cursor:
         cursor.execute("TRUNCATE public.users, public.movies RESTART IDENTITY CASCADE")
-        cursor.execute("DELETE FROM source.copies; DELETE FROM source.event_kinds; DELETE FROM pii.suppressed_people")
+        cursor.execute(
+            "DELETE FROM source.copies; DELETE FROM source.event_kinds; DELETE FROM pii.suppressed_people"
+        )
         cursor.execute("DELETE FROM public.erasures; DELETE FROM capture.deletions")
     yield connection
     connection.close()
@@ -182,7 +185,9 @@ _numbers = count()
 
 
 @contextmanager
-def application(server: PostgresServer, *, template: str | None = None, sql: str = "") -> Iterator[Application]:
+def application(
+    server: PostgresServer, *, template: str | None = None, sql: str = ""
+) -> Iterator[Application]:
     """Make a database that belongs to app_owner; it goes with the end of the block."""
     name = f"app_{next(_numbers)}"
     with closing(psycopg2.connect(server.dsn("postgres", "postgres"))) as admin:
@@ -191,7 +196,9 @@ def application(server: PostgresServer, *, template: str | None = None, sql: str
             cursor.execute(f"CREATE DATABASE {name} OWNER app_owner TEMPLATE {template or 'template0'}")
 
         def settings(user: str, password: str) -> SourceSettings:
-            return SourceSettings(host=server.host, port=server.port, dbname=name, user=user, password=password)
+            return SourceSettings(
+                host=server.host, port=server.port, dbname=name, user=user, password=password
+            )
 
         owner = settings("app_owner", "owns-the-tables")
         connection = psycopg2.connect(

@@ -1,3 +1,4 @@
+# ruff: noqa: E501  SQL of the tests
 """What we put into another application's database, and that its own life goes on."""
 
 import re
@@ -28,7 +29,11 @@ def dump(source: SourceSettings) -> str:
         env={"PGPASSWORD": source.password}, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert result.returncode == 0, result.stderr
-    return re.sub(r"\\(un)?restrict \S+\n", "", result.stdout).partition("\n--\n-- PostgreSQL database dump complete")[0].rstrip()
+    return (
+        re.sub(r"\\(un)?restrict \S+\n", "", result.stdout)
+        .partition("\n--\n-- PostgreSQL database dump complete")[0]
+        .rstrip()
+    )
 
 
 def psql(source: SourceSettings, script: Path) -> subprocess.CompletedProcess[str]:
@@ -60,9 +65,13 @@ def test_the_schema_differs_by_ours_alone(library: Application, tmp_path: Path) 
     assert without_ours(after) == before
     # Not one right on the application's tables, and none taken from anybody.
     assert "REVOKE" not in script.read_text(encoding="utf-8")
-    tables = library.fetch("SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'")
+    tables = library.fetch(
+        "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'"
+    )
     for (table,) in tables:
-        assert library.fetch(f"SELECT has_any_column_privilege('{READER}', 'public.{table}', 'SELECT')") == [(False,)]
+        assert library.fetch(f"SELECT has_any_column_privilege('{READER}', 'public.{table}', 'SELECT')") == [
+            (False,)
+        ]
     script.write_text(removal_script(TRIGGERS), encoding="utf-8")
     assert psql(library.owner, script).returncode == 0
     assert dump(library.owner) == before
@@ -70,7 +79,9 @@ def test_the_schema_differs_by_ours_alone(library: Application, tmp_path: Path) 
 
 
 def test_no_superuser_is_needed(library: Application) -> None:
-    assert library.fetch("SELECT rolsuper OR rolcreaterole FROM pg_roles WHERE rolname = current_user") == [(False,)]
+    assert library.fetch("SELECT rolsuper OR rolcreaterole FROM pg_roles WHERE rolname = current_user") == [
+        (False,)
+    ]
     library.install(TRIGGERS)
 
 
@@ -140,7 +151,9 @@ def test_a_missing_reader_is_named(library: Application) -> None:
 def test_names_and_kinds_cannot_become_statements(
     library: Application, own: Connection, own_settings: OwnSettings
 ) -> None:
-    library.execute("""ALTER TABLE loan ADD "od'd; ""DROP -- $x$" text DEFAULT 'it''s \\ $dataflix$; DROP TABLE book; --'""")
+    library.execute(
+        """ALTER TABLE loan ADD "od'd; ""DROP -- $x$" text DEFAULT 'it''s \\ $dataflix$; DROP TABLE book; --'"""
+    )
     description = described(
         **{
             "copy: compare": "copy: triggers",
@@ -156,16 +169,23 @@ def test_names_and_kinds_cannot_become_statements(
     library.execute("TABLE book")
 
 
-def test_an_application_of_other_search_paths(library: Application, own: Connection, own_settings: OwnSettings) -> None:
+def test_an_application_of_other_search_paths(
+    library: Application, own: Connection, own_settings: OwnSettings
+) -> None:
     """The triggers run with the application's settings, whatever they are."""
     library.install(TRIGGERS)
     run_copy(library.reader, own_settings, TRIGGERS)
-    library.execute("SET search_path = ''; SET DateStyle = 'German'; SET bytea_output = 'escape'; SET TimeZone = 'Asia/Tokyo'")
+    library.execute(
+        "SET search_path = ''; SET DateStyle = 'German'; SET bytea_output = 'escape'; SET TimeZone ="
+        " 'Asia/Tokyo'"
+    )
     library.execute("INSERT INTO public.loan (card, barcode, lent) VALUES ('C 3', 1, '2026-05-05')")
     assert run_copy(library.reader, own_settings, TRIGGERS).changes[2].inserted == 1
 
 
-def test_a_role_without_rights_on_our_schema_writes_on(library: Application, own: Connection, own_settings: OwnSettings) -> None:
+def test_a_role_without_rights_on_our_schema_writes_on(
+    library: Application, own: Connection, own_settings: OwnSettings
+) -> None:
     library.install(TRIGGERS)
     library.execute("GRANT INSERT, SELECT ON loan TO PUBLIC")
     role = psycopg2.connect(

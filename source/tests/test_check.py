@@ -1,3 +1,4 @@
+# ruff: noqa: E501  a case is a line
 """What a check says of a source that does not fit: each thing by name, with its place in the file."""
 
 from collections.abc import Iterator
@@ -10,7 +11,6 @@ from dataflix_source.description.model import Description
 from dataflix_source.errors import SourceError
 from dataflix_source.looking.check import check_source
 from dataflix_source.looking.findings import Findings
-
 from dataflix_testkit import PostgresServer
 
 from .conftest import LIBRARY, LIBRARY_FILE, Application, application, described, with_mode
@@ -36,7 +36,12 @@ def check(library: Application, description: Description, **settings: str) -> Fi
     def explain(error: psycopg2.Error) -> SourceError:
         return SourceError(str(error))
 
-    for setting in ("search_path = pg_catalog", "TimeZone = 'UTC'", "DateStyle = 'ISO'", "row_security = off"):
+    for setting in (
+        "search_path = pg_catalog",
+        "TimeZone = 'UTC'",
+        "DateStyle = 'ISO'",
+        "row_security = off",
+    ):
         library.execute(f"SET LOCAL {setting}")
     session = Session(library.connection, library.name, explain)
     return check_source(session, library.owner.model_copy(update=settings), description)[1]
@@ -116,8 +121,12 @@ BAD = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("sql", "said", "place", "message"), BAD, ids=[f"{i}-{bad[2]}" for i, bad in enumerate(BAD)])
-def test_each_thing_is_named(library: Application, sql: str, said: dict[str, str], place: str, message: str) -> None:
+@pytest.mark.parametrize(
+    ("sql", "said", "place", "message"), BAD, ids=[f"{i}-{bad[2]}" for i, bad in enumerate(BAD)]
+)
+def test_each_thing_is_named(
+    library: Application, sql: str, said: dict[str, str], place: str, message: str
+) -> None:
     if sql:
         library.execute(sql)
     for old in said:
@@ -135,8 +144,10 @@ def test_policies_that_hide_rows(library: Application) -> None:
 
 def test_what_looks_like_nothing_personal_is_left_alone(library: Application) -> None:
     library.execute(
-        "ALTER TABLE reader ADD level text, ADD joined_on text, ADD ref text, ADD amount text, ADD version text;"
-        "UPDATE reader SET level = '12 Angry Men', joined_on = '2024-05-06', ref = '9780000000001', amount = '1234567.89',"
+        "ALTER TABLE reader ADD level text, ADD joined_on text, ADD ref text, ADD amount text, ADD version"
+        " text;"
+        "UPDATE reader SET level = '12 Angry Men', joined_on = '2024-05-06', ref = '9780000000001', amount ="
+        " '1234567.89',"
         " version = '10.2.33.4567'"
     )
     assert problems(library, described()) == []
@@ -144,7 +155,8 @@ def test_what_looks_like_nothing_personal_is_left_alone(library: Application) ->
 
 def test_notes(library: Application) -> None:
     library.execute(
-        "INSERT INTO loan VALUES ('unknown', 1, now()), ('A-1', 1, now() + INTERVAL '5 days'), ('A-1', 1, 'infinity');"
+        "INSERT INTO loan VALUES ('unknown', 1, now()), ('A-1', 1, now() + INTERVAL '5 days'), ('A-1', 1,"
+        " 'infinity');"
         "INSERT INTO review VALUES ('C 3', 9780000000001, NULL, now());"
         "ALTER TABLE book DROP CONSTRAINT book_pkey CASCADE"
     )

@@ -1,3 +1,4 @@
+# ruff: noqa: E501  SQL of the tests
 """What arrives, what changes later, and what stops a copy."""
 
 import threading
@@ -13,7 +14,17 @@ from dataflix_source.errors import BusyError, DatabaseError, RefusedError, Sourc
 from dataflix_source.settings import OwnSettings
 from dataflix_testkit import PostgresServer
 
-from .conftest import LIBRARY, Application, application, described, execute, fetch, run_copy, what_came, with_mode
+from .conftest import (
+    LIBRARY,
+    Application,
+    application,
+    described,
+    execute,
+    fetch,
+    run_copy,
+    what_came,
+    with_mode,
+)
 
 
 @pytest.fixture
@@ -38,7 +49,8 @@ def test_the_first_copy(readable: Application, own: Connection, own_settings: Ow
     items = [row[1:6] for row in came if row[0] == "item"]
     assert items == [
         ("9780000000001", "Dune", "{novel,space}", "1965", '{"floor": "ground floor"}'),
-        ("9780000000002", "Emma", "{novel}", "1815", '{"floor": "first floor"}')[:3] + (None, '{"floor": "first floor"}'),
+        # Movies have a year from 1870 on.
+        ("9780000000002", "Emma", "{novel}", None, '{"floor": "first floor"}'),
         ("9780000000003", "Cosmos", "{space,stars}", "1980", '{"floor": "ground floor"}'),
         # A book without a title has its id, and nothing else is made up.
         ("9780000000004", "9780000000004", "{}", None, "{}"),
@@ -53,11 +65,14 @@ def test_the_first_copy(readable: Application, own: Connection, own_settings: Ow
     assert ("A-1", "9780000000001", "2026-02-03 00:00:00+00") in watched
 
 
-def test_copying_again_changes_nothing(readable: Application, own: Connection, own_settings: OwnSettings) -> None:
+def test_copying_again_changes_nothing(
+    readable: Application, own: Connection, own_settings: OwnSettings
+) -> None:
     run_copy(readable.reader, own_settings, described())
     before = fetch(own, "SELECT max(last_xid::text::bigint) FROM (TABLE capture.deletions) AS d")
-    stamps = fetch(own, "SELECT sum(last_xid::text::bigint) FROM interactions"), fetch(
-        own, "SELECT sum(last_xid::text::bigint) FROM users"
+    stamps = (
+        fetch(own, "SELECT sum(last_xid::text::bigint) FROM interactions"),
+        fetch(own, "SELECT sum(last_xid::text::bigint) FROM users"),
     )
     result = run_copy(readable.reader, own_settings, described())
     assert all((c.inserted, c.updated, c.deleted) == (0, 0, 0) for c in result.changes)
@@ -68,7 +83,9 @@ def test_copying_again_changes_nothing(readable: Application, own: Connection, o
     )
 
 
-def test_a_person_who_is_gone_is_erased(readable: Application, own: Connection, own_settings: OwnSettings) -> None:
+def test_a_person_who_is_gone_is_erased(
+    readable: Application, own: Connection, own_settings: OwnSettings
+) -> None:
     run_copy(readable.reader, own_settings, described())
     ((user,),) = fetch(own, "SELECT user_id FROM source.people WHERE source_key = 'A-1'")
     readable.execute("UPDATE reader SET gone = true WHERE card = 'A-1'")
@@ -99,7 +116,9 @@ def test_a_person_who_was_erased_here_stays_away(
         assert fetch(own, privilege) == [(False,)], role
 
 
-def test_what_people_gave_here_stays(readable: Application, own: Connection, own_settings: OwnSettings) -> None:
+def test_what_people_gave_here_stays(
+    readable: Application, own: Connection, own_settings: OwnSettings
+) -> None:
     run_copy(readable.reader, own_settings, described())
     pair = (
         "SELECT p.user_id, i.movie_id FROM source.people p, source.items i"
@@ -118,7 +137,9 @@ def test_what_people_gave_here_stays(readable: Application, own: Connection, own
     assert ratings == [("A-1", "9780000000001", "0.5"), ("C 3", "9780000000002", "4.5")]
 
 
-def test_many_deletions_are_asked_for(server: PostgresServer, own: Connection, own_settings: OwnSettings) -> None:
+def test_many_deletions_are_asked_for(
+    server: PostgresServer, own: Connection, own_settings: OwnSettings
+) -> None:
     many = LIBRARY + (
         "INSERT INTO reader (card, joined) SELECT 'R' || i, now() FROM generate_series(1, 100) AS i;"
         "GRANT SELECT ON ALL TABLES IN SCHEMA public TO dataflix_reader;"
@@ -140,9 +161,14 @@ def test_another_database_is_refused_by_name(
 ) -> None:
     run_copy(readable.reader, own_settings, described())
     before = what_came(own)
-    more = LIBRARY + "GRANT SELECT ON ALL TABLES IN SCHEMA public TO dataflix_reader; DELETE FROM loan WHERE card = 'A-1'"
+    more = (
+        LIBRARY
+        + "GRANT SELECT ON ALL TABLES IN SCHEMA public TO dataflix_reader; DELETE FROM loan WHERE card = 'A-1'"
+    )
     with application(server, sql=more) as other:
-        with pytest.raises(RefusedError, match=f"comes from database {readable.name} .* this is database {other.name}"):
+        with pytest.raises(
+            RefusedError, match=f"comes from database {readable.name} .* this is database {other.name}"
+        ):
             run_copy(other.reader, own_settings, described())
         assert what_came(own) == before
         run_copy(other.reader, own_settings, described(), accept_source=True)
@@ -160,7 +186,10 @@ def test_people_who_are_not_the_sources_are_refused(
 
 
 def test_two_copies_do_not_meet(readable: Application, own: Connection, own_settings: OwnSettings) -> None:
-    with closing(psycopg2.connect(own.dsn, password=own_settings.admin_password)) as other, other.cursor() as cursor:
+    with (
+        closing(psycopg2.connect(own.dsn, password=own_settings.admin_password)) as other,
+        other.cursor() as cursor,
+    ):
         cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended('dataflix_source.copy', 0))")
         with pytest.raises(BusyError):
             run_copy(readable.reader, own_settings, described())
@@ -203,13 +232,17 @@ def test_a_source_that_goes_away_leaves_nothing(
     assert fetch(own, "SELECT FROM source.copies") == []
 
 
-def test_a_source_that_is_not_there(readable: Application, own: Connection, own_settings: OwnSettings) -> None:
+def test_a_source_that_is_not_there(
+    readable: Application, own: Connection, own_settings: OwnSettings
+) -> None:
     away = readable.reader.model_copy(update={"port": 1})
     with pytest.raises(SourceUnavailableError, match=f"{readable.name} on 127.0.0.1:1"):
         run_copy(away, own_settings, described())
 
 
-def test_a_wrong_password_is_not_shown(readable: Application, own: Connection, own_settings: OwnSettings) -> None:
+def test_a_wrong_password_is_not_shown(
+    readable: Application, own: Connection, own_settings: OwnSettings
+) -> None:
     wrong = readable.reader.model_copy(update={"password": "very-secret-guess"})
     with pytest.raises(SourceUnavailableError) as caught:
         run_copy(wrong, own_settings, described())
@@ -218,8 +251,12 @@ def test_a_wrong_password_is_not_shown(readable: Application, own: Connection, o
 
 
 def test_a_missing_right_is_named(library: Application, own: Connection, own_settings: OwnSettings) -> None:
-    library.execute("GRANT SELECT (card, joined, gone, full_name, mail, town, born, changed) ON reader TO dataflix_reader")
-    with pytest.raises(RefusedError, match=r"GRANT SELECT \(changed, isbn, .*\) ON public\.book TO dataflix_reader"):
+    library.execute(
+        "GRANT SELECT (card, joined, gone, full_name, mail, town, born, changed) ON reader TO dataflix_reader"
+    )
+    with pytest.raises(
+        RefusedError, match=r"GRANT SELECT \(changed, isbn, .*\) ON public\.book TO dataflix_reader"
+    ):
         run_copy(library.reader, own_settings, described())
     assert fetch(own, "SELECT FROM users") == []
 
@@ -231,9 +268,9 @@ def test_two_people_with_one_id(server: PostgresServer, own: Connection, own_set
         " UNION ALL SELECT 'A-1', NULL, NULL, NULL, NULL, NULL, NULL, now();"
         "GRANT SELECT ON ALL TABLES IN SCHEMA public TO dataflix_reader;"
     )
-    with application(server, sql=twice) as source:
-        with pytest.raises(RefusedError, match=r"1 id\(s\) of people stand in several rows"):
-            run_copy(source.reader, own_settings, described())
+    refused = pytest.raises(RefusedError, match=r"1 id\(s\) of people stand in several rows")
+    with application(server, sql=twice) as source, refused:
+        run_copy(source.reader, own_settings, described())
     assert fetch(own, "SELECT FROM users") == []
 
 
@@ -241,7 +278,8 @@ def test_addresses_are_taken_over_as_far_as_our_table_can_hold_them(
     readable: Application, own: Connection, own_settings: OwnSettings
 ) -> None:
     readable.execute(
-        "UPDATE reader SET mail = CASE card WHEN 'A-1' THEN 'Family@example.org' WHEN 'a-1' THEN 'family@EXAMPLE.org'"
+        "UPDATE reader SET mail = CASE card WHEN 'A-1' THEN 'Family@example.org' WHEN 'a-1' THEN"
+        " 'family@EXAMPLE.org'"
         " ELSE 'no address' END"
     )
     run_copy(readable.reader, own_settings, described())
@@ -252,7 +290,10 @@ def test_addresses_are_taken_over_as_far_as_our_table_can_hold_them(
     readable.execute("UPDATE reader SET mail = 'x@example.org' WHERE card = 'A-1'")
     readable.execute("UPDATE reader SET mail = 'y@example.org' WHERE card = 'a-1'")
     run_copy(readable.reader, own_settings, described())
-    readable.execute("UPDATE reader SET mail = CASE card WHEN 'A-1' THEN 'y@example.org' ELSE 'x@example.org' END WHERE card <> 'C 3'")
+    readable.execute(
+        "UPDATE reader SET mail = CASE card WHEN 'A-1' THEN 'y@example.org' ELSE 'x@example.org' END WHERE"
+        " card <> 'C 3'"
+    )
     run_copy(readable.reader, own_settings, described())
     emails = {row[1]: str(row[6]) for row in what_came(own) if row[0] == "person"}
     assert (emails["A-1"], emails["a-1"]) == ("y@example.org", "x@example.org")

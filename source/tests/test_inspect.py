@@ -1,3 +1,4 @@
+# ruff: noqa: E501  SQL of the tests
 """What is proposed for a database, from a video shop to one that has nothing to recommend."""
 
 from collections.abc import Callable
@@ -29,7 +30,9 @@ def test_the_examples_are_recognised(examples: Callable[[str], dict[str, str]], 
     assert notes == []
     assert proposed.source.copy_mode is CopyMode.TRIGGERS
     assert (proposed.people.table, proposed.people.id) == (written.people.table, written.people.id)
-    assert proposed.items.model_copy(update={"attributes": {}}) == written.items.model_copy(update={"attributes": {}})
+    assert proposed.items.model_copy(update={"attributes": {}}) == written.items.model_copy(
+        update={"attributes": {}}
+    )
     assert written.items.attributes.items() <= proposed.items.attributes.items()
     assert len(proposed.events) == 1
     for part in ("table", "person", "item", "time", "repeats"):
@@ -87,12 +90,16 @@ def test_column_names_that_need_quotes(server: PostgresServer) -> None:
     [
         "",
         "CREATE TABLE measurement (sensor integer, taken timestamptz, value float8)",
-        "CREATE TABLE customer (id integer PRIMARY KEY, email text); CREATE TABLE product (id integer PRIMARY KEY, name text)",
+        "CREATE TABLE customer (id integer PRIMARY KEY, email text); CREATE TABLE product (id integer"
+        " PRIMARY KEY, name text)",
     ],
     ids=["empty", "no people", "no events"],
 )
 def test_nothing_to_recommend(server: PostgresServer, sql: str) -> None:
-    with application(server, sql=sql) as source, pytest.raises(RefusedError, match="Write dataflix.yml by hand"):
+    with (
+        application(server, sql=sql) as source,
+        pytest.raises(RefusedError, match=r"Write dataflix\.yml by hand"),
+    ):
         proposal(source.owner)
 
 

@@ -1,3 +1,4 @@
+# ruff: noqa: E501  a case is a line
 """Reading changes gives what reading everything gives, in each mode as far as it promises."""
 
 import random
@@ -36,16 +37,37 @@ def _moment(draw: random.Random) -> str:
 
 # What an application does; most of it fails or touches nothing now and then, as in life.
 WRITES: tuple[Callable[[random.Random], str], ...] = (
-    lambda draw: f"INSERT INTO reader (card, joined, full_name) VALUES ('{_card(draw)}', now(), 'New') ON CONFLICT DO NOTHING",
+    lambda draw: (
+        f"INSERT INTO reader (card, joined, full_name) VALUES ('{_card(draw)}', now(), 'New') ON CONFLICT DO"
+        f" NOTHING"
+    ),
     lambda draw: f"UPDATE reader SET town = 'Town {draw.randint(1, 3)}' WHERE card = '{_card(draw)}'",
-    lambda draw: f"UPDATE reader SET gone = {draw.choice(['true', 'false', 'NULL'])} WHERE card = '{_card(draw)}'",
-    lambda draw: f"INSERT INTO book (isbn, title) VALUES ({_isbn(draw)}, 'New') ON CONFLICT (isbn) DO UPDATE SET subjects = 'a;b'",
-    lambda draw: f"UPDATE book SET title = 'Title {draw.randint(1, 9)}', shelf_id = 1 WHERE isbn = {_isbn(draw)}",
+    lambda draw: (
+        f"UPDATE reader SET gone = {draw.choice(['true', 'false', 'NULL'])} WHERE card = '{_card(draw)}'"
+    ),
+    lambda draw: (
+        f"INSERT INTO book (isbn, title) VALUES ({_isbn(draw)}, 'New') ON CONFLICT (isbn) DO UPDATE SET"
+        f" subjects = 'a;b'"
+    ),
+    lambda draw: (
+        f"UPDATE book SET title = 'Title {draw.randint(1, 9)}', shelf_id = 1 WHERE isbn = {_isbn(draw)}"
+    ),
     lambda draw: f"INSERT INTO copy VALUES ({draw.randint(1, 12)}, {_isbn(draw)}) ON CONFLICT DO NOTHING",
-    lambda draw: f"INSERT INTO loan (card, barcode, lent) VALUES ('{_card(draw)}', {draw.randint(1, 14)}, '{_moment(draw)}')",
-    lambda draw: f"INSERT INTO loan (card, barcode, lent) SELECT card, barcode, '{_moment(draw)}' FROM reader, copy",
-    lambda draw: f"UPDATE loan SET lent = '{_moment(draw)}', barcode = {draw.randint(1, 9)} WHERE card = '{_card(draw)}'",
-    lambda draw: f"INSERT INTO review (card, isbn, points, written) VALUES ('{_card(draw)}', {_isbn(draw)}, {draw.randint(1, 10)}, '{_moment(draw)}+00')",
+    lambda draw: (
+        f"INSERT INTO loan (card, barcode, lent) VALUES ('{_card(draw)}', {draw.randint(1, 14)},"
+        f" '{_moment(draw)}')"
+    ),
+    lambda draw: (
+        f"INSERT INTO loan (card, barcode, lent) SELECT card, barcode, '{_moment(draw)}' FROM reader, copy"
+    ),
+    lambda draw: (
+        f"UPDATE loan SET lent = '{_moment(draw)}', barcode = {draw.randint(1, 9)} WHERE card ="
+        f" '{_card(draw)}'"
+    ),
+    lambda draw: (
+        f"INSERT INTO review (card, isbn, points, written) VALUES ('{_card(draw)}', {_isbn(draw)},"
+        f" {draw.randint(1, 10)}, '{_moment(draw)}+00')"
+    ),
     lambda draw: f"UPDATE review SET points = {draw.randint(1, 10)} WHERE isbn = {_isbn(draw)}",
 )
 DELETES: tuple[Callable[[random.Random], str], ...] = (
@@ -54,7 +76,10 @@ DELETES: tuple[Callable[[random.Random], str], ...] = (
     lambda draw: f"DELETE FROM loan WHERE card = '{_card(draw)}'",
     lambda draw: f"DELETE FROM review WHERE card = '{_card(draw)}'",
     lambda draw: f"UPDATE loan SET card = '{_card(draw)}' WHERE card = '{_card(draw)}'",
-    lambda draw: f"UPDATE book SET isbn = {_isbn(draw)}.50 WHERE isbn = {_isbn(draw)} AND NOT EXISTS (SELECT FROM copy WHERE copy.isbn = book.isbn)",
+    lambda draw: (
+        f"UPDATE book SET isbn = {_isbn(draw)}.50 WHERE isbn = {_isbn(draw)} AND NOT EXISTS (SELECT FROM"
+        f" copy WHERE copy.isbn = book.isbn)"
+    ),
     lambda draw: f"UPDATE copy SET isbn = {_isbn(draw)} WHERE barcode = {draw.randint(1, 12)}",
     lambda draw: f"UPDATE shelf SET label = 'floor {draw.randint(1, 9)}'",
     lambda _: "TRUNCATE loan",
@@ -62,7 +87,9 @@ DELETES: tuple[Callable[[random.Random], str], ...] = (
 )
 
 
-def write(library: Application, draw: random.Random, choices: tuple[Callable[[random.Random], str], ...]) -> None:
+def write(
+    library: Application, draw: random.Random, choices: tuple[Callable[[random.Random], str], ...]
+) -> None:
     for _ in range(draw.randint(0, 6)):
         try:
             library.execute(draw.choice(choices)(draw))
@@ -71,7 +98,9 @@ def write(library: Application, draw: random.Random, choices: tuple[Callable[[ra
 
 
 @pytest.mark.parametrize("seed", range(short_or_long(3, 300)))
-def test_triggers_see_every_change(library: Application, own: Connection, own_settings: OwnSettings, seed: int) -> None:
+def test_triggers_see_every_change(
+    library: Application, own: Connection, own_settings: OwnSettings, seed: int
+) -> None:
     library.install(TRIGGERS)
     draw = random.Random(seed)
     run_copy(library.reader, own_settings, TRIGGERS)
@@ -129,7 +158,8 @@ def test_updated_at_with_a_row_that_commits_late(
     library.execute("GRANT SELECT ON ALL TABLES IN SCHEMA public TO dataflix_reader")
     run_copy(library.reader, own_settings, description)
     library.execute(
-        "INSERT INTO loan (card, barcode, lent, changed) VALUES ('C 3', 1, '2026-05-05', now() - INTERVAL '9 minutes')"
+        "INSERT INTO loan (card, barcode, lent, changed) VALUES ('C 3', 1, '2026-05-05', now() - INTERVAL '9"
+        " minutes')"
     )
     assert run_copy(library.reader, own_settings, description).changes[2].inserted == 1
 
@@ -185,7 +215,9 @@ def test_a_gap_is_refused(
     assert "during the gap" in [row[1] for row in what_came(own)]
 
 
-def test_a_restored_source_is_compared(library: Application, own: Connection, own_settings: OwnSettings) -> None:
+def test_a_restored_source_is_compared(
+    library: Application, own: Connection, own_settings: OwnSettings
+) -> None:
     library.install(TRIGGERS)
     run_copy(library.reader, own_settings, TRIGGERS)
     for change in (
@@ -200,8 +232,10 @@ def test_a_restored_source_is_compared(library: Application, own: Connection, ow
 
 def test_partitions(library: Application, own: Connection, own_settings: OwnSettings) -> None:
     library.execute(
-        "DROP TABLE loan; CREATE TABLE loan (card text, barcode bigint, lent timestamp NOT NULL, changed timestamptz)"
-        " PARTITION BY RANGE (lent); CREATE TABLE loan_early PARTITION OF loan FOR VALUES FROM (MINVALUE) TO ('2026-03-01');"
+        "DROP TABLE loan; CREATE TABLE loan (card text, barcode bigint, lent timestamp NOT NULL, changed"
+        " timestamptz)"
+        " PARTITION BY RANGE (lent); CREATE TABLE loan_early PARTITION OF loan FOR VALUES FROM (MINVALUE) TO"
+        " ('2026-03-01');"
         "CREATE TABLE loan_late PARTITION OF loan FOR VALUES FROM ('2026-03-01') TO (MAXVALUE)"
     )
     library.install(TRIGGERS)
@@ -229,7 +263,8 @@ def test_a_person_by_a_path(library: Application, own: Connection, own_settings:
     library.execute(
         "CREATE TABLE visit (visit_id integer PRIMARY KEY, card text);"
         "INSERT INTO visit SELECT row_number() OVER (ORDER BY lent), card FROM loan;"
-        "ALTER TABLE loan ADD visit_id integer; UPDATE loan SET visit_id = v.visit_id FROM visit v WHERE v.card = loan.card"
+        "ALTER TABLE loan ADD visit_id integer; UPDATE loan SET visit_id = v.visit_id FROM visit v WHERE"
+        " v.card = loan.card"
     )
     text = LIBRARY_FILE.replace("copy: compare", "copy: triggers").replace(
         "person: card\n    item: barcode", "person: visit_id -> visit.card\n    item: barcode"
@@ -248,18 +283,30 @@ def test_a_person_by_a_path(library: Application, own: Connection, own_settings:
 
 
 def test_thumbs(library: Application, own: Connection, own_settings: OwnSettings) -> None:
-    text = LIBRARY_FILE.replace("scale: {column: points, min: 1, max: 10}", "thumbs: {column: points, up: [10], down: [3]}")
-    library.execute("GRANT SELECT ON ALL TABLES IN SCHEMA public TO dataflix_reader; INSERT INTO review VALUES ('C 3', 9780000000001, NULL, now())")
+    text = LIBRARY_FILE.replace(
+        "scale: {column: points, min: 1, max: 10}", "thumbs: {column: points, up: [10], down: [3]}"
+    )
+    library.execute(
+        "GRANT SELECT ON ALL TABLES IN SCHEMA public TO dataflix_reader; INSERT INTO review VALUES ('C 3',"
+        " 9780000000001, NULL, now())"
+    )
     run_copy(library.reader, own_settings, described(text))
     assert [row[3:5] for row in what_came(own) if row[0] == "rating"] == [("4", "true"), ("1.5", "false")]
 
 
-def test_status_names_source_and_guarantee(library: Application, own: Connection, own_settings: OwnSettings) -> None:
+def test_status_names_source_and_guarantee(
+    library: Application, own: Connection, own_settings: OwnSettings
+) -> None:
     library.install(TRIGGERS)
     run_copy(library.reader, own_settings, TRIGGERS)
-    rows = fetch(own, "SELECT entity, source_name, database_name, mode, guarantee, rows_count FROM source.copies ORDER BY 1")
+    rows = fetch(
+        own,
+        "SELECT entity, source_name, database_name, mode, guarantee, rows_count FROM source.copies ORDER BY"
+        " 1",
+    )
     assert [row[:4] for row in rows] == [
-        (entity, "library", library.name, "triggers") for entity in ("events.0", "events.1", "items", "people")
+        (entity, "library", library.name, "triggers")
+        for entity in ("events.0", "events.1", "items", "people")
     ]
     assert all("Every committed change" in str(row[4]) for row in rows)
     assert [row[5] for row in rows] == [3, 2, 4, 3]

@@ -28,7 +28,10 @@ def test_another_machine_is_verified() -> None:
         ({"DATAFLIX_SOURCE_HOST": ""}, "DATAFLIX_SOURCE_HOST is not set"),
         ({"DATAFLIX_SOURCE_PORT": "70000"}, "DATAFLIX_SOURCE_PORT must be a port"),
         ({"DATAFLIX_SOURCE_SSLMODE": "allow"}, "DATAFLIX_SOURCE_SSLMODE must be one of"),
-        ({"DATAFLIX_SOURCE_SSLROOTCERT": "/nonexistent.pem"}, "is not a file that can be read: /nonexistent.pem"),
+        (
+            {"DATAFLIX_SOURCE_SSLROOTCERT": "/nonexistent.pem"},
+            "is not a file that can be read: /nonexistent.pem",
+        ),
     ],
 )
 def test_a_wrong_setting_is_named(changes: dict[str, str], message: str) -> None:
@@ -39,7 +42,9 @@ def test_a_wrong_setting_is_named(changes: dict[str, str], message: str) -> None
 
 def test_settings_come_from_env(tmp_path: Path) -> None:
     file = tmp_path / ".env"
-    file.write_text("\n".join(f"{name}={value}" for name, value in ENVIRON.items() if "SOURCE" in name), encoding="utf-8")
+    file.write_text(
+        "\n".join(f"{name}={value}" for name, value in ENVIRON.items() if "SOURCE" in name), encoding="utf-8"
+    )
     found = settings.load_source({"DATAFLIX_ENV_FILE": str(file)})
     assert found.address == "shop on db.example:5432"
     assert "very-secret" not in repr(found)

@@ -1,7 +1,8 @@
-"""The one schema of ours in a source: triggers that note what changed, and functions that read what is described.
+"""The one schema of ours in a source: triggers that note what changed, and functions that read.
 
-The functions' bodies are text, and the triggers read a row as JSON, so neither holds on to a column: a migration of the
-application can change or drop what it likes. What is missing then stops the copy, not the application.
+The functions' bodies are text, and the triggers read a row as JSON, so neither holds on to a column: a
+migration of the application can change or drop what it likes. What is missing then stops the copy, not the
+application.
 """
 
 import hashlib
@@ -75,9 +76,7 @@ def reader_function(query: Query) -> str:
 def _content(description: Description, catalog: Catalog) -> str:
     schema = quoted(description.source.capture_schema.name)
     parts = [_function(schema, query) for query in build(description, catalog).values()]
-    parts += [
-        _triggers(schema, number, watch, catalog) for number, watch in enumerate(watches(description))
-    ]
+    parts += [_triggers(schema, number, watch, catalog) for number, watch in enumerate(watches(description))]
     return "\n".join(parts)
 
 
@@ -147,12 +146,14 @@ def install_script(description: Description, catalog: Catalog, reader: str) -> s
     """
     name = description.source.capture_schema.name
     schema = quoted(name)
+    how_to_make = f"an administrator makes it: CREATE ROLE {quoted(reader)} LOGIN PASSWORD '...'"
     tables = ", ".join(str(table) for table in sorted({watch.table for watch in watches(description)}))
     return f"""\
 -- Dataflix: notes the changes of {tables}.
 --
--- Run it with psql as the owner of these tables; no superuser is needed. It makes schema {ColumnName(name)} and triggers that
--- call its functions, takes no right from anybody, and adds no column. Running it again replaces the schema. To take it away:
+-- Run it with psql as the owner of these tables; no superuser is needed. It makes schema {ColumnName(name)}
+-- and triggers that call its functions, takes no right from anybody, and adds no column. Running it again
+-- replaces the schema. To take it away:
 --     DROP SCHEMA {schema} CASCADE;
 \\set ON_ERROR_STOP on
 
@@ -163,12 +164,13 @@ SET LOCAL lock_timeout = '{_LOCK_TIMEOUT}';
 DO $dataflix$
 BEGIN
     IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = {literal(reader)}) THEN
-        RAISE EXCEPTION 'there is no role {reader.replace("'", "''").replace("%", "%%")}'
-            USING HINT = {literal(f"an administrator makes it: CREATE ROLE {quoted(reader)} LOGIN PASSWORD '...'")};
+        RAISE EXCEPTION 'there is no role {_in_message(reader)}'
+            USING HINT = {literal(how_to_make)};
     END IF;
-    IF pg_catalog.obj_description(pg_catalog.to_regnamespace({literal(schema)}), 'pg_namespace') IS DISTINCT FROM {literal(_MARK)}
-        AND pg_catalog.to_regnamespace({literal(schema)}) IS NOT NULL THEN
-        RAISE EXCEPTION 'there is a schema {name.replace("'", "''").replace("%", "%%")} already, and it is not ours'
+    IF pg_catalog.to_regnamespace({literal(schema)}) IS NOT NULL
+        AND pg_catalog.obj_description(pg_catalog.to_regnamespace({literal(schema)}), 'pg_namespace')
+        IS DISTINCT FROM {literal(_MARK)} THEN
+        RAISE EXCEPTION 'there is a schema {_in_message(name)} already, and it is not ours'
             USING HINT = 'write another name under source in the description (schema: name)';
     END IF;
 END
@@ -252,11 +254,15 @@ COMMIT;
 """
 
 
+def _in_message(name: str) -> str:
+    return name.replace("'", "''").replace("%", "%%")
+
+
 def removal_script(description: Description) -> str:
     """Return the script that takes everything of ours out of the source."""
     schema = quoted(description.source.capture_schema.name)
     return f"""\
--- Takes away what Dataflix put into this database: the schema, and with it the triggers that call its functions.
+-- Takes away what Dataflix put into this database: the schema, and with it the triggers that call it.
 \\set ON_ERROR_STOP on
 BEGIN;
 SET LOCAL lock_timeout = '{_LOCK_TIMEOUT}';

@@ -17,7 +17,7 @@ from dataflix_source.copying.state import read_states
 from dataflix_source.description.json_schema import json_schema
 from dataflix_source.description.model import CopyMode
 from dataflix_source.description.yaml_file import DescriptionFile, read_description
-from dataflix_source.errors import DescriptionError, RefusedError, SourceError
+from dataflix_source.errors import RefusedError, SourceError
 from dataflix_source.looking.check import check_source
 from dataflix_source.looking.findings import Findings, Severity
 from dataflix_source.looking.proposal import propose
@@ -71,7 +71,7 @@ def _check(options: argparse.Namespace) -> int:
     environ = _environ(options)
     source = settings.load_source(environ)
     with source_snapshot(source) as session:
-        catalog, findings = check_source(session, source, file.description)
+        _, findings = check_source(session, source, file.description)
     _tell(file, findings)
     if findings.problems:
         print(f"{len(findings.problems)} problem(s); nothing was changed.", file=sys.stderr)
@@ -146,7 +146,8 @@ def _status(options: argparse.Namespace) -> int:
     for state in states.values():
         left_out = f", {state.left_out_count:,} left out" if state.left_out_count else ""
         print(
-            f"{state.entity}: {state.rows_count:,} rows{left_out}; read {state.read_at:%Y-%m-%d %H:%M:%S} UTC,"
+            f"{state.entity}: {state.rows_count:,} rows{left_out}; read {state.read_at:%Y-%m-%d %H:%M:%S}"
+            f" UTC,"
             f" compared {state.compared_at:%Y-%m-%d %H:%M:%S} UTC"
         )
     return 0
@@ -172,7 +173,8 @@ def _summary(result: CopyResult) -> str:
         how = "compared" if change.compared else "changes"
         left_out = f", {change.left_out:,} left out" if change.left_out else ""
         lines.append(
-            f"{change.entity} ({how}): {change.read:,} read, {change.inserted:,} new, {change.updated:,} changed, "
+            f"{change.entity} ({how}): {change.read:,} read, {change.inserted:,} new, {change.updated:,}"
+            f" changed, "
             f"{change.deleted:,} deleted{left_out}"
         )
     return "\n".join([*lines, f"copy: {result.mode}. {result.guarantee}"])
@@ -213,7 +215,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    def command(name: str, run: object, text: str, *, has_file: bool = True, has_user: bool = False) -> argparse.ArgumentParser:
+    def command(
+        name: str, run: object, text: str, *, has_file: bool = True, has_user: bool = False
+    ) -> argparse.ArgumentParser:
         one = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
         one.set_defaults(run=run)
         if has_file:
@@ -223,24 +227,35 @@ def _parser() -> argparse.ArgumentParser:
         if has_user:
             one.add_argument(
                 "--user",
-                help="a role that may read the tables, instead of DATAFLIX_SOURCE_USER; asks for its password unless"
+                help="a role that may read the tables, instead of DATAFLIX_SOURCE_USER; asks for its password"
+                " unless"
                 " DATAFLIX_SOURCE_CHECK_PASSWORD has it",
             )
         return one
 
-    inspect = command("inspect", _inspect, "look at the source and propose a description", has_file=False, has_user=True)
-    inspect.add_argument("--output", type=Path, metavar="FILE", help="where to write it; by default it is printed")
+    inspect = command(
+        "inspect", _inspect, "look at the source and propose a description", has_file=False, has_user=True
+    )
+    inspect.add_argument(
+        "--output", type=Path, metavar="FILE", help="where to write it; by default it is printed"
+    )
     command("check", _check, "say what is missing before the first copy", has_user=True)
-    script = command("script", _script, "print the SQL that the mode triggers needs in the source", has_user=True)
+    script = command(
+        "script", _script, "print the SQL that the mode triggers needs in the source", has_user=True
+    )
     script.add_argument("--reader", help="the role that will copy (DATAFLIX_SOURCE_USER)")
     script.add_argument("--remove", action="store_true", help="print the SQL that takes it away again")
     one = command("copy", _copy, "bring our own Postgres in line with the source")
     one.add_argument("--compare", action="store_true", help="read everything, not only changes")
     one.add_argument("--accept-source", action="store_true", help="take over a database that has moved")
-    one.add_argument("--accept-deletions", action="store_true", help="erase however many people and items are gone")
+    one.add_argument(
+        "--accept-deletions", action="store_true", help="erase however many people and items are gone"
+    )
     one.add_argument("--json", action="store_true", help="print the result as JSON")
     one.add_argument("--quiet", action="store_true", help="no progress on stderr")
-    status = command("status", _status, "say what was copied from where, and what that guarantees", has_file=False)
+    status = command(
+        "status", _status, "say what was copied from where, and what that guarantees", has_file=False
+    )
     status.add_argument("--json", action="store_true", help="print it as JSON")
     command("schema", _schema, "print the JSON Schema of descriptions", has_file=False)
     return parser

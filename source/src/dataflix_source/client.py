@@ -14,7 +14,12 @@ from dataflix_source.settings import OwnSettings, SourceSettings
 OWNER = "dataflix_owner"
 _CONNECT_TIMEOUT_S = 10
 # A server that goes away without a word is noticed within half a minute, also while it sends nothing.
-_KEEPALIVE = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 4, "tcp_user_timeout": 30_000}
+_KEEPALIVE = {
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 4,
+    "tcp_user_timeout": 30_000,
+}
 _COPY_CHUNK_BYTES = 1 << 16
 
 Row = tuple[Any, ...]
@@ -91,7 +96,7 @@ def source_snapshot(settings: SourceSettings) -> Iterator[Session]:
     session = Session(connection, settings.address, lambda error: _of_source(error, settings))
     try:
         connection.set_session(isolation_level=extensions.ISOLATION_LEVEL_REPEATABLE_READ, readonly=True)
-        # Names are written with their schemas; nothing that somebody has put into another schema may take their place.
+        # Names are written with their schemas; what somebody has put into another one can't take their place.
         session.execute("SET LOCAL search_path = pg_catalog")
         session.execute("SET LOCAL TimeZone = 'UTC'")
         session.execute("SET LOCAL DateStyle = 'ISO'")
@@ -127,28 +132,30 @@ def _connect_source(settings: SourceSettings) -> Connection:
         tls["sslrootcert"] = str(root)
     elif settings.sslmode == "verify-full":
         tls["sslrootcert"] = "system"
+    parameters: dict[str, Any] = {
+        "host": settings.host,
+        "port": settings.port,
+        "dbname": settings.dbname,
+        "user": settings.user,
+        "password": settings.password or None,
+        "connect_timeout": _CONNECT_TIMEOUT_S,
+        "application_name": "dataflix-source",
+        "client_encoding": "UTF8",
+    }
     try:
-        return psycopg2.connect(
-            host=settings.host,
-            port=settings.port,
-            dbname=settings.dbname,
-            user=settings.user,
-            password=settings.password or None,
-            connect_timeout=_CONNECT_TIMEOUT_S,
-            application_name="dataflix-source",
-            client_encoding="UTF8",
-            **tls,
-            **_KEEPALIVE,
-        )
+        return psycopg2.connect(None, extensions.connection, **parameters, **tls, **_KEEPALIVE)
     except psycopg2.OperationalError as error:
         text = " ".join(str(error).split())
         advice = "DATAFLIX_SOURCE_* in .env say where it is and who we are."
         if "certificate" in text or "SSL" in text:
             advice = (
-                f"DATAFLIX_SOURCE_SSLMODE is {settings.sslmode}; DATAFLIX_SOURCE_SSLROOTCERT names the certificate of"
+                f"DATAFLIX_SOURCE_SSLMODE is {settings.sslmode}; DATAFLIX_SOURCE_SSLROOTCERT names the"
+                f" certificate of"
                 " who signed the server's. Nothing was sent."
             )
-        raise SourceUnavailableError(f"The source {settings.address} can't be used: {text}. {advice}") from error
+        raise SourceUnavailableError(
+            f"The source {settings.address} can't be used: {text}. {advice}"
+        ) from error
 
 
 def _of_source(error: psycopg2.Error, settings: SourceSettings) -> SourceError:
@@ -167,7 +174,7 @@ def _of_source(error: psycopg2.Error, settings: SourceSettings) -> SourceError:
 
 @contextmanager
 def own_transaction(settings: OwnSettings) -> Iterator[Session]:
-    """Open a transaction in our own Postgres as the owner of the tables; it is committed if the block ends well.
+    """Open a transaction in our own Postgres as the owner of the tables; the end of the block commits it.
 
     Raises:
         DatabaseError: our Postgres can't be reached or used, or has no tables yet.

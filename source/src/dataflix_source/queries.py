@@ -1,7 +1,7 @@
 """The queries that read what a description names; also the bodies of the functions in the source.
 
-Each returns the columns of one of the staging tables, in their order. What is dropped is not in them, and what is masked is
-masked by them.
+Each returns the columns of one of the staging tables, in their order. What is dropped is not in them, and
+what is masked is masked by them.
 """
 
 from dataclasses import dataclass
@@ -117,7 +117,9 @@ class _Joined:
     @property
     def sql(self) -> str:
         """What stands after FROM."""
-        return " ".join((f"{self.table.name.sql} AS {self._alias}", *(join for _, join in self._joins.values())))
+        return " ".join(
+            (f"{self.table.name.sql} AS {self._alias}", *(join for _, join in self._joins.values()))
+        )
 
 
 def found(catalog: Catalog, name: TableName) -> Table:
@@ -135,7 +137,9 @@ def found(catalog: Catalog, name: TableName) -> Table:
 def _column(table: Table, name: str, reference: Reference) -> Column:
     column = table.columns.get(name)
     if column is None:
-        raise RefusedError(f"{table.name} has no column {name} ({reference}). `dataflix-source check` says more.")
+        raise RefusedError(
+            f"{table.name} has no column {name} ({reference}). `dataflix-source check` says more."
+        )
     return column
 
 
@@ -205,20 +209,18 @@ def _people(description: Description, people: People, catalog: Catalog) -> Query
     for name in PERSON_ATTRIBUTES:
         reference = people.attributes.get(name)  # type: ignore[call-overload]
         columns.append(_attribute_of_person(joined, name, reference))
-    return _query("people", columns, STAGED["people"], joined, people, key, key_column, key_column.id_text(key), zone)
+    return _query("people", columns, joined, people, zone)
 
 
 def _query(
     entity: str,
     columns: list[str],
-    staged: tuple[tuple[str, str], ...],
     joined: _Joined,
-    described: Described,
-    key: str,
-    key_column: Column,
-    unit: str,
+    described: People | Items,
     zone: str | None,
 ) -> Query:
+    key, key_column = joined.value(Reference(described.id.name))
+    staged = STAGED[entity]
     shown = ", ".join(
         f"({value})::{kind} AS {name}" for value, (name, kind) in zip(columns, staged, strict=True)
     )
@@ -227,7 +229,7 @@ def _query(
         f"SELECT {shown} FROM {joined.sql} WHERE {key} IS NOT NULL AND {visible(described, joined.table)}"
         " AND {restriction}"
     )
-    return Query(entity, select, _restricted(key, key_column), changed, unit, joined.sql)
+    return Query(entity, select, _restricted(key, key_column), changed, key_column.id_text(key), joined.sql)
 
 
 def _attribute_of_person(joined: _Joined, name: str, reference: Reference | None) -> str:
@@ -240,7 +242,11 @@ def _attribute_of_person(joined: _Joined, name: str, reference: Reference | None
             text = f"btrim({value}::text)"
             return f"CASE WHEN char_length({text}) >= 3 THEN left({text}, 1) || '***' END"
         case "year":
-            year = f"extract(YEAR FROM {value})" if column.type in ("date", "timestamp", "timestamptz") else value
+            year = (
+                f"extract(YEAR FROM {value})"
+                if column.type in ("date", "timestamp", "timestamptz")
+                else value
+            )
             return f"CASE WHEN {year} BETWEEN 1900 AND 2100 THEN {year} END"
         case "place":
             return f"nullif(left(btrim({value}::text), 100), '')"
@@ -262,7 +268,9 @@ def _items(description: Description, items: Items, catalog: Catalog) -> Query:
         name: joined.value(reference) for name, reference in items.attributes.items() if name in ITEM_COLUMNS
     }
     others = {
-        name: joined.value(reference) for name, reference in items.attributes.items() if name not in ITEM_COLUMNS
+        name: joined.value(reference)
+        for name, reference in items.attributes.items()
+        if name not in ITEM_COLUMNS
     }
     title = f"btrim({joined.value(items.name)[0]}::text)"
     pairs = ", ".join(
@@ -281,7 +289,7 @@ def _items(description: Description, items: Items, catalog: Catalog) -> Query:
         f"jsonb_strip_nulls(jsonb_build_object({pairs}))",
         _moment(joined, items.available_since, zone),
     ]
-    return _query("items", columns, STAGED["items"], joined, items, key, key_column, key_column.id_text(key), zone)
+    return _query("items", columns, joined, items, zone)
 
 
 def _number_in(value: tuple[str, Column] | None, low: int, high: int) -> str:
@@ -357,13 +365,13 @@ def _events(description: Description, events: Events, catalog: Catalog, entity: 
         latest.format(value=f"({liked})") if events.thumbs else "NULL",
     ]
     shown = ", ".join(
-        f"({value})::{kind_of} AS {name}" for value, (name, kind_of) in zip(columns, STAGED["events"], strict=True)
+        f"({value})::{kind_of} AS {name}"
+        for value, (name, kind_of) in zip(columns, STAGED["events"], strict=True)
     )
     changed = _changed(events, joined, zone)
     group = ", ".join((person_key, item_key, *([kind] if events.kinds else [])))
-    select = (
-        f"SELECT {shown} FROM {joined.sql} WHERE {' AND '.join(conditions)} AND {{restriction}} GROUP BY {group}"
-    )
+    where = " AND ".join([*conditions, "{restriction}"])
+    select = f"SELECT {shown} FROM {joined.sql} WHERE {where} GROUP BY {group}"
     return Query(entity, select, _restricted(person, person_column), changed, person_key, joined.sql)
 
 
@@ -389,7 +397,7 @@ def opinion(joined: _Joined, events: Events) -> tuple[str, str]:
 
 
 def _stars(value: str, scale: Scale) -> str:
-    # A scale from above 0 keeps its meaning: 4 of 5 are four stars, 8 of 10 as well. Another is spread over 0.5 to 5.
+    # A scale from above 0 keeps its meaning: 4 of 5 are four stars, 8 of 10 as well. Others are spread.
     if scale.min > 0:
         stars = f"{value}::numeric * 5 / {scale.max!r}"
     else:

@@ -47,9 +47,11 @@ class SourceSettings(EnvironmentSettings):
     dbname: Text = Field(validation_alias="DATAFLIX_SOURCE_DB")
     user: Text = Field(validation_alias="DATAFLIX_SOURCE_USER")
     password: Secret = Field("", validation_alias="DATAFLIX_SOURCE_PASSWORD")
-    sslmode: Annotated[str, BeforeValidator(_sslmode)] = Field("", validation_alias="DATAFLIX_SOURCE_SSLMODE")
+    sslmode: Annotated[str, BeforeValidator(_sslmode)] = Field(
+        default="", validation_alias="DATAFLIX_SOURCE_SSLMODE"
+    )
     root_certificate: Annotated[Path, AfterValidator(_readable_file)] | None = Field(
-        None, validation_alias="DATAFLIX_SOURCE_SSLROOTCERT"
+        default=None, validation_alias="DATAFLIX_SOURCE_SSLROOTCERT"
     )
 
     @model_validator(mode="before")

@@ -1,7 +1,7 @@
 """Events of the source become interactions, and from these follow watched movies and ratings.
 
-A watched movie or a rating that people gave through our API stays: only what an earlier copy wrote, or what is older, is
-replaced, and only what an earlier copy wrote is taken away.
+A watched movie or a rating that people gave through our API stays: only what an earlier copy wrote, or what
+is older, is replaced, and only what an earlier copy wrote is taken away.
 """
 
 from dataflix_source.client import Session
@@ -11,7 +11,8 @@ from dataflix_source.queries import STAGED
 
 STAGE = "stage_events"
 
-# What the events of a pair say, all kinds together: the last time of what speaks for the item, and the last opinion.
+# What the events of a pair say, all kinds together: the last time of what speaks for the item, and the last
+# opinion.
 _SUMMARY = """
 SELECT
     x.user_id,
@@ -32,7 +33,8 @@ def create_stage(own: Session) -> None:
     columns = ", ".join(f"{name} {kind}" for name, kind in STAGED["events"])
     own.execute(f"CREATE TEMPORARY TABLE {STAGE} ({columns}) ON COMMIT DROP")
     own.execute(
-        "CREATE TEMPORARY TABLE arrived (entity text, user_id bigint, movie_id bigint, kind text, events_count bigint,"
+        "CREATE TEMPORARY TABLE arrived (entity text, user_id bigint, movie_id bigint, kind text,"
+        " events_count bigint,"
         " first_at timestamptz, last_at timestamptz, rating real, liked boolean) ON COMMIT DROP"
     )
     # Which users' events were read of which entity; no row with a user stands for all users.
@@ -58,7 +60,8 @@ def take(own: Session, entity: str, keys: list[str] | None) -> tuple[int, int]:
     own.execute(f"ANALYZE {STAGE}")
     staged = own.value(f"SELECT count(*) FROM {STAGE}")
     arrived = own.execute(
-        "INSERT INTO arrived SELECT %s, p.user_id, i.movie_id, s.kind, s.events_count, s.first_at, s.last_at, s.rating,"
+        "INSERT INTO arrived SELECT %s, p.user_id, i.movie_id, s.kind, s.events_count, s.first_at,"
+        " s.last_at, s.rating,"
         f" s.liked FROM {STAGE} AS s INNER JOIN source.people AS p ON s.person_key = p.source_key"
         " INNER JOIN source.items AS i ON s.item_key = i.source_key",
         (entity,),
@@ -68,14 +71,13 @@ def take(own: Session, entity: str, keys: list[str] | None) -> tuple[int, int]:
         own.execute("INSERT INTO scope VALUES (%s, NULL)", (entity,))
     else:
         own.execute(
-            "INSERT INTO scope SELECT %s, user_id FROM source.people WHERE source_key = ANY(%s)", (entity, keys)
+            "INSERT INTO scope SELECT %s, user_id FROM source.people WHERE source_key = ANY(%s)",
+            (entity, keys),
         )
     return arrived, int(staged) - arrived
 
 
-def apply(
-    own: Session, description: Description, taken: dict[str, tuple[bool, int, int]]
-) -> list[Changes]:
+def apply(own: Session, description: Description, taken: dict[str, tuple[bool, int, int]]) -> list[Changes]:
     """Bring interactions, watched movies and ratings in line with what has arrived.
 
     Args:
@@ -97,7 +99,8 @@ def apply(
     own.execute(f"CREATE TEMPORARY TABLE summary_before ON COMMIT DROP AS {_SUMMARY}")
     own.execute("DELETE FROM source.event_kinds WHERE kind NOT IN (SELECT kind FROM wanted_kinds)")
     own.execute(
-        "INSERT INTO source.event_kinds AS k (kind, entity, weight) SELECT kind, entity, weight FROM wanted_kinds"
+        "INSERT INTO source.event_kinds AS k (kind, entity, weight) SELECT kind, entity, weight FROM"
+        " wanted_kinds"
         " ON CONFLICT (kind) DO UPDATE SET entity = excluded.entity, weight = excluded.weight"
         " WHERE (k.entity, k.weight) IS DISTINCT FROM (excluded.entity, excluded.weight)"
     )
@@ -132,8 +135,10 @@ def _find_touched(own: Session) -> None:
         " WHERE NOT EXISTS (SELECT FROM wanted_kinds AS k WHERE k.kind = x.kind)"
     )
     own.execute(
-        "CREATE TEMPORARY TABLE changed_events ON COMMIT DROP AS SELECT a.*, x.kind IS NULL AS is_new FROM arrived AS a"
-        " LEFT JOIN interactions AS x ON a.user_id = x.user_id AND a.movie_id = x.movie_id AND a.kind = x.kind"
+        "CREATE TEMPORARY TABLE changed_events ON COMMIT DROP AS SELECT a.*, x.kind IS NULL AS is_new FROM"
+        " arrived AS a"
+        " LEFT JOIN interactions AS x ON a.user_id = x.user_id AND a.movie_id = x.movie_id AND a.kind ="
+        " x.kind"
         " WHERE x.kind IS NULL OR (a.events_count, a.first_at, a.last_at, a.rating, a.liked)"
         " IS DISTINCT FROM (x.events_count, x.first_at, x.last_at, x.rating, x.liked)"
     )
@@ -142,7 +147,8 @@ def _find_touched(own: Session) -> None:
         "CREATE TEMPORARY TABLE touched ON COMMIT DROP AS"
         " SELECT user_id, movie_id FROM gone_events UNION SELECT user_id, movie_id FROM changed_events"
         " UNION SELECT x.user_id, x.movie_id FROM interactions AS x"
-        " INNER JOIN source.event_kinds AS k ON x.kind = k.kind INNER JOIN wanted_kinds AS w ON w.kind = k.kind"
+        " INNER JOIN source.event_kinds AS k ON x.kind = k.kind INNER JOIN wanted_kinds AS w ON w.kind ="
+        " k.kind"
         " WHERE (coalesce(k.weight, 1) > 0) <> (coalesce(w.weight, 1) > 0)"
     )
     own.execute("ANALYZE gone_events, changed_events, touched")
@@ -157,11 +163,13 @@ def _write_interactions(own: Session) -> dict[str, tuple[int, int, int]]:
         "INSERT INTO interactions (user_id, movie_id, kind, events_count, first_at, last_at, rating, liked)"
         " SELECT user_id, movie_id, kind, events_count, first_at, last_at, rating, liked FROM changed_events"
         " ON CONFLICT (user_id, movie_id, kind) DO UPDATE SET events_count = excluded.events_count,"
-        " first_at = excluded.first_at, last_at = excluded.last_at, rating = excluded.rating, liked = excluded.liked"
+        " first_at = excluded.first_at, last_at = excluded.last_at, rating = excluded.rating, liked ="
+        " excluded.liked"
     )
     counts = own.rows(
         "SELECT entity, sum(new)::bigint, sum(changed)::bigint, sum(gone)::bigint FROM ("
-        " SELECT entity, count(*) FILTER (WHERE is_new) AS new, count(*) FILTER (WHERE NOT is_new) AS changed, 0 AS gone"
+        " SELECT entity, count(*) FILTER (WHERE is_new) AS new, count(*) FILTER (WHERE NOT is_new) AS"
+        " changed, 0 AS gone"
         " FROM changed_events GROUP BY entity"
         " UNION ALL SELECT entity, 0, 0, count(*) FROM gone_events WHERE entity IS NOT NULL GROUP BY entity"
         ") AS counted GROUP BY entity"
@@ -190,7 +198,8 @@ def _write_ratings(own: Session) -> None:
     own.execute(
         "DELETE FROM ratings AS r USING summary_before AS b"
         " LEFT JOIN summary_after AS a ON a.user_id = b.user_id AND a.movie_id = b.movie_id"
-        " WHERE r.user_id = b.user_id AND r.movie_id = b.movie_id AND r.rated_at = b.rated_at AND r.rating = b.rating"
+        " WHERE r.user_id = b.user_id AND r.movie_id = b.movie_id AND r.rated_at = b.rated_at AND r.rating ="
+        " b.rating"
         " AND a.rated_at IS NULL"
     )
     own.execute(

@@ -50,10 +50,12 @@ def apply(own: Session, *, compared: bool, read: int) -> Changes:
     """Bring movies in line with the staged items."""
     deleted = own.execute("DELETE FROM movies USING gone_items WHERE movies.movie_id = gone_items.movie_id")
     own.execute(
-        f"UPDATE {STAGE} AS s SET movie_id = i.movie_id FROM source.items AS i WHERE i.source_key = s.source_key"
+        f"UPDATE {STAGE} AS s SET movie_id = i.movie_id FROM source.items AS i WHERE i.source_key ="
+        f" s.source_key"
     )
     inserted = own.execute(
-        f"UPDATE {STAGE} SET movie_id = nextval(pg_get_serial_sequence('public.movies', 'movie_id')), is_new = true"
+        f"UPDATE {STAGE} SET movie_id = nextval(pg_get_serial_sequence('public.movies', 'movie_id')), is_new"
+        f" = true"
         " WHERE movie_id IS NULL"
     )
     own.execute(
@@ -71,7 +73,8 @@ def apply(own: Session, *, compared: bool, read: int) -> Changes:
         " director = s.director, duration_minutes = s.duration_minutes, description = s.description,"
         f" created_at = coalesce(s.available_since, m.created_at) FROM {STAGE} AS s"
         " WHERE m.movie_id = s.movie_id AND NOT s.is_new"
-        " AND (m.title, m.genres, m.release_year, m.director, m.duration_minutes, m.description, m.created_at)"
+        " AND (m.title, m.genres, m.release_year, m.director, m.duration_minutes, m.description,"
+        " m.created_at)"
         " IS DISTINCT FROM (s.title, s.genres, s.release_year, s.director, s.duration_minutes, s.description,"
         " coalesce(s.available_since, m.created_at))"
     )

@@ -90,29 +90,36 @@ def apply(own: Session, description: Description, *, compared: bool, read: int) 
     if own.value("SELECT pii.any_suppressed()"):
         suppressed = own.execute(f"DELETE FROM {STAGE} WHERE pii.is_suppressed(source_key)")
     own.execute(
-        f"UPDATE {STAGE} AS s SET user_id = p.user_id FROM source.people AS p WHERE p.source_key = s.source_key"
+        f"UPDATE {STAGE} AS s SET user_id = p.user_id FROM source.people AS p WHERE p.source_key ="
+        f" s.source_key"
     )
     inserted = own.execute(
-        f"UPDATE {STAGE} SET user_id = nextval(pg_get_serial_sequence('public.users', 'user_id')), is_new = true"
+        f"UPDATE {STAGE} SET user_id = nextval(pg_get_serial_sequence('public.users', 'user_id')), is_new ="
+        f" true"
         " WHERE user_id IS NULL"
     )
     slug = _slug(description.words.person)
     own.execute(
-        "INSERT INTO users (user_id, username, email, first_name, last_name, city, state, country, birth_year,"
+        "INSERT INTO users (user_id, username, email, first_name, last_name, city, state, country,"
+        " birth_year,"
         " created_at)"
-        " SELECT user_id, %s || user_id, %s || user_id || %s, coalesce(first_name, ''), coalesce(last_name, ''), city,"
+        " SELECT user_id, %s || user_id, %s || user_id || %s, coalesce(first_name, ''), coalesce(last_name,"
+        " ''), city,"
         f" state, country, birth_year, coalesce(joined_at, now()) FROM {STAGE} WHERE is_new",
         (slug, slug, f"@{_NO_DOMAIN}"),
     )
     own.execute(
-        f"INSERT INTO source.people (source_key, user_id) SELECT source_key, user_id FROM {STAGE} WHERE is_new"
+        f"INSERT INTO source.people (source_key, user_id) SELECT source_key, user_id FROM {STAGE} WHERE"
+        f" is_new"
     )
     updated = own.execute(
-        "UPDATE users AS u SET first_name = coalesce(s.first_name, ''), last_name = coalesce(s.last_name, ''),"
+        "UPDATE users AS u SET first_name = coalesce(s.first_name, ''), last_name = coalesce(s.last_name,"
+        " ''),"
         " city = s.city, state = s.state, country = s.country, birth_year = s.birth_year,"
         f" created_at = coalesce(s.joined_at, u.created_at) FROM {STAGE} AS s"
         " WHERE u.user_id = s.user_id AND NOT s.is_new"
-        " AND (u.first_name, u.last_name, u.city, u.state, u.country, u.birth_year, u.created_at) IS DISTINCT FROM"
+        " AND (u.first_name, u.last_name, u.city, u.state, u.country, u.birth_year, u.created_at) IS"
+        " DISTINCT FROM"
         " (coalesce(s.first_name, ''), coalesce(s.last_name, ''), s.city, s.state, s.country, s.birth_year,"
         " coalesce(s.joined_at, u.created_at))"
     )
@@ -123,7 +130,7 @@ def apply(own: Session, description: Description, *, compared: bool, read: int) 
 
 
 def _names(own: Session, name: str, slug: str) -> int:
-    """Write usernames or addresses that our table can hold and that one person alone has; the others stay made up."""
+    """Write usernames or addresses that our table can hold and one person alone has; others stay made up."""
     made_up = "%(slug)s || s.user_id" + (" || %(domain)s" if name == "email" else "")
     fits = {
         "username": r"s.username ~ '^\S+$' AND char_length(s.username) <= 64",

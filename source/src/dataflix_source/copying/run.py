@@ -28,17 +28,22 @@ from dataflix_source.queries import Query, build
 from dataflix_source.settings import OwnSettings, SourceSettings
 
 GUARANTEES = {
-    CopyMode.TRIGGERS: "Every committed change, deletions included, since the last copy. Not seen until the daily "
-    "comparison: what happens to a partition past its parent (TRUNCATE, DETACH, DROP).",
-    CopyMode.UPDATED_AT: "Rows whose `changed` is later than the last copy less ten minutes. Not seen until the daily "
-    "comparison: deleted rows, rows whose writer does not set it or commits later, other tables on a path.",
+    CopyMode.TRIGGERS: (
+        "Every committed change, deletions included, since the last copy. Not seen until the daily"
+        " comparison: what happens to a partition past its parent (TRUNCATE, DETACH, DROP)."
+    ),
+    CopyMode.UPDATED_AT: (
+        "Rows whose `changed` is later than the last copy less ten minutes. Not seen until the daily"
+        " comparison: deleted rows, rows whose writer does not set it or commits later, other tables on a"
+        " path."
+    ),
     CopyMode.COMPARE: "Everything, in each copy.",
 }
 # How late a row may commit after the moment in its `changed`.
 _LATE_COMMITS = timedelta(minutes=10)
 # From here on, reading everything is quicker than asking for keys.
 _MAX_KEYS = 50_000
-# A run that erases more people than this, and more than a tenth of them, may be a mistake: a restored or emptied source.
+# A run that erases more people than this, and more than a tenth of them, may be a mistake: an emptied source.
 _FEW = 20
 _SHARE = 0.1
 
@@ -77,7 +82,7 @@ def copy(
     source_settings: SourceSettings,
     own_settings: OwnSettings,
     description: Description,
-    options: Options = Options(),  # noqa: B008  it is frozen
+    options: Options = Options(),
     progress: Callable[[str], None] = lambda _: None,
 ) -> CopyResult:
     """Bring our own Postgres in line with the source.
@@ -94,7 +99,7 @@ def copy(
         lock(own)
         states = read_states(own)
         with source_snapshot(source_settings) as source:
-            run = _Run(source, own, description, options, states, progress)
+            run = _Run(source, own, description, options, states, progress=progress)
             result = run.copy()
     # After our commit: what we have, the source may forget.
     if description.source.copy_mode is CopyMode.TRIGGERS and not result.position.is_standby:
@@ -116,6 +121,7 @@ class _Run:
         description: Description,
         options: Options,
         states: dict[str, CopyState],
+        *,
         progress: Callable[[str], None],
     ) -> None:
         self._source, self._own = source, own
@@ -137,7 +143,8 @@ class _Run:
         if compare:
             self._progress(f"everything is compared: {compare}")
         keys = {
-            entity: None if compare else self._changed_keys(query, catalog) for entity, query in queries.items()
+            entity: None if compare else self._changed_keys(query, catalog)
+            for entity, query in queries.items()
         }
         changes = self._write(queries, keys)
         write_states(
@@ -161,11 +168,10 @@ class _Run:
             RefusedError: they are missing, of another description, or not all of them are on.
         """
         again = "Run what `dataflix-source script` prints again; the next copy then compares everything."
-        if not self._source.value(
-            "SELECT to_regclass(%s) IS NOT NULL", (f"{self._schema}.installation",)
-        ):
+        if not self._source.value("SELECT to_regclass(%s) IS NOT NULL", (f"{self._schema}.installation",)):
             raise RefusedError(
-                f"The source has no schema {self._description.source.capture_schema} of ours, which copy: triggers needs. "
+                f"The source has no schema {self._description.source.capture_schema} of ours, which copy:"
+                f" triggers needs. "
                 "`dataflix-source script` prints what makes it."
             )
         installation, installed = self._source.row(
@@ -173,7 +179,8 @@ class _Run:
         )
         if installed != content:
             raise RefusedError(
-                "The script in the source is of another description, or the described columns have changed since. " + again
+                "The script in the source is of another description, or the described columns have changed"
+                " since. " + again
             )
         rows = self._source.rows(
             "SELECT n.nspname, c.relname, t.tgname FROM pg_trigger AS t"
@@ -185,12 +192,14 @@ class _Run:
         on = set(rows)
         for number, watch in enumerate(watches(self._description)):
             missing = [
-                name for name in trigger_names(number) if (watch.table.schema, watch.table.name, name) not in on
+                name
+                for name in trigger_names(number)
+                if (watch.table.schema, watch.table.name, name) not in on
             ]
             if missing:
                 raise RefusedError(
-                    f"Triggers of {watch.table} are missing or off ({', '.join(missing)}), so changes may have been missed. "
-                    + again
+                    f"Triggers of {watch.table} are missing or off ({', '.join(missing)}), so changes may"
+                    f" have been missed. " + again
                 )
         return str(installation)
 
@@ -208,7 +217,9 @@ class _Run:
                 "the description has changed": state.description_hash != content or state.mode != self._mode,
                 "the triggers are new": state.installation_id != installation,
                 "the source was restored, or another server took over": self._now.xmin < state.read_from
-                or None not in (state.timeline, self._now.timeline) and state.timeline != self._now.timeline,
+                or (
+                    None not in (state.timeline, self._now.timeline) and state.timeline != self._now.timeline
+                ),
                 "the last comparison is old": self._now.now - state.compared_at >= every,
                 "the source's clock went back": self._now.now < state.read_at,
             }
@@ -300,7 +311,8 @@ class _Run:
             known = self._own.value(f"SELECT count(*) FROM {table}")
             if gone > _FEW and gone > _SHARE * known:
                 raise RefusedError(
-                    f"{gone:,} of {known:,} {what} are not in the source any more, and would be erased here with all that "
+                    f"{gone:,} of {known:,} {what} are not in the source any more, and would be erased here"
+                    f" with all that "
                     "is known of them. Nothing was changed. If that is right, --accept-deletions does it."
                 )
 
@@ -316,7 +328,11 @@ class _Run:
             "SELECT count(*) FROM interactions AS x INNER JOIN source.event_kinds AS k ON x.kind = k.kind"
             f" WHERE k.entity = {literal(change.entity)}",
         )
-        left_out = change.left_out if change.compared or before is None else max(before.left_out_count, change.left_out)
+        left_out = (
+            change.left_out
+            if change.compared or before is None
+            else max(before.left_out_count, change.left_out)
+        )
         return CopyState(
             change.entity,
             self._description.source.name,

@@ -29,7 +29,8 @@ class CopyState:
 
 
 _COLUMNS = (
-    "entity, source_name, system_identifier, database_oid, database_name, timeline, mode, guarantee, installation_id,"
+    "entity, source_name, system_identifier, database_oid, database_name, timeline, mode, guarantee,"
+    " installation_id,"
     " description_hash, read_from, read_at, compared_at, rows_count, left_out_count"
 )
 
@@ -47,13 +48,12 @@ def lock(session: Session) -> None:
 def read_states(session: Session) -> dict[str, CopyState]:
     """Return the states of all entities."""
     rows = session.rows(
-        "SELECT entity, source_name, system_identifier, database_oid, database_name, timeline, mode, guarantee,"
+        "SELECT entity, source_name, system_identifier, database_oid, database_name, timeline, mode,"
+        " guarantee,"
         " installation_id::text, description_hash, read_from::text::bigint, read_at, compared_at, rows_count,"
         " left_out_count FROM source.copies ORDER BY entity"
     )
-    return {
-        row[0]: CopyState(row[0], row[1], Identity(row[2], row[3], row[4]), *row[5:]) for row in rows
-    }
+    return {row[0]: CopyState(row[0], row[1], Identity(row[2], row[3], row[4]), *row[5:]) for row in rows}
 
 
 def write_states(session: Session, states: Iterable[CopyState]) -> None:
@@ -92,8 +92,10 @@ def refuse_other_source(states: dict[str, CopyState], identity: Identity, *, acc
     for state in states.values():
         if state.identity != identity and not accept:
             raise RefusedError(
-                f"Our copy comes from {state.identity}; this is {identity}. Nothing was changed. If the application's "
-                "database has moved, --accept-source takes the new one over after comparing everything. For another "
+                f"Our copy comes from {state.identity}; this is {identity}. Nothing was changed. If the"
+                f" application's "
+                "database has moved, --accept-source takes the new one over after comparing everything. For"
+                " another "
                 "application, start with an empty database of ours."
             )
 
@@ -109,6 +111,8 @@ def refuse_other_people(session: Session, states: dict[str, CopyState]) -> None:
     users, movies = session.row("SELECT (SELECT count(*) FROM users), (SELECT count(*) FROM movies)")
     if users or movies:
         raise RefusedError(
-            f"Our own Postgres already has {users:,} user(s) and {movies:,} movie(s) that are not the source's, such as the "
-            "sample's. They would stand in the same lists. Start with an empty database of ours: ./run.sh --data none."
+            f"Our own Postgres already has {users:,} user(s) and {movies:,} movie(s) that are not the"
+            f" source's, such as the "
+            "sample's. They would stand in the same lists. Start with an empty database of ours: ./run.sh"
+            " --data none."
         )

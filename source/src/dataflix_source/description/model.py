@@ -64,7 +64,7 @@ class Repeats(StrEnum):
 
 
 def _wrong(message: str, **values: Any) -> PydanticCustomError:
-    return PydanticCustomError("description", message, values)  # type: ignore[arg-type]
+    return PydanticCustomError("description", message, values)
 
 
 def _time_zone(value: str) -> str:
@@ -83,7 +83,9 @@ def _duration(value: Any) -> timedelta:
         return value
     text = str(value).strip()
     if not (text[:-1].isdecimal() and text[:-1].isascii() and text[-1:] in _UNITS and len(text) <= 6):  # noqa: PLR2004
-        raise _wrong("must be a number of minutes, hours or days such as 30m, 24h or 7d, not {text}", text=text)
+        raise _wrong(
+            "must be a number of minutes, hours or days such as 30m, 24h or 7d, not {text}", text=text
+        )
     return timedelta(**{_UNITS[text[-1]]: int(text[:-1])})
 
 
@@ -95,7 +97,9 @@ def _weight(value: float) -> float:
 
 Duration = Annotated[
     timedelta,
-    BeforeValidator(_duration, json_schema_input_type=Annotated[str, StringConstraints(pattern=r"^[0-9]{1,5}[mhd]$")]),
+    BeforeValidator(
+        _duration, json_schema_input_type=Annotated[str, StringConstraints(pattern=r"^[0-9]{1,5}[mhd]$")]
+    ),
 ]
 TimeZone = Annotated[str, AfterValidator(_time_zone), Field(examples=["Europe/Berlin", "UTC"])]
 Weight = Annotated[float, Field(allow_inf_nan=False), AfterValidator(_weight)]
@@ -163,7 +167,8 @@ class People(Described):
     id: ColumnName
     joined: Reference | None = None
     attributes: dict[
-        Literal["username", "email", "first_name", "last_name", "city", "state", "country", "birth_year"], Reference
+        Literal["username", "email", "first_name", "last_name", "city", "state", "country", "birth_year"],
+        Reference,
     ] = Field(default_factory=dict)
 
     @model_validator(mode="after")
@@ -238,7 +243,8 @@ class Items(Described):
             said = self.personal.get(ColumnName(reference.column))
             if said not in (None, Masking.PUBLIC):
                 raise _wrong(
-                    "{column} is personal ({said}), but it is copied with the items: leave it out, or write public",
+                    "{column} is personal ({said}), but it is copied with the items: leave it out, or write"
+                    " public",
                     column=reference.column,
                     said=str(said),
                 )

@@ -1,7 +1,8 @@
 """Names of columns as a description writes them: `column`, or a path `column -> schema.table.column`.
 
-A path follows a key: `inventory_id -> public.inventory.film_id` is the film of the copy that `inventory_id` names.
-By default the table's primary key is compared; `-> public.inventory(barcode).film_id` names another unique column.
+A path follows a key: `inventory_id -> public.inventory.film_id` is the film of the copy that `inventory_id`
+names. By default the table's primary key is compared; `-> public.inventory(barcode).film_id` names another
+unique column.
 """
 
 import re
@@ -30,7 +31,7 @@ def quoted(name: str) -> str:
 
 
 def literal(value: str) -> str:
-    """Return a text as a literal of SQL, whatever `standard_conforming_strings` is; it can't end a dollar quote."""
+    """Return a text as a literal of SQL, under any settings; it can't end a dollar quote."""
     text = "'" + value.replace("'", "''") + "'"
     if "\\" not in value and "$" not in value:
         return text
@@ -71,7 +72,9 @@ class _Text:
         return core_schema.no_info_plain_validator_function(cls._validate)
 
     @classmethod
-    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+    def __get_pydantic_json_schema__(
+        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
         return {"type": "string", "examples": list(cls.examples)}
 
     @classmethod
@@ -96,7 +99,9 @@ class TableName(_Text):
     def parse(cls, text: str) -> Self:
         """Read `schema.table`, or `table` of schema public."""
         if not _TABLE_PATTERN.fullmatch(text):
-            raise PydanticCustomError("table", "{text} is not the name of a table (schema.table)", {"text": text})
+            raise PydanticCustomError(
+                "table", "{text} is not the name of a table (schema.table)", {"text": text}
+            )
         names = [_bare(name) for name in re.findall(_NAME, text)]
         return cls(*names) if len(names) > 1 else cls(_DEFAULT_SCHEMA, names[0])
 
@@ -168,7 +173,8 @@ class Reference(_Text):
         if not _COLUMN_PATTERN.fullmatch(first):
             raise PydanticCustomError(
                 "reference",
-                "{text} is neither a column nor a path (column -> schema.table.column); SQL is not possible here,"
+                "{text} is neither a column nor a path (column -> schema.table.column); SQL is not possible"
+                " here,"
                 " a view is",
                 {"text": text},
             )
@@ -177,10 +183,14 @@ class Reference(_Text):
             match = _HOP_PATTERN.fullmatch(part)
             if not match:
                 raise PydanticCustomError(
-                    "reference", "{part} must be schema.table.column in the path {text}", {"part": part, "text": text}
+                    "reference",
+                    "{part} must be schema.table.column in the path {text}",
+                    {"part": part, "text": text},
                 )
             key = match["key"]
-            hops.append(Hop(TableName.parse(match["table"]), _bare(key) if key else None, _bare(match["column"])))
+            hops.append(
+                Hop(TableName.parse(match["table"]), _bare(key) if key else None, _bare(match["column"]))
+            )
         return cls(_bare(first), tuple(hops))
 
     @property
@@ -190,5 +200,3 @@ class Reference(_Text):
 
     def __str__(self) -> str:
         return " -> ".join((_shown(self.column), *map(str, self.hops)))
-
-

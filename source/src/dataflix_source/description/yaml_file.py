@@ -1,7 +1,7 @@
 """Reads a description and says which line is wrong.
 
-PyYAML's own loaders turn `no` into false, keep the last of two equal keys, and forget where a value stood. So this module
-takes PyYAML's nodes, reads every value as text, and lets pydantic convert it.
+PyYAML's own loaders turn `no` into false, keep the last of two equal keys, and forget where a value stood. So
+this module takes PyYAML's nodes, reads every value as text, and lets pydantic convert it.
 """
 
 from dataclasses import dataclass
@@ -54,7 +54,7 @@ def read_description(path: Path) -> DescriptionFile:
     """Read and check a description.
 
     Raises:
-        DescriptionError: it can't be read, is no YAML, or says something wrong; with the line of each mistake.
+        DescriptionError: it can't be read, is no YAML, or says something wrong; with each mistake's line.
     """
     try:
         with path.open("rb") as file:
@@ -86,7 +86,7 @@ def parse_description(text: str, path: str) -> DescriptionFile:
     try:
         depth = 0
         for event in yaml.parse(text, Loader=_LOADER):
-            line = event.start_mark.line + 1
+            line = event.start_mark.line + 1 if event.start_mark else None
             if isinstance(event, yaml.AliasEvent):
                 problems.append((line, "aliases (*name) are not possible; write it out"))
             depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
@@ -116,7 +116,9 @@ def parse_description(text: str, path: str) -> DescriptionFile:
             for one in details
             if one["type"] != "too_short" or not any(_is_below(other["loc"], one["loc"]) for other in details)
         ]
-        raise DescriptionError(path, sorted(dict.fromkeys(found), key=lambda problem: problem[0] or 0)) from None
+        raise DescriptionError(
+            path, sorted(dict.fromkeys(found), key=lambda problem: problem[0] or 0)
+        ) from None
 
 
 def _value(node: yaml.Node, location: Location, lines: Lines, problems: list[tuple[int | None, str]]) -> Any:

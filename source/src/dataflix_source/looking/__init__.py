@@ -1,1 +1,1 @@
-"""Looks at a source: its catalog, what is personal in it, what is missing, and what a description could be."""
+"""Looks at a source: its catalog, what is personal, what is missing, and what could describe it."""

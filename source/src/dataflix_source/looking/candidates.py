@@ -10,23 +10,121 @@ from dataflix_source.looking.catalog import ID_TYPES, NUMBER_TYPES, TIME_TYPES, 
 from dataflix_source.looking.personal import Part, by_name
 
 _PEOPLE = frozenset(
-    "account customer user person people member client patron subscriber profile patient student reader visitor guest"
-    " player listener viewer buyer".split()
+    [
+        "account",
+        "customer",
+        "user",
+        "person",
+        "people",
+        "member",
+        "client",
+        "patron",
+        "subscriber",
+        "profile",
+        "patient",
+        "student",
+        "reader",
+        "visitor",
+        "guest",
+        "player",
+        "listener",
+        "viewer",
+        "buyer",
+    ]
 )
-_NOT_THESE_PEOPLE = frozenset("staff employee admin supplier vendor actor author artist store address contact".split())
+_NOT_THESE_PEOPLE = frozenset(
+    [
+        "staff",
+        "employee",
+        "admin",
+        "supplier",
+        "vendor",
+        "actor",
+        "author",
+        "artist",
+        "store",
+        "address",
+        "contact",
+    ]
+)
 _ITEMS = frozenset(
-    "film movie product item article book song track album game recipe course listing offer hotel property job video"
-    " show episode title podcast restaurant place event_ ticket".split()
+    [
+        "film",
+        "movie",
+        "product",
+        "item",
+        "article",
+        "book",
+        "song",
+        "track",
+        "album",
+        "game",
+        "recipe",
+        "course",
+        "listing",
+        "offer",
+        "hotel",
+        "property",
+        "job",
+        "video",
+        "show",
+        "episode",
+        "title",
+        "podcast",
+        "restaurant",
+        "place",
+        "event_",
+        "ticket",
+    ]
 )
 _NAMES = ("title", "name", "label", "headline", "display_name", "product_name", "item_name")
-_NO_EVENT_TIME = frozenset("update updated modified changed delete deleted return returned expire expires end due last".split())
-_KINDS = frozenset("type kind action event event_type event_name event_kind activity".split())
-_SCALES = frozenset("rating score stars points grade".split())
-_THUMBS = frozenset("liked is_liked thumb thumbs_up likes is_like".split())
-_CHANGED = frozenset("updated_at last_update last_updated modified_at modified changed_at updated_on update_time".split())
-_JOINED = frozenset("created_at joined registered registered_at create_date created joined_at signup_date signed_up_at".split())
-_HIDDEN = frozenset("deleted_at is_deleted deleted removed_at".split())
-_SINCE = frozenset("listed_at available_since released_at published_at available_from".split())
+_NO_EVENT_TIME = frozenset(
+    [
+        "update",
+        "updated",
+        "modified",
+        "changed",
+        "delete",
+        "deleted",
+        "return",
+        "returned",
+        "expire",
+        "expires",
+        "end",
+        "due",
+        "last",
+    ]
+)
+_KINDS = frozenset(["type", "kind", "action", "event", "event_type", "event_name", "event_kind", "activity"])
+_SCALES = frozenset(["rating", "score", "stars", "points", "grade"])
+_THUMBS = frozenset(["liked", "is_liked", "thumb", "thumbs_up", "likes", "is_like"])
+_CHANGED = frozenset(
+    [
+        "updated_at",
+        "last_update",
+        "last_updated",
+        "modified_at",
+        "modified",
+        "changed_at",
+        "updated_on",
+        "update_time",
+    ]
+)
+_JOINED = frozenset(
+    [
+        "created_at",
+        "joined",
+        "registered",
+        "registered_at",
+        "create_date",
+        "created",
+        "joined_at",
+        "signup_date",
+        "signed_up_at",
+    ]
+)
+_HIDDEN = frozenset(["deleted_at", "is_deleted", "deleted", "removed_at"])
+_SINCE = frozenset(["listed_at", "available_since", "released_at", "published_at", "available_from"])
 _MAX_EVENT_TABLES = 5
 
 
@@ -47,7 +145,11 @@ def named(table: Table, names: Iterable[str], types: Iterable[str]) -> str | Non
     """Return the first column that has one of the names and one of the types."""
     wanted, possible = set(names), set(types)
     return next(
-        (c.name for c in table.columns.values() if c.name.lower() in wanted and c.type in possible and not c.is_array),
+        (
+            c.name
+            for c in table.columns.values()
+            if c.name.lower() in wanted and c.type in possible and not c.is_array
+        ),
         None,
     )
 
@@ -104,7 +206,9 @@ def links(catalog: Catalog, table: Table) -> Iterator[Link]:
             target_key = key_column(target)
             if target is table or target_key is None or target.columns[target_key].type != column.type:
                 continue
-            if stem in words(target.name.name) or (column.name == target_key and column.name.lower() not in ("id", "name")):
+            if stem in words(target.name.name) or (
+                column.name == target_key and column.name.lower() not in ("id", "name")
+            ):
                 yield Link(Reference(column.name), target, is_sure=False)
                 break
 
@@ -200,7 +304,9 @@ def find_roles(catalog: Catalog) -> Roles | None:
 def _pair_score(table: Table, person: Link, item: Link) -> float:
     if person.target is item.target or table in (person.target, item.target):
         return 0.0
-    if person.reference.column == item.reference.column and not (person.reference.hops and item.reference.hops):
+    if person.reference.column == item.reference.column and not (
+        person.reference.hops and item.reference.hops
+    ):
         return 0.0
     of_people, of_items = people_score(person.target), item_score(item.target)
     if of_people <= 0 or of_items <= 0:

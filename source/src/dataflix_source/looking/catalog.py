@@ -12,7 +12,9 @@ NUMBER_TYPES = frozenset({"int2", "int4", "int8", "numeric", "float4", "float8"}
 TIME_TYPES = frozenset({"timestamptz", "timestamp", "date"})
 ZONELESS_TYPES = frozenset({"timestamp", "date"})
 # What an attribute of an item may be. Others have no use in a filter: bytes, search vectors, geometry.
-ATTRIBUTE_TYPES = TEXT_TYPES | NUMBER_TYPES | TIME_TYPES | {"bool", "uuid", "json", "jsonb", "money", "time", "interval"}
+ATTRIBUTE_TYPES = (
+    TEXT_TYPES | NUMBER_TYPES | TIME_TYPES | {"bool", "uuid", "json", "jsonb", "money", "time", "interval"}
+)
 
 VIEWS = ("v", "m")
 
@@ -234,4 +236,6 @@ def read_catalog(session: Session, schemas: Iterable[str] | None = None) -> Cata
         by_oid[oid].foreign_keys.append(
             ForeignKey(tuple(columns), TableName(schema, name), tuple(target_columns))
         )
-    return Catalog({table.name: table for table in by_oid.values()}, session.value("SELECT current_user::text"))
+    return Catalog(
+        {table.name: table for table in by_oid.values()}, session.value("SELECT current_user::text")
+    )

@@ -1,13 +1,15 @@
 """Finds personal columns: by their names, and by what their values look like.
 
-Only counts leave the source: the patterns are compared there, on a sample. We looked at Presidio and scrubadub, which find
-names in texts with language models: they need the values here, and hundreds of megabytes.
+Only counts leave the source: the patterns are compared there, on a sample. We looked at Presidio and
+scrubadub, which find names in texts with language models: they need the values here, and hundreds of
+megabytes.
 """
 
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import pairwise
 
 from dataflix_source.client import Session
 from dataflix_source.description.references import quoted
@@ -30,9 +32,25 @@ class Part(StrEnum):
 _ANYWHERE = {
     "an e-mail address": {"email", "mail", "emailaddress"},
     "a phone number": {"phone", "telephone", "tel", "mobile", "cellphone", "fax", "whatsapp", "msisdn"},
-    "a person's name": {"firstname", "lastname", "surname", "fullname", "forename", "middlename", "maidenname"},
+    "a person's name": {
+        "firstname",
+        "lastname",
+        "surname",
+        "fullname",
+        "forename",
+        "middlename",
+        "maidenname",
+    },
     "a secret": {"password", "passwd", "pwd", "salt", "secret"},
-    "a number of a document or an account": {"ssn", "passport", "iban", "bic", "cvv", "creditcard", "cardnumber"},
+    "a number of a document or an account": {
+        "ssn",
+        "passport",
+        "iban",
+        "bic",
+        "cvv",
+        "creditcard",
+        "cardnumber",
+    },
 }
 _OF_PEOPLE_AND_EVENTS = {
     "an address": {"address", "addr", "street", "postcode", "postal", "zip", "zipcode"},
@@ -43,16 +61,27 @@ _OF_PEOPLE_AND_EVENTS = {
 _OF_PEOPLE = {
     "a person's name": {"name", "username", "login", "nickname", "nick", "handle", "given", "family"},
     "a place of residence": {"city", "town", "state", "region", "province", "country", "county", "district"},
-    "an attribute of a person": {"gender", "sex", "religion", "ethnicity", "nationality", "photo", "picture", "avatar"},
+    "an attribute of a person": {
+        "gender",
+        "sex",
+        "religion",
+        "ethnicity",
+        "nationality",
+        "photo",
+        "picture",
+        "avatar",
+    },
     "a secret": {"token", "hash", "session", "cookie"},
     "a number of a document or an account": {"tax", "vat", "license", "licence", "card"},
 }
 _PERSONAL_TYPES = {"inet": "a network address", "cidr": "a network address", "macaddr": "a device"}
 # Two words that are one in the sets above.
 _PAIRS = {
-    ("first", "name"), ("last", "name"), ("full", "name"), ("middle", "name"), ("maiden", "name"), ("sur", "name"),
+    ("first", "name"), ("last", "name"), ("full", "name"), ("middle", "name"), ("maiden", "name"),
+    ("sur", "name"),
     ("fore", "name"), ("e", "mail"), ("user", "name"), ("birth", "date"), ("zip", "code"), ("post", "code"),
-    ("user", "agent"), ("ip", "address"), ("cell", "phone"), ("nick", "name"), ("credit", "card"), ("card", "number"),
+    ("user", "agent"), ("ip", "address"), ("cell", "phone"), ("nick", "name"), ("credit", "card"),
+    ("card", "number"),
 }  # fmt: skip
 
 _STREET_WORDS = (
@@ -78,11 +107,14 @@ class _Look:
 
 _LOOKS = (
     # A single address says that people put addresses there.
-    _Look("e-mail addresses", r"v ~ '[[:alnum:]._%+-]+@[[:alnum:]-]+(\.[[:alnum:]-]+)*\.[[:alpha:]]{2,}'", 0.02),
+    _Look(
+        "e-mail addresses", r"v ~ '[[:alnum:]._%+-]+@[[:alnum:]-]+(\.[[:alnum:]-]+)*\.[[:alpha:]]{2,}'", 0.02
+    ),
     _Look(
         "phone numbers",
         # A plus, a leading zero or signs between the digits: a plain number may be an article's.
-        r"v ~ '^\s*(\+|\(|0)?[0-9][0-9 ()/.-]{5,20}[0-9]\s*(x[0-9]+)?$' AND v ~ '(^\s*[+(0]|[0-9)][ /.-]+[0-9(])'"
+        r"v ~ '^\s*(\+|\(|0)?[0-9][0-9 ()/.-]{5,20}[0-9]\s*(x[0-9]+)?$' AND v ~ '(^\s*[+(0]|[0-9)]["
+        r" /.-]+[0-9(])'"
         r" AND v !~ '^\s*[0-9]{4}-[0-9]{2}-[0-9]{2}' AND v !~ '^[0-9]+\.[0-9]+$'"
         # Numbers of versions and of networks.
         r" AND v !~ '^\s*[0-9]{1,3}(\.[0-9]{1,3}){3}\s*$' AND v !~ '(^|\.)[0-9](\.|$)'"
@@ -91,7 +123,8 @@ _LOOKS = (
     ),
     _Look(
         "street addresses",
-        rf"v ~* '(^|[^[:alnum:]])[0-9]{{1,5}}[a-z]?,? +([[:alpha:]''.-]+ +){{1,3}}({_STREET_WORDS})[.]?([^[:alpha:]]|$)'"
+        rf"v ~* '(^|[^[:alnum:]])[0-9]{{1,5}}[a-z]?,? +([[:alpha:]''.-]+"
+        rf" +){{1,3}}({_STREET_WORDS})[.]?([^[:alpha:]]|$)'"
         rf" OR v ~* '[[:alpha:].-]*({_STREET_WORDS})[.]? +[0-9]{{1,5}}[a-z]?([^[:alnum:]]|$)'",
         0.1,
     ),
@@ -161,7 +194,11 @@ def sample(table: Table, columns: Iterable[str]) -> str:
 
 
 def _can_look(column: Column) -> bool:
-    return column.can_read and not column.is_enum and column.type in TEXT_TYPES | {"json", "jsonb", "int8", "numeric"}
+    return (
+        column.can_read
+        and not column.is_enum
+        and column.type in TEXT_TYPES | {"json", "jsonb", "int8", "numeric"}
+    )
 
 
 def _value(column: Column) -> str:
@@ -174,7 +211,9 @@ def _with_value(condition: str, value: str) -> str:
 
 
 def _words(name: str) -> set[str]:
-    words = [word for word in re.split(r"[^a-z0-9]+", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()) if word]
-    joined = {first + second for first, second in zip(words, words[1:], strict=False) if (first, second) in _PAIRS}
+    words = [
+        word for word in re.split(r"[^a-z0-9]+", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()) if word
+    ]
+    joined = {first + second for first, second in pairwise(words) if (first, second) in _PAIRS}
     # address2, phone1
     return {word.rstrip("0123456789") or word for word in words} | joined

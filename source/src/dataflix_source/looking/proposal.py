@@ -11,13 +11,22 @@ from dataflix_source.description.yaml_file import parse_description
 from dataflix_source.errors import RefusedError
 from dataflix_source.looking import candidates
 from dataflix_source.looking.candidates import EventTable, Roles, key_column, links, name_column, words
-from dataflix_source.looking.catalog import ATTRIBUTE_TYPES, TIME_TYPES, ZONELESS_TYPES, Catalog, Table, read_catalog
+from dataflix_source.looking.catalog import (
+    ATTRIBUTE_TYPES,
+    TIME_TYPES,
+    ZONELESS_TYPES,
+    Catalog,
+    Table,
+    read_catalog,
+)
 from dataflix_source.looking.check import check_source
 from dataflix_source.looking.findings import Severity
 from dataflix_source.looking.personal import Part, Suspicion, by_look, by_name, sample
 from dataflix_source.settings import SourceSettings
 
-_CATEGORY_WORDS = frozenset("category genre department tag topic section group type kind".split())
+_CATEGORY_WORDS = frozenset(
+    ["category", "genre", "department", "tag", "topic", "section", "group", "type", "kind"]
+)
 _OWN_COLUMNS = {
     "release_year": ("release_year", "year"),
     "duration_minutes": ("duration_minutes", "length", "runtime", "minutes", "duration"),
@@ -33,7 +42,23 @@ _WEIGHTS = (
 )
 _MAX_KINDS = 20
 _MAX_ATTRIBUTES = 12
-_NO_ATTRIBUTE = frozenset("update updated modified created deleted stock sort position path url slug image thumbnail".split())
+_NO_ATTRIBUTE = frozenset(
+    [
+        "update",
+        "updated",
+        "modified",
+        "created",
+        "deleted",
+        "stock",
+        "sort",
+        "position",
+        "path",
+        "url",
+        "slug",
+        "image",
+        "thumbnail",
+    ]
+)
 
 
 def propose(session: Session, settings: SourceSettings) -> tuple[str, list[str]]:
@@ -68,8 +93,10 @@ def _why_none(catalog: Catalog) -> str:
     people = best((candidates.people_score(table), table) for table in tables)
     items = best((candidates.item_score(table), table) for table in tables)
     return (
-        f"Of {len(catalog.tables)} tables and views that our role can see, none has a time and refers to people and to"
-        f" items. Tables like people: {people}; like items: {items}. Write dataflix.yml by hand, with a view if need be:"
+        f"Of {len(catalog.tables)} tables and views that our role can see, none has a time and refers to"
+        f" people and to"
+        f" items. Tables like people: {people}; like items: {items}. Write dataflix.yml by hand, with a view"
+        f" if need be:"
         " docs/your-own-database.md."
     )
 
@@ -84,7 +111,8 @@ class _Proposal:
         body = [*self._people(), "", *self._items(), "", "events:"]
         for events in roles.events:
             body += self._events(events)
-        yield f"# Proposed by dataflix-source inspect for {self._settings.dbname}. Read every line: names and samples can mislead."
+        yield f"# Proposed by dataflix-source inspect for {self._settings.dbname}."
+        yield "# Read every line: names and samples can mislead."
         yield "version: 1"
         yield ""
         yield "source:"
@@ -93,10 +121,13 @@ class _Proposal:
         if zone := self._zone():
             yield f"  time_zone: {zone}    # the server's own; is it that of the times without a zone?"
         yield ""
-        people, items = (re.sub(r"[^a-z]+", " ", table.name.name.lower()).strip() for table in (roles.people, roles.items))
+        people, items = (
+            re.sub(r"[^a-z]+", " ", table.name.name.lower()).strip() for table in (roles.people, roles.items)
+        )
         one_item, one_person = candidates.singular(items), candidates.singular(people)
         yield (
-            f"words: {{item: {one_item}, items: {_plural(one_item)}, person: {one_person}, people: {_plural(one_person)}}}"
+            f"words: {{item: {one_item}, items: {_plural(one_item)}, "
+            f"person: {one_person}, people: {_plural(one_person)}}}"
         )
         yield ""
         yield from body
@@ -107,7 +138,9 @@ class _Proposal:
     def _mode(self) -> CopyMode:
         tables = self._tables()
         standby = self._session.value("SELECT pg_is_in_recovery()")
-        if not standby and all(table.kind in ("r", "p") and table.is_ours and not table.has_children for table in tables):
+        if not standby and all(
+            table.kind in ("r", "p") and table.is_ours and not table.has_children for table in tables
+        ):
             return CopyMode.TRIGGERS
         if all(candidates.changed_column(table) for table in tables):
             return CopyMode.UPDATED_AT
@@ -145,7 +178,8 @@ class _Proposal:
         yield from (f"  {line}" for line in self._common(table))
         suspicions = self._suspicions(table, Part.PEOPLE, list(table.columns))
         if suspicions:
-            yield f"  # To know more of people, copy {', '.join(PERSON_ATTRIBUTES)} under attributes, and mask them here."
+            yield "  # To know more of people, name these under attributes and mask them here:"
+            yield f"  # {', '.join(PERSON_ATTRIBUTES)}."
             yield "  personal:"
         for one in suspicions:
             word = "id" if one.column == key else "drop"
@@ -164,7 +198,9 @@ class _Proposal:
         used, categories = self._categories(table)
         yield from (f"  {line}" for line in categories)
         attributes = dict(self._attributes(table, {key, name, used}))
-        personal = {one.column for one in self._suspicions(table, Part.ITEMS, [r.column for r in attributes.values()])}
+        personal = {
+            one.column for one in self._suspicions(table, Part.ITEMS, [r.column for r in attributes.values()])
+        }
         attributes = {attribute: r for attribute, r in attributes.items() if r.column not in personal}
         if attributes:
             yield "  attributes:"
@@ -173,7 +209,11 @@ class _Proposal:
 
     def _categories(self, table: Table) -> tuple[str, list[str]]:
         for column in table.columns.values():
-            if column.is_array and column.type in ("text", "varchar") and words(column.name) & _CATEGORY_WORDS:
+            if (
+                column.is_array
+                and column.type in ("text", "varchar")
+                and words(column.name) & _CATEGORY_WORDS
+            ):
                 return column.name, [f"categories: {_plain(ColumnName(column.name))}"]
         for link in links(self._catalog, table):
             name = name_column(link.target)
@@ -184,7 +224,9 @@ class _Proposal:
             found = list(links(self._catalog, other))
             to_items = [link for link in found if link.target is table]
             to_names = [
-                link for link in found if words(link.target.name.name) & _CATEGORY_WORDS and name_column(link.target)
+                link
+                for link in found
+                if words(link.target.name.name) & _CATEGORY_WORDS and name_column(link.target)
             ]
             if to_items and to_names and not other.is_view:
                 target = to_names[0].target
@@ -204,14 +246,20 @@ class _Proposal:
     def _attributes(self, table: Table, used: set[str]) -> Iterator[tuple[str, Reference]]:
         taken = set()
         for attribute, names in _OWN_COLUMNS.items():
-            types = ("text", "varchar") if attribute in ("director", "description") else ("int2", "int4", "int8", "numeric")
+            types = (
+                ("text", "varchar")
+                if attribute in ("director", "description")
+                else ("int2", "int4", "int8", "numeric")
+            )
             if (found := candidates.named(table, names, types)) and found not in used:
                 taken.add(found)
                 yield attribute, Reference(found)
         lookups = {link.reference.column: link.target for link in links(self._catalog, table)}
         count = 0
         for column in table.columns.values():
-            unwanted = column.name in used | taken or words(column.name) & _NO_ATTRIBUTE or count >= _MAX_ATTRIBUTES
+            unwanted = (
+                column.name in used | taken or words(column.name) & _NO_ATTRIBUTE or count >= _MAX_ATTRIBUTES
+            )
             if unwanted or (column.type in TIME_TYPES and not column.is_array):
                 continue
             if target := lookups.get(column.name):
@@ -247,7 +295,8 @@ class _Proposal:
             yield f"    thumbs: {{column: {_plain(ColumnName(opinion.name))}, up: ['true'], down: ['false']}}"
         elif opinion is not None:
             low, high = self._scale(table, opinion.name)
-            yield f"    scale: {{column: {_plain(ColumnName(opinion.name))}, min: {low:g}, max: {high:g}}}    # from a sample"
+            column = _plain(ColumnName(opinion.name))
+            yield f"    scale: {{column: {column}, min: {low:g}, max: {high:g}}}    # from a sample"
         elif kinds:
             yield "    repeats: daily"
         yield from (f"    {line}" for line in self._common(table))
@@ -272,7 +321,8 @@ class _Proposal:
         if not table.columns[column].can_read:
             return 1, 5
         low, high = self._session.row(
-            f"SELECT min({quoted(column)})::float8, max({quoted(column)})::float8 FROM {sample(table, [column])}"
+            f"SELECT min({quoted(column)})::float8, max({quoted(column)})::float8 FROM"
+            f" {sample(table, [column])}"
         )
         if low is None:
             return 1, 5

@@ -69,7 +69,9 @@ def check_structure(description: Description, catalog: Catalog, findings: Findin
             if column is None:
                 complete = False
             else:
-                _check_type(description, described, below, column, f"{place}.{below}", findings)
+                problem = _type_problem(description, described, below, column)
+                if problem:
+                    findings.problem(f"{place}.{below}", problem)
         if isinstance(described, Items) and isinstance(described.categories, CategoryTable):
             complete &= _check_categories(catalog, described.categories, f"{place}.categories", findings)
         _check_rights(catalog, description, place, findings)
@@ -77,7 +79,9 @@ def check_structure(description: Description, catalog: Catalog, findings: Findin
         for name in described.personal:
             if name.name not in table.columns:
                 findings.problem(f"{place}.personal.{name}", f"{table.name} has no column {name}.")
-        unnamed(findings, place, described, by_name(table, part_of(place), names_to_name(place, described, table)))
+        unnamed(
+            findings, place, described, by_name(table, part_of(place), names_to_name(place, described, table))
+        )
     if complete:
         _check_same_types(description, catalog, findings)
         _check_paths(description, catalog, findings)
@@ -85,7 +89,7 @@ def check_structure(description: Description, catalog: Catalog, findings: Findin
 
 
 def names_to_name(place: str, described: Described, table: Table) -> list[str]:
-    """Return the columns that must be named if they are personal: all of people, and what is read of the others."""
+    """Return the columns that must be named if they are personal: of items, only what is read."""
     if part_of(place) is Part.PEOPLE:
         return list(table.columns)
     read = {reference.column for _, reference in read_columns(described) if not reference.is_path}
@@ -104,8 +108,10 @@ def unnamed(findings: Findings, place: str, described: Described, suspicions: It
         way = Masking.ID if suspicion.column in ids and isinstance(described, People) else Masking.DROP
         findings.problem(
             f"{place}.personal",
-            f"{described.table}.{ColumnName(suspicion.column)} seems to be personal ({suspicion.reason}) and is not named: "
-            f"write `{ColumnName(suspicion.column)}: {way}` under {place}.personal, or `public` if it is not.",
+            f"{described.table}.{ColumnName(suspicion.column)} seems to be personal ({suspicion.reason}) and"
+            f" is not named: "
+            f"write `{ColumnName(suspicion.column)}: {way}` under {place}.personal, or `public` if it is"
+            f" not.",
         )
 
 
@@ -134,7 +140,8 @@ def _resolve(
         key = catalog.hop_key(hop)
         if key is None:
             findings.problem(
-                place, f"{hop.table} has no key of one column; name the column: {hop.table}(column).{hop.column}."
+                place,
+                f"{hop.table} has no key of one column; name the column: {hop.table}(column).{hop.column}.",
             )
             return None
         for name in (key, hop.column):
@@ -143,12 +150,14 @@ def _resolve(
                 return None
         if not target.is_unique(key):
             findings.problem(
-                place, f"{hop.table}.{ColumnName(key)} is not unique, so {reference} would lead to several rows."
+                place,
+                f"{hop.table}.{ColumnName(key)} is not unique, so {reference} would lead to several rows.",
             )
         if not _comparable(column, target.columns[key]):
             findings.problem(
                 place,
-                f"{reference} compares {column.shown_type} with {target.columns[key].shown_type} of {hop.table}.",
+                f"{reference} compares {column.shown_type} with {target.columns[key].shown_type} of"
+                f" {hop.table}.",
             )
             return None
         column = target.columns[hop.column]
@@ -166,47 +175,47 @@ def _comparable(first: Column, second: Column) -> bool:
     )
 
 
-def _check_type(
-    description: Description,
-    described: Described,
-    below: str,
-    column: Column,
-    place: str,
-    findings: Findings,
-) -> None:
+def _type_problem(description: Description, described: Described, below: str, column: Column) -> str | None:
+    """Return what is wrong with the type of a column; None if it fits."""
     shown = f"{ColumnName(column.name)} is {column.shown_type}"
-    if below in ("id", "person", "item"):
-        if column.type not in ID_TYPES or column.is_array:
-            findings.problem(place, f"{shown}, which can't be an id; these can: {', '.join(sorted(ID_TYPES))}.")
-    elif below in ("joined", "available_since", "time", "changed"):
-        if column.type not in TIME_TYPES or column.is_array:
-            findings.problem(place, f"{shown} and no time; a view can convert it.")
-        elif column.type in ZONELESS_TYPES and description.zone(described) is None:
-            findings.problem(
-                place, f"{shown} and has no time zone: write time_zone under source, for instance Europe/Berlin."
-            )
-    elif below == "scale.column":
-        if column.type not in NUMBER_TYPES or column.is_array:
-            findings.problem(place, f"{shown} and no number.")
-    elif below == "name":
-        if not column.is_text:
-            findings.problem(place, f"{shown} and no text.")
+    is_one_of = {
+        "id": ID_TYPES,
+        "person": ID_TYPES,
+        "item": ID_TYPES,
+        "joined": TIME_TYPES,
+        "available_since": TIME_TYPES,
+        "time": TIME_TYPES,
+        "changed": TIME_TYPES,
+        "scale.column": NUMBER_TYPES,
+    }.get(below)
+    problem = None
+    if is_one_of is not None and (column.type not in is_one_of or column.is_array):
+        problem = {
+            ID_TYPES: f"{shown}, which can't be an id; these can: {', '.join(sorted(ID_TYPES))}.",
+            TIME_TYPES: f"{shown} and no time; a view can convert it.",
+            NUMBER_TYPES: f"{shown} and no number.",
+        }[is_one_of]
+    elif is_one_of is TIME_TYPES and column.type in ZONELESS_TYPES and description.zone(described) is None:
+        problem = f"{shown} and has no time zone: write time_zone under source, for instance Europe/Berlin."
+    elif below == "name" and not column.is_text:
+        problem = f"{shown} and no text."
     elif below.startswith("attributes."):
-        _check_attribute(described, below.partition(".")[2], column, place, findings)
+        problem = _attribute_problem(described, below.partition(".")[2], column, shown)
+    return problem
 
 
-def _check_attribute(described: Described, name: str, column: Column, place: str, findings: Findings) -> None:
-    shown = f"{ColumnName(column.name)} is {column.shown_type}"
+def _attribute_problem(described: Described, name: str, column: Column, shown: str) -> str | None:
     year = NUMBER_TYPES | TIME_TYPES
     wanted = {"birth_year": year, "release_year": year, "duration_minutes": NUMBER_TYPES}.get(name)
     if wanted is not None:
         if column.type not in wanted or column.is_array:
-            findings.problem(place, f"{shown}, which gives no {name}; these do: {', '.join(sorted(wanted))}.")
+            return f"{shown}, which gives no {name}; these do: {', '.join(sorted(wanted))}."
     elif isinstance(described, People) and name in PERSON_ATTRIBUTES:
         if not column.is_text:
-            findings.problem(place, f"{shown} and no text.")
+            return f"{shown} and no text."
     elif column.type not in ATTRIBUTE_TYPES and not column.is_enum:
-        findings.problem(place, f"{shown}, which can't be an attribute: leave it out, or use a view that converts it.")
+        return f"{shown}, which can't be an attribute: leave it out, or use a view that converts it."
+    return None
 
 
 def _check_categories(catalog: Catalog, said: CategoryTable, place: str, findings: Findings) -> bool:
@@ -246,7 +255,8 @@ def _check_rights(catalog: Catalog, description: Description, place: str, findin
         if other.hides_rows:
             findings.problem(
                 f"{place}.table",
-                f"Policies (row-level security) hide rows of {name} from our role; hidden people would look like deleted"
+                f"Policies (row-level security) hide rows of {name} from our role; hidden people would look"
+                f" like deleted"
                 " ones. Use a role with BYPASSRLS, or a view of its owner.",
             )
         if not other.can_read(columns) and not by_functions:
@@ -257,7 +267,8 @@ def _check_rights(catalog: Catalog, description: Description, place: str, findin
             )
             findings.problem(
                 f"{place}.table",
-                f"Our role may not read {name}: GRANT SELECT ({names}) ON {name} TO {ColumnName(catalog.role)}.",
+                f"Our role may not read {name}: GRANT SELECT ({names}) ON {name} TO"
+                f" {ColumnName(catalog.role)}.",
             )
 
 
@@ -267,25 +278,29 @@ def _check_changes(
     mode = description.source.copy_mode
     if mode is CopyMode.UPDATED_AT and described.changed is None:
         findings.problem(
-            place, f"copy: updated_at needs the time of the last change of {table.name}: write changed: column."
+            place,
+            f"copy: updated_at needs the time of the last change of {table.name}: write changed: column.",
         )
     if mode is CopyMode.TRIGGERS:
         if table.kind not in ("r", "p"):
             findings.problem(
                 f"{place}.table",
-                f"{table.name} is {'a view' if table.is_view else 'a foreign table'}, which has no triggers: name its"
+                f"{table.name} is {'a view' if table.is_view else 'a foreign table'}, which has no triggers:"
+                f" name its"
                 " tables, or write copy: compare under source.",
             )
         elif table.kind == "r" and (table.has_children or table.is_partition):
             findings.problem(
                 f"{place}.table",
-                f"{table.name} inherits or is inherited from; its triggers miss what happens to the others. Name the"
+                f"{table.name} inherits or is inherited from; its triggers miss what happens to the others."
+                f" Name the"
                 " partitioned table itself, or write copy: compare under source.",
             )
         elif table.kind == "p":
             findings.note(
                 f"{place}.table",
-                f"{table.name} has partitions. TRUNCATE, DETACH and DROP of one of them fire no trigger; the daily"
+                f"{table.name} has partitions. TRUNCATE, DETACH and DROP of one of them fire no trigger; the"
+                f" daily"
                 " comparison sees what they removed.",
             )
 
@@ -303,7 +318,8 @@ def _check_same_types(description: Description, catalog: Catalog, findings: Find
             if column is not None and not _comparable(column, id_column):
                 findings.problem(
                     f"{place}.{below}",
-                    f"{reference} is {column.shown_type}, but {target.table}.{target.id} is {id_column.shown_type}.",
+                    f"{reference} is {column.shown_type}, but {target.table}.{target.id} is"
+                    f" {id_column.shown_type}.",
                 )
 
 
@@ -322,5 +338,6 @@ def _check_paths(description: Description, catalog: Catalog, findings: Findings)
             for suspicion in by_name(table, Part.ITEMS, [end.column]):
                 findings.problem(
                     f"{place}.{below}",
-                    f"{end} seems to be personal ({suspicion.reason}) and would be copied as it is: leave it out.",
+                    f"{end} seems to be personal ({suspicion.reason}) and would be copied as it is: leave it"
+                    f" out.",
                 )
