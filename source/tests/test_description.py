@@ -8,12 +8,17 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from psycopg2.extensions import connection as Connection  # noqa: N812
 from pydantic_core import PydanticCustomError
 
+from dataflix_source.client import source_snapshot
 from dataflix_source.description.json_schema import json_schema
 from dataflix_source.description.references import ColumnName, Reference, TableName, literal, quoted
 from dataflix_source.description.yaml_file import parse_description, read_description
+from dataflix_source.descriptions import NAMES, own_description
 from dataflix_source.errors import DescriptionError
+from dataflix_source.looking.check import check_source
+from dataflix_source.settings import OwnSettings
 
 from .conftest import EXAMPLES, LIBRARY_FILE
 
@@ -25,6 +30,16 @@ def test_the_examples_are_valid(path: Path) -> None:
     file = read_description(path)
     assert file.description.source.name == path.parent.name
     jsonschema.validate(yaml.safe_load(path.read_text(encoding="utf-8")), json_schema())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_our_own_tables_are_described(own: Connection, own_settings: OwnSettings, name: str) -> None:
+    description = own_description(name).description
+    assert description.source.kind == "ours"
+    settings = own_settings.as_source()
+    with source_snapshot(settings) as session:
+        findings = check_source(session, settings, description)[1]
+    assert findings.problems == []
 
 
 def test_the_schema_is_one() -> None:

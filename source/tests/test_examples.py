@@ -42,7 +42,7 @@ def test_an_application_that_is_not_ours(
 ) -> None:
     made = examples(name)
     # A copy of it: other tests look at the example as it was made.
-    execute(own, f"CREATE DATABASE {name}_day TEMPLATE {name}")
+    execute(own, f"CREATE DATABASE {name}_day OWNER {name}_owner TEMPLATE {name}")
     addresses = {role: f"{address}_day" for role, address in made.items()}
     try:
         _day(name, addresses, own, own_settings)

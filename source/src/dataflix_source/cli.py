@@ -68,8 +68,8 @@ def _inspect(options: argparse.Namespace) -> int:
 
 def _check(options: argparse.Namespace) -> int:
     file = read_description(options.file)
-    environ = _environ(options)
-    source = settings.load_source(environ)
+    is_ours = file.description.source.kind == "ours"
+    source = settings.load_own().as_source() if is_ours else settings.load_source(_environ(options))
     with source_snapshot(source) as session:
         _, findings = check_source(session, source, file.description)
     _tell(file, findings)

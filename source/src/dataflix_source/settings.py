@@ -81,6 +81,17 @@ class OwnSettings(EnvironmentSettings):
     dbname: Text = Field("dataflix", validation_alias="DATAFLIX_POSTGRES_DB")
     admin_password: Secret = Field(validation_alias="DATAFLIX_POSTGRES_ADMIN_PASSWORD")
 
+    def as_source(self) -> SourceSettings:
+        """Return our own Postgres as a source to look at, for a description of `kind: ours`."""
+        return SourceSettings(
+            host=self.host,
+            port=self.port,
+            dbname=self.dbname,
+            user="postgres",
+            password=self.admin_password,
+            sslmode="prefer",
+        )
+
     @property
     def address(self) -> str:
         """How messages name it."""
