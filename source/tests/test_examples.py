@@ -65,10 +65,11 @@ def _day(name: str, addresses: dict[str, str], own: Connection, own_settings: Ow
     assert fetch(own, "SELECT (SELECT count(*) FROM users), (SELECT count(*) FROM movies)") == [
         (people, items)
     ]
-    counts = dict(fetch(own, "SELECT kind, sum(events_count)::int FROM interactions GROUP BY kind"))
+    rows = fetch(own, "SELECT kind, sum(events_count)::int FROM interactions GROUP BY kind")
+    counts = {str(kind): int(str(number)) for kind, number in rows}
     for kind, number in events.items():
         # Several views of a product on one day count once.
-        assert number * 0.8 < int(str(counts[kind])) <= number
+        assert number * 0.8 < counts[kind] <= number
     # No name, address or phone number came along.
     assert fetch(own, "SELECT FROM users WHERE first_name <> '' OR last_name <> ''") == []
     assert fetch(own, "SELECT FROM users WHERE email NOT LIKE '%@source.invalid'") == []

@@ -141,9 +141,11 @@ def _connect_source(settings: SourceSettings) -> Connection:
         "connect_timeout": _CONNECT_TIMEOUT_S,
         "application_name": "dataflix-source",
         "client_encoding": "UTF8",
+        **tls,
+        **_KEEPALIVE,
     }
     try:
-        return psycopg2.connect(None, extensions.connection, **parameters, **tls, **_KEEPALIVE)
+        connection: Connection = psycopg2.connect(**parameters)
     except psycopg2.OperationalError as error:
         text = " ".join(str(error).split())
         advice = "DATAFLIX_SOURCE_* in .env say where it is and who we are."
@@ -156,6 +158,7 @@ def _connect_source(settings: SourceSettings) -> Connection:
         raise SourceUnavailableError(
             f"The source {settings.address} can't be used: {text}. {advice}"
         ) from error
+    return connection
 
 
 def _of_source(error: psycopg2.Error, settings: SourceSettings) -> SourceError:
