@@ -230,6 +230,37 @@ def test_a_restored_source_is_compared(
         assert not any(one.compared for one in run_copy(library.reader, own_settings, TRIGGERS).changes)
 
 
+def test_our_own_restore_is_compared(
+    library: Application, own: Connection, own_settings: OwnSettings
+) -> None:
+    """Our backup knows a moment whose notes the source has forgotten since."""
+    library.install(TRIGGERS)
+    run_copy(library.reader, own_settings, TRIGGERS)
+    ((backup,),) = fetch(own, "SELECT min(read_from::text::bigint) FROM source.copies")
+    library.execute("DELETE FROM review WHERE card = 'A-1'")
+    run_copy(library.reader, own_settings, TRIGGERS)
+    execute(own, f"UPDATE source.copies SET read_from = '{backup}'")
+    execute(
+        own,
+        "INSERT INTO interactions SELECT user_id, movie_id, 'reviewed', 1, now(), now(), 5"
+        " FROM source.people, source.items WHERE people.source_key = 'A-1' AND items.source_key = '9780000000001'",
+    )
+    result = run_copy(library.reader, own_settings, TRIGGERS)
+    assert all(change.compared for change in result.changes)
+    assert result.changes[3].deleted == 1
+
+
+def test_notes_that_could_not_be_removed(
+    library: Application, own: Connection, own_settings: OwnSettings
+) -> None:
+    library.install(TRIGGERS)
+    library.execute("DROP FUNCTION dataflix.forget")
+    result = run_copy(library.reader, own_settings, TRIGGERS)
+    assert result.changes[0].inserted == 3
+    assert "forget" in str(result.kept_notes)
+    assert len(fetch(own, "SELECT FROM users")) == 3
+
+
 def test_partitions(library: Application, own: Connection, own_settings: OwnSettings) -> None:
     library.execute(
         "DROP TABLE loan; CREATE TABLE loan (card text, barcode bigint, lent timestamp NOT NULL, changed"

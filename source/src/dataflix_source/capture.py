@@ -182,8 +182,10 @@ COMMENT ON SCHEMA {schema} IS {literal(_MARK)};
 
 CREATE TABLE {schema}.installation (
     installation_id uuid NOT NULL DEFAULT gen_random_uuid(),
-    content_hash text NOT NULL
+    content_hash text NOT NULL,
+    complete_from xid8 NOT NULL DEFAULT '0'
 );
+COMMENT ON COLUMN {schema}.installation.complete_from IS 'Notes from this transaction on are all kept.';
 INSERT INTO {schema}.installation (content_hash) VALUES ({literal(content_hash(description, catalog))});
 
 CREATE TABLE {schema}.changes (
@@ -242,6 +244,7 @@ DECLARE
 BEGIN
     DELETE FROM {schema}.changes AS c WHERE c.last_xid < before;
     GET DIAGNOSTICS forgotten = ROW_COUNT;
+    UPDATE {schema}.installation AS i SET complete_from = before WHERE i.complete_from < before;
     RETURN forgotten;
 END
 $dataflix$;

@@ -109,6 +109,11 @@ def _copy(options: argparse.Namespace) -> int:
         Options(options.compare, options.accept_source, options.accept_deletions),
         progress=lambda text: None if options.quiet or options.json else print(f"  {text}", file=sys.stderr),
     )
+    if result.kept_notes:
+        print(
+            f"Copied. The source keeps the notes of it until the next copy: {result.kept_notes}",
+            file=sys.stderr,
+        )
     print(json.dumps(_as_json(result), indent=2) if options.json else _summary(result))
     return 0
 

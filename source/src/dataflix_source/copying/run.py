@@ -1,7 +1,7 @@
 """One copy: reads a snapshot of the source and changes our own Postgres in one transaction."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from dataflix_source.capture import content_hash, key_reference, reader_function, trigger_names, watches
@@ -20,7 +20,7 @@ from dataflix_source.copying.state import (
 from dataflix_source.copying.streams import stream
 from dataflix_source.description.model import CopyMode, Description
 from dataflix_source.description.references import literal, quoted
-from dataflix_source.errors import RefusedError
+from dataflix_source.errors import RefusedError, SourceError
 from dataflix_source.looking.catalog import Catalog, read_catalog
 from dataflix_source.looking.findings import Findings
 from dataflix_source.looking.structure import check_structure
@@ -55,12 +55,14 @@ class CopyResult:
     Attributes:
         position: the moment of the source that our copy shows now.
         changes: of people, items and each table of events.
+        kept_notes: why the source still has the notes of what was read; None if it does not.
     """
 
     position: Position
     mode: CopyMode
     guarantee: str
     changes: tuple[Changes, ...]
+    kept_notes: str | None = None
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,11 @@ def copy(
             result = run.copy()
     # After our commit: what we have, the source may forget.
     if description.source.copy_mode is CopyMode.TRIGGERS and not result.position.is_standby:
-        _forget(source_settings, description, result.position.xmin)
+        try:
+            _forget(source_settings, description, result.position.xmin)
+        except SourceError as error:
+            # The copy is done. The next one reads the same notes again, and removes them.
+            return replace(result, kept_notes=str(error))
     return result
 
 
@@ -138,8 +144,10 @@ class _Run:
         self._refuse_other_structure(catalog)
         queries = build(self._description, catalog)
         content = content_hash(self._description, catalog)
-        installation = self._installation(content) if self._mode is CopyMode.TRIGGERS else None
-        compare = self._must_compare(queries, content, installation)
+        installation, complete_from = (
+            self._installation(content) if self._mode is CopyMode.TRIGGERS else (None, 0)
+        )
+        compare = self._must_compare(queries, content, installation, complete_from)
         if compare:
             self._progress(f"everything is compared: {compare}")
         keys = {
@@ -161,8 +169,8 @@ class _Run:
             more = f" And {len(others)} more; `dataflix-source check` lists them." if others else ""
             raise RefusedError(f"The source does not fit the description. {first.place}: {first.text}{more}")
 
-    def _installation(self, content: str) -> str:
-        """Return the id of the triggers in the source.
+    def _installation(self, content: str) -> tuple[str, int]:
+        """Return the id of the triggers in the source, and the transaction from which on they have all notes.
 
         Raises:
             RefusedError: they are missing, of another description, or not all of them are on.
@@ -174,8 +182,9 @@ class _Run:
                 f" triggers needs. "
                 "`dataflix-source script` prints what makes it."
             )
-        installation, installed = self._source.row(
-            f"SELECT installation_id::text, content_hash FROM {self._schema}.installation"
+        installation, installed, complete_from = self._source.row(
+            "SELECT installation_id::text, content_hash, complete_from::text::bigint"
+            f" FROM {self._schema}.installation"
         )
         if installed != content:
             raise RefusedError(
@@ -201,9 +210,11 @@ class _Run:
                     f"Triggers of {watch.table} are missing or off ({', '.join(missing)}), so changes may"
                     f" have been missed. " + again
                 )
-        return str(installation)
+        return str(installation), int(complete_from)
 
-    def _must_compare(self, queries: dict[str, Query], content: str, installation: str | None) -> str | None:
+    def _must_compare(
+        self, queries: dict[str, Query], content: str, installation: str | None, complete_from: int
+    ) -> str | None:
         """Return why everything must be read; None if the changes are enough."""
         every = self._description.source.compare_every
         if self._options.compare or self._options.accept_source:
@@ -216,6 +227,7 @@ class _Run:
             reasons = {
                 "the description has changed": state.description_hash != content or state.mode != self._mode,
                 "the triggers are new": state.installation_id != installation,
+                "our own Postgres was restored": state.read_from < complete_from,
                 "the source was restored, or another server took over": self._now.xmin < state.read_from
                 or (
                     None not in (state.timeline, self._now.timeline) and state.timeline != self._now.timeline
