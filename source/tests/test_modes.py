@@ -97,14 +97,14 @@ def write(
             continue
 
 
-@pytest.mark.parametrize("seed", range(short_or_long(3, 300)))
+@pytest.mark.parametrize("seed", range(short_or_long(2, 300)))
 def test_triggers_see_every_change(
     library: Application, own: Connection, own_settings: OwnSettings, seed: int
 ) -> None:
     library.install(TRIGGERS)
     draw = random.Random(seed)
     run_copy(library.reader, own_settings, TRIGGERS)
-    for _ in range(12):
+    for _ in range(short_or_long(8, 12)):
         write(library, draw, WRITES + DELETES)
         changes = run_copy(library.reader, own_settings, TRIGGERS)
         came = what_came(own)
@@ -120,7 +120,7 @@ def fetch_source(library: Application, query: str) -> list[tuple[object, ...]]:
     return library.fetch(query)
 
 
-@pytest.mark.parametrize("seed", range(short_or_long(2, 100)))
+@pytest.mark.parametrize("seed", range(short_or_long(1, 100)))
 def test_updated_at_sees_what_is_written(
     library: Application, own: Connection, own_settings: OwnSettings, seed: int
 ) -> None:
@@ -130,7 +130,7 @@ def test_updated_at_sees_what_is_written(
     run_copy(library.reader, own_settings, description)
     # A new copy of a book is another table on the path: the mode says that it waits for the comparison.
     seen = tuple(one for one in WRITES if "INTO copy" not in one(random.Random(1)))
-    for _ in range(8):
+    for _ in range(short_or_long(5, 8)):
         write(library, draw, seen)
         run_copy(library.reader, own_settings, description)
         assert wrote_nothing(run_copy(library.reader, own_settings, description, compare=True))
