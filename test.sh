@@ -33,7 +33,7 @@ types() {
   local room
   for room in common recommender trainer backend cli clickhouse/embedded airflow loader source stack ops tools; do
     echo "mypy: $room"
-    MYPYPATH="$room/src:stack/src:scripts" "$BIN/mypy" "$room/src" "$room/tests" || return 1
+    MYPYPATH="$room/src:stack/src:scripts:examples" "$BIN/mypy" "$room/src" "$room/tests" || return 1
   done
   echo "mypy: scripts, postgres, dbt, superset, tests"
   MYPYPATH="stack/src:tools/src:superset/src:scripts:tests/testkit/src:tests" "$BIN/mypy" scripts postgres/tests dbt/tests \

@@ -1,7 +1,7 @@
 """Connections: a read-only snapshot of the source, and one transaction in our own Postgres."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, BinaryIO
 
 import psycopg2
@@ -207,6 +207,11 @@ def own_transaction(settings: OwnSettings) -> Iterator[Session]:
         yield session
         with session.explained():
             connection.commit()
+    except BaseException:
+        # The server notices a closed connection only later, and until then it keeps the lock of the copy.
+        with suppress(psycopg2.Error):
+            connection.rollback()
+        raise
     finally:
         connection.close()
 
