@@ -172,8 +172,8 @@ def _table(source: _Source, kind: str) -> pa.Table:
 def _arrow_file(content: bytes) -> pa.BufferReader:
     """Return a file in Arrow's own memory.
 
-    Arrow's threads release what they have read. Where that is Python's, a thread that does so while the process ends
-    aborts it.
+    Arrow's threads release what they have read. Where that is Python's, a thread that does so while the
+    process ends aborts it.
     """
     stream = pa.BufferOutputStream()
     stream.write(content)
