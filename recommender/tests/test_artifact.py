@@ -30,6 +30,7 @@ FILES = (
     "bayesian_means.npy",
     "trending_scores.npy",
     "durations.npy",
+    "events_counts.npy",
     "link_offsets.npy",
     "link_items.npy",
     "link_values.npy",

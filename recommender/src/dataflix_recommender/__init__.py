@@ -8,13 +8,15 @@ Serving one user::
         print(item.rank, item.item_id, item.score, item.reason.text)
 
 - ``Model``: an artifact that is loaded; recommends, scores, explains, finds similar items.
-- ``History``: the weighted events of one user. ``Events``: the same before weighing, as columns.
+- ``History``: the weighted events of one user. ``Events``: the same before weighing, as columns;
+  ``KindCounts`` of them: what was done with the items, by kind.
 - ``UserProfile``: one history under one model, for several questions.
 - ``BatchRanker``: lists for many users at once, the same as those of ``Model.recommend``.
 - ``Filter``, ``Reranker`` (with ``RerankOptions`` and ``Rules``): what may be in a list, and in which order.
 - ``Reason`` and its ``Contribution``: why an item is recommended; they sum to its score.
 - ``ModelInfo``, ``ItemCatalogue`` (of ``Item``), ``ConfidenceWeights``, ``ItemItemWeights``: the parts of a
   model, for code that trains one. ``model.save(path)`` writes it.
+- ``SourceIdentity``: the database that a model's events come from.
 - ``metrics``: ranking metrics. ``dataflix_recommender.baselines``: models to compare with.
 
 All errors are a ``RecommenderError``.
@@ -29,7 +31,9 @@ from dataflix_recommender.data.catalogue import Item, ItemCatalogue
 from dataflix_recommender.data.confidence_weights import DEFAULT_WEIGHT_ROWS, ConfidenceWeights
 from dataflix_recommender.data.history import EMPTY_HISTORY, Event, Events, History
 from dataflix_recommender.data.item_item_weights import ItemItemWeights, event_values
+from dataflix_recommender.data.kind_counts import KindCounts
 from dataflix_recommender.data.model_info import ModelInfo
+from dataflix_recommender.data.source_identity import OWN_SOURCE, SourceIdentity
 from dataflix_recommender.errors import (
     ArtifactError,
     InvalidHistoryError,
@@ -47,6 +51,7 @@ __all__ = [
     "DEFAULT_WEIGHT_ROWS",
     "EMPTY_HISTORY",
     "NO_ITEM",
+    "OWN_SOURCE",
     "ArtifactError",
     "BatchFoldIn",
     "BatchRanker",
@@ -62,6 +67,7 @@ __all__ = [
     "ItemCatalogue",
     "ItemFeatures",
     "ItemItemWeights",
+    "KindCounts",
     "Model",
     "ModelInfo",
     "Reason",
@@ -71,6 +77,7 @@ __all__ = [
     "Reranker",
     "RuleKind",
     "Rules",
+    "SourceIdentity",
     "UnknownItemError",
     "UserProfile",
     "event_values",

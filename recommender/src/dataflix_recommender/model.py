@@ -95,7 +95,13 @@ class Model(ModelData):
         return self._pairs(cosines, n, allowed)
 
     def popular(self, n: int) -> list[tuple[int, float]]:
-        """Return up to ``n`` pairs (item_id, Bayesian mean) of rated items, highest first."""
+        """Return up to ``n`` pairs (item_id, Bayesian mean) of rated items, highest first.
+
+        Where nobody rates, they are (item_id, number of users who did something with the item).
+        """
+        if not self.catalogue.is_rated:
+            counts = self.catalogue.events_counts.astype(np.float32)
+            return self._pairs(counts, n, counts > 0)
         return self._pairs(self.catalogue.bayesian_means, n, self.catalogue.ratings_counts > 0)
 
     def trending(self, n: int) -> list[tuple[int, float]]:

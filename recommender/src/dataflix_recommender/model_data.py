@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from dataflix_recommender.algorithms.mips_pruner import MipsPruner
 from dataflix_recommender.data.artifact import MANIFEST, read_array, read_manifest, write_artifact
-from dataflix_recommender.data.catalogue import NUMBERS, ItemCatalogue
+from dataflix_recommender.data.catalogue import NUMBERS, YOUNGER_NUMBERS, ItemCatalogue
 from dataflix_recommender.data.confidence_weights import ConfidenceWeights
 from dataflix_recommender.data.item_item_weights import ARTIFACT_NAMES, ItemItemWeights
 from dataflix_recommender.data.model_info import ModelInfo
@@ -124,9 +124,13 @@ class ModelData:
             "titles": self.catalogue.titles.data,
             "title_offsets": self.catalogue.titles.offsets,
         }
-        arrays |= {name: getattr(self.catalogue, name) for name in CATALOGUE_COLUMNS}
+        arrays |= {name: getattr(self.catalogue, name) for name in (*CATALOGUE_COLUMNS, *YOUNGER_NUMBERS)}
         arrays |= self.item_item_weights.arrays
-        header = {"info": self.info.to_dict(), "genre_names": list(self.catalogue.genre_names)}
+        header = {
+            "info": self.info.to_dict(),
+            "genre_names": list(self.catalogue.genre_names),
+            "kind_weights": self.weights.kinds,
+        }
         write_artifact(path, arrays, header)
 
     @classmethod
@@ -140,19 +144,24 @@ class ModelData:
         try:
             info = ModelInfo.from_dict(manifest["info"])
             genre_names = tuple(manifest["genre_names"])
-        except (KeyError, TypeError, ValueError, InvalidModelError) as error:
+            # Artifacts from before December 2026 have no kinds.
+            kind_weights = {kind: float(value) for kind, value in manifest.get("kind_weights", {}).items()}
+        except (AttributeError, KeyError, TypeError, ValueError, InvalidModelError) as error:
             raise ArtifactError(path / MANIFEST, f"has no usable info: {error!r}") from error
 
         def array(name: str) -> NDArray[Any]:
             return read_array(path, name, manifest)
 
+        files = manifest["files"]
+        younger = {name: name if name in files else other for name, other in YOUNGER_NUMBERS.items()}
         try:
             catalogue = ItemCatalogue(
                 titles=PackedStrings(array("titles"), array("title_offsets")),
                 genre_names=genre_names,
                 **{name: array(name) for name in CATALOGUE_COLUMNS},
+                **{name: array(file) for name, file in younger.items()},
             )
-            weights = ConfidenceWeights(array("weights"))
+            weights = ConfidenceWeights(array("weights"), kind_weights)
             item_item = ItemItemWeights(*map(array, ARTIFACT_NAMES), slope=info.item_item_slope)
             factors, gram = array("item_factors"), array("gram")
             return cls(

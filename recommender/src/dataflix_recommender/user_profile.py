@@ -211,11 +211,13 @@ class UserProfile:
 
     def _popularity_reasons(self, best: NDArray[np.int64]) -> list[Reason]:
         catalogue = self._model.catalogue
+        is_rated = catalogue.is_rated
         return [
             popularity_reason(
                 trending=bool(self._model.fallback.is_trending[i]),
                 ratings_count=int(catalogue.ratings_counts[i]),
                 mean_rating=catalogue.mean_rating(i),
+                users_count=None if is_rated else int(catalogue.events_counts[i]),
             )
             for i in best.tolist()
         ]

@@ -22,11 +22,13 @@ NUMBERS = (
     "trending_scores",
     "durations",
 )
+# A column that artifacts from before December 2026 lack; there it has the values of the other one.
+YOUNGER_NUMBERS = {"events_counts": "ratings_counts"}
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One item. ``mean_rating`` is None while nobody has rated it."""
+    """One item. ``mean_rating`` is None while nobody has rated it; ``events_count`` counts users."""
 
     item_id: int
     title: str
@@ -37,6 +39,7 @@ class Item:
     bayesian_mean: float = 0.0
     trending_score: float = 0.0
     duration_minutes: int | None = None
+    events_count: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,7 @@ class ItemCatalogue:
         bayesian_means: The mean rating, drawn to the overall mean where ratings are few.
         trending_scores: Recent events, of which older ones count less.
         durations: In minutes, 0 where the running time is not known.
+        events_counts: How many users did anything with the item.
 
     Raises:
         InvalidModelError: The columns do not fit together.
@@ -69,10 +73,11 @@ class ItemCatalogue:
     bayesian_means: NDArray[np.float32]
     trending_scores: NDArray[np.float32]
     durations: NDArray[np.int16]
+    events_counts: NDArray[np.int64]
 
     def __post_init__(self) -> None:
         size = len(self.titles)
-        for name in NUMBERS:
+        for name in (*NUMBERS, *YOUNGER_NUMBERS):
             if getattr(self, name).shape != (size,):
                 raise InvalidModelError(f"catalogue column {name} must have {size} values, one per title")
         for name, data, offsets in (
@@ -106,10 +111,16 @@ class ItemCatalogue:
             bayesian_means=np.array([row.bayesian_mean for row in rows], dtype=np.float32),
             trending_scores=np.array([row.trending_score for row in rows], dtype=np.float32),
             durations=np.array([row.duration_minutes or NO_DURATION for row in rows], dtype=np.int16),
+            events_counts=np.array([row.events_count for row in rows], dtype=np.int64),
         )
 
     def __len__(self) -> int:
         return len(self.titles)
+
+    @property
+    def is_rated(self) -> bool:
+        """Whether any item has a rating; without ratings, what people do tells what is popular."""
+        return bool(self.ratings_counts.any())
 
     def title(self, index: int) -> str:
         """Return the title of the item at ``index``."""

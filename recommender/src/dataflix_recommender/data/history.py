@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dataflix_recommender.data.confidence_weights import LIKED_CODE_OF, ConfidenceWeights
+from dataflix_recommender.data.kind_counts import KindCounts
 from dataflix_recommender.errors import InvalidHistoryError
 
 Event = tuple[int, float | None, bool | None]
@@ -16,17 +17,19 @@ Event = tuple[int, float | None, bool | None]
 
 @dataclass(frozen=True, slots=True)
 class Events:
-    """The n events of one user as columns. A worker reads and keeps thousands of these.
+    """The n events of one user as columns, one event per item. A worker reads and keeps thousands of these.
 
     Attributes:
         item_ids: int64[n].
-        ratings: float32[n], NaN for an item that was only watched.
+        ratings: float32[n], NaN for an item without a rating.
         liked_codes: int8[n], see ``confidence_weights.LIKED_CODES``.
+        kinds: What was done with the items besides rating and watching them; None for nothing.
     """
 
     item_ids: NDArray[np.int64]
     ratings: NDArray[np.float32]
     liked_codes: NDArray[np.int8]
+    kinds: KindCounts | None = None
 
     @classmethod
     def from_rows(cls, rows: Iterable[Event]) -> Self:
@@ -88,7 +91,8 @@ class History:
             InvalidHistoryError: ``weights`` has no weight for an event; the message names the first.
         """
         columns = events if isinstance(events, Events) else Events.from_rows(events)
-        return cls(columns.item_ids, weights.weigh(columns.ratings, columns.liked_codes), columns.ratings)
+        weighed = weights.weigh(columns.ratings, columns.liked_codes, columns.kinds)
+        return cls(columns.item_ids, weighed, columns.ratings)
 
     def __len__(self) -> int:
         return len(self.item_ids)

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any, Self
 
+from dataflix_recommender.data.source_identity import SourceIdentity
 from dataflix_recommender.errors import InvalidModelError
 
 # Attributes whose key in the manifest is another: artifacts written under the older name must still load.
@@ -31,6 +32,8 @@ class ModelInfo:
         activity_exponent: How much less each event of an active user counts; see ``activity_scale``.
         mean_events: The number of events of the average user.
         item_item_slope: How much more an event counts in the item-item part for each unit of its weight.
+        source: The database that the events come from; None in models of files, and in ones from before
+            December 2026.
 
     Raises:
         InvalidModelError: A value does not allow to serve from the model.
@@ -51,6 +54,7 @@ class ModelInfo:
     activity_exponent: float = 0.0
     mean_events: float = 1.0
     item_item_slope: float = 0.0
+    source: SourceIdentity | None = None
 
     def __post_init__(self) -> None:
         if self.trained_at.tzinfo is None:
@@ -89,6 +93,8 @@ class ModelInfo:
     def to_dict(self) -> dict[str, Any]:
         """Return the form of the manifest, ``trained_at`` in ISO 8601."""
         values = {_MANIFEST_KEYS.get(name, name): value for name, value in asdict(self).items()}
+        if self.source is None:
+            del values["source"]
         return values | {"trained_at": self.trained_at.isoformat()}
 
     @classmethod
@@ -100,4 +106,6 @@ class ModelInfo:
         """
         attributes = {key: name for name, key in _MANIFEST_KEYS.items()}
         read = {attributes.get(key, key): value for key, value in values.items()}
-        return cls(**(read | {"trained_at": datetime.fromisoformat(values["trained_at"])}))
+        source = SourceIdentity(**values["source"]) if "source" in values else None
+        trained_at = datetime.fromisoformat(values["trained_at"])
+        return cls(**(read | {"trained_at": trained_at, "source": source}))

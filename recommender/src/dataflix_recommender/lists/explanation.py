@@ -64,8 +64,24 @@ def history_reason(contributions: Sequence[Contribution], remainder: float) -> R
     return Reason(kind, "Because you " + " and ".join(phrases), tuple(contributions), remainder)
 
 
-def popularity_reason(*, trending: bool, ratings_count: int, mean_rating: float | None) -> Reason:
-    """Return the reason for an item that is shown to a user whose preferences are not known yet."""
+def popularity_reason(
+    *, trending: bool, ratings_count: int, mean_rating: float | None, users_count: int | None
+) -> Reason:
+    """Return the reason for an item that is shown to a user whose preferences are not known yet.
+
+    Args:
+        trending: Whether it is shown for its recent events above all.
+        ratings_count: How many users rated it.
+        mean_rating: None while nobody has rated it.
+        users_count: How many users did something with it, where nobody rates; None where people rate.
+    """
+    if users_count:
+        counted = f"{users_count:,} {'person' if users_count == 1 else 'people'}"
+        return (
+            Reason("trending", f"Trending: {counted}, many of them lately")
+            if trending
+            else Reason("popular", f"Popular: {counted}")
+        )
     if mean_rating is None:
         return (
             Reason("trending", "Trending: watched lately") if trending else Reason("unrated", "Not rated yet")

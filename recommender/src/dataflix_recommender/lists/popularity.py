@@ -1,4 +1,7 @@
-"""The ranking for a user whose preferences are not known: well rated and current items, mixed by genre."""
+"""The ranking for a user whose preferences are not known: well rated and current items, mixed by genre.
+
+Where nobody rates, the number of users who did something with an item stands for its ratings.
+"""
 
 from dataclasses import dataclass
 
@@ -19,7 +22,7 @@ class Popularity:
     """How popular each item is.
 
     Attributes:
-        blend: float32[I] in 0..1, half Bayesian mean and half trending score.
+        blend: float32[I] in 0..1, half Bayesian mean (or number of users) and half trending score.
         mixed: float32[I], what the ranking is by: the blend, reduced for each better item of the same genres.
         is_trending: bool[I], whether the trending score is the larger part of the blend.
     """
@@ -33,6 +36,8 @@ class Popularity:
         """Blend the catalogue's Bayesian means and trending scores, each scaled to 0..1."""
         # Without ratings the Bayesian mean is the prior alone: nobody is known to like the item.
         rated = np.where(catalogue.ratings_counts > 0, catalogue.bayesian_means, 0)
+        if not catalogue.is_rated:
+            rated = catalogue.events_counts.astype(np.float32)
         liked = (1 - TRENDING_SHARE) * _scaled(rated)
         trending = TRENDING_SHARE * _scaled(catalogue.trending_scores)
         blend = (liked + trending).astype(np.float32)
