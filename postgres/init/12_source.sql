@@ -71,6 +71,25 @@ COMMENT ON COLUMN items.source_key IS 'The item''s id in the source, as text.';
 COMMENT ON COLUMN items.movie_id IS 'The movie here.';
 COMMENT ON COLUMN items.attributes IS 'Attributes that table movies has no column for.';
 
+CREATE TABLE IF NOT EXISTS description (
+    is_only_row boolean PRIMARY KEY DEFAULT true CHECK (is_only_row),
+    item text NOT NULL,
+    items text NOT NULL,
+    person text NOT NULL,
+    people text NOT NULL,
+    item_id_type text NOT NULL,
+    person_id_type text NOT NULL
+);
+
+COMMENT ON TABLE description IS 'What items and people are called, and what ids they have: what the API has to know of it.';
+COMMENT ON COLUMN description.is_only_row IS 'Allows one row.';
+COMMENT ON COLUMN description.item IS 'The word for one item.';
+COMMENT ON COLUMN description.items IS 'The word for several.';
+COMMENT ON COLUMN description.person IS 'The word for one person.';
+COMMENT ON COLUMN description.people IS 'The word for several.';
+COMMENT ON COLUMN description.item_id_type IS 'Type of the items'' ids in the source.';
+COMMENT ON COLUMN description.person_id_type IS 'Type of the people''s ids in the source.';
+
 CREATE TABLE IF NOT EXISTS event_kinds (
     kind text PRIMARY KEY,
     entity text NOT NULL,
@@ -125,7 +144,7 @@ ALTER COLUMN rating SET STATISTICS 0,
 ALTER COLUMN liked SET STATISTICS 0;
 
 GRANT USAGE ON SCHEMA source TO dataflix_backend;
-GRANT SELECT ON source.people, source.items, source.event_kinds, source.copies TO dataflix_backend;
+GRANT SELECT ON source.people, source.items, source.description, source.event_kinds, source.copies TO dataflix_backend;
 GRANT SELECT, DELETE ON interactions TO dataflix_backend;
 GRANT USAGE ON SCHEMA source TO dataflix_pii;
 GRANT TRIGGER ON source.people TO dataflix_pii;

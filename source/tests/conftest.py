@@ -169,7 +169,8 @@ def own(server: PostgresServer) -> Iterator[Connection]:
     with connection.cursor() as cursor:
         cursor.execute("TRUNCATE public.users, public.movies RESTART IDENTITY CASCADE")
         cursor.execute(
-            "DELETE FROM source.copies; DELETE FROM source.event_kinds; DELETE FROM pii.suppressed_people"
+            "DELETE FROM source.copies; DELETE FROM source.description; DELETE FROM source.event_kinds;"
+            " DELETE FROM pii.suppressed_people"
         )
         cursor.execute("DELETE FROM public.erasures; DELETE FROM capture.deletions")
     yield connection

@@ -15,16 +15,17 @@ from dataflix_source.copying.state import (
     read_states,
     refuse_other_people,
     refuse_other_source,
+    write_description,
     write_states,
 )
 from dataflix_source.copying.streams import stream
-from dataflix_source.description.model import CopyMode, Description
+from dataflix_source.description.model import CopyMode, Description, Items, People
 from dataflix_source.description.references import literal, quoted
 from dataflix_source.errors import RefusedError, SourceError
 from dataflix_source.looking.catalog import Catalog, read_catalog
 from dataflix_source.looking.findings import Findings
 from dataflix_source.looking.structure import check_structure
-from dataflix_source.queries import Query, build
+from dataflix_source.queries import Query, build, found
 from dataflix_source.settings import OwnSettings, SourceSettings
 
 GUARANTEES = {
@@ -155,11 +156,21 @@ class _Run:
             for entity, query in queries.items()
         }
         changes = self._write(queries, keys)
+        write_description(
+            self._own,
+            self._description.words,
+            item_id_type=self._id_type(catalog, self._description.items),
+            person_id_type=self._id_type(catalog, self._description.people),
+        )
         write_states(
             self._own,
             [self._state(change, content, installation, everything=bool(compare)) for change in changes],
         )
         return CopyResult(self._now, self._mode, GUARANTEES[self._mode], tuple(changes))
+
+    @staticmethod
+    def _id_type(catalog: Catalog, described: People | Items) -> str:
+        return found(catalog, described.table).columns[described.id.name].type
 
     def _refuse_other_structure(self, catalog: Catalog) -> None:
         findings = Findings()

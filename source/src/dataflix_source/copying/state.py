@@ -6,6 +6,7 @@ from datetime import datetime
 
 from dataflix_source.client import Session
 from dataflix_source.copying.identity import Identity
+from dataflix_source.description.model import Words
 from dataflix_source.errors import BusyError, RefusedError
 
 
@@ -81,6 +82,17 @@ def write_states(session: Session, states: Iterable[CopyState]) -> None:
                 state.left_out_count,
             ),
         )
+
+
+def write_description(session: Session, words: Words, *, item_id_type: str, person_id_type: str) -> None:
+    """Store what the API has to know of the description."""
+    columns = "item, items, person, people, item_id_type, person_id_type"
+    session.execute(
+        f"INSERT INTO source.description AS d ({columns}) VALUES (%s, %s, %s, %s, %s, %s)"
+        f" ON CONFLICT (is_only_row) DO UPDATE SET ({columns}) = ROW (excluded.item, excluded.items,"
+        " excluded.person, excluded.people, excluded.item_id_type, excluded.person_id_type)",
+        (words.item, words.items, words.person, words.people, item_id_type, person_id_type),
+    )
 
 
 def refuse_other_source(states: dict[str, CopyState], identity: Identity, *, accept: bool) -> None:
