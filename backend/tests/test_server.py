@@ -178,7 +178,7 @@ def test_body_of_unknown_length_is_bounded_too(server: Server, catalogue: Catalo
 @pytest.mark.parametrize(
     "sent",
     [
-        b"GET /users?q=" + b"Canary" * 1000 + b" HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"GET /users?q=" + b"Canary" * 2000 + b" HTTP/1.1\r\nHost: a\r\n\r\n",
         b"GET /users?q=Canary\r\n\r\n",
         b"Canary\r\n\r\n",
         b"GET /users?q=Canary HTTP/1.1\r\nCanary: " + b"x" * 5000 + b"\r\n\r\n",

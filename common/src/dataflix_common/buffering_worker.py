@@ -543,9 +543,9 @@ def refusal(error: BaseException) -> tuple[HTTPStatus, str]:
     if isinstance(error, RequestTimeoutError):
         return HTTPStatus.REQUEST_TIMEOUT, "The request did not arrive in time; send it again, all at once."
     if isinstance(error, LimitRequestLine):
-        return HTTPStatus.BAD_REQUEST, (
-            "The request line is too long: an address and its parameters may take 4094 bytes."
-        )
+        # One of gunicorn's parsers does not say the limit.
+        limit = f": an address and its parameters may take {error.max_size} bytes" if error.max_size else ""
+        return HTTPStatus.BAD_REQUEST, f"The request line is too long{limit}."
     if isinstance(error, LimitRequestHeaders):
         return HTTPStatus.BAD_REQUEST, "There are too many headers, or one is too long."
     if isinstance(error, BodyTooLargeError):
