@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import orjson
 import pytest
 from flask import Flask
 
@@ -12,9 +13,10 @@ from dataflix_backend.web.openapi import document
 from dataflix_recommender import Model
 from dataflix_testkit import MlflowServer, PostgresServer, mlflow, postgres, s3
 
+from .support import copied as copies
 from .support import data, models
 from .support.api import API_KEY, ApiClient
-from .support.contract import Contract
+from .support.contract import Contract, CopiedContract
 from .support.killable import KillablePostgres, killable_postgres
 from .support.server import Server, serving
 
@@ -106,3 +108,32 @@ def home(tmp_path_factory: pytest.TempPathFactory, model: Model) -> Path:
 def server(home: Path, pg: PostgresServer) -> Iterator[Server]:
     with serving(home, pg.environ) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def copied(pg: PostgresServer) -> Iterator[copies.Copied]:
+    with copies.copied_database(pg) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def shop_model(copied: copies.Copied) -> Model:
+    genres = {
+        number: [copies.COLOURS[index % 3].title()] for index, number in enumerate(copied.movies.values())
+    }
+    titles = {number: f"Lamp {index}" for index, number in enumerate(copied.movies.values())}
+    return models.taste_model(genres, titles)
+
+
+@pytest.fixture(scope="session")
+def shop_app(copied: copies.Copied, shop_model: Model, tmp_path_factory: pytest.TempPathFactory) -> Flask:
+    home = tmp_path_factory.mktemp("shop")
+    models.publish(home / "models", "1", shop_model)
+    return create_app(settings_for(home, copied.server))
+
+
+@pytest.fixture
+def shop(shop_app: Flask) -> ApiClient:
+    client = shop_app.test_client()
+    described = orjson.loads(client.get("/openapi.json").data)
+    return ApiClient(client, CopiedContract(described))

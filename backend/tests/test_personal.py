@@ -67,6 +67,7 @@ def test_an_export_has_every_personal_column(pg: PostgresServer, api: ApiClient,
         "watched_movies": "watched",
         "user_blocks": "blocks",
         "feedback": "feedback",
+        "interactions": "interactions",
         "api_keys": "api_keys",
         "erasures": None,
     }

@@ -16,9 +16,12 @@ from dataflix_backend.services.ranking.context_reader import ContextReader
 from dataflix_backend.services.ranking.erased_users import ErasedUsers
 from dataflix_backend.services.ranking.movie_cache import MovieCache
 from dataflix_backend.services.ranking.stale_context_cache import StaleContextCache
+from dataflix_backend.services.source.source_ids import SourceIds
+from dataflix_backend.services.source.source_watcher import SourceWatcher
 from dataflix_backend.settings import Settings
 from dataflix_backend.web import access_log, auth, cors, errors, metrics, openapi, security_headers
 from dataflix_backend.web.current_services import attach
+from dataflix_backend.web.encoded_slashes import EncodedSlashes
 
 # The largest valid body, a session of 1,000 ratings, has about 52 KB.
 MAX_BODY_BYTES = 64 * 1024
@@ -34,6 +37,8 @@ def create_app(settings: Settings) -> Flask:
     database = Database(settings, settings.threads)
     models = ModelStore(settings.models_dir)
     stale_contexts = StaleContextCache(database, ErasedUsers(settings.erased_users))
+    ids = SourceIds(database)
+    source = SourceWatcher(database, ids, settings.source_file)
     services = Services(
         database,
         models,
@@ -41,6 +46,8 @@ def create_app(settings: Settings) -> Flask:
         ListIds(settings.api_key),
         stale_contexts,
         ContextReader(database, stale_contexts, MovieCache()),
+        source,
+        ids,
     )
     attach(app, services)
     access_log.register(app)
@@ -52,6 +59,8 @@ def create_app(settings: Settings) -> Flask:
     keys = ApiKeyCache(database, settings.api_key, limiter, KeyCacheFile(settings.key_cache_file))
     auth.register(app, keys, limiter, database)
     openapi.prepare(app)
+    app.wsgi_app = EncodedSlashes(app.wsgi_app, lambda: source.current.is_copy)  # type: ignore[method-assign]
+    source.start()
     keys.start()
     models.start()
     stale_contexts.start()

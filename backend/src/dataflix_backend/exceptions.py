@@ -81,15 +81,44 @@ class NotFoundError(BackendError):
 class UnknownIdError(NotFoundError):
     """No row has this id.
 
-    Args:
+    Attributes:
         thing: what was looked for: ``user``, ``movie`` and so on.
-        identifier: the id that was sent.
+        identifier: our number, or the text that was sent instead of one.
         advice: a sentence that follows the message.
     """
 
     def __init__(self, thing: str, identifier: object, advice: str = "") -> None:
-        detail = f"There is no {thing} with the id {identifier}." + (f" {advice}" if advice else "")
-        super().__init__(detail, kind=f"unknown-{thing}")
+        super().__init__(unknown_id(thing, identifier, advice), kind=f"unknown-{thing}")
+        self.thing = thing
+        self.identifier = identifier
+        self.advice = advice
+
+
+def unknown_id(word: str, identifier: object, advice: str = "") -> str:
+    """Return the sentence that says that no such thing exists."""
+    return f"There is no {word} with the id {identifier}." + (f" {advice}" if advice else "")
+
+
+class NoSuchEventError(NotFoundError):
+    """A user and a movie exist, and what was asked for does not lie between them.
+
+    Attributes:
+        sentence: what is missing, with ``{person} {user}`` for the user and ``{item} {movie}`` for the movie.
+        user_id: our number of the user.
+        movie_id: our number of the movie.
+    """
+
+    def __init__(self, sentence: str, user_id: int, movie_id: int, *, kind: str) -> None:
+        super().__init__(no_such_event(sentence, "user", user_id, "movie", movie_id), kind=kind)
+        self.sentence = sentence
+        self.user_id = user_id
+        self.movie_id = movie_id
+
+
+def no_such_event(sentence: str, person: str, user: object, item: str, movie: object) -> str:
+    """Return the sentence with the words and ids that a caller knows."""
+    text = sentence.format(person=person, user=user, item=item, movie=movie)
+    return text[:1].upper() + text[1:]
 
 
 class ConflictError(BackendError):

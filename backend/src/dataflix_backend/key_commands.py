@@ -17,6 +17,7 @@ from dataflix_backend.database import Database
 from dataflix_backend.exceptions import BackendError
 from dataflix_backend.plain_errors import discard_output
 from dataflix_backend.queries import api_keys
+from dataflix_backend.queries.source import find_numbers, load_source
 from dataflix_backend.schemas.fields import MAX_ID
 from dataflix_backend.settings import PostgresSettings
 from dataflix_common.env_file import with_env_file
@@ -61,17 +62,24 @@ def keys() -> None:
     help="What the key may do; repeat the option for more. admin includes the others.",
 )
 @click.option(
-    "--user", "user_id", type=click.IntRange(1, MAX_ID), help="The id of the one user that the key acts for."
+    "--user",
+    metavar="ID",
+    help="The id of the one user that the key acts for; the application's id where our tables are a copy.",
 )
-def create(name: str, scopes: Sequence[str], user_id: int | None) -> None:
+def create(name: str, scopes: Sequence[str], user: str | None) -> None:
     """Make a key for the client NAME and print its secret, which is never shown again."""
     if name == api_keys.BOOTSTRAP:
         raise click.ClickException(f"{name} is the name of the key in .env; choose another.")
-    if user_id is not None and "admin" in scopes:
+    if user is not None and "admin" in scopes:
         raise click.ClickException("A key of one user can't have the scope admin.")
     secret = new_secret()
     chosen = sorted(set(scopes))
-    _with_database(lambda database: api_keys.create_key(database, name, chosen, user_id, secret_hash(secret)))
+
+    def create_key(database: Database) -> int:
+        user_id = None if user is None else _user_id(database, user)
+        return api_keys.create_key(database, name, chosen, user_id, secret_hash(secret))
+
+    _with_database(create_key)
     _show_once(name, secret)
 
 
@@ -107,18 +115,43 @@ def revoke(name: str) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_(as_json: bool) -> None:
     """List all keys, revoked ones too. Secrets are not stored and cannot be listed."""
-    rows = _with_database(api_keys.list_keys)
+    rows, source = _with_database(lambda database: (api_keys.list_keys(database), load_source(database)))
+    for row in rows:
+        key = row.pop("source_key")
+        if key is not None:
+            row["user_id"] = source.person_ids.to_json(key)
     if as_json:
         click.echo(orjson.dumps(rows, option=orjson.OPT_INDENT_2 | orjson.OPT_UTC_Z))
         return
     for row in rows:
-        owner = f"user {row['user_id']}" if row["user_id"] else "no user"
+        person = source.words.person
+        owner = f"no {person}" if row["user_id"] is None else f"{person} {row['user_id']}"
         state = f"made {row['secret_made_at']:%Y-%m-%d}"
         if row["old_secret_ends_at"]:
             state += f", old secret until {row['old_secret_ends_at']:%Y-%m-%d %H:%M} UTC"
         if row["revoked_at"]:
             state = f"revoked {row['revoked_at']:%Y-%m-%d}"
         click.echo(f"{row['key_id']:>4}  {row['name']:<24} {','.join(row['scopes']):<12} {owner:<12} {state}")
+
+
+def _user_id(database: Database, text: str) -> int:
+    """Return our number of the user that an id names.
+
+    Raises:
+        BadParameter: this can't be an id.
+        KeyNameError: nobody has this id.
+    """
+    source = load_source(database)
+    key = source.person_ids.from_text(text)
+    person = source.words.person
+    if key is None or not (source.is_copy or 1 <= int(key) <= MAX_ID):
+        advice = source.person_ids.advice if source.is_copy else f"whole numbers from 1 to {MAX_ID}"
+        raise click.BadParameter(f"{text!r} is no id; ids are {advice}.", param_hint="'--user'")
+    if not source.is_copy:
+        return int(key)
+    for _, _, number in find_numbers(database, [key], []):
+        return number
+    raise api_keys.KeyNameError(f"There is no {person} with the id {text}.")
 
 
 def _show_once(name: str, secret: str) -> None:

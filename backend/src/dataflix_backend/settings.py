@@ -110,6 +110,11 @@ class Settings(HomeSettings, PostgresSettings):
         return self.home / "backend" / "erased-users"
 
     @property
+    def source_file(self) -> Path:
+        """The file that says what our tables are a copy of, for workers that start while Postgres is away."""
+        return self.home / "backend" / "source.json"
+
+    @property
     def metrics_dir(self) -> Path:
         """The folder through which the workers share their Prometheus metrics."""
         return self.home / "backend" / "metrics"

@@ -98,6 +98,7 @@ SELECT key_id FROM revoked
 _LIST = """
 SELECT
     k.key_id, k.name, k.scopes, k.user_id, k.created_at, k.revoked_at,
+    (SELECT p.source_key FROM source.people AS p WHERE p.user_id = k.user_id) AS source_key,
     max(s.created_at) AS secret_made_at,
     count(*) FILTER (WHERE s.expires_at IS NULL OR s.expires_at > now()) AS good_secrets,
     max(s.expires_at) FILTER (WHERE s.expires_at > now()) AS old_secret_ends_at
@@ -178,7 +179,10 @@ def revoke_key(database: Database, name: str) -> None:
 
 
 def list_keys(database: Database) -> list[Row]:
-    """Return all keys, revoked ones too, without secrets or hashes."""
+    """Return all keys, revoked ones too, without secrets or hashes.
+
+    ``source_key`` is the id of the key's user in the source, if our tables are a copy.
+    """
     return database.query(_LIST)
 
 

@@ -5,7 +5,7 @@ from typing import Any, cast
 from psycopg2 import errors as pg
 
 from dataflix_backend.database import Database
-from dataflix_backend.exceptions import NotFoundError
+from dataflix_backend.exceptions import NoSuchEventError
 from dataflix_backend.queries import pages
 from dataflix_backend.queries.events import already_ended, delete_event, upsert_event
 from dataflix_backend.schemas.common import Page
@@ -88,11 +88,11 @@ def delete_block(database: Database, user_id: int, movie_id: int) -> None:
 
     Raises:
         UnknownIdError: the user or the movie does not exist.
-        NotFoundError: the movie is not blocked for the user.
+        NoSuchEventError: the movie is not blocked for the user.
     """
     if not delete_event(database, _DELETE, user_id, movie_id):
-        detail = f"Movie {movie_id} is not blocked for user {user_id}."
-        raise NotFoundError(detail, kind="unknown-block")
+        sentence = "{item} {movie} is not blocked for {person} {user}."
+        raise NoSuchEventError(sentence, user_id, movie_id, kind="unknown-block")
 
 
 def list_blocks(database: Database, user_id: int, page: Page) -> tuple[list[Block], int]:

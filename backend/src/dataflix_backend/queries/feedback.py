@@ -80,4 +80,4 @@ def insert_feedback(database: Database, records: Sequence[FeedbackRecord]) -> in
         missing = _MISSING.search(error.diag.message_detail or "")
         if missing is None:
             raise
-        raise UnknownIdError(missing[1], missing[2]) from error
+        raise UnknownIdError(missing[1], int(missing[2])) from error

@@ -7,11 +7,13 @@ from typing import Any, cast
 from dataflix_backend.database import Database, Prepared, Row
 from dataflix_backend.exceptions import UnknownIdError
 from dataflix_backend.queries import pages
+from dataflix_backend.queries.attributes import HAS_ATTRIBUTES, attribute_parameters
 from dataflix_backend.queries.text import like_prefix
 from dataflix_backend.schemas.movies import Genre, Movie, MovieQuery, MovieSummary
 
 # psycopg2 sends parameters as literals, so a condition on a null parameter costs nothing.
-_LIST = r"""
+_LIST = (
+    r"""
 WITH matching AS (
     SELECT movie_id, title, genres, release_year, director, duration_minutes
     FROM movies
@@ -34,6 +36,12 @@ WITH matching AS (
         )
         AND (%(year_from)s IS NULL OR release_year >= %(year_from)s)
         AND (%(year_to)s IS NULL OR release_year <= %(year_to)s)
+        AND (
+            cardinality(%(attribute_names)s::text[]) = 0
+            OR EXISTS (SELECT FROM source.items AS i WHERE i.movie_id = movies.movie_id AND """  # noqa: S608 - constants
+    + HAS_ATTRIBUTES
+    + """)
+        )
 )
 SELECT
     (SELECT count(*) FROM matching) AS total,
@@ -56,10 +64,14 @@ LEFT JOIN LATERAL (
     LIMIT %(limit)s OFFSET %(offset)s
 ) AS page ON true
 """
+)
 
 _SHOW = """
 SELECT
     movie_id, title, genres, release_year, director, duration_minutes, description, imdb_id, tmdb_id,
+    coalesce(
+        (SELECT i.attributes FROM source.items AS i WHERE i.movie_id = %(movie_id)s), '{}'
+    ) AS attributes,
     r.ratings_count, r.mean_rating, created_at, updated_at
 FROM movies
 CROSS JOIN (
@@ -140,6 +152,7 @@ ORDER BY m.movie_id
 def list_movies(database: Database, query: MovieQuery) -> tuple[list[MovieSummary], int]:
     """Return one page of movies and the number of all that match."""
     parameters: dict[str, Any] = query.model_dump()
+    parameters |= attribute_parameters(query.attribute)
     parameters["q"] = query.q or None
     parameters["prefix"] = like_prefix(query.q) if query.q else None
     plain = _plain(query.q or "")

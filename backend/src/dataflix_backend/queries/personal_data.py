@@ -71,6 +71,19 @@ SELECT
     (
         SELECT coalesce(jsonb_agg(to_jsonb(found)), '[]')
         FROM (
+            SELECT
+                x.movie_id, m.title, coalesce(i.attributes, '{}') AS attributes, x.kind, x.events_count,
+                x.first_at, x.last_at, x.rating, x.liked
+            FROM interactions AS x
+            INNER JOIN movies AS m ON x.movie_id = m.movie_id
+            LEFT JOIN source.items AS i ON x.movie_id = i.movie_id
+            WHERE x.user_id = u.user_id
+            ORDER BY x.first_at, x.movie_id, x.kind
+        ) AS found
+    ) AS interactions,
+    (
+        SELECT coalesce(jsonb_agg(to_jsonb(found)), '[]')
+        FROM (
             SELECT k.name, k.scopes, k.created_at, k.revoked_at
             FROM access.api_keys AS k
             WHERE k.user_id = u.user_id
@@ -123,8 +136,12 @@ def _with_times(value: Any) -> Any:
     if isinstance(value, list):
         return [_with_times(part) for part in value]
     if isinstance(value, dict):
-        return {
-            name: stored_time(part) if name.endswith("_at") and isinstance(part, str) else _with_times(part)
-            for name, part in value.items()
-        }
+        return {name: _member_with_times(name, part) for name, part in value.items()}
     return value
+
+
+def _member_with_times(name: str, part: Any) -> Any:
+    if name == "attributes":
+        # Of an item, under names of the application.
+        return part
+    return stored_time(part) if name.endswith("_at") and isinstance(part, str) else _with_times(part)

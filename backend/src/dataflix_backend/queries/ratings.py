@@ -3,7 +3,7 @@
 from typing import Any, cast
 
 from dataflix_backend.database import Database
-from dataflix_backend.exceptions import NotFoundError
+from dataflix_backend.exceptions import NoSuchEventError
 from dataflix_backend.queries import pages
 from dataflix_backend.queries.events import delete_event, upsert_event
 from dataflix_backend.schemas.common import Page
@@ -81,11 +81,11 @@ def delete_rating(database: Database, user_id: int, movie_id: int) -> None:
 
     Raises:
         UnknownIdError: the user or the movie does not exist.
-        NotFoundError: the user has not rated the movie.
+        NoSuchEventError: the user has not rated the movie.
     """
     if not delete_event(database, _DELETE, user_id, movie_id):
-        detail = f"User {user_id} has not rated movie {movie_id}."
-        raise NotFoundError(detail, kind="unknown-rating")
+        sentence = "{person} {user} has not rated {item} {movie}."
+        raise NoSuchEventError(sentence, user_id, movie_id, kind="unknown-rating")
 
 
 def list_ratings(database: Database, user_id: int, page: Page) -> tuple[list[RatedMovie], int]:

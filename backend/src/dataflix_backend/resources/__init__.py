@@ -14,6 +14,7 @@ from dataflix_backend.resources import (
     ratings,
     recommendations,
     rules,
+    source,
     users,
     watched,
 )
@@ -23,6 +24,6 @@ def register(app: Flask) -> None:
     """Add every route to ``app``."""
     for module in (
         *(users, personal_data, blocks, movies, watched, ratings, recommendations, feedback, rules),
-        *(charts, model, health, docs),
+        *(charts, model, source, health, docs),
     ):
         app.register_blueprint(module.blueprint)

@@ -6,6 +6,7 @@ from typing import Any
 from flask import Blueprint, Response, current_app, send_from_directory
 
 from dataflix_backend.web import openapi
+from dataflix_backend.web.current_services import services
 from dataflix_backend.web.operation import Operation, operation
 
 # The page's script sets styles on elements; everything else comes from files of this server.
@@ -26,7 +27,7 @@ blueprint = Blueprint("docs", __name__, static_folder=_OWN_ASSETS, static_url_pa
 )
 def document() -> Response:
     """Answer the OpenAPI document."""
-    return Response(current_app.extensions[openapi.EXTENSION], content_type="application/json")
+    return Response(openapi.rendered(current_app, services().source.current), content_type="application/json")
 
 
 @blueprint.get("/docs")

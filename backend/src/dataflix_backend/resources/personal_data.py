@@ -35,6 +35,7 @@ def erase(user_id: int) -> Response:
     """Delete a user with all data, and answer the record of the erasure."""
     erasure = erase_user(services().database, user_id)
     services().stale_contexts.erase(user_id)
+    services().source_ids.forget(user_id)
     return answer(erasure, 202, {"Location": f"/erasures/{erasure['erasure_id']}"})
 
 

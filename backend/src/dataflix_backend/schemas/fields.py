@@ -44,9 +44,15 @@ def refuse(message: str) -> PydanticCustomError:
     return PydanticCustomError("refused", "{message}", {"message": message})
 
 
-def refuse_together(fields: list[str], message: str) -> PydanticCustomError:
-    """Return the error of several fields that do not fit together; ``message`` follows their names."""
-    return PydanticCustomError("together", "{message}", {"fields": fields, "message": message})
+def refuse_together(fields: list[str], message: str, *, movie_id: int | None = None) -> PydanticCustomError:
+    """Return the error of several fields that do not fit together; ``message`` follows their names.
+
+    With ``movie_id``, the message has ``{movie}`` where the movie's id belongs.
+    """
+    context: dict[str, Any] = {"fields": fields, "message": message}
+    return PydanticCustomError(
+        "together", "{message}", context if movie_id is None else context | {"movie_id": movie_id}
+    )
 
 
 def require_order(low_name: str, low: int | None, high_name: str, high: int | None) -> None:
@@ -96,6 +102,31 @@ def whole(low: int, high: int, *, text: bool = False) -> Rule:
         raise refuse(f"must be a whole number from {low} to {high}")
 
     return Rule(validate, {"type": "integer", "minimum": low, "maximum": high})
+
+
+def listed(high: int, item: Callable[[object], Any], schema: dict[str, Any], *, text: bool) -> Rule:
+    """Return the rule of several values: separated by commas in a query string, an array in JSON.
+
+    Args:
+        high: the most values that are accepted.
+        item: validates one value.
+        schema: the JSON schema of one value.
+        text: whether the document shows the query string's form.
+    """
+
+    def validate(value: object, info: ValidationInfo) -> tuple[Any, ...]:
+        values = value
+        if isinstance(value, str) and not is_json(info):
+            values = [part.strip() for part in value.split(",")]
+        if not isinstance(values, list):
+            raise refuse("must be an array")
+        if len(values) > high:
+            raise refuse(f"must hold at most {high}")
+        return tuple(item(part) for part in values)
+
+    return Rule(
+        validate, {"type": "string"} if text else {"type": "array", "items": schema, "maxItems": high}
+    )
 
 
 def number(low: float, high: float) -> Rule:

@@ -1,11 +1,12 @@
 """Movies, genres and rankings."""
 
 from datetime import datetime
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, Field, model_validator, with_config
 from typing_extensions import TypedDict
 
+from dataflix_backend.schemas.attributes import ATTRIBUTE_FILTER, AttributesText
 from dataflix_backend.schemas.common import STRICT, MovieLimit, Page, PageMeta
 from dataflix_backend.schemas.fields import Id, no_nul, require_order, whole
 from dataflix_backend.schemas.models import ModelMeta
@@ -34,6 +35,9 @@ class MovieQuery(Page):
     ] = None
     year_from: Annotated[_Year, Field(description="Earliest release year.")] = None
     year_to: Annotated[_Year, Field(description="Latest release year.")] = None
+    attribute: Annotated[
+        AttributesText, Field(description=f"{ATTRIBUTE_FILTER} Several are separated by commas.")
+    ] = ()
 
     @model_validator(mode="after")
     def _years_in_order(self) -> Self:
@@ -70,6 +74,9 @@ class Movie(TypedDict):
     description: str | None
     imdb_id: str | None
     tmdb_id: int | None
+    attributes: Annotated[
+        dict[str, Any], Field(description="What else its source says of it; empty in our own tables.")
+    ]
     ratings_count: int
     mean_rating: float | None
     created_at: datetime

@@ -1,7 +1,7 @@
 """A person's own data, and its erasure."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field, with_config
 from typing_extensions import TypedDict
@@ -60,6 +60,21 @@ class ExportedFeedback(TypedDict):
 
 
 @with_config(STRICT)
+class ExportedInteraction(TypedDict):
+    """What the person did with an item in the application that our tables are a copy of."""
+
+    movie_id: Id
+    title: str
+    attributes: Annotated[dict[str, Any], Field(description="Of the item.")]
+    kind: Annotated[str, Field(description="What was done, in the source's words.")]
+    events_count: Annotated[int, Field(description="How often it counts.")]
+    first_at: datetime
+    last_at: datetime
+    rating: Annotated[float | None, Field(description="Of an opinion: its stars.")]
+    liked: Annotated[bool | None, Field(description="Of an opinion: its thumb.")]
+
+
+@with_config(STRICT)
 class ExportedKey(TypedDict):
     """An API key that is bound to the person. Its secret is not stored, so it cannot be shown."""
 
@@ -79,6 +94,9 @@ class PersonalExport(TypedDict):
     watched: list[ExportedWatch]
     blocks: list[ExportedBlock]
     feedback: list[ExportedFeedback]
+    interactions: Annotated[
+        list[ExportedInteraction], Field(description="Empty in our own tables, which have no source.")
+    ]
     api_keys: list[ExportedKey]
 
 

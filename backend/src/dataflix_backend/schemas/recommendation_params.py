@@ -1,15 +1,14 @@
 """Parameters of a list of recommendations: its length, filters, excluded movies, and rerank options."""
 
-from collections.abc import Callable
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, ValidationInfo, model_validator
+from pydantic import Field, model_validator
 
+from dataflix_backend.schemas.attributes import ATTRIBUTE_FILTER, AttributesText
 from dataflix_backend.schemas.common import MovieLimit
 from dataflix_backend.schemas.fields import (
     MAX_ID,
-    Rule,
-    is_json,
+    listed,
     no_nul,
     number,
     refuse,
@@ -27,31 +26,6 @@ MAX_EXCLUDED = 1000
 MAX_MINUTES = 32_767
 
 _SEVERAL = "Several are separated by commas."
-
-
-def listed(high: int, item: Callable[[object], Any], schema: dict[str, Any], *, text: bool) -> Rule:
-    """Return the rule of several values: separated by commas in a query string, an array in JSON.
-
-    Args:
-        high: the most values that are accepted.
-        item: validates one value.
-        schema: the JSON schema of one value.
-        text: whether the document shows the query string's form.
-    """
-
-    def validate(value: object, info: ValidationInfo) -> tuple[Any, ...]:
-        values = value
-        if isinstance(value, str) and not is_json(info):
-            values = [part.strip() for part in value.split(",")]
-        if not isinstance(values, list):
-            raise refuse("must be an array")
-        if len(values) > high:
-            raise refuse(f"must hold at most {high}")
-        return tuple(item(part) for part in values)
-
-    return Rule(
-        validate, {"type": "string"} if text else {"type": "array", "items": schema, "maxItems": high}
-    )
 
 
 def _genre(value: object) -> str:
@@ -100,6 +74,7 @@ class RecommendationParams(MovieLimit):
         Annotated[float | None, number(0.5, 5)],
         Field(description="Lowest mean rating; movies without a rating are left out."),
     ] = None
+    attribute: Annotated[AttributesText, Field(description=f"{ATTRIBUTE_FILTER} {_SEVERAL}")] = ()
     exclude: Annotated[IdsText, Field(description=f"Movies to leave out, by movie_id. {_SEVERAL}")] = ()
     diversity: Annotated[
         _Share, Field(description="0: the best, even if all are alike; 1: each unlike those above it.")

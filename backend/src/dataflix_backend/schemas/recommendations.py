@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, Field, StrictBool, model_validator, with_config
 from typing_extensions import TypedDict
 
+from dataflix_backend.schemas.attributes import ATTRIBUTE_FILTER, Attributes
 from dataflix_backend.schemas.common import STRICT
 from dataflix_backend.schemas.fields import Id, Rating, refuse_together
 from dataflix_backend.schemas.models import ModelMeta
@@ -40,6 +41,7 @@ class SessionRequest(RecommendationParams):
         Ids, Field(description="Movies the person has watched, by movie_id; rated movies need not be here.")
     ] = ()
     genre: Annotated[Genres, Field(description="Genres of GET /genres, ignoring case.")] = ()
+    attribute: Annotated[Attributes, Field(description=ATTRIBUTE_FILTER)] = ()
     exclude: Annotated[Ids, Field(description="Movies to leave out, by movie_id.")] = ()
 
     @model_validator(mode="after")
@@ -48,7 +50,9 @@ class SessionRequest(RecommendationParams):
         seen: set[int] = set()
         for movie in rated:
             if movie in seen:
-                raise refuse_together(["ratings"], f"must rate each movie once, but rate {movie} twice")
+                raise refuse_together(
+                    ["ratings"], "must rate each movie once, but rate {movie} twice", movie_id=movie
+                )
             seen.add(movie)
         if len(seen | set(self.watched)) > MAX_SESSION_MOVIES:
             raise refuse_together(

@@ -3,7 +3,7 @@
 import unicodedata
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator, BaseModel, Field, StringConstraints, with_config
 from typing_extensions import TypedDict
@@ -112,7 +112,13 @@ class NewUser(BaseModel):
 
 
 class UserQuery(Page):
-    """Which users to list."""
+    """Which users to list.
+
+    Attributes:
+        HAS_USER_SEARCH: whether ``q`` may name one user by id.
+    """
+
+    HAS_USER_SEARCH: ClassVar[bool] = True
 
     q: Annotated[
         str | None,

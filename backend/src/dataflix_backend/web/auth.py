@@ -9,9 +9,9 @@ from dataflix_backend.api_key import ApiKey
 from dataflix_backend.database import Database
 from dataflix_backend.exceptions import ForbiddenError, UnauthenticatedError
 from dataflix_backend.queries.api_keys import insert_audit_entry
-from dataflix_backend.schemas.fields import whole_number
 from dataflix_backend.services.access.api_key_cache import ApiKeyCache
 from dataflix_backend.services.access.rate_limiter import RateLimiter
+from dataflix_backend.web import source_ids
 from dataflix_backend.web.access_log import route_template
 from dataflix_backend.web.errors import API_KEY_HEADER
 from dataflix_backend.web.operation import Operation, operation_of, require_acts_for
@@ -40,7 +40,7 @@ def register(app: Flask, keys: ApiKeyCache, limiter: RateLimiter, database: Data
             raise ForbiddenError(f"This needs a key with the scope {described.scope}; yours has {scopes}.")
         segments: dict[str, Any] = request.view_args or {}
         if _OWNER in segments:
-            require_acts_for(key, [whole_number(segments[_OWNER])])
+            require_acts_for(key, [source_ids.path_number(_OWNER)])
         if described.scope == "admin" and request.method not in ("GET", "HEAD"):
             _record_admin_action(database, key)
 
@@ -71,8 +71,8 @@ def _record_admin_action(database: Database, key: ApiKey) -> None:
     Raises:
         UnavailableError: Postgres does not answer.
     """
-    ids = {name: whole_number(str(text)) for name, text in (request.view_args or {}).items()}
-    # Numbers only: other text in a path may be personal.
+    ids = {name: source_ids.path_number(name) for name in request.view_args or {}}
+    # Our numbers only: other text in a path may be personal.
     target = " ".join(f"{name}={number}" for name, number in ids.items() if number is not None)
     entry = {
         "key_id": key.key_id,

@@ -3,7 +3,6 @@
 import logging
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import quote
 
 import orjson
 from flask import Flask, Response, g, request
@@ -11,6 +10,8 @@ from werkzeug.exceptions import HTTPException
 
 from dataflix_backend import exceptions
 from dataflix_backend.exceptions import BackendError
+from dataflix_backend.web.encoded_slashes import path_as_sent
+from dataflix_backend.web.source_ids import detail_of
 from dataflix_common.problem import MEDIA_TYPE, problem_details
 
 API_KEY_HEADER = "X-API-Key"
@@ -54,7 +55,7 @@ def register(app: Flask) -> None:
     @app.errorhandler(BackendError)
     def _backend_error(error: BackendError) -> Response:
         members = {**error.members, **({"errors": error.errors} if error.errors else {})}
-        response = _problem(status_of(type(error)), error.kind, error.detail, **members)
+        response = _problem(status_of(type(error)), error.kind, detail_of(error), **members)
         if isinstance(error, exceptions.UnavailableError):
             response.headers["Retry-After"] = str(RETRY_AFTER_S)
         elif isinstance(error, exceptions.RateLimitedError):
@@ -75,13 +76,13 @@ def register(app: Flask) -> None:
 
 def _problem(status: int, kind: str, detail: str, **members: Any) -> Response:
     request_id = g.get("request_id", "")
-    body = problem_body(status, kind, detail, request_id, instance=quote(request.path), **members)
+    body = problem_body(status, kind, detail, request_id, instance=path_as_sent(), **members)
     return Response(orjson.dumps(body), status, content_type=MEDIA_TYPE)
 
 
 def _http_problem(error: HTTPException) -> Response:
     status = HTTPStatus(error.code or INTERNAL)
-    path = quote(request.path)
+    path = path_as_sent()
     if status == HTTPStatus.NOT_FOUND:
         return _problem(status, "no-such-route", f"There is no route {path}. GET /docs lists all routes.")
     if status == HTTPStatus.METHOD_NOT_ALLOWED:

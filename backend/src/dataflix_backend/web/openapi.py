@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from http import HTTPStatus
 from importlib.metadata import version
 from typing import Any
@@ -14,8 +15,10 @@ from werkzeug.routing import Rule
 from dataflix_backend import exceptions
 from dataflix_backend.schemas.fields import MAX_ID
 from dataflix_backend.schemas.problem import Problem
+from dataflix_backend.source import OUR_TABLES, Source
 from dataflix_backend.web.errors import API_KEY_HEADER, BODY_TOO_LARGE, INTERNAL, status_of
 from dataflix_backend.web.operation import NO_BODY, Operation, operation_of
+from dataflix_backend.web.source_ids import ONE, SEVERAL
 from dataflix_common.problem import MEDIA_TYPE
 
 EXTENSION = "dataflix-openapi"
@@ -55,8 +58,58 @@ def document(app: Flask) -> dict[str, Any]:
 
 
 def prepare(app: Flask) -> None:
-    """Render the document once, for GET /openapi.json."""
-    app.extensions[EXTENSION] = orjson.dumps(document(app))
+    """Render the document, for GET /openapi.json."""
+    app.extensions[EXTENSION] = {OUR_TABLES: orjson.dumps(document(app))}
+
+
+def rendered(app: Flask, source: Source) -> bytes:
+    """Return the document as callers of this source see it."""
+    # The moment of the copy changes all the time, and is not in the document.
+    wanted = replace(source, copied_at=None)
+    known: dict[Source, bytes] = app.extensions[EXTENSION]
+    found = known.get(wanted)
+    if found is None:
+        found = orjson.dumps(of_source(orjson.loads(known[OUR_TABLES]), wanted))
+        # One more than our own: a source that was replaced is not asked for again.
+        app.extensions[EXTENSION] = {OUR_TABLES: known[OUR_TABLES], wanted: found}
+    return found
+
+
+def of_source(described: Any, source: Source) -> Any:
+    """Return a document, or a part of it, with the ids and the words of a copy."""
+    if isinstance(described, list):
+        return [of_source(part, source) for part in described]
+    if not isinstance(described, dict):
+        return described
+    if described.get("in") in ("path", "query") and described["name"] in ONE:
+        return described | {"schema": source.ids_of(ONE[described["name"]]).json_schema}
+    return {name: _member_of_source(name, member, source) for name, member in described.items()}
+
+
+def _member_of_source(name: str, member: Any, source: Source) -> Any:
+    if name in ("description", "summary") and isinstance(member, str):
+        return source.words.said(member)
+    if name == "properties" and isinstance(member, dict):
+        return {field: _field_of_source(field, schema, source) for field, schema in member.items()}
+    return of_source(member, source)
+
+
+def _field_of_source(field: str, schema: dict[str, Any], source: Source) -> Any:
+    changed = of_source(schema, source)
+    if field in ONE:
+        return _with_schema(changed, source.ids_of(ONE[field]).json_schema)
+    if field in SEVERAL and changed.get("items", {}).get("type") == "integer":
+        return changed | {"items": source.ids_of(SEVERAL[field]).json_schema}
+    return changed
+
+
+def _with_schema(schema: dict[str, Any], of_id: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of a field with that of an id in place of a whole number."""
+    if "anyOf" in schema:
+        parts = [of_id if part.get("type") == "integer" else part for part in schema["anyOf"]]
+        return schema | {"anyOf": parts}
+    kept = {name: value for name, value in schema.items() if name not in ("type", "minimum", "maximum")}
+    return kept | of_id
 
 
 def _described(app: Flask) -> Iterator[tuple[Rule, str, Operation]]:

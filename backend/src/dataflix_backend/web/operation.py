@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from dataflix_backend.api_key import ApiKey, Scope
 from dataflix_backend.exceptions import ForbiddenError
 from dataflix_backend.schemas.common import NoQuery
-from dataflix_backend.web import request_data
+from dataflix_backend.web import request_data, source_ids
 
 NO_BODY = "no body"
 
@@ -65,14 +65,12 @@ def require_acts_for(key: ApiKey | None, user_ids: Iterable[int | None]) -> None
 
 
 def operation(described: Operation) -> Callable[[Callable[..., Response]], Callable[..., Response]]:
-    """Wrap a view: path segments arrive as ids, ``query`` and ``body`` as validated models."""
+    """Wrap a view: path segments arrive as our numbers, ``query`` and ``body`` as validated models."""
 
     def decorate(view: Callable[..., Response]) -> Callable[..., Response]:
         @wraps(view)
         def call(**segments: str) -> Response:
-            values: dict[str, Any] = {
-                name: request_data.path_id(name, text) for name, text in segments.items()
-            }
+            values: dict[str, Any] = {name: request_data.path_id(name) for name in segments}
             if described.query:
                 query = request_data.query_string(described.query, request.args)
                 if described.query is not NoQuery:
@@ -97,8 +95,9 @@ def operation_of(view: Callable[..., Any] | None) -> Operation | None:
 
 
 def answer(payload: Any, status: int = HTTPStatus.OK, headers: Mapping[str, str] | None = None) -> Response:
-    """Return ``payload`` as JSON; times are in UTC and end in Z."""
-    response = Response(orjson.dumps(payload, option=_JSON_OPTIONS), status, content_type="application/json")
+    """Return ``payload`` as JSON, with the caller's ids; times are in UTC and end in Z."""
+    content = orjson.dumps(source_ids.answer_values(payload), option=_JSON_OPTIONS)
+    response = Response(content, status, content_type="application/json")
     if headers:
         response.headers.update(headers)
     return response

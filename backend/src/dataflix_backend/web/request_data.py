@@ -7,6 +7,7 @@ from typing import TypeVar
 import orjson
 from flask import request
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import RequestEntityTooLarge
 
@@ -15,10 +16,10 @@ from dataflix_backend.exceptions import (
     InvalidInputError,
     InvalidParameterError,
     NotJsonError,
-    UnknownIdError,
     UnsupportedMediaTypeError,
 )
-from dataflix_backend.schemas.fields import JSON_BODY, MAX_ID, whole_number
+from dataflix_backend.schemas.fields import JSON_BODY, MAX_ID
+from dataflix_backend.web import source_ids
 
 # Enough of a refused value to recognise it.
 _SHOWN_VALUE_LENGTH = 60
@@ -28,16 +29,15 @@ _SHOWN_ERRORS = 20
 Model = TypeVar("Model", bound=BaseModel)
 
 
-def path_id(name: str, text: str) -> int:
-    """Return the id in a path segment.
+def path_id(name: str) -> int:
+    """Return the id in a path segment: our number.
 
     Raises:
         UnknownIdError: the segment cannot be an id.
     """
-    number = whole_number(text)
+    number = source_ids.path_number(name)
     if number is None or not 1 <= number <= MAX_ID:
-        thing = name.removesuffix("_id")
-        raise UnknownIdError(thing, _shown(text), f"Ids are whole numbers from 1 to {MAX_ID}.")
+        raise source_ids.unknown_path_id(name)
     return number
 
 
@@ -51,7 +51,9 @@ def query_string(model: type[Model], arguments: MultiDict[str, str]) -> Model:
     if repeated:
         raise InvalidParameterError(f"The parameter {repeated[0]} is given more than once.")
     try:
-        return model.model_validate(arguments.to_dict())
+        has_user_search = getattr(model, "HAS_USER_SEARCH", False)
+        values = source_ids.query_values(arguments.to_dict(), has_user_search=has_user_search)
+        return model.model_validate(values)
     except ValidationError as error:
         raise _refusal(InvalidParameterError, error, model) from error
 
@@ -80,7 +82,7 @@ def body(model: type[Model]) -> Model:
     if not isinstance(values, dict):
         raise InvalidInputError("The body must be a JSON object.")
     try:
-        return model.model_validate(values, context=JSON_BODY)
+        return model.model_validate(source_ids.body_values(values), context=JSON_BODY)
     except ValidationError as error:
         raise _refusal(InvalidInputError, error, model) from error
 
@@ -98,10 +100,18 @@ def _messages(error: ValidationError, model: type[BaseModel]) -> Iterator[dict[s
         elif entry["type"] == "extra_forbidden":
             message = f"is not known here; known are {', '.join(model.model_fields)}"
         elif not field:
-            field, message = " and ".join(entry["ctx"]["fields"]), entry["msg"]
+            field, message = " and ".join(entry["ctx"]["fields"]), _with_ids(entry)
         else:
             message = f"{entry['msg'].removeprefix('Input ')}, not {_shown(entry['input'])}"
         yield {"field": field if field.isidentifier() else _shown(field), "message": message}
+
+
+def _with_ids(entry: ErrorDetails) -> str:
+    """Return the message of several fields; the movie in it is what the caller sent."""
+    context = entry["ctx"]
+    if "movie_id" not in context:
+        return entry["msg"]
+    return str(context["message"]).format(movie=source_ids.shown_movie(context["movie_id"]))
 
 
 def _shown(value: object) -> str:

@@ -5,10 +5,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
+import numpy as np
+from numpy.typing import NDArray
+
 from dataflix_backend.database import Database, Row
 from dataflix_backend.exceptions import UnavailableError, UnknownIdError
+from dataflix_backend.queries.attributes import find_movies_with
 from dataflix_backend.queries.movies import find_movies
 from dataflix_backend.queries.ranking_context import RankingContext, load_ranking_context
+from dataflix_backend.schemas.attributes import AttributeFilter
 from dataflix_backend.services.ranking.movie_cache import MovieCache, MovieSnapshot
 from dataflix_backend.services.ranking.stale_context_cache import StaleContextCache
 from dataflix_recommender import Events, Model
@@ -99,6 +104,17 @@ class ContextReader:
             except UnavailableError:
                 context = replace(context, is_stale=True)
         return _movies_of_model(movie_ids, model), context
+
+    def having(self, filters: Sequence[AttributeFilter], model: Model) -> NDArray[np.bool_]:
+        """Return bool[I]: the movies of the model whose attributes pass every filter.
+
+        Raises:
+            UnavailableError: Postgres is away, and the model does not know attributes.
+        """
+        passing = np.zeros(model.size, dtype=np.bool_)
+        positions = model.positions(find_movies_with(self._database, filters))
+        passing[positions[positions >= 0]] = True
+        return passing
 
 
 def _movies_of_model(movie_ids: Sequence[int], model: Model) -> dict[int, Row]:

@@ -70,6 +70,8 @@ def _recommend(
     reranker = Reranker(model.item_features, params.rerank_options, rules.rules)
     excluded = {*context.ranking.blocked, *params.exclude}
     eligible = profile.eligible(excluded, params.filter.mask(model.catalogue))
+    if params.attribute:
+        eligible &= reader.having(params.attribute, model)
     reach = params.limit
     while True:
         ranked = profile.recommend(params.limit, eligible, reranker=reranker)

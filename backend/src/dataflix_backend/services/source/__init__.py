@@ -1,0 +1,1 @@
+"""What our tables are a copy of, and the application's ids of people and items."""

@@ -1,0 +1,118 @@
+"""What our tables are a copy of: read every few seconds, and kept in a file for an outage of Postgres."""
+
+import logging
+import threading
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from dataflix_backend.database import Database
+from dataflix_backend.exceptions import UnavailableError
+from dataflix_backend.queries.source import load_source
+from dataflix_backend.services.source.source_ids import SourceIds
+from dataflix_backend.source import OUR_TABLES, EventKind, Identity, IdForm, Source, Words
+from dataflix_common.files import PRIVATE, replace_file
+
+# After a first copy, a worker takes the application's ids within this time. Before it there is nobody here.
+REFRESH_INTERVAL_S = 2.0
+# Every so many rounds, ids of people who were erased are forgotten.
+_ROUNDS_TO_FORGET = 5
+
+_log = logging.getLogger(__name__)
+
+
+class SourceWatcher:
+    """The source as this worker knows it.
+
+    Attributes:
+        current: what was read last. A request reads it once.
+    """
+
+    def __init__(self, database: Database, ids: SourceIds, file: Path) -> None:
+        self._database = database
+        self._ids = ids
+        self._file = file
+        self._has_ids = False
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="source-watcher", daemon=True)
+        self.current = OUR_TABLES
+
+    def start(self) -> None:
+        """Load what an earlier worker knew, and read it again from now on."""
+        self.current = _load(self._file)
+        try:
+            self.refresh()
+        except UnavailableError:
+            _log.warning("source not read yet")
+        self._thread.start()
+
+    def refresh(self) -> None:
+        """Read the source.
+
+        Raises:
+            UnavailableError: Postgres does not answer; what was known stays.
+        """
+        found = load_source(self._database)
+        known = self.current
+        is_other = (found.identity, found.person_ids, found.item_ids) != (
+            known.identity,
+            known.person_ids,
+            known.item_ids,
+        )
+        if is_other or not self._has_ids:
+            self._ids.reload(found)
+            self._has_ids = True
+        self.current = found
+        if is_other:
+            _log.info("source changed", extra={"source": str(found.identity or "our own tables")})
+        if found != known:
+            try:
+                _save(self._file, found)
+            except OSError as error:
+                _log.warning("source not written", extra={"reason": type(error).__name__})
+
+    def _watch(self) -> None:
+        rounds = 0
+        while not self._stop.wait(REFRESH_INTERVAL_S):
+            rounds += 1
+            try:
+                self.refresh()
+                if rounds % _ROUNDS_TO_FORGET == 0:
+                    self._ids.forget_deleted_people()
+            except UnavailableError:
+                # Nothing is copied meanwhile.
+                continue
+            except Exception:  # noqa: BLE001 - logged in full
+                # The thread must live: without it this worker would never take another source's ids.
+                _log.exception("reading the source failed")
+
+
+def _save(file: Path, source: Source) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    replace_file(file, orjson.dumps(asdict(source)), mode=PRIVATE)
+
+
+def _load(file: Path) -> Source:
+    """Return the content of the file; our own tables where it is missing or damaged."""
+    try:
+        return _source(orjson.loads(file.read_bytes()))
+    except FileNotFoundError:
+        return OUR_TABLES
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        _log.warning("known source not read", extra={"reason": type(error).__name__})
+        return OUR_TABLES
+
+
+def _source(content: dict[str, Any]) -> Source:
+    identity, copied_at = content["identity"], content["copied_at"]
+    return Source(
+        Identity(**identity) if identity else None,
+        Words(**content["words"]),
+        IdForm(**content["person_ids"]),
+        IdForm(**content["item_ids"]),
+        tuple(EventKind(**kind) for kind in content["kinds"]),
+        datetime.fromisoformat(copied_at) if copied_at else None,
+    )
