@@ -1,7 +1,8 @@
 """A real API for all tests, and the command in this process."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 import requests
 
 from dataflix_cli.main import run
-from dataflix_testkit import free_port, postgres
+from dataflix_testkit import PostgresServer, free_port, postgres
 from dataflix_testkit.process import clean_environ, server_process
 
 from .support import data
@@ -30,9 +31,14 @@ class Server:
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    home = tmp_path_factory.mktemp("home")
-    (home / "models").mkdir()
+def pg() -> Iterator[PostgresServer]:
+    with postgres() as running:
+        yield running
+
+
+@contextmanager
+def serving(home: Path, environ: Mapping[str, str]) -> Iterator[str]:
+    """Run the API and return its address."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
 
@@ -42,17 +48,24 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         except requests.RequestException:
             return False
 
-    with postgres() as pg:
-        catalogue = data.seed(pg.dsn("dataflix_backend"), home / "models")
-        environ = {
-            **pg.environ,
-            "DATAFLIX_HOME": str(home),
-            "DATAFLIX_API_KEY": API_KEY,
-            "DATAFLIX_BACKEND_PORT": str(port),
-        }
-        command = [str(Path(sys.executable).with_name("dataflix-backend")), "serve"]
-        with server_process(command, ready=ready, log=home / "backend.log", environ=clean_environ(environ)):
-            yield Server(url, catalogue)
+    settings = {
+        **environ,
+        "DATAFLIX_HOME": str(home),
+        "DATAFLIX_API_KEY": API_KEY,
+        "DATAFLIX_BACKEND_PORT": str(port),
+    }
+    command = [str(Path(sys.executable).with_name("dataflix-backend")), "serve"]
+    with server_process(command, ready=ready, log=home / "backend.log", environ=clean_environ(settings)):
+        yield url
+
+
+@pytest.fixture(scope="session")
+def server(pg: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    home = tmp_path_factory.mktemp("home")
+    (home / "models").mkdir()
+    catalogue = data.seed(pg.dsn("dataflix_backend"), home / "models")
+    with serving(home, pg.environ) as url:
+        yield Server(url, catalogue)
 
 
 @dataclass(frozen=True)

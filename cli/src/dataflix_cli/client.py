@@ -1,12 +1,15 @@
 """HTTP client of the API; every failure becomes a CliError with a hint."""
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any
+from urllib.parse import quote
 
 import requests
 
 from dataflix_cli.errors import CliError, InputError, NotFoundError, RefusedError, UnreachableError
 from dataflix_cli.settings import KEY, URL, Connection
+from dataflix_cli.source import OUR_TABLES, Source
 
 # Connecting takes milliseconds; an answer may have to count millions of ratings.
 TIMEOUTS_S = (3.05, 30)
@@ -25,6 +28,11 @@ _NOT_FOUND_HINTS = {
 }
 
 
+def path_of(*segments: object) -> str:
+    """Return the path of a resource; an id may have any characters."""
+    return "".join(f"/{quote(str(segment), safe='')}" for segment in segments)
+
+
 class Api:
     """One HTTP session with the API."""
 
@@ -39,6 +47,19 @@ class Api:
     def url(self) -> str:
         """The API's address."""
         return self._connection.url
+
+    @cached_property
+    def source(self) -> Source:
+        """What the API answers from; asked once.
+
+        Raises:
+            CliError: the API does not answer, or answers with an error.
+        """
+        try:
+            return Source.from_answer(self.get("/source"))
+        except (NotFoundError, RefusedError):
+            # An API of an earlier version, or a key that may only write.
+            return OUR_TABLES
 
     def get(self, path: str, **parameters: object) -> Any:
         """Return the JSON at ``path``; parameters that are None are left out.

@@ -18,6 +18,7 @@ from dataflix_cli.commands.ratings import ratings
 from dataflix_cli.commands.recommend import recommend, recommend_to_session
 from dataflix_cli.commands.rules import rules
 from dataflix_cli.commands.service import completion, health, model
+from dataflix_cli.commands.source import source
 from dataflix_cli.commands.users import users
 from dataflix_cli.commands.watched import watched
 from dataflix_cli.errors import CancelledError, CliError, Exit, unexpected
@@ -31,8 +32,8 @@ DATAFLIX_BACKEND_HOST and DATAFLIX_BACKEND_PORT; DATAFLIX_API_KEY), or the .env 
 nearest folder above it. DATAFLIX_ENV_FILE names another file. Option and environment are one source, the file
 is another, and a key is only sent to an address of its own source. A .env of another account must be named.
 
-A user is an id or a username, a movie an id or a title. Where a number is both, id:5 is the id, name:5 the
-username and title:5 the title.
+A user is an id or a username, a movie an id or a title. Where a text is both, id:5 is the id, name:5 the
+username and title:5 the title. Where Dataflix serves another application, ids are that application's.
 
 Data goes to standard output, everything else to standard error. NO_COLOR turns colours off.
 
@@ -114,6 +115,7 @@ for command in (
     genres,
     model,
     health,
+    source,
     completion,
 ):
     cli.add_command(command)

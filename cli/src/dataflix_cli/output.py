@@ -3,7 +3,7 @@
 import errno
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import click
@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dataflix_cli.errors import CancelledError, CliError
+from dataflix_cli.source import OUR_TABLES, Source
 from dataflix_cli.text import dump_json, safe
 
 # In a pipe a table is as wide as its content; rich would fold it to 80 columns.
@@ -26,10 +27,16 @@ class _Console(Console):
 
 
 class Output:
-    """Prints answers as tables for people, or as JSON if ``as_json``. Only a terminal gets colours."""
+    """Prints answers as tables for people, or as JSON. Only a terminal gets colours.
+
+    Attributes:
+        as_json: whether to print JSON.
+        source: returns what the API answers from, whose words stand in our sentences.
+    """
 
     def __init__(self) -> None:
         self.as_json = False
+        self.source: Callable[[], Source] = lambda: OUR_TABLES
         is_terminal = sys.stdout.isatty()
         self.console = _Console(highlight=False, width=None if is_terminal else _PIPE_WIDTH)
         self._errors = _Console(stderr=True, highlight=False, soft_wrap=True)

@@ -1,7 +1,7 @@
 """How rules, blocks and feedback look to a person."""
 
 from dataflix_cli.output import Output
-from dataflix_cli.text import minute
+from dataflix_cli.text import minute, safe
 from dataflix_cli.views import Json, page_note
 
 
@@ -57,14 +57,17 @@ def blocked(output: Output, row: Json) -> None:
 
 def unblocked(output: Output, row: Json) -> None:
     """Confirm that a block is removed."""
-    output.done(f"Movie {row['movie_id']} may be recommended to user {row['user_id']} again")
+    source = output.source()
+    item, person = f"{source.item.capitalize()} {safe(row['movie_id'])}", safe(row["user_id"])
+    output.done(f"{item} may be recommended to {source.person} {person} again")
 
 
 def feedback_recorded(output: Output, row: Json) -> None:
     """Confirm feedback."""
     made_by = f"model {row['model_version']}" if row["model_version"] else "popularity"
     position = row["position"]
-    output.done(f"Movie {row['movie_id']} {row['event']} at position {position} of a list by {made_by}")
+    item = f"{output.source().item.capitalize()} {safe(row['movie_id'])}"
+    output.done(f"{item} {row['event']} at position {position} of a list by {made_by}")
 
 
 def _action(row: Json) -> str:

@@ -35,7 +35,8 @@ class Session:
                 raise InputError(
                     f"The current folder cannot be used: {error.strerror}.", "Change to another one."
                 ) from error
-            self._api = Api(connection(self._api_url, os.environ, folder))
+            made = self._api = Api(connection(self._api_url, os.environ, folder))
+            self.output.source = lambda: made.source
         return self._api
 
     def show(self, view: Callable[[Output, Any], None], answer: Any) -> None:

@@ -37,6 +37,11 @@ def _local(moment: str) -> datetime | None:
         return None
 
 
+def with_article(word: str) -> str:
+    """Return a word of the source after its article."""
+    return f"{'an' if word[0].lower() in 'aeio' else 'a'} {word}"
+
+
 def title_and_year(row: dict[str, Any]) -> str:
     """Return "Title (year)" of a movie."""
     year = row.get("release_year")

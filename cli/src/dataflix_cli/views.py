@@ -3,7 +3,7 @@
 from typing import Any
 
 from dataflix_cli.output import Output
-from dataflix_cli.text import day, minute, title_and_year
+from dataflix_cli.text import day, minute, safe, title_and_year
 
 Json = dict[str, Any]
 
@@ -82,6 +82,7 @@ def movie(output: Output, row: Json) -> None:
             ("Rated", f"{mean:.2f} on average from {_counted(row['ratings_count'])}" if mean else "not yet"),
             ("About", row["description"]),
             ("IMDb", row["imdb_id"]),
+            *((name, _attribute(value)) for name, value in sorted(row.get("attributes", {}).items())),
         ]
     )
 
@@ -115,7 +116,7 @@ def explained_recommendations(output: Output, answer: Json) -> None:
         rows.append((row["rank"], title_and_year(row), row["score"], _why(row)))
         rows += [("", "", part["contribution"], _part(part)) for part in reason["because"]]
         if reason["because"] and reason["other"]:
-            rows.append(("", "", reason["other"], "all other movies"))
+            rows.append(("", "", reason["other"], f"all other {output.source().items}"))
     if rows:
         output.table((">#", "Title", ">Score", "Why, and its parts"), rows)
     list_note(output, answer)
@@ -150,12 +151,16 @@ def watched(output: Output, answer: Json) -> None:
 
 def genres(output: Output, answer: Json) -> None:
     """Show the genres."""
-    output.table(("Genre", ">Movies"), [(row["genre"], row["movies_count"]) for row in answer["data"]])
+    output.table(
+        ("Genre", f">{output.source().items.capitalize()}"),
+        [(row["genre"], row["movies_count"]) for row in answer["data"]],
+    )
 
 
 def model(output: Output, answer: Json) -> None:
     """Show the served model."""
     registry_reached_at = answer["registry_reached_at"]
+    source = output.source()
     output.fields(
         [
             ("Version", answer["version"]),
@@ -164,8 +169,8 @@ def model(output: Output, answer: Json) -> None:
             ("Registry reached", minute(registry_reached_at) if registry_reached_at else "never"),
             *([("Champion", answer["champion_problem"])] if answer.get("champion_problem") else []),
             ("Factors", answer["factors"]),
-            ("Users", answer["users_count"]),
-            ("Movies", answer["movies_count"]),
+            (source.people.capitalize(), answer["users_count"]),
+            (source.items.capitalize(), answer["movies_count"]),
             ("Interactions", answer["interactions_count"]),
             *((name, value) for name, value in sorted(answer["metrics"].items())),
         ]
@@ -195,12 +200,13 @@ def list_note(output: Output, answer: Json) -> None:
     """Print the model and id of a list of recommendations, and the movies that it ignored."""
     meta = answer["meta"]
     if not answer["data"]:
-        output.note("There is nothing to recommend: every movie was seen, blocked or filtered out.")
+        item = output.source().item
+        output.note(f"There is nothing to recommend: every {item} was seen, blocked or filtered out.")
         return
     model_note(output, meta)
     if meta["ignored"]:
-        ids = ", ".join(str(movie_id) for movie_id in meta["ignored"])
-        output.note(f"The model does not know these movies and ignores them: {ids}.")
+        ids = ", ".join(safe(movie_id) for movie_id in meta["ignored"])
+        output.note(f"The model does not know these {output.source().items} and ignores them: {ids}.")
     output.note(f"List {meta['recommendation_id']}: send feedback on it with dataflix feedback.")
 
 
@@ -209,7 +215,9 @@ def model_note(output: Output, meta: Json) -> None:
     if meta["source"] == "model":
         output.note(f"By model {meta['model_version']}, trained {minute(meta['trained_at'])}.")
     elif meta["source"] == "genres":
-        output.note("Movies of the same genres: the model does not know this movie.")
+        source = output.source()
+        items = source.items.capitalize()
+        output.note(f"{items} of the same genres: the model does not know this {source.item}.")
     else:
         output.note("By popularity: there is no trained model yet.")
     if meta["stale"]:
@@ -219,12 +227,18 @@ def model_note(output: Output, meta: Json) -> None:
 
 def rating_removed(output: Output, row: Json) -> None:
     """Confirm that a rating is removed."""
-    output.done(f"Rating of movie {row['movie_id']} by user {row['user_id']} removed")
+    source = output.source()
+    item, person = safe(row["movie_id"]), safe(row["user_id"])
+    output.done(f"Rating of {source.item} {item} by {source.person} {person} removed")
 
 
 def health(output: Output, answer: Json) -> None:
     """Show the state of the API and its parts."""
     output.fields([("Status", answer["status"]), *answer["checks"].items()])
+
+
+def _attribute(value: object) -> object:
+    return value if value is None or isinstance(value, list) else str(value)
 
 
 def _why(row: Json) -> str:

@@ -5,6 +5,7 @@ from datetime import datetime
 import click
 
 from dataflix_cli import rule_views
+from dataflix_cli.client import path_of
 from dataflix_cli.commands.options import api_time, json_option, page_options, until_option
 from dataflix_cli.lookup import movie_id, user_id
 from dataflix_cli.session import Session, pass_session
@@ -29,7 +30,9 @@ def add(session: Session, /, user: str, movie: str, until: datetime | None, owne
         body["ends_at"] = api_time(until)
     if owner is not None:
         body["owner"] = owner
-    session.show(rule_views.blocked, session.api.post(f"/users/{user_id(session.api, user)}/blocks", body))
+    session.show(
+        rule_views.blocked, session.api.post(path_of("users", user_id(session.api, user), "blocks"), body)
+    )
 
 
 @block.command("list")
@@ -39,7 +42,7 @@ def add(session: Session, /, user: str, movie: str, until: datetime | None, owne
 @pass_session
 def list_blocks(session: Session, user: str, limit: int, offset: int) -> None:
     """List the movies that are blocked for USER, the latest first."""
-    path = f"/users/{user_id(session.api, user)}/blocks"
+    path = path_of("users", user_id(session.api, user), "blocks")
     session.show_page(rule_views.blocks, session.api.get(path, limit=limit, offset=offset))
 
 
@@ -51,5 +54,5 @@ def list_blocks(session: Session, user: str, limit: int, offset: int) -> None:
 def remove(session: Session, user: str, movie: str) -> None:
     """Unblock MOVIE for USER; both are given by id or name."""
     of_user, of_movie = user_id(session.api, user), movie_id(session, movie)
-    session.api.delete(f"/users/{of_user}/blocks/{of_movie}")
+    session.api.delete(path_of("users", of_user, "blocks", of_movie))
     session.show(rule_views.unblocked, {"user_id": of_user, "movie_id": of_movie, "removed": True})

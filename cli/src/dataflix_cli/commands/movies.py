@@ -3,6 +3,7 @@
 import click
 
 from dataflix_cli import views
+from dataflix_cli.client import path_of
 from dataflix_cli.commands.options import RELEASE_YEAR, json_option, limit_option, page_options
 from dataflix_cli.lookup import movie_id
 from dataflix_cli.session import Session, pass_session
@@ -18,12 +19,19 @@ def movies() -> None:
 @click.option("--genre", help="Only movies of this genre; dataflix genres lists them.")
 @click.option("--year-from", type=RELEASE_YEAR, help="Earliest release year.")
 @click.option("--year-to", type=RELEASE_YEAR, help="Latest release year.")
+@click.option(
+    "--attribute",
+    multiple=True,
+    metavar="NAME:VALUE",
+    help="Only items of the source with this attribute; NAME:LOW..HIGH for numbers; repeat it for more.",
+)
 @page_options
 @json_option
 @pass_session
-def list_movies(session: Session, /, text: str | None, **filters: object) -> None:
+def list_movies(session: Session, /, text: str | None, attribute: tuple[str, ...], **filters: object) -> None:
     """List movies, or those with a title word that starts with TEXT."""
-    session.show_page(views.movies, session.api.get("/movies", q=text, **filters))
+    wanted = ",".join(attribute) or None
+    session.show_page(views.movies, session.api.get("/movies", q=text, attribute=wanted, **filters))
 
 
 @movies.command()
@@ -32,7 +40,7 @@ def list_movies(session: Session, /, text: str | None, **filters: object) -> Non
 @pass_session
 def show(session: Session, movie: str) -> None:
     """Show MOVIE, given by id or title."""
-    session.show(views.movie, session.api.get(f"/movies/{movie_id(session, movie)}"))
+    session.show(views.movie, session.api.get(path_of("movies", movie_id(session, movie))))
 
 
 @movies.command()
@@ -43,7 +51,7 @@ def show(session: Session, movie: str) -> None:
 def similar(session: Session, movie: str, limit: int) -> None:
     """Show movies that are similar to MOVIE, given by id or title."""
     found = movie_id(session, movie)
-    session.show(views.ranking, session.api.get(f"/movies/{found}/similar", limit=limit))
+    session.show(views.ranking, session.api.get(path_of("movies", found, "similar"), limit=limit))
 
 
 @click.command()

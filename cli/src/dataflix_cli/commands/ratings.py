@@ -3,6 +3,7 @@
 import click
 
 from dataflix_cli import views
+from dataflix_cli.client import path_of
 from dataflix_cli.commands.options import RatingType, json_option, page_options
 from dataflix_cli.lookup import movie_id, user_id
 from dataflix_cli.session import Session, pass_session
@@ -46,7 +47,7 @@ def add(session: Session, user: str, movie: str, rating: float, thumb: str | Non
 def remove(session: Session, user: str, movie: str) -> None:
     """Remove the rating of MOVIE by USER; both are given by id or name."""
     of_user, of_movie = user_id(session.api, user), movie_id(session, movie)
-    session.api.delete(f"/ratings/{of_user}/{of_movie}")
+    session.api.delete(path_of("ratings", of_user, of_movie))
     session.show(views.rating_removed, {"user_id": of_user, "movie_id": of_movie, "removed": True})
 
 
@@ -57,5 +58,5 @@ def remove(session: Session, user: str, movie: str) -> None:
 @pass_session
 def list_ratings(session: Session, user: str, limit: int, offset: int) -> None:
     """List the ratings of USER, the latest first."""
-    path = f"/ratings/{user_id(session.api, user)}"
+    path = path_of("ratings", user_id(session.api, user))
     session.show_page(views.ratings, session.api.get(path, limit=limit, offset=offset))

@@ -5,6 +5,7 @@ from typing import Any
 import click
 
 from dataflix_cli import views
+from dataflix_cli.client import path_of
 from dataflix_cli.commands.options import RatingType, json_option, limit_option
 from dataflix_cli.commands.recommendation_options import (
     as_query,
@@ -26,7 +27,7 @@ def recommend(session: Session, /, user: str, limit: int, why: bool, **options: 
 
     Filters leave movies out. --diversity, --freshness and --popularity rerank the list.
     """
-    path = f"/recommendations/{user_id(session.api, user)}"
+    path = path_of("recommendations", user_id(session.api, user))
     answer = session.api.get(path, limit=limit, **as_query(request_parameters(session, **options)))
     session.show(views.explained_recommendations if why else views.recommendations, answer)
 

@@ -1,5 +1,6 @@
 """Options that filter and rerank a list of recommendations."""
 
+import json
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -22,6 +23,12 @@ _OPTIONS = (
     click.option("--minutes-from", type=_MINUTES, help="Shortest running time."),
     click.option("--minutes-to", type=_MINUTES, help="Longest running time."),
     click.option("--min-rating", type=click.FloatRange(0.5, 5), help="Lowest mean rating."),
+    click.option(
+        "--attribute",
+        multiple=True,
+        metavar="NAME:VALUE",
+        help="Only items of the source with this attribute; NAME:LOW..HIGH for numbers; repeat it for more.",
+    ),
     click.option("--exclude", multiple=True, metavar="MOVIE", help="Leave out this movie, by id or title."),
     click.option("--diversity", type=_SHARE, help="0: by score only. 1: each movie unlike the others."),
     click.option("--freshness", type=_SHARE, help="0: by score only. 1: the newest movies first."),
@@ -42,6 +49,7 @@ def request_parameters(
     *,
     genre: Sequence[str],
     all_genres: bool,
+    attribute: Sequence[str],
     exclude: Sequence[str],
     **others: object,
 ) -> dict[str, Any]:
@@ -51,14 +59,23 @@ def request_parameters(
         parameters["genre"] = list(genre)
     if all_genres:
         parameters["genre_match"] = "all"
+    if attribute:
+        parameters["attribute"] = list(attribute)
     if exclude:
         parameters["exclude"] = [movie_id(session, name) for name in exclude]
     return parameters
 
 
 def as_query(parameters: dict[str, Any]) -> dict[str, object]:
-    """Return the parameters for a query string: lists become text with commas."""
+    """Return the parameters for a query string: lists become text with commas, ids with commas JSON."""
     return {
-        name: ",".join(str(part) for part in value) if isinstance(value, list) else value
+        name: _as_text(name, value) if isinstance(value, list) else value
         for name, value in parameters.items()
     }
+
+
+def _as_text(name: str, values: list[Any]) -> str:
+    texts = [str(value) for value in values]
+    if name == "exclude" and any("," in text or text.startswith("[") for text in texts):
+        return json.dumps(values)
+    return ",".join(texts)

@@ -5,6 +5,7 @@ from datetime import datetime
 import click
 
 from dataflix_cli import rule_views
+from dataflix_cli.client import path_of
 from dataflix_cli.commands.options import LOCAL_TIME, api_time, json_option, page_options, until_option
 from dataflix_cli.lookup import movie_id
 from dataflix_cli.session import Session, pass_session
@@ -81,5 +82,5 @@ def list_rules(session: Session, include_inactive: bool, limit: int, offset: int
 @pass_session
 def remove(session: Session, rule: int) -> None:
     """Remove RULE, given by its id."""
-    session.api.delete(f"/rules/{rule}")
+    session.api.delete(path_of("rules", rule))
     session.show(rule_views.rule_removed, {"rule_id": rule, "removed": True})

@@ -6,10 +6,12 @@ from pathlib import Path
 import click
 
 from dataflix_cli import views
+from dataflix_cli.client import path_of
 from dataflix_cli.commands.options import json_option, page_options
 from dataflix_cli.errors import InputError
 from dataflix_cli.lookup import user_id
 from dataflix_cli.session import Session, pass_session
+from dataflix_cli.text import safe
 from dataflix_common.files import replace_file
 
 
@@ -35,7 +37,7 @@ def list_users(session: Session, prefix: str | None, limit: int, offset: int) ->
 @pass_session
 def show(session: Session, user: str) -> None:
     """Show USER, given by id or username."""
-    session.show(views.user, session.api.get(f"/users/{user_id(session.api, user)}"))
+    session.show(views.user, session.api.get(path_of("users", user_id(session.api, user))))
 
 
 @users.command()
@@ -68,7 +70,7 @@ def export(session: Session, user: str, file: Path | None) -> None:
 
     The export is JSON and has everything that the database stores about the person.
     """
-    exported = session.api.get(f"/users/{user_id(session.api, user)}/export")
+    exported = session.api.get(path_of("users", user_id(session.api, user), "export"))
     text = json.dumps(exported, indent=2, ensure_ascii=False) + "\n"
     if file is None:
         click.echo(text, nl=False)
@@ -104,9 +106,10 @@ def erase(session: Session, user: str, yes: bool) -> None:
     """
     erased = user_id(session.api, user)
     if not yes:
-        question = f"Erase user {erased} with all ratings, views and feedback, for good?"
+        person = f"{session.api.source.person} {safe(erased)}"
+        question = f"Erase {person} with all ratings, views and feedback, for good?"
         click.confirm(question, abort=True, err=True)
-    session.show(views.erasure, session.api.delete(f"/users/{erased}"))
+    session.show(views.erasure, session.api.delete(path_of("users", erased)))
 
 
 @users.command()
@@ -115,4 +118,4 @@ def erase(session: Session, user: str, yes: bool) -> None:
 @pass_session
 def erasure(session: Session, erasure: int) -> None:
     """Show the state of ERASURE, given by its number."""
-    session.show(views.erasure, session.api.get(f"/erasures/{erasure}"))
+    session.show(views.erasure, session.api.get(path_of("erasures", erasure)))

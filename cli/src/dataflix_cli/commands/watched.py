@@ -5,6 +5,7 @@ from datetime import datetime
 import click
 
 from dataflix_cli import views
+from dataflix_cli.client import path_of
 from dataflix_cli.commands.options import LOCAL_TIME, api_time, json_option, page_options
 from dataflix_cli.lookup import movie_id, user_id
 from dataflix_cli.session import Session, pass_session
@@ -38,5 +39,5 @@ def add(session: Session, user: str, movie: str, watched_at: datetime | None) ->
 @pass_session
 def list_watched(session: Session, user: str, limit: int, offset: int) -> None:
     """List the movies that USER has watched, the latest first."""
-    path = f"/watched/{user_id(session.api, user)}"
+    path = path_of("watched", user_id(session.api, user))
     session.show_page(views.watched, session.api.get(path, limit=limit, offset=offset))

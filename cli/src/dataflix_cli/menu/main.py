@@ -5,12 +5,14 @@ from collections.abc import Callable
 from rich.markup import escape
 
 from dataflix_cli import views
+from dataflix_cli.client import path_of
 from dataflix_cli.errors import CliError
 from dataflix_cli.menu import movies, users
 from dataflix_cli.menu.prompt import GoBack, Prompt
 from dataflix_cli.menu.state import State
 from dataflix_cli.session import Session
-from dataflix_cli.text import safe
+from dataflix_cli.source import Source
+from dataflix_cli.text import safe, with_article
 
 Page = Callable[[State], object]
 
@@ -41,34 +43,43 @@ def run(session: Session) -> None:
 
 def _show(state: State) -> None:
     console = state.session.output.console
-    username = safe(state.user["username"]) if state.user else "no user chosen"
+    source = state.session.api.source
+    username = safe(state.user["username"]) if state.user else f"no {source.person} chosen"
     console.print(f"\n[bold]Dataflix[/bold]  {escape(username)}")
     for number, (title, _) in enumerate(_PAGES, start=1):
-        console.print(f" {number}  {title}")
+        console.print(f" {number}  {_said(title, source)}")
     console.print(" q  Leave")
 
 
+def _said(title: str, source: Source) -> str:
+    return title.format(
+        a_person=with_article(source.person), an_item=with_article(source.item), items=source.items
+    )
+
+
 def _recommendations(state: State) -> None:
-    answer = state.session.api.get(f"/recommendations/{users.current_user(state)}", limit=movies.PAGE_SIZE)
+    answer = state.session.api.get(
+        path_of("recommendations", users.current_user(state)), limit=movies.PAGE_SIZE
+    )
     views.recommendations(state.session.output, answer)
     movies.pick(state, answer["data"])
 
 
 def _watched(state: State) -> None:
-    movies.show_pages(state, f"/watched/{users.current_user(state)}", views.watched)
+    movies.show_pages(state, path_of("watched", users.current_user(state)), views.watched)
 
 
 def _ratings(state: State) -> None:
-    movies.show_pages(state, f"/ratings/{users.current_user(state)}", views.ratings)
+    movies.show_pages(state, path_of("ratings", users.current_user(state)), views.ratings)
 
 
 _PAGES: tuple[tuple[str, Page], ...] = (
-    ("Choose a user", users.choose),
-    ("Create a user", users.create),
-    ("Browse movies", movies.browse),
-    ("Mark a movie as watched", movies.mark_as_watched),
-    ("Rate a movie", movies.rate),
+    ("Choose {a_person}", users.choose),
+    ("Create {a_person}", users.create),
+    ("Browse {items}", movies.browse),
+    ("Mark {an_item} as watched", movies.mark_as_watched),
+    ("Rate {an_item}", movies.rate),
     ("Recommendations", _recommendations),
-    ("My watched movies", _watched),
+    ("My watched {items}", _watched),
     ("My ratings", _ratings),
 )

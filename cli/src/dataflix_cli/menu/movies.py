@@ -4,17 +4,19 @@ from collections.abc import Callable
 from typing import Any
 
 from dataflix_cli import views
-from dataflix_cli.lookup import candidates, is_number, movie_id
+from dataflix_cli.client import path_of
+from dataflix_cli.lookup import candidates, is_item_of_copy, is_number, may_be_item_id, movie_id
 from dataflix_cli.menu.prompt import GoBack
 from dataflix_cli.menu.state import State
 from dataflix_cli.menu.users import current_user
 from dataflix_cli.output import Output
 from dataflix_cli.rating_scale import parse_rating
+from dataflix_cli.source import Id
 from dataflix_cli.text import title_and_year
 
 PAGE_SIZE = 10
 
-_MOVIE_QUESTION = "w watched, r rate, s similar movies, empty to go back"
+_MOVIE_QUESTION = "w watched, r rate, s similar {items}, empty to go back"
 
 View = Callable[[Output, Any], None]
 
@@ -54,7 +56,9 @@ def pick(state: State, rows: list[dict[str, Any]], letters: list[str] | None = N
     options = ["an id to open", *(names[letter] for letter in letters or ())]
 
     def parse(text: str) -> str:
-        if text in by_id or text.lower() in (letters or ()):
+        if text in by_id:
+            return text
+        if text.lower() in (letters or ()):
             return text.lower()
         raise ValueError(f"{text} is not one of the ids above.")
 
@@ -65,19 +69,19 @@ def pick(state: State, rows: list[dict[str, Any]], letters: list[str] | None = N
     return choice
 
 
-def open_movie(state: State, movie_id: int) -> None:
+def open_movie(state: State, movie_id: Id) -> None:
     """Show a movie and its actions. Returns when the person goes back."""
     api, output = state.session.api, state.session.output
     while True:
-        views.movie(output, api.get(f"/movies/{movie_id}"))
+        views.movie(output, api.get(path_of("movies", movie_id)))
         try:
-            choice = state.prompt.choice(_MOVIE_QUESTION, 0, ("w", "r", "s"))
+            choice = state.prompt.choice(_MOVIE_QUESTION.format(items=api.source.items), 0, ("w", "r", "s"))
             if choice == "w":
                 _mark_as_watched(state, movie_id)
             elif choice == "r":
                 _rate(state, movie_id)
             else:
-                views.ranking(output, api.get(f"/movies/{movie_id}/similar", limit=PAGE_SIZE))
+                views.ranking(output, api.get(path_of("movies", movie_id, "similar"), limit=PAGE_SIZE))
         except GoBack:
             return
 
@@ -94,30 +98,38 @@ def rate(state: State) -> None:
     _rate(state, _ask_for_movie(state))
 
 
-def _mark_as_watched(state: State, movie_id: int) -> None:
+def _mark_as_watched(state: State, movie_id: Id) -> None:
     body = {"user_id": current_user(state), "movie_id": movie_id}
     views.marked_as_watched(state.session.output, state.session.api.post("/watched", body))
 
 
-def _rate(state: State, movie_id: int) -> None:
+def _rate(state: State, movie_id: Id) -> None:
     user_id = current_user(state)
     stars = state.prompt.value("Stars, 0.5 to 5 in half steps", parse_rating)
     body = {"user_id": user_id, "movie_id": movie_id, "rating": stars}
     views.rated(state.session.output, state.session.api.post("/ratings", body))
 
 
-def _ask_for_movie(state: State) -> int:
+def _is_id(state: State, name: str) -> bool:
+    api = state.session.api
+    if api.source.has_number_item_ids:
+        return is_number(name)
+    return may_be_item_id(api.source, name) and is_item_of_copy(api, name)
+
+
+def _ask_for_movie(state: State) -> Id:
     api, output = state.session.api, state.session.output
+    source = api.source
     rows: list[dict[str, Any]] = []
     while not rows:
-        name = state.prompt.required("Movie, by title or id")
+        name = state.prompt.required(f"{source.item.capitalize()}, by title or id")
         rows = (
-            [api.get(f"/movies/{movie_id(state.session, name)}")]
-            if name.startswith("id:") or is_number(name)
+            [api.get(path_of("movies", movie_id(state.session, name)))]
+            if name.startswith("id:") or _is_id(state, name)
             else candidates(api, name.removeprefix("title:").strip())
         )
         if not rows:
-            output.note("There is no movie with this title.")
+            output.note(f"There is no {source.item} with this title.")
     choice: int | str = 1
     if len(rows) > 1:
         for number, row in enumerate(rows, start=1):
@@ -125,4 +137,5 @@ def _ask_for_movie(state: State) -> int:
         choice = state.prompt.choice("Which one", len(rows))
     chosen = rows[int(choice) - 1]
     output.note(title_and_year(chosen))
-    return int(chosen["movie_id"])
+    found: Id = chosen["movie_id"]
+    return found
