@@ -17,9 +17,9 @@ from dataflix_backend.source import OUR_TABLES, EventKind, Identity, IdForm, Sou
 from dataflix_common.files import PRIVATE, replace_file
 
 # After a first copy, a worker takes the application's ids within this time. Before it there is nobody here.
-REFRESH_INTERVAL_S = 2.0
+REFRESH_INTERVAL_S = 5.0
 # Every so many rounds, ids of people who were erased are forgotten.
-_ROUNDS_TO_FORGET = 5
+_ROUNDS_TO_FORGET = 2
 
 _log = logging.getLogger(__name__)
 
