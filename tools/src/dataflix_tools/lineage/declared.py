@@ -47,6 +47,7 @@ API_TABLES: Mapping[str, tuple[str, ...]] = {
     "Erasure": ("postgres erasures",),
     "ExportedBlock": ("postgres user_blocks", "postgres movies"),
     "ExportedFeedback": ("postgres feedback", "postgres movies"),
+    "ExportedInteraction": ("postgres interactions", "postgres movies"),
     "ExportedRating": ("postgres ratings", "postgres movies"),
     "ExportedWatch": ("postgres watched_movies", "postgres movies"),
     "Genre": (),
@@ -77,8 +78,10 @@ _RANKING = ("artifact Item.bayesian_mean", "artifact Item.trending_score")
 # Fields that code computes from columns with other names.
 API_COMPUTED: Mapping[str, tuple[str, ...]] = {
     "Because.contribution": _SCORE,
+    "ExportedInteraction.attributes": ("postgres interactions.movie_id",),
     "Genre.genre": ("postgres movies.genres",),
     "Genre.movies_count": ("postgres movies.movie_id",),
+    "Movie.attributes": ("postgres movies.movie_id",),
     "Movie.mean_rating": ("postgres ratings.rating",),
     "Movie.ratings_count": ("postgres ratings.rating",),
     "RankedMovie.rank": _RANKING,
@@ -93,9 +96,10 @@ API_COMPUTED: Mapping[str, tuple[str, ...]] = {
     "UserSummary.watched_count": ("postgres watched_movies.movie_id",),
 }
 
-# Schemas without data of the application: errors, health, pages, requests, and facts about the model.
+# Schemas without data of the application: errors, health, pages, requests, facts about model and source.
 API_ENVELOPES = frozenset(
     {"Checks", "FieldError", "GenreMeta", "Health", "ModelMeta", "PageMeta", "Problem", "Readiness"}
+    | {"SourceKind", "SourceShown", "SourceWords"}
     | {"ExportedKey", "PersonalExport"}
     | {"FeedbackBatch", "FeedbackCount", "RecommendationMeta", "ServedModel", "SessionRequest"}
 )
