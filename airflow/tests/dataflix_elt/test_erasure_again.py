@@ -12,6 +12,7 @@ from dataflix_elt.errors import ErasureIncompleteError
 from dataflix_elt.loading.reconciliation import Verify
 from dataflix_elt.tables import TABLES, table_named
 from dataflix_testkit import clickhouse, postgres
+from dataflix_testkit.long_mode import only_long
 
 from ..support.engines import Engines
 
@@ -39,7 +40,8 @@ def engines(data: Path) -> Iterator[Engines]:
 @pytest.fixture(autouse=True)
 def nothing_pending(engines: Engines) -> Iterator[None]:
     yield
-    run(engines, None)
+    if engines.sql("SELECT 1 FROM erasures WHERE verified_at IS NULL LIMIT 1"):
+        run(engines, None)
 
 
 def add(engines: Engines, user_id: int, name: str, *movies: int) -> None:
@@ -60,9 +62,9 @@ def _added(user_id: int, name: str, *movies: int) -> str:
 
 
 def load(engines: Engines) -> None:
-    """Load all tables, and compare all rows."""
-    for table in TABLES:
-        engines.load(table, verify=Verify.CONTENT)
+    """Load the tables that `add` fills, and compare all rows."""
+    for name in ("users", "ratings", "feedback"):
+        engines.load(table_named(name), verify=Verify.CONTENT)
 
 
 def build(engines: Engines) -> None:
@@ -155,10 +157,10 @@ def test_to_search_for_nothing_is_a_failure(engines: Engines, data: Path) -> Non
     ("between", "at_once", "name"),
     [
         ("", False, "first"),
-        ("load", False, "second"),
-        ("load and build", False, "first"),
-        ("", True, "second"),
         ("load and build", True, "second"),
+        pytest.param("load", False, "second", marks=only_long),
+        pytest.param("load and build", False, "first", marks=only_long),
+        pytest.param("", True, "second", marks=only_long),
     ],
 )
 def test_a_user_with_the_id_of_an_erased_one_stays(

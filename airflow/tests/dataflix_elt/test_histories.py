@@ -35,7 +35,7 @@ from ..support.history import (
 )
 from ..support.kills import WHEN
 
-HISTORIES = int(os.environ.get("DATAFLIX_TEST_HISTORIES", short_or_long(150, 500)))
+HISTORIES = int(os.environ.get("DATAFLIX_TEST_HISTORIES", short_or_long(40, 500)))
 STEPS = int(os.environ.get("DATAFLIX_TEST_STEPS", short_or_long(0, 10_000)))
 LENGTH = 24
 

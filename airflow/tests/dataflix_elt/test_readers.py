@@ -20,8 +20,8 @@ from ..support.engines import Engines
 
 Captured = tuple[Table, str]
 
-SWAPS = short_or_long(250, 1000)
-LOADS = short_or_long(4, 10)
+SWAPS = short_or_long(60, 1000)
+LOADS = short_or_long(3, 10)
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from psycopg2.extras import execute_values
 
 from dataflix_elt.tables import Table
+from dataflix_testkit.long_mode import short_or_long
 
 from ..support.engines import EVERY_KIND, Engines
 
@@ -70,7 +71,7 @@ def exact(value: Any) -> Any:
 
 
 @settings(
-    max_examples=25,
+    max_examples=short_or_long(10, 100),
     # Each step of shrinking is a load; twenty rows are readable without it.
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],

@@ -100,7 +100,7 @@ def test_a_warehouse_that_dies_in_the_middle_leaves_the_old_table(
     engines: Engines, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     table = table_named("movies")
-    engines.sql("insert into movies (title) select repeat('Many ', 80) from generate_series(1, 60000)")
+    engines.sql("insert into movies (title) select repeat('Many ', 80) from generate_series(1, 20000)")
     with clickhouse(tmp_path) as server:
         settings = WarehouseSettings.from_environ(server.environ)
         after_the_first_chunk(monkeypatch, lambda: os.kill(server.pid, signal.SIGKILL))

@@ -12,7 +12,7 @@ from dataflix_elt.log import EventLog
 _log = EventLog(logging.getLogger(__name__))
 
 ANALYTICS = "analytics"
-_POLL_S = 1.0
+_POLL_S = 0.25
 
 # Database and table.
 TableName = tuple[str, str]

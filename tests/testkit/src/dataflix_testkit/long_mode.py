@@ -2,7 +2,13 @@
 
 import os
 
+import pytest
+
 LONG_MODE = os.environ.get("DATAFLIX_LONG") == "1"
+
+only_long = pytest.mark.skipif(
+    not LONG_MODE, reason="repeats what another case covers; runs with ./test.sh --long"
+)
 
 
 def short_or_long(short: int, long: int) -> int:

@@ -191,13 +191,12 @@ _TEMPORARY_FILES_SHARE = 0.25
 _SERVER_DEFAULTS = {"implicit_select": "0", "allow_introspection_functions": "0"}
 # The default keeps the files of a dropped table for 8 minutes (for UNDROP); erasing a user must not wait for
 # that.
-_DROP_TABLE_DELAY_S = 10
-# Also for erasure: look for old parts every few seconds. A server looks every 30 s, and up to 5 minutes
-# later.
+_DROP_TABLE_DELAY_S = 2
+# Also for erasure: look for old parts every second. A server looks every 30 s, and up to 5 minutes later.
 _OLD_PARTS_CLEANUP = {
-    "cleanup_delay_period": "4",
-    "cleanup_delay_period_random_add": "1",
-    "max_cleanup_delay_period": "8",
+    "cleanup_delay_period": "1",
+    "cleanup_delay_period_random_add": "0",
+    "max_cleanup_delay_period": "2",
 }
 
 
