@@ -2,14 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 from io import StringIO
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from dataflix_trainer.evaluation.options import MAIN_METRIC, FileEvaluationOptions
-from dataflix_trainer.registry.registry import Version
+
+if TYPE_CHECKING:
+    # It brings MLflow, which takes a second to import; an evaluation of a file needs none.
+    from dataflix_trainer.registry.registry import Version
 
 # Wide enough for every column of the versions but the reason, which wraps.
 VERSIONS_WIDTH = 140
@@ -25,7 +28,7 @@ def evaluation_table(result: Mapping[str, Any]) -> str:
     return _render(table, VERSIONS_WIDTH)
 
 
-def versions_table(versions: Sequence[tuple[Version, Mapping[str, float]]]) -> str:
+def versions_table(versions: Sequence[tuple["Version", Mapping[str, float]]]) -> str:
     """Return the versions with their main metrics and the decision of the promotion rule."""
     table = Table("version", "trained (UTC)", "NDCG@10", "popularity", "coverage@10", "decision", "reason")
     for version, metrics in versions:
