@@ -22,7 +22,7 @@ CONFIG = Path(__file__).with_name("schemathesis.toml")
 COMMAND = Path(sys.executable).with_name("schemathesis")
 # The phase coverage adds about 1,800 cases, the same ones each time.
 PHASES = "coverage,fuzzing,stateful" if LONG_MODE else "fuzzing,stateful"
-EXAMPLES = short_or_long(30, 300)
+EXAMPLES = short_or_long(12, 300)
 # The short form tries the same cases each time; the long form prints its seed when it finds something.
 SEED = [] if LONG_MODE else ["--seed", "1"]
 

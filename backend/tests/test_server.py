@@ -26,7 +26,7 @@ from .support.server import COMMAND, Server, environment
 from .test_model_store import damage
 
 # Swaps on real workers under load. More of the same belong to the long form.
-SWAPS = short_or_long(20, 1000)
+SWAPS = short_or_long(7, 1000)
 
 
 class Load:
