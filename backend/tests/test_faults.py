@@ -27,7 +27,7 @@ from .support.killable import KillablePostgres, children, kill_children
 from .support.load import Load, LoadAnswer
 from .support.server import Server, serving
 
-KILLS_OF_POSTGRES = short_or_long(2, 50)
+KILLS_OF_POSTGRES = short_or_long(1, 50)
 KILLS_OF_WORKERS = short_or_long(2, 50)
 
 pytestmark = pytest.mark.timeout(short_or_long(900, 3600))

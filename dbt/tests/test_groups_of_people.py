@@ -5,6 +5,8 @@ from collections import Counter
 
 import pytest
 
+from dataflix_testkit.long_mode import only_long
+
 from .support import raw
 from .support.warehouse import Warehouse
 
@@ -32,7 +34,14 @@ def _people(count: int, seed: int) -> list[dict[str, object]]:
     return people
 
 
-@pytest.mark.parametrize(("count", "seed"), [(3, 1), (6, 2), (40, 3), (400, 4), (401, 5)])
+@pytest.mark.parametrize(
+    ("count", "seed"),
+    [
+        (3, 1),
+        (401, 5),
+        *(pytest.param(*case, marks=only_long) for case in ((6, 2), (40, 3), (400, 4))),
+    ],
+)
 def test_no_group_has_fewer_than_five_people(empty: Warehouse, count: int, seed: int) -> None:
     people = _people(count, seed)
     empty.insert("users", people)
