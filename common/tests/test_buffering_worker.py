@@ -17,6 +17,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from dataflix_common import buffered_connection as limits
 from dataflix_common import buffering_worker as worker
 from dataflix_testkit import free_port
 
@@ -138,7 +139,7 @@ def test_half_requests_hold_no_thread_and_end(server: Server, sent: bytes) -> No
         assert server.ask() == b"/ask:"
         assert time.monotonic() - began < 2
         ends = [received_until_end(client) for client in held]
-        assert time.monotonic() - began < worker.IDLE_TIMEOUT_S + worker.LINGER_S + LATE_S
+        assert time.monotonic() - began < limits.IDLE_TIMEOUT_S + limits.LINGER_S + LATE_S
     if sent:
         assert all(b"HTTP/1.1 408 Request Timeout" in end for end in ends), ends[0]
         assert all(b"application/problem+json" in end for end in ends)
@@ -147,8 +148,8 @@ def test_half_requests_hold_no_thread_and_end(server: Server, sent: bytes) -> No
 @pytest.mark.parametrize(
     ("beginning", "limit_s"),
     [
-        (b"GET / HTTP/1.1\r\na: ", worker.HEAD_TIMEOUT_S),
-        (b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9000\r\n\r\n", worker.BODY_TIMEOUT_S),
+        (b"GET / HTTP/1.1\r\na: ", limits.HEAD_TIMEOUT_S),
+        (b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9000\r\n\r\n", limits.BODY_TIMEOUT_S),
     ],
     ids=["head", "body"],
 )
@@ -370,8 +371,8 @@ def test_what_others_may_read_differently_is_refused_and_ends(server: Server, se
     [
         b"POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 999999999\r\n\r\n",
         b"POST /x HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 999999999\r\n\r\n",
-        CHUNKED + b"FFFFFFF\r\n" + b"x" * (worker.MAX_BODY_BYTES + 1),
-        CHUNKED + b"1\r\nx\r\n" * (worker.MAX_CHUNKS + 1),
+        CHUNKED + b"FFFFFFF\r\n" + b"x" * (limits.MAX_BODY_BYTES + 1),
+        CHUNKED + b"1\r\nx\r\n" * (limits.MAX_CHUNKS + 1),
     ],
     ids=["length", "expects 100", "one chunk", "many chunks"],
 )
@@ -468,4 +469,4 @@ def test_reload_and_recycling_lose_no_request(tmp_path: Path) -> None:
     ],
 )
 def test_all_addresses_that_a_client_may_take_count_as_one(client: object, address: str) -> None:
-    assert worker.address_of(client) == address
+    assert limits.address_of(client) == address

@@ -8,13 +8,8 @@ from typing import Any
 import orjson
 
 from dataflix_backend.web.errors import INTERNAL_DETAIL, problem_body
-from dataflix_common.buffering_worker import (
-    BodyTooLargeError,
-    BufferingWorker,
-    RequestTimeoutError,
-    refusal,
-    refusal_head,
-)
+from dataflix_common.buffered_connection import BodyTooLargeError, RequestTimeoutError
+from dataflix_common.buffering_worker import BufferingWorker, refusal, refusal_head
 
 _log = logging.getLogger(__name__)
 
