@@ -1,0 +1,84 @@
+"""Options that several commands of ``trainer`` share."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from dataflix_trainer.evaluation.options import DEFAULT_CUTOFFS, DEFAULT_SEED, MAX_CUTOFF, Protocol
+from dataflix_trainer.settings import MAX_THREADS
+
+MAX_SEED = 2**32 - 1
+DEFAULT_TUNING_SECONDS = 600
+
+
+def parse_cutoffs(_: click.Context, __: click.Parameter, text: str) -> tuple[int, ...]:
+    """Return lengths of lists such as ``10,20,100``, ascending; called by click."""
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isascii() and part.isdecimal() and 1 <= int(part) <= MAX_CUTOFF for part in parts):
+        raise click.BadParameter(f"must be whole numbers from 1 to {MAX_CUTOFF} with commas, not {text!r}")
+    return tuple(sorted({int(part) for part in parts}))
+
+
+def drawing_seed_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the option ``--seed`` of everything that is drawn."""
+    return click.option(
+        "--seed",
+        type=click.IntRange(0, MAX_SEED),
+        default=DEFAULT_SEED,
+        show_default=True,
+        help="Seed of everything that is drawn.",
+    )(command)
+
+
+def tuned_default(default: float) -> str:
+    """Return what the help text says about the default of a hyperparameter that a tuning can find."""
+    return f"the latest tuning's, else {default:g}"
+
+
+def ratings_option(*, required: bool) -> Callable[[Any], Any]:
+    """Return the option ``--ratings``."""
+    return click.option(
+        "--ratings",
+        type=click.Path(path_type=Path),
+        required=required,
+        help="MovieLens folder or zip, or a CSV or Parquet file with user, item, rating and timestamp.",
+    )
+
+
+def file_evaluation_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options of an evaluation on a file of ratings."""
+    for option in (
+        click.option(
+            "--threads",
+            type=click.IntRange(1, MAX_THREADS),
+            show_default="available cores",
+            help="Threads that fit.",
+        ),
+        click.option(
+            "--budget",
+            type=click.FloatRange(1),
+            default=DEFAULT_TUNING_SECONDS,
+            show_default=True,
+            help="Seconds for tuning all models.",
+        ),
+        click.option("--tune", is_flag=True, help="Tune every model on the validation split first."),
+        drawing_seed_option,
+        click.option(
+            "--k",
+            "cutoffs",
+            callback=parse_cutoffs,
+            metavar="K,K,...",
+            default=",".join(map(str, DEFAULT_CUTOFFS)),
+            show_default=True,
+            help="Lengths of lists.",
+        ),
+        click.option(
+            "--protocol",
+            type=click.Choice([protocol.value for protocol in Protocol]),
+            help="How the ratings are split; required with --ratings.",
+        ),
+    ):
+        command = option(command)
+    return command
