@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import requests
 
-from dataflix_clickhouse.access import roles, statement_policy
+from dataflix_clickhouse.access import roles, statement_lists
 
 from .support.api import PASSWORDS, Api
 
@@ -289,7 +289,7 @@ def test_what_dbt_and_the_loads_create_is_on_the_lists(api: Api) -> None:
 
 def test_each_function_setting_and_table_of_the_engine_was_judged(api: Api) -> None:
     """A new version of the engine has new ones; put each on one of the lists."""
-    judged = statement_policy.ALLOWED_TABLE_FUNCTIONS | statement_policy.REFUSED_TABLE_FUNCTIONS | {"file"}
+    judged = statement_lists.ALLOWED_TABLE_FUNCTIONS | statement_lists.REFUSED_TABLE_FUNCTIONS | {"file"}
     assert set(api.text("SELECT lower(name) FROM system.table_functions").split()) == judged
     texts = api.text(
         "SELECT name FROM system.settings"
@@ -300,7 +300,7 @@ def test_each_function_setting_and_table_of_the_engine_was_judged(api: Api) -> N
     assert set(roles.FIXED_TEXTS) <= set(constant.split())
     assert roles.FREE_TEXTS.isdisjoint(constant.split())
     engines = set(api.text("SELECT name FROM system.table_engines").split())
-    assert engines >= statement_policy.ALLOWED_ENGINES
+    assert engines >= statement_lists.ALLOWED_ENGINES
 
 
 HIDDEN = [

@@ -12,244 +12,21 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from dataflix_clickhouse.access.accounts import Account
+from dataflix_clickhouse.access.statement_lists import (
+    AFTER_TABLES,
+    ALLOWED_ENGINES,
+    ALLOWED_FIRST_WORDS,
+    ALLOWED_TABLE_SETTINGS,
+    FILE_FUNCTION,
+    IN_FUNCTIONS,
+    LOADED_DATABASE,
+    REFUSED_PAIRS,
+    REFUSED_TABLE_FUNCTIONS,
+)
 from dataflix_clickhouse.error_codes import ErrorCode
 from dataflix_clickhouse.errors import QueryError, query_error
 from dataflix_clickhouse.sql.tokenizer import Token, TokenKind, tokenize
 
-# First words of statements that every account may run, on what its grants allow. Not here: statements that
-# change access (SET ROLE, EXECUTE AS, GRANT) or that work below the tables (ATTACH, BACKUP, SYSTEM).
-_ALLOWED_FIRST_WORDS = frozenset(
-    [
-        "ALTER",
-        "CHECK",
-        "CREATE",
-        "DELETE",
-        "DESCRIBE",
-        "DROP",
-        "EXCHANGE",
-        "EXISTS",
-        "EXPLAIN",
-        "INSERT",
-        "OPTIMIZE",
-        "RENAME",
-        "SELECT",
-        "SHOW",
-        "TRUNCATE",
-        "UNDROP",
-        "UPDATE",
-        "USE",
-        "WITH",
-    ]
-)
-# The scalar function that reads any file of the server. Functions can also be passed by name (`APPLY file`,
-# `arrayMap(file, ...)`), so only the administrator may use the name at all.
-_FILE_FUNCTION = "file"
-# Table functions of the engine, in lower case. Every account may use these: they make rows, or read tables
-# with the account's own grants ...
-ALLOWED_TABLE_FUNCTIONS = frozenset(
-    [
-        "dictionary",
-        "format",
-        "generate_series",
-        "generaterandom",
-        "generateseries",
-        "input",
-        "loop",
-        "merge",
-        "null",
-        "numbers",
-        "numbers_mt",
-        "primes",
-        "sqlstandardvalues",
-        "values",
-        "view",
-        "viewexplain",
-        "viewifpermitted",
-        "zeros",
-        "zeros_mt",
-    ]
-)
-# ... and only the administrator may use these. They reach files, programs, other servers, this process's
-# memory or the files of a table, or run SQL that this check cannot see. Grants refuse most of them, too.
-REFUSED_TABLE_FUNCTIONS = frozenset(
-    [
-        "arrowstream",
-        "azureblobstorage",
-        "azureblobstoragecluster",
-        "bigquery",
-        "cluster",
-        "clusterallreplicas",
-        "cosn",
-        "deltalake",
-        "deltalakeazure",
-        "deltalakeazurecluster",
-        "deltalakecluster",
-        "deltalakelocal",
-        "deltalakes3",
-        "deltalakes3cluster",
-        "eval",
-        "executable",
-        "filecluster",
-        "filesystem",
-        "fuzzjson",
-        "fuzzquery",
-        "gcs",
-        "hdfs",
-        "hdfscluster",
-        "hudi",
-        "hudicluster",
-        "iceberg",
-        "icebergazure",
-        "icebergazurecluster",
-        "icebergcluster",
-        "iceberghdfs",
-        "iceberghdfscluster",
-        "iceberglocal",
-        "iceberglocalcluster",
-        "icebergs3",
-        "icebergs3cluster",
-        "jdbc",
-        "mergetreeanalyzeindexes",
-        "mergetreeanalyzeindexesuuid",
-        "mergetreecodecblockcounts",
-        "mergetreeindex",
-        "mergetreeprojection",
-        "mergetreetextindex",
-        "mongodb",
-        "mysql",
-        "odbc",
-        "oss",
-        "paimon",
-        "paimonazure",
-        "paimonazurecluster",
-        "paimoncluster",
-        "paimonhdfs",
-        "paimonhdfscluster",
-        "paimonlocal",
-        "paimons3",
-        "paimons3cluster",
-        "postgresql",
-        "prometheusquery",
-        "prometheusqueryrange",
-        "python",
-        "redis",
-        "remote",
-        "remotesecure",
-        "s3",
-        "s3cluster",
-        "sqlite",
-        "timeseriesdata",
-        "timeseriesmetricfamilies",
-        "timeseriesmetrics",
-        "timeseriessamples",
-        "timeseriesselector",
-        "timeseriestags",
-        "url",
-        "urlcluster",
-        "ytsaurus",
-    ]
-)
-# Engines of the tables that every account may create, if its grants allow it: they keep data below the data
-# folder, or nowhere.
-ALLOWED_ENGINES = frozenset(
-    [
-        "AggregatingMergeTree",
-        "CoalescingMergeTree",
-        "CollapsingMergeTree",
-        "Memory",
-        "MergeTree",
-        "Null",
-        "ReplacingMergeTree",
-        "SummingMergeTree",
-        "VersionedCollapsingMergeTree",
-    ]
-)
-# Settings of a table that every account may choose. None of them says where the data are.
-ALLOWED_TABLE_SETTINGS = frozenset(
-    [
-        "add_minmax_index_for_numeric_columns",
-        "add_minmax_index_for_string_columns",
-        "allow_nullable_key",
-        "assign_part_uuids",
-        "cleanup_delay_period",
-        "cleanup_delay_period_random_add",
-        "compress",
-        "deduplicate_merge_projection_mode",
-        "default_compression_codec",
-        "enable_block_number_column",
-        "enable_block_offset_column",
-        "fsync_after_insert",
-        "fsync_part_directory",
-        "index_granularity",
-        "index_granularity_bytes",
-        "lightweight_mutation_projection_mode",
-        "materialize_ttl_recalculate_only",
-        "max_bytes_to_keep",
-        "max_cleanup_delay_period",
-        "max_compress_block_size",
-        "max_parts_in_total",
-        "max_rows_to_keep",
-        "merge_with_ttl_timeout",
-        "min_bytes_for_wide_part",
-        "min_bytes_to_keep",
-        "min_compress_block_size",
-        "min_rows_for_wide_part",
-        "min_rows_to_keep",
-        "non_replicated_deduplication_window",
-        "old_parts_lifetime",
-        "parts_to_delay_insert",
-        "parts_to_throw_insert",
-        "ratio_of_defaults_for_sparse_serialization",
-        "replicated_deduplication_window",
-        "ttl_only_drop_parts",
-    ]
-)
-# Pairs of words. What the first ones create has the rights of the engine's only user, which are those of all
-# roles; the others copy data to where nobody looks for them, or take data from elsewhere.
-_REFUSED_PAIRS = {
-    (
-        "MATERIALIZED",
-        "VIEW",
-    ): "create or change a materialized view, which would have the rights of all roles",
-    ("WINDOW", "VIEW"): "create a window view, which would have the rights of all roles",
-    ("DEFINER", "="): "create a view with the rights of others",
-    ("SECURITY", "DEFINER"): "create a view with the rights of others",
-    ("SECURITY", "NONE"): "create a view with the rights of others",
-    ("MODIFY", "REFRESH"): "change how a view is refreshed",
-    # The engine formats each command of ALTER in brackets.
-    ("(", "FREEZE"): "freeze a table",
-    ("(", "UNFREEZE"): "unfreeze a table",
-    ("(", "FETCH"): "fetch a part",
-    ("TO", "DISK"): "move data to a disk",
-    ("TO", "VOLUME"): "move data to a volume",
-    ("TO", "SHARD"): "move data to a shard",
-}
-# Forms of IN that the engine does not format as an operator.
-_IN_FUNCTIONS = tuple(
-    f"{where}{form}{ignoring}"
-    for where in ("", "global")
-    for form in ("in", "notin", "nullin", "notnullin")
-    for ignoring in ("", "ignoreset")
-)
-# The database whose tables a mutation may read besides its own: only tables that loads fill, and no views.
-_LOADED_DATABASE = "raw"
-# Words that end the list of tables after FROM.
-_AFTER_TABLES = frozenset(
-    [
-        "EXCEPT",
-        "GROUP",
-        "HAVING",
-        "INTERSECT",
-        "LIMIT",
-        "ORDER",
-        "PREWHERE",
-        "QUALIFY",
-        "SETTINGS",
-        "UNION",
-        "WHERE",
-        "WINDOW",
-    ]
-)
 # The format whose data may contain expressions, and so calls of `file()`.
 _EXPRESSION_FORMAT = "VALUES"
 # The settings that turn expressions in data on.
@@ -345,8 +122,8 @@ def _check_tables(tokens: list[Token], account: Account) -> None:
     if first not in ("ALTER", "CREATE"):
         return
     for one, two in pairwise(tokens):
-        if (one.text, two.text) in _REFUSED_PAIRS:
-            raise _denied(account, _REFUSED_PAIRS[one.text, two.text])
+        if (one.text, two.text) in REFUSED_PAIRS:
+            raise _denied(account, REFUSED_PAIRS[one.text, two.text])
     if first == "CREATE":
         for token, equals, engine in zip(tokens, tokens[1:], tokens[2:], strict=False):
             is_engine = token.text == "ENGINE" and equals.text == "="
@@ -373,7 +150,7 @@ def _check_mutation(tokens: list[Token], account: Account) -> None:
     for index, token in enumerate(definition[:-2]):
         one, two = definition[index + 1], definition[index + 2]
         is_in_query |= token.text == "SELECT"
-        is_loaded = one.name == _LOADED_DATABASE and two.text == "."
+        is_loaded = one.name == LOADED_DATABASE and two.text == "."
         match token.text:
             case "IN":
                 named = two if one.text == "(" else one
@@ -386,14 +163,14 @@ def _check_mutation(tokens: list[Token], account: Account) -> None:
                 is_query = one.text == "(" and two.text in ("(", "SELECT", "WITH")
                 if not (is_loaded or is_query) or _has_more_tables(definition[index + 1 :], token.depth):
                     raise _denied(account, "read other tables in a change of rows")
-            case _ if _calls(token, one, *_IN_FUNCTIONS):
+            case _ if _calls(token, one, *IN_FUNCTIONS):
                 raise _denied(account, f"use the function {token.name} in a change of rows")
 
 
 def _has_more_tables(tokens: list[Token], depth: int) -> bool:
     """Return whether a comma follows in the list of tables whose FROM is before these tokens."""
     for before, token in pairwise(tokens):
-        if token.depth < depth or (token.text in _AFTER_TABLES and before.text != "AS"):
+        if token.depth < depth or (token.text in AFTER_TABLES and before.text != "AS"):
             return False
         if token.text == "," and token.depth == depth:
             return True
@@ -436,7 +213,7 @@ def _check_kind(tokens: list[Token], account: Account) -> None:
         if PROFILE_SETTING in _settings(tokens, "SET"):
             raise _denied(account, "change the profile")
         return
-    if first.text not in _ALLOWED_FIRST_WORDS and first.text != "(":
+    if first.text not in ALLOWED_FIRST_WORDS and first.text != "(":
         raise _denied(account, f"run {first.text} {second}".rstrip())
     if any(one.text == "PARALLEL" and two.text == "WITH" for one, two in pairwise(tokens)):
         raise _denied(account, "run statements side by side with PARALLEL WITH")
@@ -448,7 +225,7 @@ def _check_names(tokens: list[Token], account: Account) -> None:
     for index, token in enumerate(tokens):
         name = token.name
         following = tokens[index + 1] if index + 1 < len(tokens) else token
-        if name == _FILE_FUNCTION or _calls(token, following, *REFUSED_TABLE_FUNCTIONS):
+        if name == FILE_FUNCTION or _calls(token, following, *REFUSED_TABLE_FUNCTIONS):
             raise _denied(account, f"use the function (or any other thing called) {name}")
         if name.lower() == "format" and following.text == "(" and _has_expressions(tokens[index + 2]):
             raise _denied(account, "compute the format Values in a table function")
@@ -462,8 +239,8 @@ def _check_params(tokens: list[Token], account: Account, params: Mapping[str, st
         return
     if tokens[0].text in ("ALTER", "CREATE", "DELETE", "UPDATE"):
         raise _denied(account, "leave the name in a change, view or table to a parameter")
-    if any(value == _FILE_FUNCTION or "\\" in value for value in params.values()):
-        raise _denied(account, f"use {_FILE_FUNCTION} or a backslash in a parameter for a name")
+    if any(value == FILE_FUNCTION or "\\" in value for value in params.values()):
+        raise _denied(account, f"use {FILE_FUNCTION} or a backslash in a parameter for a name")
 
 
 def _has_expressions(token: Token) -> bool:
@@ -475,7 +252,7 @@ def is_safe_values_data(data: str) -> bool:
     if _PLAIN_VALUES.fullmatch(data) is None:
         return False
     words = {word.lower() for word in re.findall(r"\w+", _STRING.sub("''", data))}
-    return not words & (REFUSED_TABLE_FUNCTIONS | {_FILE_FUNCTION, "format", "identifier"})
+    return not words & (REFUSED_TABLE_FUNCTIONS | {FILE_FUNCTION, "format", "identifier"})
 
 
 def _denied(account: Account, what: str) -> QueryError:
