@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from dataflix_common.command_end import CLOSED_OUTPUT
+
 PROGRAM = """
 import sys
 from dataflix_common.command_end import run_to_end, say
@@ -96,7 +98,21 @@ def test_a_closed_pipe_ends_quietly(body: str, code: int) -> None:
     assert run("sys.stdin.read(); " + body, "< <(sleep 0.3) | true")[:2] == (code, "")
 
 
-@pytest.mark.parametrize("redirection", [">&-", "2>&-", "<&-", ">&- 2>&- <&-", "2>/dev/full"])
+def test_a_help_whose_reader_has_left_is_no_failure() -> None:
+    body = "sys.argv = ['command.py', '--help']; sys.stdin.read(); print('x' * 100_000)"
+    assert run(body, "< <(sleep 0.3) | true")[:2] == (0, "")
+
+
+@pytest.mark.parametrize("redirection", [">&-", ">&- 2>&-", ">&- <&-"])
+def test_nothing_is_done_when_the_output_is_closed(tmp_path: Path, redirection: str) -> None:
+    file = tmp_path / "file"
+    code, stderr, _ = run(f"open('{file}', 'w')", redirection)
+    assert code == 1
+    assert stderr == ("" if "2>" in redirection else f"command.py: {CLOSED_OUTPUT}\n")
+    assert not file.exists()
+
+
+@pytest.mark.parametrize("redirection", ["2>&-", "<&-", "2>&- <&-", "2>/dev/full"])
 def test_closed_streams_change_no_exit_code(tmp_path: Path, redirection: str) -> None:
     file = tmp_path / "file"
     body = f"file = open('{file}', 'w'); print('out'); sys.stdout.write('out'); say('err'); "

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dataflix_testkit.process import ROOT
+from dataflix_testkit.process import CORE_BIN, ROOT
 
 COMMANDS = sorted(path.name for path in (ROOT / "scripts").glob("*.py") if "_venv.run(" in path.read_text())
 PYTHON = Path(sys.base_prefix) / "bin" / "python3"
@@ -77,3 +77,21 @@ def test_an_incomplete_environment_is_named_with_what_is_missing() -> None:
     assert result.returncode == 1
     assert result.stderr.endswith("run scripts/environments.sh core. It lacks no.\n")
     assert len(result.stderr.splitlines()) == 1
+
+
+PROGRAMS = [
+    *([str(CORE_BIN / name)] for name in ("dataflix", "dataflix-backend", "dataflix-clickhouse", "trainer")),
+    [sys.executable, str(ROOT / "scripts" / "ops.py")],
+    [sys.executable, "-m", "dataflix_stack"],
+]
+
+
+@pytest.mark.parametrize("program", PROGRAMS, ids=lambda words: Path(words[-1]).name)
+def test_all_programs_end_alike_when_nobody_reads_their_help(program: list[str]) -> None:
+    script = '"$@" --help >&-; echo $? >&2; "$@" --help < <(sleep 0.3) | true; echo ${PIPESTATUS[0]} >&2'
+    done = subprocess.run(
+        ["bash", "-c", script, "bash", *program], capture_output=True, text=True, check=False
+    )
+    *sentence, refused, left = done.stderr.splitlines()
+    assert "Standard output is closed" in sentence[0]
+    assert (int(refused) != 0, left, done.stdout) == (True, "0", "")

@@ -10,6 +10,9 @@ import click
 import psycopg2
 from psycopg2 import errors as pg
 
+from dataflix_common.click_group import OutputErrorsGroup
+from dataflix_common.command_end import CLOSED_OUTPUT, code_without_reader
+
 # As shells report the end by SIGINT.
 INTERRUPTED = 130
 # The database is another one, or from before this version.
@@ -22,14 +25,14 @@ _OTHER_SCHEMA = (
 )
 
 
-class PlainErrorsGroup(click.Group):
+class PlainErrorsGroup(OutputErrorsGroup):
     """A group whose commands end without a traceback. Click itself explains wrong arguments alone."""
 
     def main(self, *args: Any, **options: Any) -> Any:
         """Run the command line as click does, its help included."""
         if sys.stdout is None:
             # Before anything is done: a secret is shown only once.
-            click.echo("Error: Standard output is closed; send it to /dev/null if nobody reads it.", err=True)
+            click.echo(f"Error: {CLOSED_OUTPUT}", err=True)
             sys.exit(1)
         for stream in (sys.stdout, sys.stderr):
             # A terminal that cannot show a character shows its code.
@@ -37,6 +40,9 @@ class PlainErrorsGroup(click.Group):
                 stream.reconfigure(errors="backslashreplace")
         try:
             return super().main(*args, **options)
+        except BrokenPipeError:
+            discard_output()
+            sys.exit(code_without_reader())
         except OSError as error:
             discard_output()
             click.echo(f"Error: writing failed: {error.strerror}.", err=True)
@@ -45,12 +51,12 @@ class PlainErrorsGroup(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command, and write all of its output."""
         try:
-            result = super().invoke(ctx)
+            # Errors of a command that are no errors of the output are told apart here.
+            result = click.Group.invoke(self, ctx)
             sys.stdout.flush()
         except BrokenPipeError:
-            # Who reads has seen enough, as `head` does.
             discard_output()
-            ctx.exit(1)
+            ctx.exit(code_without_reader())
         except KeyboardInterrupt:
             # Click would say "Aborted!", as it does after an end of file, and nobody could tell which it was.
             click.echo("Error: interrupted.", err=True)

@@ -3,10 +3,7 @@
 import os
 import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -25,6 +22,7 @@ from dataflix_cli.errors import CancelledError, CliError, Exit, unexpected
 from dataflix_cli.menu.main import run as run_menu
 from dataflix_cli.output import Output
 from dataflix_cli.session import Session
+from dataflix_common.click_group import OutputErrorsGroup
 
 _EPILOG = """\
 The address and the key of the API come from --api-url, the environment (DATAFLIX_API_URL, or
@@ -43,42 +41,8 @@ the API key is missing or refused; 130 interrupted.
 """
 
 
-class _UnwritableOutputError(Exception):
-    """Carries an error of the output through click."""
-
-    def __init__(self, error: OSError) -> None:
-        super().__init__(str(error))
-        self.error = error
-
-
-@contextmanager
-def _past_click() -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise _UnwritableOutputError(error) from error
-
-
-class _Root(click.Group):
-    """Takes errors of the output past click, which ends with 1 and no word when a pipe is closed."""
-
-    def make_context(self, *arguments: Any, **more: Any) -> click.Context:
-        with _past_click():
-            return super().make_context(*arguments, **more)
-
-    def invoke(self, ctx: click.Context) -> Any:
-        with _past_click():
-            return super().invoke(ctx)
-
-    def main(self, *arguments: Any, **more: Any) -> Any:
-        try:
-            return super().main(*arguments, **more)
-        except _UnwritableOutputError as error:
-            raise error.error from error
-
-
 @click.group(
-    cls=_Root,
+    cls=OutputErrorsGroup,
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog=_EPILOG,

@@ -13,6 +13,9 @@ from typing import TextIO
 
 FAILED = 1
 INTERRUPTED = 130
+CLOSED_OUTPUT = "Standard output is closed; send it to /dev/null if nobody reads it."
+# What asks a command for a text and for no work.
+_ASKS_FOR_HELP = frozenset(["-h", "--help", "--version"])
 
 
 def run_to_end(main: Callable[[], object], name: str) -> int:
@@ -22,7 +25,12 @@ def run_to_end(main: Callable[[], object], name: str) -> int:
         main: returns an exit code, None, or what went wrong as a sentence; or raises SystemExit with one.
         name: of the command, for sentences.
     """
+    is_closed = sys.stdout is None
     prepare_streams()
+    if is_closed:
+        # Before anything is done: what it has to say could not be said.
+        say(f"{name}: {CLOSED_OUTPUT}")
+        return FAILED
     sentence: str | None = None
     ended: object
     try:
@@ -30,8 +38,7 @@ def run_to_end(main: Callable[[], object], name: str) -> int:
     except SystemExit as left:
         ended = left.code
     except BrokenPipeError:
-        # Who reads has seen enough, as `head` does; but the work is not done.
-        ended = FAILED
+        ended = code_without_reader()
     except KeyboardInterrupt:
         ended, sentence = INTERRUPTED, f"{name}: interrupted."
     except Exception as error:  # noqa: BLE001  reported, with its place in the code
@@ -52,6 +59,14 @@ def run_to_end(main: Callable[[], object], name: str) -> int:
     if sentence:
         say(sentence)
     return code
+
+
+def code_without_reader() -> int:
+    """Return the exit code of a command whose reader has left, as `head` does when it has seen enough.
+
+    Of a help nothing is missing. Other work is not done.
+    """
+    return 0 if _ASKS_FOR_HELP.intersection(sys.argv[1:]) else FAILED
 
 
 def prepare_streams() -> None:

@@ -8,6 +8,7 @@ import click
 
 from dataflix_clickhouse import settings as settings_module
 from dataflix_clickhouse.errors import StartupError
+from dataflix_common.click_group import OutputErrorsGroup
 from dataflix_common.command_end import run_to_end
 from dataflix_common.settings import SettingsError
 
@@ -16,10 +17,20 @@ _LOG_FORMAT = 'time=%(asctime)s level=%(levelname)s logger=%(name)s message="%(m
 
 def run() -> int:
     """Run the command line; return the exit code, after a failure with one sentence on stderr."""
-    return run_to_end(main, "dataflix-clickhouse")
+    return run_to_end(_main, "dataflix-clickhouse")
 
 
-@click.group()
+def _main() -> object:
+    try:
+        return main(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except click.Abort as error:
+        raise KeyboardInterrupt from error
+
+
+@click.group(cls=OutputErrorsGroup, context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
     """ClickHouse's HTTP interface in front of chDB."""
 

@@ -16,6 +16,8 @@ from typing import Any
 
 import click
 
+from dataflix_common.click_group import OutputErrorsGroup
+from dataflix_common.command_end import CLOSED_OUTPUT, code_without_reader
 from dataflix_common.settings import SettingsError
 from dataflix_recommender.errors import RecommenderError
 from dataflix_trainer.errors import TrainerError
@@ -30,23 +32,25 @@ INTERRUPTED = 130
 _OUTSIDE_ERRORS = (OSError, EOFError, UnicodeError, MemoryError)
 
 
-class PlainErrorsGroup(click.Group):
+class PlainErrorsGroup(OutputErrorsGroup):
     """A group whose commands, its own help included, never end with a traceback because of their output."""
 
     def main(self, *args: Any, **options: Any) -> Any:
         """Run the command line as click does."""
+        if sys.stdout is None:
+            # Before anything is done: what it has to say could not be said.
+            click.echo(f"error: {CLOSED_OUTPUT}", err=True)
+            sys.exit(UNWRITABLE_ERROR)
         for stream in (sys.stdout, sys.stderr):
             # A terminal that cannot show a character shows its code.
             if isinstance(stream, io.TextIOWrapper):
                 stream.reconfigure(errors="backslashreplace")
         try:
             result = super().main(*args, **options)
-            if sys.stdout is not None:
-                sys.stdout.flush()
+            sys.stdout.flush()
         except BrokenPipeError:
-            # Nobody reads on, as after `trainer models | head -1`.
             _discard_stdout()
-            sys.exit(OTHER_ERROR)
+            sys.exit(code_without_reader())
         except _OUTSIDE_ERRORS as error:
             _discard_stdout()
             click.echo(f"error: the output cannot be written: {_sentence(error)}", err=True)
@@ -102,8 +106,7 @@ def _print(command: Callable[[], CommandResult], *, as_json: bool) -> None:
 def _write(text: str) -> None:
     click.echo(text)
     # Now, and not when the interpreter ends: then nobody could be told that it failed.
-    if sys.stdout is not None:
-        sys.stdout.flush()
+    sys.stdout.flush()
 
 
 def _sentence(error: BaseException) -> str:
