@@ -13,6 +13,7 @@ import uvicorn
 
 from dataflix_clickhouse.access import roles
 from dataflix_clickhouse.access.accounts import ACCOUNTS, ADMIN, Authenticator
+from dataflix_clickhouse.confinement import confine
 from dataflix_clickhouse.engine.chdb_engine import Engine, open_in_memory
 from dataflix_clickhouse.errors import QueryError, StartupError
 from dataflix_clickhouse.http.app import Application
@@ -44,11 +45,14 @@ def serve(settings: Settings) -> None:
         locked(settings.data_dir),
         suppress(_StopError),
         _bound_socket(settings) as listener,
-        _running_engine(settings) as engine,
-        closing(Application(engine, Authenticator(settings.passwords), settings.data_dir)) as application,
     ):
-        log.info("listening host=%s port=%d data=%s", settings.host, settings.port, settings.data_dir)
-        _Server(application).run(sockets=[listener])
+        confine(settings.data_dir, [settings.init_dir] if settings.init_dir else [])
+        with (
+            _running_engine(settings) as engine,
+            closing(Application(engine, Authenticator(settings.passwords), settings.data_dir)) as application,
+        ):
+            log.info("listening host=%s port=%d data=%s", settings.host, settings.port, settings.data_dir)
+            _Server(application).run(sockets=[listener])
     log.info("stopped")
 
 

@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-import chdb
-
 from dataflix_clickhouse.error_codes import ErrorCode
 from dataflix_clickhouse.errors import QueryError, StartupError, query_error
 
@@ -115,9 +113,16 @@ class Connection:
         self.close()
 
 
+def _open(address: str) -> Connection:
+    # Importing chdb takes a second, and starts threads: not before this process is confined.
+    import chdb  # noqa: PLC0415
+
+    return Connection(chdb.connect(address))
+
+
 def open_in_memory() -> Connection:
     """Open an engine without data, to format SQL; close it before you open the real one."""
-    return Connection(chdb.connect(":memory:"))
+    return _open(":memory:")
 
 
 class Engine:
@@ -140,7 +145,7 @@ class Engine:
 
     def connect(self, role: str) -> Connection:
         """Open a connection with a role; the caller closes it."""
-        connection = Connection(chdb.connect(self._address))
+        connection = _open(self._address)
         try:
             connection.run(f"SET ROLE {quote_name(role)}")
         except BaseException:
