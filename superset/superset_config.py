@@ -77,15 +77,9 @@ WTF_CSRF_ENABLED = True
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 PERMANENT_SESSION_LIFETIME = timedelta(days=1)
-# Wrong passwords of one client, counted in the memory of the one server process; superset_login_limit.py
-# applies it. Superset's own limit never answers 429.
-RATELIMIT_ENABLED = True
-RATELIMIT_STORAGE_URI = "memory://"
-RATELIMIT_STRATEGY = "moving-window"
-RATELIMIT_HEADERS_ENABLED = True
-RATELIMIT_APPLICATION = None
+# superset_login_limit.py limits wrong passwords; Superset's own limit never answers 429.
+RATELIMIT_ENABLED = False
 AUTH_RATE_LIMITED = False
-AUTH_RATE_LIMIT = "10 per minute"
 
 # --- Security headers: the browser may only talk to this server (no map tiles, fonts or usage pixels) ---
 TALISMAN_ENABLED = True

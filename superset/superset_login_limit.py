@@ -6,14 +6,17 @@ Superset 6.1 puts its own limit (AUTH_RATE_LIMITED) on a page that takes no pass
 # Superset has its own environment, which the type checker does not see.
 # mypy: disable-error-code="import-not-found, import-untyped, misc, no-any-return"
 
-from ipaddress import ip_address, ip_network
+import json
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
 
-from flask import Flask, Response, request
-from flask_limiter.util import get_remote_address
+from flask import Flask, Response, make_response, request
 from flask_login import current_user
 
-# One client has at least this many addresses of version 6.
-_NETWORK_OF_ONE_CLIENT = 64
+from dataflix_common.login_attempts import LoginAttempts, TooManyAttemptsError, client_of
+
+View = Callable[..., Any]
 
 
 def install(app: Flask) -> None:
@@ -31,25 +34,27 @@ def install(app: Flask) -> None:
         raise RuntimeError(
             f"Superset's log-in routes are {sorted(endpoints)}: limit those that take a password."
         )
-    limit = app.appbuilder.sm.limiter.shared_limit(  # type: ignore[attr-defined]
-        app.config["AUTH_RATE_LIMIT"],
-        scope="log-in",
-        key_func=_client,
-        methods=["POST"],
-        deduct_when=_is_refused,
-    )
+    attempts = LoginAttempts()
     for endpoint in endpoints:
-        app.view_functions[endpoint] = limit(app.view_functions[endpoint])
+        app.view_functions[endpoint] = _limited(app.view_functions[endpoint], attempts)
 
 
-def _client() -> str:
-    address = ip_address(get_remote_address())
-    if address.is_loopback:
-        # Any local account can use each of 16 million.
-        return "this machine"
-    if address.version == 4:  # noqa: PLR2004 - the version of the protocol
-        return str(address)
-    return str(ip_network((address, _NETWORK_OF_ONE_CLIENT), strict=False))
+def _limited(view: View, attempts: LoginAttempts) -> View:
+    @wraps(view)
+    def limited(*arguments: Any, **more: Any) -> Response:
+        if request.method != "POST":
+            return make_response(view(*arguments, **more))
+        try:
+            attempt = attempts.begin(client_of(request.remote_addr))
+        except TooManyAttemptsError as error:
+            body = json.dumps({"message": str(error)})
+            return Response(body, 429, {"Retry-After": str(error.wait_s)}, mimetype="application/json")
+        response = make_response(view(*arguments, **more))
+        if not _is_refused(response):
+            attempts.succeed(attempt)
+        return response
+
+    return limited
 
 
 def _is_refused(response: Response) -> bool:

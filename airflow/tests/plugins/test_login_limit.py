@@ -11,6 +11,8 @@ from airflow.configuration import conf
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
+from dataflix_common.login_attempts import MAX_FOR_ALL, MAX_FOR_CLIENT, WINDOW_S
+
 # Airflow finds it in a folder, too; it belongs to no package.
 _FILE = Path(__file__).resolve().parents[2] / "plugins" / "login_limit.py"
 _SPEC = importlib.util.spec_from_file_location("login_limit", _FILE)
@@ -18,11 +20,6 @@ assert _SPEC is not None
 assert _SPEC.loader is not None
 login_limit = importlib.util.module_from_spec(_SPEC)
 _SPEC.loader.exec_module(login_limit)
-MAX_FOR_ALL, MAX_FOR_CLIENT, WINDOW_S = (
-    login_limit.MAX_FOR_ALL,
-    login_limit.MAX_FOR_CLIENT,
-    login_limit.WINDOW_S,
-)
 
 PASSWORD = "the-right-password"
 
@@ -110,7 +107,7 @@ def test_a_network_of_ipv6_counts_as_one(site: Site) -> None:
 def test_many_addresses_are_limited_together(site: Site) -> None:
     codes = [site.log_in("wrong", client=f"192.0.2.{n}") for n in range(MAX_FOR_ALL + 5)]
     assert codes == [401] * MAX_FOR_ALL + [429] * 5
-    assert len(site._limited._tried) == MAX_FOR_ALL
+    assert len(site._limited.attempts) == MAX_FOR_ALL
 
 
 def test_airflow_loads_the_plugin() -> None:
