@@ -172,11 +172,14 @@ class FakeEngine:
         self.memory: dict[str, int] = {}
         self.killed: list[str] = []
         self.answers = threading.Event()
+        self.is_admin_busy = False
 
     def run_as_admin(self, sql: str) -> QueryResult:
-        if sql == "SELECT 1":
-            self.answers.wait(WAIT_S)
+        assert not self.is_admin_busy
         return QueryResult(b"host\tUTC\n")
+
+    def check_health(self) -> None:
+        self.answers.wait(WAIT_S)
 
     def memory_by_tag(self) -> dict[str, int]:
         return self.memory
@@ -285,7 +288,7 @@ def test_idle_sessions_make_room_and_changed_ones_do_not(api: Api) -> None:
 
 
 def test_health_is_whether_a_statement_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(app, "HEALTH_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(app, "HEALTH_WAIT_S", 0.1)
     engine: Any = FakeEngine()
     application = app.Application(engine, Authenticator({}), tmp_path)
 
@@ -303,13 +306,21 @@ def test_health_is_whether_a_statement_runs(tmp_path: Path, monkeypatch: pytest.
         return int(sent[0]["status"])
 
     async def ask_in_both_states() -> None:
+        # Slow is not stuck ...
+        assert await asyncio.gather(*(ask("/ping") for _ in range(5)), ask("/")) == [200] * 6
+        # ... until it is too slow, since it was first asked.
+        monkeypatch.setattr(app, "STUCK_AFTER_S", 0.15)
         assert await asyncio.gather(*(ask("/ping") for _ in range(5)), ask("/")) == [503] * 6
         threads = threading.active_count()
         assert await ask("/replicas_status") == 503
         # A check that is not answered takes no further thread.
         assert threading.active_count() == threads
         engine.answers.set()
-        monkeypatch.setattr(app, "HEALTH_TIMEOUT_S", WAIT_S)
+        monkeypatch.setattr(app, "HEALTH_WAIT_S", WAIT_S)
+        # Neither the administrator's connection nor a thread for statements is needed.
+        engine.is_admin_busy = True
+        monkeypatch.setattr(ThreadPools, "run_statement", None)
+        monkeypatch.setattr(ThreadPools, "run_control", None)
         assert await ask("/ping") == 200
 
     asyncio.run(ask_in_both_states())

@@ -140,6 +140,8 @@ class Engine:
         self._lock = threading.Lock()
         try:
             self._admin_connection = self.connect(admin_role)
+            # Its own, because KILL QUERY and the like may keep the other one for seconds.
+            self._health_connection = self.connect(admin_role)
         except RuntimeError as error:
             raise StartupError(f"the engine cannot open {data_dir}: {error}") from error
 
@@ -157,6 +159,14 @@ class Engine:
         """Run a short statement of the server itself, on the connection that keeps the engine alive."""
         with self._lock:
             return self._admin_connection.run(sql)
+
+    def check_health(self) -> None:
+        """Run a statement; one call at a time.
+
+        Raises:
+            QueryError: the engine answers with an error.
+        """
+        self._health_connection.run("SELECT 1 SETTINGS max_threads = 1")
 
     def kill(self, tag: str, mode: str = "ASYNC") -> bytes:
         """Kill the statement whose text contains the tag; return the result of KILL QUERY as TabSeparated.
@@ -187,6 +197,7 @@ class Engine:
 
     def close(self) -> None:
         """Stop the engine after all other connections are closed; then all inserted data are on disk."""
+        self._health_connection.close()
         self._admin_connection.close()
 
 

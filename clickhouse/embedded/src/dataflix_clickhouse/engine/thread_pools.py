@@ -15,7 +15,7 @@ PARSER_THREADS = 2
 
 
 class ThreadPools:
-    """One pool for statements, one for the short calls around them, and one for reading long statements."""
+    """Pools for statements, for the short calls around them, for long texts, and for the health check."""
 
     def __init__(self, statements: int) -> None:
         """Make the pools.
@@ -27,6 +27,7 @@ class ThreadPools:
         self._statements = ThreadPoolExecutor(statements, thread_name_prefix="statement")
         self._control = ThreadPoolExecutor(CONTROL_THREADS, thread_name_prefix="control")
         self._parsers = ThreadPoolExecutor(PARSER_THREADS, thread_name_prefix="parser")
+        self._health = ThreadPoolExecutor(1, thread_name_prefix="health")
 
     async def run_statement(self, call: Callable[[], T]) -> T:
         """Run a statement outside the event loop."""
@@ -40,8 +41,13 @@ class ThreadPools:
         """Read a long text outside the event loop, which answers others meanwhile."""
         return await asyncio.get_running_loop().run_in_executor(self._parsers, call)
 
+    async def run_health_check(self, call: Callable[[], T]) -> T:
+        """Run the health check outside the event loop, whatever waits for the other threads."""
+        return await asyncio.get_running_loop().run_in_executor(self._health, call)
+
     def close(self) -> None:
         """Wait until all calls have returned."""
         self._statements.shutdown()
         self._control.shutdown()
         self._parsers.shutdown()
+        self._health.shutdown()

@@ -19,8 +19,10 @@ from dataflix_clickhouse.http.response import Responder, Send
 
 log = logging.getLogger(__name__)
 
-# Shorter than the 3 s that the stack waits for the answer.
-HEALTH_TIMEOUT_S = 2.5
+# A health check waits so long for its statement; the stack waits 3 s for the answer.
+HEALTH_WAIT_S = 1.0
+# Without an answer for so long, the engine is stuck; before that it is slow, as on a machine with busy cores.
+STUCK_AFTER_S = 20.0
 _HEALTH = ("/ping", "/replicas_status")
 _METHODS = ("GET", "HEAD", "POST")
 _NO_HANDLE = (
@@ -37,6 +39,7 @@ class Application:
         self._tasks: set[asyncio.Task[None]] = set()
         self._handler = QueryHandler(engine)
         self._health: asyncio.Task[None] | None = None
+        self._health_began = 0.0
         self._spool_dir = data_dir / "tmp"
         name, timezone = engine.run_as_admin("SELECT hostName(), timezone()").data.split()
         self._common_headers = [
@@ -71,16 +74,24 @@ class Application:
             await task
 
     async def _send_health(self, responder: Responder) -> None:
-        """Answer with whether the engine runs a statement.
+        """Answer with whether the engine runs statements.
 
         Anybody may ask, so all who ask share one statement, also one that an earlier check gave up on.
         """
         if self._health is None or self._health.done():
             self._health = asyncio.create_task(self._handler.check_health())
+            self._health_began = time.monotonic()
+        problem = ""
         try:
-            await asyncio.wait_for(asyncio.shield(self._health), HEALTH_TIMEOUT_S)
-        except (QueryError, TimeoutError) as error:
-            log.warning("health check failed error=%s", type(error).__name__)
+            await asyncio.wait_for(asyncio.shield(self._health), HEALTH_WAIT_S)
+        except TimeoutError:
+            waited = time.monotonic() - self._health_began
+            if waited >= STUCK_AFTER_S:
+                problem = f"no answer for {waited:.0f} s"
+        except QueryError as error:
+            problem = f"error {error.code}"
+        if problem:
+            log.warning("health check failed problem=%r", problem)
             text = "The engine does not run statements. See the log of this server.\n"
             await responder.send_text(HTTPStatus.SERVICE_UNAVAILABLE, text)
         else:

@@ -49,8 +49,7 @@ class QueryHandler:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        # One more thread than slots, for the health check.
-        self._threads = ThreadPools(MAX_STATEMENTS + 1)
+        self._threads = ThreadPools(MAX_STATEMENTS)
         self._sessions = Sessions(lambda account: SessionContext(engine, account))
         self._registry = QueryRegistry(engine, self._threads)
 
@@ -85,12 +84,12 @@ class QueryHandler:
             return await _send_result(request, query_input, execution, body, responder, release=stack.aclose)
 
     async def check_health(self) -> None:
-        """Run a statement, on a thread like those of all other statements.
+        """Run a statement.
 
         Raises:
             QueryError: the engine answers with an error.
         """
-        await self._threads.run_statement(lambda: self._engine.run_as_admin("SELECT 1"))
+        await self._threads.run_health_check(self._engine.check_health)
 
     async def _leave(self, account: Account, request: Request, context: SessionContext) -> None:
         await asyncio.shield(
