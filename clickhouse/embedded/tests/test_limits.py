@@ -17,12 +17,12 @@ import pytest
 import requests
 import zstandard
 
-from dataflix_clickhouse.access import limits
+from dataflix_clickhouse.access import limits, roles
 from dataflix_clickhouse.access.accounts import ACCOUNTS, ADMIN, MAX_SESSIONS, Authenticator
 from dataflix_clickhouse.engine.chdb_engine import QueryResult
 from dataflix_clickhouse.engine.thread_pools import ThreadPools
 from dataflix_clickhouse.error_codes import ErrorCode
-from dataflix_clickhouse.errors import QueryError
+from dataflix_clickhouse.errors import QueryError, StartupError
 from dataflix_clickhouse.http import app, body, response
 from dataflix_clickhouse.queries import registry
 from dataflix_testkit.long_mode import only_long
@@ -137,6 +137,32 @@ def test_no_account_hides_a_statement_or_lifts_its_limits(api: Api, user: str) -
     ):
         assert account.code(f"SELECT 1 SETTINGS {setting}") == CONSTRAINT_VIOLATION
         assert account.code(f"SET {setting}") == CONSTRAINT_VIOLATION
+
+
+@pytest.mark.parametrize("user", list(PASSWORDS))
+def test_no_account_takes_more_threads_or_deeper_statements(api: Api, user: str) -> None:
+    account = api.as_user(user)
+    threads = limits.statement_threads()
+    for name in roles.THREAD_SETTINGS:
+        assert account.text(f"SELECT 1 SETTINGS {name} = {threads}") == "1"
+        assert account.code("SELECT 1", **{name: str(threads + 1)}) == CONSTRAINT_VIOLATION
+    for setting in ("max_parser_depth = 0", "max_ast_elements = 1000000", "max_subquery_depth = 100000"):
+        assert account.code(f"SELECT 1 SETTINGS {setting}") == CONSTRAINT_VIOLATION
+        assert account.code(f"SET {setting}") == CONSTRAINT_VIOLATION
+
+
+def test_a_start_without_sql_bounds_the_threads_of_this_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grants = {account.role: ["GRANT SELECT ON raw.*"] for account in ACCOUNTS}
+    roles.write_config(tmp_path, grants, [])
+    monkeypatch.setattr(limits, "statement_threads", lambda: 99)
+    monkeypatch.setattr(roles, "statement_threads", lambda: 99)
+    users = roles.existing_config(tmp_path).with_name("users.xml")
+    assert "<max>99</max>" in users.read_text()
+    users.write_text(users.read_text().replace("max_insert_threads", "max_of_another_version"))
+    with pytest.raises(StartupError, match="older version"):
+        roles.existing_config(tmp_path)
 
 
 def test_an_account_takes_its_own_slots_only(api: Api) -> None:

@@ -8,6 +8,8 @@ from dataflix_clickhouse.access.accounts import Account
 
 # The rest of the machine's memory is for the other services on it, and for caches of files.
 _ENGINE_SHARE = 0.6
+# Reading and writing files wait, too, so a few threads are of use on one core.
+_LEAST_THREADS = 8
 # cgroup v2 and v1; a container may have less memory than the machine.
 _CGROUP_LIMITS = (
     Path("/sys/fs/cgroup/memory.max"),
@@ -23,6 +25,11 @@ def engine_memory() -> int:
         with suppress(OSError, ValueError):
             available = min(available, int(path.read_text()))
     return int(available * _ENGINE_SHARE)
+
+
+def statement_threads() -> int:
+    """Return how many threads one statement may use; more would only wait for each other."""
+    return max(_LEAST_THREADS, len(os.sched_getaffinity(0)))
 
 
 def account_memory(account: Account) -> int:

@@ -12,7 +12,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from dataflix_clickhouse.access.accounts import ACCOUNTS
-from dataflix_clickhouse.access.limits import account_memory, engine_memory
+from dataflix_clickhouse.access.limits import account_memory, engine_memory, statement_threads
 from dataflix_clickhouse.errors import QueryError, StartupError
 from dataflix_common.files import replace_file
 
@@ -97,6 +97,30 @@ _FIXED_NUMBERS = (
     "memory_overcommit_ratio_denominator_for_user",
     "memory_tracker_fault_probability",
 )
+# Settings that each take this many threads of one statement; 0 is one for each core.
+THREAD_SETTINGS = (
+    "max_alter_threads",
+    "max_download_threads",
+    "max_final_threads",
+    "max_insert_threads",
+    "max_parsing_threads",
+    "max_threads",
+    "max_threads_for_indexes",
+)
+# Settings that no account can raise above what the engine has: they bound what one statement costs before it
+# runs (where no memory is counted), and what it leaves in memory after its end.
+_BOUNDED_BY_DEFAULT = {
+    "max_analyze_depth": 5000,
+    "max_ast_depth": 1000,
+    "max_ast_elements": 50_000,
+    "max_expanded_ast_elements": 500_000,
+    "max_parser_backtracks": 1_000_000,
+    "max_parser_depth": 1000,
+    "max_pipeline_depth": 1000,
+    "max_recursive_cte_evaluation_depth": 1000,
+    "max_streams_to_max_threads_ratio": 1,
+    "max_subquery_depth": 100,
+}
 # Settings with a text that every account can change: names of columns, formats of values, notes.
 FREE_TEXTS = frozenset(
     [
@@ -270,15 +294,18 @@ def existing_config(data_dir: Path) -> Path:
             f"{data_dir} has no roles yet: pass --init with the folder of the SQL files that create them"
         )
     root = ElementTree.parse(users).getroot()  # noqa: S314  this server wrote it
-    for account in ACCOUNTS:
-        bound = root.find(f"profiles/{account.name}/constraints/{MEMORY_SETTING}/max")
+    # The machine may have another size now.
+    limits = {f"default/constraints/{name}": statement_threads() for name in THREAD_SETTINGS} | {
+        f"{account.name}/constraints/{MEMORY_SETTING}": account_memory(account) for account in ACCOUNTS
+    }
+    for place, limit in limits.items():
+        bound = root.find(f"profiles/{place}/max")
         if bound is None:
             raise StartupError(
                 f"the roles in {data_dir} are of an older version: "
                 "pass --init with the folder of the SQL files that create them"
             )
-        # The machine may have another size now.
-        bound.text = str(account_memory(account))
+        bound.text = str(limit)
     _replace(users, root)
     return path
 
@@ -302,6 +329,10 @@ def _users(
     for name in (*FIXED_TEXTS, *_FIXED_NUMBERS, *(f"merge_tree_{one}" for one in _FIXED_OF_TABLES)):
         ElementTree.SubElement(ElementTree.SubElement(constraints, name), "const")
     _add_bounds(constraints, _TEMPORARY_FILES, temporary_files)
+    for name, maximum in _BOUNDED_BY_DEFAULT.items():
+        _add_bounds(constraints, name, maximum)
+    for name in THREAD_SETTINGS:
+        _add_maximum(ElementTree.SubElement(constraints, name), statement_threads())
     for account in ACCOUNTS:
         limits = ElementTree.SubElement(ElementTree.SubElement(profiles, account.name), "constraints")
         _add_bounds(limits, MEMORY_SETTING, account_memory(account))
@@ -328,6 +359,10 @@ def _add_bounds(constraints: ElementTree.Element, name: str, maximum: int) -> No
     bounds = ElementTree.SubElement(constraints, name)
     # 0 would mean without a limit.
     ElementTree.SubElement(bounds, "min").text = "1"
+    _add_maximum(bounds, maximum)
+
+
+def _add_maximum(bounds: ElementTree.Element, maximum: int) -> None:
     ElementTree.SubElement(bounds, "max").text = str(maximum)
 
 
