@@ -68,7 +68,6 @@ def filled(data: Path) -> Iterator[Engines]:
         engines.admin.command("CREATE TABLE analytics.old AS analytics.dim_users")
         engines.admin.command("INSERT INTO analytics.old SELECT * FROM analytics.dim_users")
         engines.admin.command("DROP TABLE analytics.old")
-        engines.delete_old_parts_soon()
         yield engines
 
 

@@ -115,18 +115,6 @@ class Engines:
         self.replace_view(table, f"select id, part, value, last_xid as _changed_in from {base}")
         return table, base
 
-    def delete_old_parts_soon(self) -> None:
-        """Make ClickHouse delete replaced parts of all present tables after a second, not after ten."""
-        tables = self.query(
-            "select database, name from system.tables"
-            " where database in ('raw', 'analytics') and endsWith(engine, 'MergeTree')"
-        )
-        for database, name in tables:
-            self.admin.command(
-                f"alter table {database}.`{name}` modify setting cleanup_delay_period = 1,"
-                " cleanup_delay_period_random_add = 0, max_cleanup_delay_period = 1"
-            )
-
     @contextmanager
     def being_read(self, table: str) -> Iterator[None]:
         """Keep a query on a table running, so that ClickHouse cannot delete any of its present parts."""
