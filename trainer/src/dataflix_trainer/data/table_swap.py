@@ -3,6 +3,7 @@
 import re
 import secrets
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
@@ -21,6 +22,7 @@ def swap_table(
     table: str,
     parts: Iterable[pa.Table],
     find_problem: Callable[[str], str | None] = lambda _: None,
+    exchanging: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> int:
     """Replace all rows of ``table`` by the rows of ``parts``.
 
@@ -32,6 +34,7 @@ def swap_table(
         table: with its database, for instance ``analytics.recommendations``.
         parts: the new rows, inserted part by part.
         find_problem: given the name of the staging table, returns what is wrong with its rows, or None.
+        exchanging: entered around the last step. What it raises at its begin leaves ``table`` as it was.
 
     Returns:
         The number of rows.
@@ -53,7 +56,13 @@ def swap_table(
     if problem is not None:
         warehouse.command(f"DROP TABLE IF EXISTS {staging} SYNC")
         raise DataError(f"{problem}; {table} was left as it was")
-    warehouse.command(f"EXCHANGE TABLES {table} AND {staging}")
+    with ExitStack() as around:
+        try:
+            around.enter_context(exchanging())
+        except BaseException:
+            warehouse.command(f"DROP TABLE IF EXISTS {staging} SYNC")
+            raise
+        warehouse.command(f"EXCHANGE TABLES {table} AND {staging}")
     return written
 
 

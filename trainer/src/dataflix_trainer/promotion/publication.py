@@ -1,6 +1,8 @@
 """Promotes a version by the rule, and publishes the champion's lists in the warehouse."""
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -10,7 +12,7 @@ from dataflix_recommender import ArtifactError, Model
 from dataflix_trainer.data.holdout import HOLDOUT_SEED, Holdout, latest_events
 from dataflix_trainer.data.interactions import Interactions
 from dataflix_trainer.data.warehouse import Warehouse
-from dataflix_trainer.errors import RegistryError
+from dataflix_trainer.errors import BusyError, RegistryError
 from dataflix_trainer.evaluation.holdout_evaluation import Evaluation, evaluate_model, evaluate_popularity
 from dataflix_trainer.promotion.health import Health, check_health
 from dataflix_trainer.promotion.recommendation_lists import write_recommendations
@@ -19,6 +21,9 @@ from dataflix_trainer.registry.registry import Registry, Version
 from dataflix_trainer.registry.warehouse_copy import copy_registry
 
 log = logging.getLogger(__name__)
+
+# Each costs the time of making all lists. A champion that changes more often is no accident.
+_MAX_CHAMPIONS = 5
 
 
 def read_interactions(warehouse: Warehouse) -> Interactions:
@@ -159,31 +164,34 @@ def publish(
 ) -> dict[str, Any]:
     """Promote a version by the rule, then write the lists of the champion, whichever version that is.
 
-    The warehouse also gets a copy of the registry, for the dashboard on the model's health.
+    If another version serves by the time they are made, it makes that one's lists instead, so of several
+    publications at once none leaves the lists of an earlier champion. The warehouse also gets a copy of the
+    registry, for the dashboard on the model's health.
 
     Returns:
         ``promoted``, ``reason``, ``champion`` (None when there is none), ``champion_problem`` (why its lists
         could not be written, None when they were) and ``recommendation_rows``.
 
     Raises:
+        BusyError: the champion changes again and again.
         DataError: the data cannot be evaluated on, or rows were lost on the way.
         ServiceUnavailableError: a service does not answer.
     """
     interactions = read_interactions(warehouse)
     verdict = promote(registry, version, interactions)
-    champion, problem = _champion_to_publish(registry, interactions, judged=version)
-    rows = 0
-    if champion is not None and not problem:
+    for _ in range(_MAX_CHAMPIONS):
         try:
-            model, artifact = _load_served(registry, champion)
-            if artifact != champion.tags.get(ARTIFACT_SHA256):
-                problem = "its artifact is not the one that was promoted"
-        except ArtifactError as error:
-            problem = _describe(error)
-        if not problem:
-            rows = write_recommendations(
-                warehouse, model, champion.number, interactions, warehouse.user_ids(), threads=threads
+            champion, problem, rows = _publish_lists(
+                warehouse, registry, interactions, judged=version, threads=threads
             )
+            break
+        except _ChampionChangedError as error:
+            log.info("event=champion_changed champion=%s", error)
+    else:
+        raise BusyError(
+            f"the champion changed {_MAX_CHAMPIONS} times while its lists were made, so they may be those of "
+            f"an earlier one. When no other promotion or rollback runs: trainer publish {version.number}"
+        )
     if problem and champion is not None:
         log.warning("event=champion_unusable version=%s reason=%r", champion.number, problem)
     copy_registry(warehouse, registry)
@@ -194,6 +202,56 @@ def publish(
         "champion_problem": problem or None,
         "recommendation_rows": rows,
     }
+
+
+class _ChampionChangedError(Exception):
+    """Another version serves by now."""
+
+
+def _publish_lists(
+    warehouse: Warehouse, registry: Registry, interactions: Interactions, *, judged: Version, threads: int
+) -> tuple[Version | None, str, int]:
+    """Write the champion's lists; return it, why they could not be written, and the number of rows.
+
+    Raises:
+        _ChampionChangedError: another version serves since this began. If that was noticed only after the
+            exchange, the lists are those of the earlier one, and must be made again.
+    """
+    champion, problem = _champion_to_publish(registry, interactions, judged=judged)
+    if champion is None or problem:
+        return champion, problem, 0
+    try:
+        model, artifact = _load_served(registry, champion)
+    except ArtifactError as error:
+        return champion, _describe(error), 0
+    if artifact != champion.tags.get(ARTIFACT_SHA256):
+        return champion, "its artifact is not the one that was promoted", 0
+
+    @contextmanager
+    def while_it_serves() -> Iterator[None]:
+        with registry.deciding():
+            _require_serving(registry, champion)
+            yield
+            # The lock holds for one DATAFLIX_HOME, and ClickHouse exchanges tables without a condition. So
+            # whoever exchanges looks once more. Of several, the last one finds its own champion, or goes on.
+            _require_serving(registry, champion)
+
+    rows = write_recommendations(
+        warehouse,
+        model,
+        champion.number,
+        interactions,
+        warehouse.user_ids(),
+        threads=threads,
+        exchanging=while_it_serves,
+    )
+    return champion, "", rows
+
+
+def _require_serving(registry: Registry, version: Version) -> None:
+    present = _number(registry.serving_champion())
+    if present != version.number:
+        raise _ChampionChangedError(present)
 
 
 def _champion_to_publish(

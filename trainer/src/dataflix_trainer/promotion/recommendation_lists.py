@@ -4,6 +4,7 @@ import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 
 import numpy as np
@@ -34,6 +35,7 @@ def write_recommendations(
     user_ids: NDArray[np.int64],
     *,
     threads: int = 1,
+    exchanging: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> int:
     """Replace all published lists by new ones, in one step.
 
@@ -46,6 +48,7 @@ def write_recommendations(
         interactions: what each user has seen, which their list leaves out.
         user_ids: int64[U] ascending, who gets a list.
         threads: that rank while this one writes; each holds one block of scores.
+        exchanging: entered around the step that readers notice.
 
     Returns:
         The number of rows.
@@ -68,7 +71,9 @@ def write_recommendations(
     # Most of ranking is in numpy and BLAS, which release the interpreter lock.
     with ThreadPoolExecutor(threads, thread_name_prefix="ranking") as pool:
         lists = rank_ahead(pool, rank, slices, threads + PARTS_AHEAD)
-        written = swap_table(warehouse, TABLE, lists, lambda staged: find_erased_users(warehouse, staged))
+        written = swap_table(
+            warehouse, TABLE, lists, lambda staged: find_erased_users(warehouse, staged), exchanging
+        )
     log.info("event=recommendations_written rows=%d users=%d version=%s", written, len(user_ids), version)
     return written
 

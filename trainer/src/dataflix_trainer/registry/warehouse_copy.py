@@ -19,6 +19,9 @@ METRICS_TABLE = "analytics.registry_metrics"
 # About three months of daily runs. The metrics of each version cost a request.
 KEPT_VERSIONS = 100
 
+# Whoever changes the registry while it is copied copies it, too.
+_MAX_COPIES = 5
+
 MODEL = "model"
 BASELINES = ("popularity",)
 # The ends of the interval around a metric are not metrics themselves.
@@ -40,10 +43,18 @@ def copy_registry(warehouse: Warehouse, registry: Registry) -> int:
         DataError: rows were lost on the way.
         ServiceUnavailableError: MLflow or the warehouse does not answer.
     """
-    versions = registry.versions(KEPT_VERSIONS)
-    metrics = {version.number: registry.metrics(version) for version in versions}
-    swap_table(warehouse, VERSIONS_TABLE, [_version_rows(versions)])
-    swap_table(warehouse, METRICS_TABLE, [_metric_rows(metrics)])
+    present = registry.versions(KEPT_VERSIONS)
+    for _ in range(_MAX_COPIES):
+        versions = present
+        metrics = {version.number: registry.metrics(version) for version in versions}
+        swap_table(warehouse, VERSIONS_TABLE, [_version_rows(versions)])
+        swap_table(warehouse, METRICS_TABLE, [_metric_rows(metrics)])
+        # Another command may have copied newer versions in between, and these replaced them.
+        present = registry.versions(KEPT_VERSIONS)
+        if present == versions:
+            break
+    else:
+        log.warning("event=registry_changes reason='the copy may be older than the registry'")
     log.info("event=registry_copied versions=%d", len(versions))
     return len(versions)
 
