@@ -207,3 +207,22 @@ def test_it_is_not_loaded_over_another_catalogue(
         cursor.execute("INSERT INTO movies (movie_id, title) VALUES (1, 'Something Else')")
     assert load_command.main(["--users", "20", "--quiet"]) == 1
     assert "Something Else" in capsys.readouterr().err
+
+
+def test_ids_of_deleted_people_and_movies_are_never_given_again(database: Connection) -> None:
+    """Otherwise the erasures of the sample's users would meet other people in the warehouse."""
+    assert load_command.main(["--users", "20", "--quiet"]) == 0
+    with database.cursor() as cursor:
+        cursor.execute("SELECT max(user_id) FROM users")
+        ((last_user,),) = cursor.fetchall()
+        cursor.execute("DELETE FROM users; DELETE FROM movies")
+        cursor.execute(
+            "INSERT INTO users (username, email) VALUES ('ann', 'ann@example.org') RETURNING user_id"
+        )
+        ((user,),) = cursor.fetchall()
+        cursor.execute("INSERT INTO movies (title) VALUES ('Theirs') RETURNING movie_id")
+        ((movie,),) = cursor.fetchall()
+        assert user > last_user
+        assert movie > max(MOVIES)
+        cursor.execute("SELECT count(*), count(*) FILTER (WHERE is_id_in_use) FROM masked._erasures")
+        assert cursor.fetchall() == [(last_user, 0)]
