@@ -19,7 +19,9 @@ from dataflix_testkit.process import ROOT, clean_environ
 
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 OVERRIDE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.s3.yml").read_text())
-CONTAINERS: dict[str, Any] = COMPOSE["services"]
+# The copy of another application's database, in a file of its own because its variables are empty elsewhere.
+SOURCE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.source.yml").read_text())
+CONTAINERS: dict[str, Any] = COMPOSE["services"] | SOURCE["services"]
 JOBS = {name: service for name, service in CONTAINERS.items() if service.get("restart") == "no"}
 LASTING = {name: service for name, service in CONTAINERS.items() if name not in JOBS}
 OURS = {name: service for name, service in CONTAINERS.items() if "build" in service}
@@ -76,15 +78,18 @@ def test_docker_uses_every_variable_except_hosts() -> None:
     used = interpolations(CONTAINERS)
     assert used <= ENV_NAMES
     # In Docker, services find each other by name; host addresses are only for the local start.
-    assert ENV_NAMES - used == {name for name in ENV_NAMES if name.endswith("_HOST")}
+    ours = {name for name in ENV_NAMES if name.endswith("_HOST")} - {"DATAFLIX_SOURCE_HOST"}
+    assert ENV_NAMES - used == ours
 
 
-@pytest.mark.parametrize("name", ["trainer", "backend", "model-sync"])
+@pytest.mark.parametrize("name", ["trainer", "backend", "model-sync", "source-copy"])
 def test_our_services_get_the_same_variables(name: str, settings: Settings) -> None:
     # The port of MinIO's console is only for its users.
     local = {key for key in BY_NAME[name].environ(settings) if key in ENV_NAMES} - {
         "DATAFLIX_S3_CONSOLE_PORT"
     }
+    # The copy gets these as arguments.
+    local -= {"DATAFLIX_SOURCE_FILE", "DATAFLIX_SOURCE_COPY_SECONDS"}
     docker = set(CONTAINERS[name]["environment"]) | set(image_environ(CONTAINERS[name]))
     # Both use the same image, but only the API listens on a port.
     spare = {"DATAFLIX_BACKEND_HOST", "DATAFLIX_BACKEND_PORT"} if name == "model-sync" else set()
@@ -151,7 +156,7 @@ def test_names_and_ports_inside_are_those_of_the_services() -> None:
     for name, container in CONTAINERS.items():
         environ = container.get("environment", {})
         for key, value in environ.items():
-            if re.fullmatch(r"DATAFLIX_[A-Z0-9]+_HOST", key):
+            if re.fullmatch(r"DATAFLIX_[A-Z0-9]+_HOST", key) and key != "DATAFLIX_SOURCE_HOST":
                 assert value in CONTAINERS, f"{name}: {key}"
                 published = CONTAINERS[value]["ports"][0].rpartition(":")[2]
                 assert environ.get(key.replace("_HOST", "_PORT"), published) == published, f"{name}: {key}"
@@ -259,7 +264,7 @@ def test_containers_have_minimal_rights_and_limits(name: str) -> None:
 def test_services_have_a_health_check(name: str) -> None:
     container = LASTING[name]
     check = container.get("healthcheck", {})
-    if name == "model-sync":
+    if name in ("model-sync", "source-copy"):
         assert check == {"disable": True}
     elif "build" in container and not check:
         assert instructions(container["build"]["dockerfile"], "HEALTHCHECK") != ["NONE"]
@@ -267,10 +272,12 @@ def test_services_have_a_health_check(name: str) -> None:
         assert check["test"][0] == "CMD"
 
 
-def test_only_containers_with_a_published_port_are_on_the_outside_network() -> None:
+def test_only_the_copy_and_containers_with_a_published_port_are_on_the_outside_network() -> None:
     assert COMPOSE["networks"]["inside"] == {"internal": True}
     for name, container in CONTAINERS.items():
-        wanted = ["inside", "outside"] if "ports" in container else ["inside"]
+        # The other application's database is outside.
+        is_outside = "ports" in container or name == "source-copy"
+        wanted = ["inside", "outside"] if is_outside else ["inside"]
         assert container["networks"] == wanted, name
 
 
@@ -298,13 +305,24 @@ def test_containers_wait_for_health_only_where_there_is_a_check() -> None:
 
 
 def test_every_volume_is_named_and_used() -> None:
-    mounts = [volume for container in CONTAINERS.values() for volume in container.get("volumes", [])]
+    mounts = [volume for container in COMPOSE["services"].values() for volume in container.get("volumes", [])]
     named = {mount.split(":")[0] for mount in mounts if not mount.startswith("./")}
     assert named == set(COMPOSE["volumes"])
     for mount in mounts:
         if mount.startswith("./"):
             assert mount.endswith(":ro")
             assert (ROOT / mount.split(":")[0]).exists()
+
+
+def test_the_copy_reads_its_two_files_and_may_lack_what_is_optional() -> None:
+    service = SOURCE["services"]["source-copy"]
+    assert all(mount.endswith(":ro") for mount in service["volumes"])
+    text = re.sub(r"^\s*#.*$", "", (ROOT / "docker-compose.source.yml").read_text(), flags=re.MULTILINE)
+    optional = {variable.name for variable in VARIABLES if variable.is_optional}
+    # Without these no copy is possible.
+    needed = {"DATAFLIX_SOURCE_FILE", "DATAFLIX_SOURCE_HOST", "DATAFLIX_SOURCE_DB", "DATAFLIX_SOURCE_USER"}
+    forms = re.findall(r"\$\{([A-Z_]+)(:?[?+-])[^}]*\}", text)
+    assert {name for name, how in forms if how != ":?"} == optional - needed
 
 
 # --- Checks by other programs ---
@@ -319,15 +337,18 @@ def compose_programs() -> Iterator[list[str]]:
             yield ["docker", "compose"]
 
 
-@pytest.mark.parametrize("files", [["docker-compose.yml"], ["docker-compose.yml", "docker-compose.s3.yml"]])
+@pytest.mark.parametrize("others", [[], ["docker-compose.s3.yml"], ["docker-compose.source.yml"]])
 def test_compose_accepts_the_file_and_needs_every_variable(
-    files: list[str], tmp_path: Path, settings: Settings
+    others: list[str], tmp_path: Path, settings: Settings
 ) -> None:
+    files = ["docker-compose.yml", *others]
     programs = list(compose_programs())
     if not programs:
         pytest.skip("neither `docker compose` nor `docker-compose` is installed")
     env_file = tmp_path / "full.env"
-    lines = [f"{name}={value}\n" for name, value in settings.values.items()]
+    described = {"FILE": "/srv/dataflix.yml", "HOST": "db.example", "DB": "shop", "USER": "reader"}
+    values = settings.values | {f"DATAFLIX_SOURCE_{name}": value for name, value in described.items()}
+    lines = [f"{name}={value}\n" for name, value in values.items()]
     env_file.write_text("".join(lines))
     incomplete = [line for line in lines if not line.startswith("DATAFLIX_API_KEY=")]
     (tmp_path / "incomplete.env").write_text("".join(incomplete))

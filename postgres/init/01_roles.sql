@@ -12,15 +12,18 @@ SET log_statement = 'none';
 -- \getenv leaves the variable unchanged if the environment does not have it.
 \set backend_password ''
 \set elt_password ''
+\set copier_password ''
 \getenv backend_password DATAFLIX_POSTGRES_BACKEND_PASSWORD
 \getenv elt_password DATAFLIX_POSTGRES_ELT_PASSWORD
+\getenv copier_password DATAFLIX_POSTGRES_COPIER_PASSWORD
 
 BEGIN;
 
 -- A NULL test instead of the value, so that psql does not print a secret.
 SELECT
     set_config('dataflix.backend_password', :'backend_password', true) IS NOT NULL AS backend_password_read,
-    set_config('dataflix.elt_password', :'elt_password', true) IS NOT NULL AS elt_password_read;
+    set_config('dataflix.elt_password', :'elt_password', true) IS NOT NULL AS elt_password_read,
+    set_config('dataflix.copier_password', :'copier_password', true) IS NOT NULL AS copier_password_read;
 
 DO $$
 DECLARE
@@ -30,7 +33,7 @@ BEGIN
         RAISE EXCEPTION 'database % is encoded in %, but pseudonyms and titles need UTF8; create it with ENCODING ''UTF8''',
             current_database(), current_setting('server_encoding');
     END IF;
-    FOREACH role_name IN ARRAY ARRAY['backend', 'elt'] LOOP
+    FOREACH role_name IN ARRAY ARRAY['backend', 'elt', 'copier'] LOOP
         IF current_setting(format('dataflix.%s_password', role_name)) = '' THEN
             RAISE EXCEPTION 'DATAFLIX_POSTGRES_%_PASSWORD is not set; export it (run.sh writes it to .env) and run this file again',
                 upper(role_name);
@@ -42,7 +45,8 @@ $$;
 SELECT format('CREATE ROLE %I', wanted.role_name)
 FROM (
     VALUES
-    ('dataflix_owner'), ('dataflix_pii'), ('dataflix_masking'), ('dataflix_backend'), ('elt_reader')
+    ('dataflix_owner'), ('dataflix_pii'), ('dataflix_masking'), ('dataflix_backend'), ('elt_reader'),
+    ('dataflix_copier')
 ) AS wanted (role_name)
 WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = wanted.role_name)
 \gexec
@@ -61,22 +65,26 @@ ALTER ROLE dataflix_backend LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICAT
     PASSWORD :'backend_password';
 ALTER ROLE elt_reader LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS
     PASSWORD :'elt_password';
+ALTER ROLE dataflix_copier LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS
+    PASSWORD :'copier_password';
 ALTER ROLE dataflix_backend SET search_path = public;
+ALTER ROLE dataflix_copier SET search_path = public;
 ALTER ROLE elt_reader SET search_path = masked;
 ALTER ROLE elt_reader SET default_transaction_read_only = on;
 
 COMMENT ON ROLE dataflix_backend IS 'The API: reads and writes rows of the application''s tables.';
 COMMENT ON ROLE elt_reader IS 'The ELT: reads the views of schema masked, and nothing else.';
+COMMENT ON ROLE dataflix_copier IS 'The copy of another application''s database: writes what was read there.';
 
 -- By default Postgres grants CONNECT, TEMP and more to everybody.
 SELECT format('REVOKE ALL ON DATABASE %I FROM PUBLIC', datname)
 FROM pg_database
 WHERE datname IN (current_database(), 'postgres', 'template1')
 \gexec
-SELECT format('GRANT CONNECT ON DATABASE %I TO dataflix_backend, elt_reader', current_database())
+SELECT format('GRANT CONNECT ON DATABASE %I TO dataflix_backend, elt_reader, dataflix_copier', current_database())
 \gexec
--- Bulk loads stage rows in temporary tables, as the owner of the tables.
-SELECT format('GRANT TEMPORARY ON DATABASE %I TO dataflix_owner', current_database())
+-- Bulk loads stage rows in temporary tables, as the owner of the tables; so does the copy.
+SELECT format('GRANT TEMPORARY ON DATABASE %I TO dataflix_owner, dataflix_copier', current_database())
 \gexec
 REVOKE ALL ON SCHEMA public FROM PUBLIC;
 

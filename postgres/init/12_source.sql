@@ -10,6 +10,7 @@ BEGIN;
 
 CREATE SCHEMA IF NOT EXISTS source AUTHORIZATION dataflix_owner;
 COMMENT ON SCHEMA source IS 'The application''s database that ours is a copy of: ids and state of the copy.';
+GRANT USAGE ON SCHEMA public TO dataflix_copier;
 
 SET LOCAL ROLE dataflix_owner;
 SET LOCAL search_path = source;
@@ -102,6 +103,20 @@ COMMENT ON COLUMN event_kinds.kind IS 'Key.';
 COMMENT ON COLUMN event_kinds.entity IS 'Which table of events it comes from, as in copies.';
 COMMENT ON COLUMN event_kinds.weight IS 'How much one event speaks for the item; null for an opinion, whose value weighs.';
 
+CREATE TABLE IF NOT EXISTS last_attempt (
+    is_only_row boolean PRIMARY KEY DEFAULT true CHECK (is_only_row),
+    ended_at timestamptz NOT NULL,
+    problem text,
+    failing_since timestamptz,
+    CONSTRAINT last_attempt_failing_with_a_problem CHECK ((problem IS NULL) = (failing_since IS NULL))
+);
+
+COMMENT ON TABLE last_attempt IS 'How the last copy ended, also if it changed nothing.';
+COMMENT ON COLUMN last_attempt.is_only_row IS 'Allows one row.';
+COMMENT ON COLUMN last_attempt.ended_at IS 'When it ended.';
+COMMENT ON COLUMN last_attempt.problem IS 'Why it failed; null if it did not.';
+COMMENT ON COLUMN last_attempt.failing_since IS 'When the first one in a row failed; null if the last one did not.';
+
 SET LOCAL search_path = public;
 
 CREATE TABLE IF NOT EXISTS interactions (
@@ -146,6 +161,18 @@ ALTER COLUMN liked SET STATISTICS 0;
 GRANT USAGE ON SCHEMA source TO dataflix_backend;
 GRANT SELECT ON source.people, source.items, source.description, source.event_kinds, source.copies TO dataflix_backend;
 GRANT SELECT, DELETE ON interactions TO dataflix_backend;
+-- What a copy needs and no more: it erases people by the function that the API uses, too.
+GRANT USAGE ON SCHEMA source TO dataflix_copier;
+GRANT SELECT, INSERT, UPDATE, DELETE ON source.copies, source.description, source.event_kinds, source.last_attempt
+TO dataflix_copier;
+GRANT SELECT, INSERT ON source.people TO dataflix_copier;
+GRANT SELECT, INSERT, UPDATE ON source.items TO dataflix_copier;
+GRANT SELECT, INSERT, UPDATE ON users TO dataflix_copier;
+GRANT SELECT, INSERT, UPDATE, DELETE ON movies, watched_movies, ratings, interactions TO dataflix_copier;
+GRANT USAGE ON SEQUENCE users_user_id_seq, movies_movie_id_seq TO dataflix_copier;
+GRANT EXECUTE ON FUNCTION
+erase_user(bigint), username_key(text), search_text(text), search_words(text, text), title_words(text)
+TO dataflix_copier;
 GRANT USAGE ON SCHEMA source TO dataflix_pii;
 GRANT TRIGGER ON source.people TO dataflix_pii;
 
@@ -216,7 +243,9 @@ $$;
 
 COMMENT ON FUNCTION suppress_person() IS 'Trigger: a person who is erased here is not copied again.';
 
-GRANT EXECUTE ON FUNCTION is_suppressed(text), any_suppressed() TO dataflix_owner;
+GRANT USAGE ON SCHEMA pii TO dataflix_copier;
+GRANT EXECUTE ON FUNCTION is_suppressed(text), any_suppressed() TO dataflix_copier;
+REVOKE ALL ON FUNCTION is_suppressed(text), any_suppressed() FROM dataflix_owner;
 
 CREATE OR REPLACE TRIGGER people_suppress AFTER DELETE ON source.people
 FOR EACH ROW EXECUTE FUNCTION pii.suppress_person();

@@ -12,7 +12,11 @@ from dataflix_testkit import PostgresServer
 
 INIT = Path(__file__).resolve().parents[1] / "init"
 SECRETS = {
-    "01_roles.sql": ["DATAFLIX_POSTGRES_BACKEND_PASSWORD", "DATAFLIX_POSTGRES_ELT_PASSWORD"],
+    "01_roles.sql": [
+        "DATAFLIX_POSTGRES_BACKEND_PASSWORD",
+        "DATAFLIX_POSTGRES_ELT_PASSWORD",
+        "DATAFLIX_POSTGRES_COPIER_PASSWORD",
+    ],
     "04_pseudonyms.sql": ["DATAFLIX_PII_KEY"],
     "06_service_databases.sql": [
         "DATAFLIX_POSTGRES_AIRFLOW_PASSWORD",
@@ -150,3 +154,59 @@ def test_an_older_view_of_users_is_replaced_and_loaded_in_full(
         cursor.execute("SELECT has_column_privilege('dataflix_masking', 'users', 'city', 'SELECT')")
         assert cursor.fetchall() == [(False,)]
     assert found[0] != found[1] == found[2]
+
+
+@pytest.mark.parametrize(
+    ("foreign", "named"),
+    [
+        ("CREATE TABLE rental (id int); CREATE TABLE customer (id int)", r"public\.customer, public\.rental"),
+        ("CREATE SCHEMA shop; CREATE TABLE shop.users (id int)", r"shop\.users"),
+        # Ours has this name, too, but another owner.
+        ("CREATE TABLE users (id int)", r"public\.users"),
+        ("CREATE VIEW everything AS SELECT 1 AS one", r"public\.everything"),
+    ],
+)
+def test_a_database_of_another_application_is_refused_before_anything_is_written(
+    server: PostgresServer, admin: Connection, foreign: str, named: str
+) -> None:
+    with admin.cursor() as cursor:
+        cursor.execute("CREATE ROLE its_owner")
+        cursor.execute("CREATE DATABASE its_own OWNER its_owner")
+    try:
+        with psycopg2.connect(server.dsn("postgres", "its_own")) as its_own, its_own.cursor() as cursor:
+            cursor.execute("GRANT CREATE ON SCHEMA public TO its_owner; SET ROLE its_owner")
+            cursor.execute(foreign)
+        its_own.close()
+        what = (
+            "SELECT (SELECT datacl FROM pg_database WHERE datname = 'its_own')::text,"
+            " (SELECT count(*) FROM pg_roles)"
+        )
+        with admin.cursor() as cursor:
+            cursor.execute(what)
+            before = cursor.fetchall()
+        with pytest.raises(StackError, match=rf"its_own has tables of another application \({named}\)"):
+            cluster.apply_init(
+                host=server.host,
+                port=server.port,
+                dbname="its_own",
+                password=server.environ["DATAFLIX_POSTGRES_ADMIN_PASSWORD"],
+                environ=server.environ,
+            )
+        with admin.cursor() as cursor:
+            cursor.execute(what)
+            assert cursor.fetchall() == before
+    finally:
+        with admin.cursor() as cursor:
+            cursor.execute("DROP DATABASE its_own")
+            cursor.execute("DROP ROLE its_owner")
+
+
+def test_a_table_of_ones_own_beside_ours_is_no_reason_to_refuse(
+    server: PostgresServer, admin: Connection
+) -> None:
+    with admin.cursor() as cursor:
+        cursor.execute("CREATE TABLE notes (id int)")
+        try:
+            run(server, "00_own_database.sql", server.environ)
+        finally:
+            cursor.execute("DROP TABLE notes")

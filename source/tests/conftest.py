@@ -170,7 +170,7 @@ def own(server: PostgresServer) -> Iterator[Connection]:
         cursor.execute("TRUNCATE public.users, public.movies RESTART IDENTITY CASCADE")
         cursor.execute(
             "DELETE FROM source.copies; DELETE FROM source.description; DELETE FROM source.event_kinds;"
-            " DELETE FROM pii.suppressed_people"
+            "DELETE FROM source.last_attempt; DELETE FROM pii.suppressed_people"
         )
         cursor.execute("DELETE FROM public.erasures; DELETE FROM capture.deletions")
     yield connection
@@ -221,6 +221,13 @@ def application(
 def library(server: PostgresServer) -> Iterator[Application]:
     with application(server, sql=LIBRARY) as made:
         yield made
+
+
+@pytest.fixture
+def readable(library: Application) -> Application:
+    """A database that our role may read, as the modes without triggers need it."""
+    library.execute(f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {READER}")
+    return library
 
 
 @pytest.fixture(scope="session")

@@ -44,11 +44,19 @@ def test_the_way_from_nothing_to_a_copy(
     assert read_description(Path("proposed.yml")).description.people.id.name == "card"
     assert run("check", "--user", "app_owner") == 0
     capsys.readouterr()
-    assert run("copy") == 1
-    assert "`dataflix-source script` prints what makes it" in capsys.readouterr().err
+    for command in ("ready", "copy"):
+        assert run(command) == 1
+        assert "`dataflix-source script` prints what makes it" in capsys.readouterr().err
+    assert run("status") == 0
+    shown = capsys.readouterr().out
+    assert "The last copy failed" in shown
+    assert "`dataflix-source script` prints what makes it" in shown
+    assert "Nothing was copied" in shown
     assert run("script", "--user", "app_owner") == 0
     run_script(library, capsys.readouterr().out)
-    assert run("copy", "--json") == 0
+    assert run("ready") == 0
+    capsys.readouterr()
+    assert run("copy", "--json", "--wait") == 0
     assert json.loads(capsys.readouterr().out)["entities"]["people"]["inserted"] == 3
     library.execute("UPDATE book SET title = 'Persuasion' WHERE title = 'Emma'")
     assert run("copy", "--quiet") == 0
@@ -59,7 +67,9 @@ def test_the_way_from_nothing_to_a_copy(
     assert f"library: database {library.name}" in shown
     assert "copy: triggers. Every committed change" in shown
     assert run("status", "--json") == 0
-    assert len(json.loads(capsys.readouterr().out)) == 4
+    found = json.loads(capsys.readouterr().out)
+    assert len(found["entities"]) == 4
+    assert (found["source"], found["mode"], found["problem"]) == ("library", "triggers", None)
     assert run("script", "--remove") == 0
     run_script(library, capsys.readouterr().out)
     assert run("copy") == 1

@@ -27,12 +27,6 @@ from .conftest import (
 )
 
 
-@pytest.fixture
-def readable(library: Application) -> Application:
-    library.execute("GRANT SELECT ON ALL TABLES IN SCHEMA public TO dataflix_reader")
-    return library
-
-
 def test_the_first_copy(readable: Application, own: Connection, own_settings: OwnSettings) -> None:
     result = run_copy(readable.reader, own_settings, described())
     assert [(c.entity, c.inserted, c.left_out) for c in result.changes] == [
@@ -185,11 +179,10 @@ def test_people_who_are_not_the_sources_are_refused(
     assert fetch(own, "SELECT username FROM users") == [("sample",)]
 
 
-def test_two_copies_do_not_meet(readable: Application, own: Connection, own_settings: OwnSettings) -> None:
-    with (
-        closing(psycopg2.connect(own.dsn, password=own_settings.admin_password)) as other,
-        other.cursor() as cursor,
-    ):
+def test_two_copies_do_not_meet(
+    readable: Application, own: Connection, own_settings: OwnSettings, server: PostgresServer
+) -> None:
+    with closing(psycopg2.connect(server.dsn("postgres"))) as other, other.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended('dataflix_source.copy', 0))")
         with pytest.raises(BusyError):
             run_copy(readable.reader, own_settings, described())

@@ -23,7 +23,8 @@ if words[:2] == ["compose", "--env-file"]:
     words = ["compose", *words[3:]]
 with (here / "calls").open("a") as calls:
     seen = {name: value for name, value in os.environ.items() if name.startswith("DATAFLIX_")}
-    calls.write(json.dumps({"argv": sys.argv[1:], "dataflix": seen}) + "\\n")
+    calls.write(json.dumps({"argv": sys.argv[1:], "dataflix": seen,
+                            "compose_file": os.environ.get("COMPOSE_FILE")}) + "\\n")
 for begin, code, out, err in json.loads((here / "answers").read_text()):
     if words[: len(begin)] == begin:
         sys.stdout.write(out)

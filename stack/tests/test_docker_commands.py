@@ -14,12 +14,14 @@ from dataflix_stack.docker import up as docker_up
 from dataflix_stack.docker.compose import docker_settings
 from dataflix_stack.docker.up import up_in_docker
 from dataflix_stack.errors import StackError
-from dataflix_stack.services import preparation
-from dataflix_stack.services.registry import BY_NAME, SERVICES
+from dataflix_stack.services import data, source
+from dataflix_stack.services.data import Chosen
+from dataflix_stack.services.registry import BY_NAME, COPY_SERVICE, SERVICES
 from dataflix_stack.stop import stop
 from dataflix_stack.up import up
 
-ALL = sorted(service.name for service in SERVICES)
+# Without a database of one's own.
+ALL = sorted(service.name for service in SERVICES if service.name != COPY_SERVICE)
 
 
 @pytest.fixture
@@ -34,7 +36,7 @@ def stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
 def work(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Path]]:
     """The steps after `docker compose up`, each with the state folder that it is for."""
     done: list[tuple[str, Path]] = []
-    monkeypatch.setattr(preparation, "load_data", lambda s, _: done.append(("load", s.home)))
+    monkeypatch.setattr(data, "load", lambda s, _: done.append(("load", s.home)))
     monkeypatch.setattr(docker_up, "first_pipeline_run", lambda s, _: done.append(("pipeline", s.home)))
     monkeypatch.setattr(docker_up, "print_summary", lambda s, logs: done.append(("page", s.home)))
     return done
@@ -48,7 +50,7 @@ def test_services_start_then_data_loads_then_the_pipeline_runs_then_the_summary_
     docker: Any, stack: Settings, work: list[tuple[str, Path]]
 ) -> None:
     docker.answers((["compose", "config"], 0, '{"name": "main"}', ""))
-    up_in_docker(None)
+    up_in_docker(Chosen())
     first, last = [words for words in docker.asked if words.startswith("up ")]
     assert first.endswith(" ".join(name for name in ALL if not BY_NAME[name].in_background))
     assert last.endswith(" superset")
@@ -60,15 +62,37 @@ def test_services_start_then_data_loads_then_the_pipeline_runs_then_the_summary_
     assert State.read(stack).runtime == "docker"
 
 
+def test_your_own_database_is_copied_first_and_then_followed(
+    docker: Any,
+    stack: Settings,
+    work: list[tuple[str, Path]],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.setattr(source, "refuse_unready", lambda _: None)
+    description = tmp_path / "dataflix.yml"
+    description.touch()
+    docker.answers((["compose", "config"], 0, '{"name": "main"}', ""))
+    up_in_docker(Chosen(description=description))
+    first, follows, _ = [words for words in docker.asked if words.startswith("up ")]
+    assert COPY_SERVICE not in first
+    assert follows.endswith(f" {COPY_SERVICE}")
+    # The file of this service is read by every command, so that the end of the stack is its end, too.
+    stop(purge=False, assume_yes=False)
+    assert {call["compose_file"] for call in docker.calls if "compose" in call["argv"]} == {
+        "docker-compose.yml:docker-compose.source.yml"
+    }
+
+
 def test_a_failed_start_can_be_repeated(docker: Any, stack: Settings, work: list[tuple[str, Path]]) -> None:
     docker.answers(
         (["compose", "config"], 0, '{"name": "main"}', ""), (["compose", "up"], 1, "", "no space left\n")
     )
     with pytest.raises(StackError, match="up failed"):
-        up_in_docker(None)
+        up_in_docker(Chosen())
     assert work == []
     docker.answers(running(docker), (["volume", "ls"], 0, "main_postgres\n", ""))
-    up_in_docker(None)
+    up_in_docker(Chosen())
     assert [step for step, _ in work] == ["load", "pipeline", "page"]
 
 
@@ -79,7 +103,7 @@ def test_volumes_of_another_folder_are_left_alone(
         (["compose", "config"], 0, '{"name": "main"}', ""), (["volume", "ls"], 0, "main_postgres\n", "")
     )
     with pytest.raises(StackError, match=r"main_postgres.*COMPOSE_PROJECT_NAME"):
-        up_in_docker(None)
+        up_in_docker(Chosen())
     assert not [words for words in docker.asked if words.startswith("up ")]
     assert State.read(stack).runtime is None
     assert work == []
@@ -94,10 +118,10 @@ def test_a_taken_port_is_reported_before_anything_starts(
     monkeypatch.setattr(docker_up, "check_ports_are_free", taken)
     docker.answers((["compose", "config"], 0, '{"name": "main"}', ""))
     with pytest.raises(StackError, match="5432"):
-        up_in_docker(None)
+        up_in_docker(Chosen())
     assert not [words for words in docker.asked if words.startswith("up ")]
     docker.answers(running(docker), (["compose", "config"], 0, '{"name": "main"}', ""))
-    up_in_docker(None)
+    up_in_docker(Chosen())
 
 
 def test_without_docker_nothing_is_written(
@@ -105,7 +129,7 @@ def test_without_docker_nothing_is_written(
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(StackError, match="no command `docker`"):
-        up_in_docker(None)
+        up_in_docker(Chosen())
     assert not stack.home.exists()
 
 
@@ -113,9 +137,9 @@ def test_local_and_docker_stacks_exclude_each_other(
     docker: Any, stack: Settings, work: list[tuple[str, Path]]
 ) -> None:
     docker.answers((["compose", "config"], 0, '{"name": "main"}', ""))
-    up_in_docker(None)
+    up_in_docker(Chosen())
     with pytest.raises(StackError, match=r"started with --docker; run \./stop\.sh"):
-        up(None)
+        up(Chosen())
     assert State.read(stack).runtime == "docker"
 
 
@@ -127,7 +151,7 @@ def test_status_checks_the_container_and_the_port(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     docker.answers((["compose", "config"], 0, '{"name": "main"}', ""))
-    up_in_docker(None)
+    up_in_docker(Chosen())
     exited = docker.container("mlflow", "exited", "", 1)
     listed = [docker.container(name) for name in ALL if name not in ("mlflow", "trainer")]
     docker.answers((["compose", "ps"], 0, "\n".join([*listed, exited]), ""))
@@ -147,7 +171,7 @@ def test_stop_keeps_the_data_and_purge_deletes_it(
     docker: Any, stack: Settings, work: list[tuple[str, Path]]
 ) -> None:
     docker.answers((["compose", "config"], 0, '{"name": "main"}', ""))
-    up_in_docker(None)
+    up_in_docker(Chosen())
     stop(purge=False, assume_yes=False)
     assert docker.asked[-1] == "down --remove-orphans"
     assert State.read(stack).runtime is None

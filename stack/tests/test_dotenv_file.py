@@ -40,7 +40,7 @@ def test_no_two_files_share_a_secret(tmp_path: Path) -> None:
     for file in files:
         dotenv_file.write_first(file, {})
     first, second = (dotenv_file.read(file, {}) for file in files)
-    secrets = [variable.name for variable in VARIABLES if not variable.example]
+    secrets = [variable.name for variable in VARIABLES if not (variable.example or variable.is_optional)]
     assert len(secrets) > 10
     assert all(first[name] != second[name] for name in secrets)
     assert len({first[name] for name in secrets}) == len(secrets)
@@ -204,3 +204,34 @@ def test_concurrent_calls_add_each_variable_once(env_file: Path) -> None:
     assert sorted(name for names in added for name in names) == sorted(ADDED_LATER)
     text = env_file.read_text()
     assert all(text.count(f"\n{name}=") == 1 for name in ADDED_LATER)
+
+
+@pytest.mark.parametrize("value", ["plain", "with # and $NAME", "it's", "back\\slash", " blanks ", "=", "ü"])
+def test_the_password_of_another_database_may_have_any_sign(tmp_path: Path, value: str) -> None:
+    name = "DATAFLIX_SOURCE_PASSWORD"
+    written, filled = tmp_path / "written", tmp_path / "filled"
+    dotenv_file.write_first(written, {name: value})
+    dotenv_file.write_first(filled, {})
+    assert dotenv_file.fill_in(filled, {name: value}) == [name]
+    for path in (written, filled):
+        assert dotenv_file.read(path, {name: value})[name] == value
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    # What is there stays.
+    assert dotenv_file.fill_in(filled, {name: "another"}) == []
+    with pytest.raises(StackError, match=f"{name} has one value in the environment"):
+        dotenv_file.read(filled, {name: "another"})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("SSLMODE", "allow"), ("PORT", "0"), ("COPY_SECONDS", "0"), ("COPY_SECONDS", "86401"), ("HOST", "a\nb")],
+)
+def test_a_wrong_setting_of_another_database_is_named(tmp_path: Path, name: str, value: str) -> None:
+    variable = f"DATAFLIX_SOURCE_{name}"
+    with pytest.raises(StackError, match=f"{variable} in the environment must be"):
+        dotenv_file.write_first(tmp_path / "env", {variable: value})
+
+
+def test_another_database_may_have_the_port_of_ours(env_file: Path) -> None:
+    values = dotenv_file.read(env_file, {})
+    assert values["DATAFLIX_SOURCE_PORT"] == values["DATAFLIX_POSTGRES_PORT"]

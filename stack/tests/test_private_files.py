@@ -12,7 +12,8 @@ from dataflix_stack.config import dotenv_file, private_files
 from dataflix_stack.config import settings as stack_settings
 from dataflix_stack.config.settings import Settings
 from dataflix_stack.errors import StackError
-from dataflix_stack.services import preparation
+from dataflix_stack.services import data, preparation
+from dataflix_stack.services.data import Chosen
 from dataflix_stack.services.registry import SERVICES
 from dataflix_stack.services.startup import start
 from dataflix_stack.services.supervisor import Supervisor
@@ -78,7 +79,7 @@ def test_what_services_and_loads_write_is_private(stack: Settings, tmp_path: Pat
             start(name, stack, supervisor)
         preparation.create_bucket(stack)
         preparation.apply_postgres_init(stack)
-        preparation.load_data(stack, movielens.write_csv(tmp_path / "ml"))
+        data.load(stack, Chosen(movielens=movielens.write_csv(tmp_path / "ml")))
         written = sum(len(files) for _, _, files in os.walk(stack.home))
         assert list((stack.home / "imports").iterdir())
         assert readable_by_others(stack.home) == []

@@ -5,19 +5,24 @@ import getpass
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from dataflix_common.files import replace_file
 from dataflix_source import settings
 from dataflix_source.capture import install_script, removal_script
 from dataflix_source.client import own_transaction, source_snapshot
+from dataflix_source.copying import attempts
+from dataflix_source.copying.attempts import Attempt
+from dataflix_source.copying.follow import follow
+from dataflix_source.copying.people import Changes
+from dataflix_source.copying.readiness import refuse_unready
 from dataflix_source.copying.run import CopyResult, Options, copy
-from dataflix_source.copying.state import read_states
+from dataflix_source.copying.state import CopyState, read_states
 from dataflix_source.description.json_schema import json_schema
 from dataflix_source.description.model import CopyMode
 from dataflix_source.description.yaml_file import DescriptionFile, read_description
-from dataflix_source.errors import RefusedError, SourceError
+from dataflix_source.errors import BusyError, RefusedError, SourceError
 from dataflix_source.looking.check import check_source
 from dataflix_source.looking.findings import Findings, Severity
 from dataflix_source.looking.proposal import propose
@@ -31,6 +36,9 @@ could not be reached or used, 130 interrupted. With any code but 0 nothing was c
 """
 _INTERRUPTED = 130
 _DEFAULT_FILE = Path("dataflix.yml")
+_TIME = "%Y-%m-%d %H:%M:%S"
+# A copy without changes takes about a tenth of a second.
+_EVERY_S = 60
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -100,62 +108,104 @@ def _script(options: argparse.Namespace) -> int:
     return 0
 
 
-def _copy(options: argparse.Namespace) -> int:
+def _ready(options: argparse.Namespace) -> int:
     file = read_description(options.file)
-    result = copy(
-        settings.load_source(),
-        settings.load_own(),
-        file.description,
-        Options(options.compare, options.accept_source, options.accept_deletions),
+    source = settings.load_source()
+    refuse_unready(source, file.description)
+    print(f"{source.address} is ready to be copied as {file.path} says.")
+    return 0
+
+
+def _copy(options: argparse.Namespace) -> int:
+    result = _recorded(
+        options.file,
+        Options(options.compare, options.accept_source, options.accept_deletions, options.wait),
         progress=lambda text: None if options.quiet or options.json else print(f"  {text}", file=sys.stderr),
     )
+    _tell_kept_notes(result)
+    print(json.dumps(_as_json(result), indent=2) if options.json else _summary(result))
+    return 0
+
+
+def _recorded(path: Path, options: Options, progress: Callable[[str], None] = lambda _: None) -> CopyResult:
+    """Copy, and record how it ended."""
+    own = settings.load_own()
+    try:
+        result = copy(settings.load_source(), own, read_description(path).description, options, progress)
+    except BusyError:
+        raise
+    except SourceError as error:
+        try:
+            attempts.record(own, str(error))
+        except SourceError as second:
+            print(f"That the copy failed could not be recorded: {second}", file=sys.stderr)
+        raise
+    attempts.record(own, None)
+    return result
+
+
+def _follow(options: argparse.Namespace) -> int:
+    def copy_once() -> str:
+        result = _recorded(options.file, Options())
+        _tell_kept_notes(result)
+        return "; ".join(map(_change, (change for change in result.changes if change.touched)))
+
+    follow(copy_once, options.every, out=lambda text: print(text, flush=True))
+    return 0
+
+
+def _tell_kept_notes(result: CopyResult) -> None:
     if result.kept_notes:
         print(
             f"Copied. The source keeps the notes of it until the next copy: {result.kept_notes}",
             file=sys.stderr,
         )
-    print(json.dumps(_as_json(result), indent=2) if options.json else _summary(result))
-    return 0
 
 
 def _status(options: argparse.Namespace) -> int:
     with own_transaction(settings.load_own()) as own:
-        states = read_states(own)
+        states, attempt = list(read_states(own).values()), attempts.read(own)
     if options.json:
-        print(
-            json.dumps(
-                [
-                    {
-                        "entity": state.entity,
-                        "source": state.source_name,
-                        "identity": str(state.identity),
-                        "mode": state.mode,
-                        "guarantee": state.guarantee,
-                        "read_at": state.read_at.isoformat(),
-                        "compared_at": state.compared_at.isoformat(),
-                        "rows": state.rows_count,
-                        "left_out": state.left_out_count,
-                    }
-                    for state in states.values()
-                ],
-                indent=2,
-            )
-        )
+        print(json.dumps(_status_json(states, attempt), indent=2))
         return 0
+    if attempt and attempt.problem:
+        print(f"The last copy failed, {attempt.ended_at:{_TIME}} UTC: {attempt.problem}")
+        print(f"Copies have failed since {attempt.failing_since:{_TIME}} UTC.")
     if not states:
         print("Nothing was copied from another database yet.")
         return 0
-    first = next(iter(states.values()))
-    print(f"{first.source_name}: {first.identity}")
-    print(f"copy: {first.mode}. {first.guarantee}")
-    for state in states.values():
+    print(f"{states[0].source_name}: {states[0].identity}")
+    print(f"copy: {states[0].mode}. {states[0].guarantee}")
+    for state in states:
         left_out = f", {state.left_out_count:,} left out" if state.left_out_count else ""
         print(
-            f"{state.entity}: {state.rows_count:,} rows{left_out}; read {state.read_at:%Y-%m-%d %H:%M:%S}"
-            f" UTC,"
-            f" compared {state.compared_at:%Y-%m-%d %H:%M:%S} UTC"
+            f"{state.entity}: {state.rows_count:,} rows{left_out}; read {state.read_at:{_TIME}} UTC,"
+            f" compared {state.compared_at:{_TIME}} UTC"
         )
     return 0
+
+
+def _status_json(states: list[CopyState], attempt: Attempt | None) -> dict[str, object]:
+    first = states[0] if states else None
+    return {
+        "source": first and first.source_name,
+        "identity": first and str(first.identity),
+        "mode": first and first.mode,
+        "guarantee": first and first.guarantee,
+        "attempted_at": attempt and attempt.ended_at.isoformat(),
+        "problem": attempt and attempt.problem,
+        "failing_since": attempt and attempt.failing_since and attempt.failing_since.isoformat(),
+        "entities": [
+            {
+                "entity": state.entity,
+                "read_at": state.read_at.isoformat(),
+                "compared_at": state.compared_at.isoformat(),
+                "rows": state.rows_count,
+                "left_out": state.left_out_count,
+            }
+            for state in states
+        ],
+    }
 
 
 def _schema(_: argparse.Namespace) -> int:
@@ -173,16 +223,16 @@ def _tell(file: DescriptionFile, findings: Findings) -> None:
 
 
 def _summary(result: CopyResult) -> str:
-    lines = []
-    for change in result.changes:
-        how = "compared" if change.compared else "changes"
-        left_out = f", {change.left_out:,} left out" if change.left_out else ""
-        lines.append(
-            f"{change.entity} ({how}): {change.read:,} read, {change.inserted:,} new, {change.updated:,}"
-            f" changed, "
-            f"{change.deleted:,} deleted{left_out}"
-        )
-    return "\n".join([*lines, f"copy: {result.mode}. {result.guarantee}"])
+    return "\n".join([*map(_change, result.changes), f"copy: {result.mode}. {result.guarantee}"])
+
+
+def _change(change: Changes) -> str:
+    how = "compared" if change.compared else "changes"
+    left_out = f", {change.left_out:,} left out" if change.left_out else ""
+    return (
+        f"{change.entity} ({how}): {change.read:,} read, {change.inserted:,} new, {change.updated:,} changed,"
+        f" {change.deleted:,} deleted{left_out}"
+    )
 
 
 def _as_json(result: CopyResult) -> dict[str, object]:
@@ -250,14 +300,24 @@ def _parser() -> argparse.ArgumentParser:
     )
     script.add_argument("--reader", help="the role that will copy (DATAFLIX_SOURCE_USER)")
     script.add_argument("--remove", action="store_true", help="print the SQL that takes it away again")
+    command("ready", _ready, "say whether a copy could begin, with the rights of the role that copies")
     one = command("copy", _copy, "bring our own Postgres in line with the source")
     one.add_argument("--compare", action="store_true", help="read everything, not only changes")
     one.add_argument("--accept-source", action="store_true", help="take over a database that has moved")
     one.add_argument(
         "--accept-deletions", action="store_true", help="erase however many people and items are gone"
     )
+    one.add_argument("--wait", action="store_true", help="let another copy end first")
     one.add_argument("--json", action="store_true", help="print the result as JSON")
     one.add_argument("--quiet", action="store_true", help="no progress on stderr")
+    one = command("follow", _follow, "copy again and again, until it is stopped; ./run.sh starts it")
+    one.add_argument(
+        "--every",
+        type=float,
+        default=_EVERY_S,
+        metavar="SECONDS",
+        help=f"rest at least so long after each copy ({_EVERY_S}); a slow one rests twenty times its time",
+    )
     status = command(
         "status", _status, "say what was copied from where, and what that guarantees", has_file=False
     )

@@ -9,10 +9,11 @@ from psycopg2 import errors, extensions
 from psycopg2.extensions import connection as Connection  # noqa: N812  psycopg2's own name is lower case
 
 from dataflix_source.errors import DatabaseError, SourceError, SourceUnavailableError
-from dataflix_source.settings import OwnSettings, SourceSettings
+from dataflix_source.settings import COPIER, OwnSettings, SourceSettings
 
-OWNER = "dataflix_owner"
 _CONNECT_TIMEOUT_S = 10
+# No statement of the API takes as long; what does is a bulk load or a session that somebody forgot.
+LOCK_TIMEOUT = "60s"
 # A server that goes away without a word is noticed within half a minute, also while it sends nothing.
 _KEEPALIVE = {
     "keepalives_idle": 10,
@@ -177,7 +178,7 @@ def _of_source(error: psycopg2.Error, settings: SourceSettings) -> SourceError:
 
 @contextmanager
 def own_transaction(settings: OwnSettings) -> Iterator[Session]:
-    """Open a transaction in our own Postgres as the owner of the tables; the end of the block commits it.
+    """Open a transaction in our own Postgres as the role that copies; the end of the block commits it.
 
     Raises:
         DatabaseError: our Postgres can't be reached or used, or has no tables yet.
@@ -187,8 +188,8 @@ def own_transaction(settings: OwnSettings) -> Iterator[Session]:
             host=settings.host,
             port=settings.port,
             dbname=settings.dbname,
-            user="postgres",
-            password=settings.admin_password,
+            user=COPIER,
+            password=settings.copier_password,
             connect_timeout=_CONNECT_TIMEOUT_S,
             application_name="dataflix-source",
             client_encoding="UTF8",
@@ -200,10 +201,9 @@ def own_transaction(settings: OwnSettings) -> Iterator[Session]:
         ) from error
     session = Session(connection, settings.address, lambda error: _of_ours(error, settings))
     try:
-        session.execute(f"SET ROLE {OWNER}")
         session.execute("SET search_path = public")
         session.execute("SET TimeZone = 'UTC'")
-        session.execute("SET lock_timeout = '60s'")
+        session.execute(f"SET lock_timeout = '{LOCK_TIMEOUT}'")
         yield session
         with session.explained():
             connection.commit()
@@ -218,9 +218,10 @@ def own_transaction(settings: OwnSettings) -> Iterator[Session]:
 
 def _of_ours(error: psycopg2.Error, settings: OwnSettings) -> SourceError:
     message = error.diag.message_primary or " ".join(str(error).split()) or "the connection was lost"
-    if isinstance(error, errors.UndefinedObject | errors.UndefinedTable | errors.InvalidSchemaName):
+    lacks = errors.UndefinedObject | errors.UndefinedTable | errors.InvalidSchemaName
+    if isinstance(error, lacks | errors.InsufficientPrivilege):
         return DatabaseError(
-            f"Our own Postgres, {settings.address}, lacks tables or roles ({message}). "
+            f"Our own Postgres, {settings.address}, lacks tables or rights ({message}). "
             "postgres/init/*.sql creates them; ./run.sh runs these files."
         )
     if isinstance(error, errors.LockNotAvailable):

@@ -19,6 +19,8 @@ ROOT = Path(sys.prefix).parent
 _LOCAL_HOSTS = ("127.0.0.1", "::1", "localhost")
 _SSL_MODES = ("disable", "prefer", "require", "verify-ca", "verify-full")
 VERIFIED = ("verify-ca", "verify-full")
+# Our role in our own Postgres; postgres/init gives it its rights.
+COPIER = "dataflix_copier"
 
 
 def _sslmode(value: Any) -> str:
@@ -79,7 +81,7 @@ class OwnSettings(EnvironmentSettings):
     host: Text = Field(ports.DEFAULT_HOST, validation_alias="DATAFLIX_POSTGRES_HOST")
     port: Port = Field(ports.POSTGRES, validation_alias="DATAFLIX_POSTGRES_PORT")
     dbname: Text = Field("dataflix", validation_alias="DATAFLIX_POSTGRES_DB")
-    admin_password: Secret = Field(validation_alias="DATAFLIX_POSTGRES_ADMIN_PASSWORD")
+    copier_password: Secret = Field(validation_alias="DATAFLIX_POSTGRES_COPIER_PASSWORD")
 
     def as_source(self) -> SourceSettings:
         """Return our own Postgres as a source to look at, for a description of `kind: ours`."""
@@ -87,8 +89,8 @@ class OwnSettings(EnvironmentSettings):
             host=self.host,
             port=self.port,
             dbname=self.dbname,
-            user="postgres",
-            password=self.admin_password,
+            user=COPIER,
+            password=self.copier_password,
             sslmode="prefer",
         )
 

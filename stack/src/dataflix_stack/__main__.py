@@ -7,9 +7,12 @@ from pathlib import Path
 from typing import NoReturn
 
 from dataflix_common.command_end import discard, prepare_streams, run_to_end
+from dataflix_stack.config import settings as stack_settings
 from dataflix_stack.docker.up import up_in_docker
 from dataflix_stack.errors import StackError
 from dataflix_stack.progress import is_output_lost, say
+from dataflix_stack.services.data import NONE, Chosen
+from dataflix_stack.services.registry import SOURCE_PROGRAM
 from dataflix_stack.status import status
 from dataflix_stack.stop import stop
 from dataflix_stack.up import pipeline, up
@@ -18,8 +21,11 @@ from dataflix_stack.up import pipeline, up
 def main() -> None:
     """Run the command that the arguments name; exit with 1 and a message if it fails."""
     prepare_streams()
-    arguments = _parser().parse_args()
+    # All that follows is for another program, options and help too.
+    arguments = None if sys.argv[1:2] == ["source"] else _parser().parse_args()
     try:
+        if arguments is None:
+            _source(sys.argv[2:])
         succeeded = _run(arguments)
         if sys.stdout is not None:
             sys.stdout.flush()
@@ -51,13 +57,30 @@ def _run(arguments: argparse.Namespace) -> bool:
         case "stop":
             stop(purge=arguments.purge, assume_yes=arguments.yes)
         case _:
-            # Path.resolve() raises RuntimeError for links in a circle.
-            data = Path(os.path.realpath(arguments.data)) if arguments.data else None
+            chosen = _chosen(arguments)
             if arguments.docker:
-                up_in_docker(data)
+                up_in_docker(chosen)
             else:
-                up(data)
+                up(chosen)
     return True
+
+
+def _chosen(arguments: argparse.Namespace) -> Chosen:
+    if arguments.data == NONE:
+        return Chosen(nothing=True)
+    return Chosen(movielens=_real_path(arguments.data), description=_real_path(arguments.source))
+
+
+def _real_path(path: str | None) -> Path | None:
+    # Path.resolve() raises RuntimeError for links in a circle.
+    return Path(os.path.realpath(path)) if path else None
+
+
+def _source(words: list[str]) -> NoReturn:
+    """Become `dataflix-source`, with a `.env` to write settings into."""
+    settings = stack_settings.load(create=True)
+    environ = os.environ | {"DATAFLIX_ENV_FILE": str(settings.env_file)}
+    os.execve(SOURCE_PROGRAM, [str(SOURCE_PROGRAM), *words], environ)  # noqa: S606  that is the purpose
 
 
 def _sentence(error: OSError) -> str:
@@ -69,7 +92,9 @@ def _sentence(error: OSError) -> str:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="run.sh", allow_abbrev=False)
-    parser.add_argument("--data", type=Path, metavar="PATH", help="a MovieLens folder or zip")
+    data = parser.add_mutually_exclusive_group()
+    data.add_argument("--data", metavar="PATH|none", help="a MovieLens folder or zip; none: start empty")
+    data.add_argument("--source", metavar="FILE", help="the description of your own database")
     parser.add_argument("--docker", action="store_true", help="run the services in containers")
     commands = parser.add_subparsers(dest="command")
     commands.add_parser("status").add_argument("--json", action="store_true")

@@ -2,21 +2,24 @@
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from dataflix_stack.config import settings as stack_settings
 from dataflix_stack.config.settings import Settings
 from dataflix_stack.config.state import State
 from dataflix_stack.docker import status as docker_status
-from dataflix_stack.services.registry import BY_NAME, SERVICES, Service
+from dataflix_stack.services.registry import BY_NAME, Service, wanted_services
+from dataflix_stack.services.source import SourceStatus, source_status
 from dataflix_stack.services.startup import is_healthy
 from dataflix_stack.services.supervisor import Supervisor
 
 
 def status(*, as_json: bool) -> bool:
-    """Print the state of every service to stdout and return whether all are healthy.
+    """Print the state of every service to stdout and return whether all are healthy and copies succeed.
 
     A service that starts in the background counts as healthy until it has started.
 
@@ -25,19 +28,24 @@ def status(*, as_json: bool) -> bool:
     """
     settings = stack_settings.load(create=False)
     rows = docker_status.rows(settings) if State.read(settings).runtime == "docker" else _rows(settings)
+    source = source_status(settings)
     if as_json:
-        print(json.dumps({"services": rows}, indent=2))
+        print(json.dumps({"services": rows, "source": asdict(source) if source else None}, indent=2))
     else:
         _print_table(rows)
-    return all(row["healthy"] or _is_starting(row) for row in rows)
+        if source:
+            _print_source(source)
+    copies_work = source is None or source.problem is None
+    return copies_work and all(row["healthy"] or _is_starting(row) for row in rows)
 
 
 def _rows(settings: Settings) -> list[dict[str, object]]:
     supervisor = Supervisor(settings)
     is_running = supervisor.process() is not None
-    with ThreadPoolExecutor(len(SERVICES)) as pool:
+    services = wanted_services(settings)
+    with ThreadPoolExecutor(len(services)) as pool:
         return list(
-            pool.map(lambda service: _row(service, settings, supervisor if is_running else None), SERVICES)
+            pool.map(lambda service: _row(service, settings, supervisor if is_running else None), services)
         )
 
 
@@ -59,6 +67,19 @@ def _row(service: Service, settings: Settings, supervisor: Supervisor | None) ->
 
 def _is_starting(row: dict[str, object]) -> bool:
     return row["state"] == "starting" and BY_NAME[str(row["name"])].in_background
+
+
+def _print_source(source: SourceStatus) -> None:
+    # No line breaks: piped output has no width.
+    console = Console(highlight=False, soft_wrap=True)
+    if source.source is None:
+        console.print("Your database was not copied yet.")
+    else:
+        console.print(f"Your database {escape(source.source)}, copy: {source.mode}. {source.guarantee}")
+        console.print(f"Last copy {source.copied_at}; last comparison of every row {source.compared_at}.")
+    if source.problem:
+        since = f" since {source.failing_since}" if source.failing_since else ""
+        console.print(f"[red]Copies fail{since}:[/] {escape(source.problem)}")
 
 
 def _print_table(rows: list[dict[str, object]]) -> None:

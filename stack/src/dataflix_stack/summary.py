@@ -1,6 +1,7 @@
 """The summary that `./run.sh` prints: addresses, credentials and the recommendations of one user."""
 
 from typing import Any
+from urllib.parse import quote
 
 import requests
 from rich.console import Console
@@ -49,9 +50,10 @@ def _print_recommendations(console: Console, settings: Settings) -> None:
     if not users:
         console.print("\nThe database has no users yet, so there is nobody to recommend to.")
         return
-    user_id = int(users[0]["user_id"])
-    answer = _get(settings, f"/recommendations/{user_id}", {"limit": "5"})
-    console.print(f"\n[bold]Top recommendations for user {user_id}[/]")
+    # With a database of one's own it is that application's id, whatever it looks like.
+    user_id = str(users[0]["user_id"])
+    answer = _get(settings, f"/recommendations/{quote(user_id, safe='')}", {"limit": "5"})
+    console.print(f"\n[bold]Top recommendations for user {escape(user_id)}[/]")
     for entry in answer["data"]:
         title, reason = escape(entry["title"]), escape(entry["reason"]["text"])
         console.print(f"  {entry['rank']}. {title}  [dim]{entry['score']:.2f}[/]\n     {reason}")

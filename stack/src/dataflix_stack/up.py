@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from pathlib import Path
 
 from tenacity import Retrying, retry_if_exception_type, retry_if_result, stop_after_delay, wait_fixed
 
@@ -17,8 +16,9 @@ from dataflix_stack.docker.watch import ContainerWatch
 from dataflix_stack.errors import StackError
 from dataflix_stack.progress import say, step
 from dataflix_stack.served_model import Publication, latest_publication, served_version, why_none
-from dataflix_stack.services import preparation
-from dataflix_stack.services.registry import SERVICES
+from dataflix_stack.services import data, preparation, source
+from dataflix_stack.services.data import Chosen
+from dataflix_stack.services.registry import COPY_SERVICE, SERVICES, has_source
 from dataflix_stack.services.startup import check_ports_are_free, is_healthy, start
 from dataflix_stack.services.supervisor import Supervisor
 from dataflix_stack.services.watch import ServiceWatch
@@ -31,18 +31,18 @@ PIPELINE_TIMEOUT_S = 3600
 _MODEL_TIMEOUT_S = 60
 
 
-def up(data: Path | None) -> None:
+def up(chosen: Chosen) -> None:
     """Build, start, load data, run the pipeline once, and print the summary.
 
     Args:
-        data: a MovieLens folder or zip; None for the sample.
+        chosen: which data.
 
     Raises:
         StackError: a step failed. Services that have started keep running; the next `./run.sh` continues.
     """
-    if data is not None:
-        preparation.check_movielens(data)
+    data.check(chosen)
     settings = stack_settings.load(create=True)
+    settings = data.settle(settings, chosen, State.read(settings))
     stack_settings.prepare_home(settings.home)
     supervisor = Supervisor(settings)
     with single_run_lock(settings):
@@ -53,7 +53,7 @@ def up(data: Path | None) -> None:
         if supervisor.process() is None:
             check_ports_are_free(settings)
             supervisor.start()
-        _start_services(settings, supervisor, data)
+        _start_services(settings, supervisor, chosen)
         # These start during the first pipeline run; nothing waits for them.
         for service in SERVICES:
             if service.in_background:
@@ -69,7 +69,7 @@ def pipeline(*, full: bool) -> None:
         full: load whole tables instead of changes.
 
     Raises:
-        StackError: a service is not healthy, or the run failed.
+        StackError: a service is not healthy, your own database could not be copied, or the run failed.
     """
     settings = stack_settings.load(create=False)
     needed = [service for service in SERVICES if not service.in_background]
@@ -78,6 +78,8 @@ def pipeline(*, full: bool) -> None:
         raise StackError(
             f"Not running or not healthy: {', '.join(unhealthy)}. ./run.sh starts what is missing."
         )
+    if has_source(settings):
+        source.copy(settings)
     watch = _watch(settings)
     run_pipeline(settings.values, timeout=PIPELINE_TIMEOUT_S, full=full, watch=watch)
     _tell_refusal(latest_publication(settings))
@@ -89,7 +91,7 @@ def _watch(settings: Settings) -> Callable[[], None]:
     return ServiceWatch(settings, Supervisor(settings)).check
 
 
-def _start_services(settings: Settings, supervisor: Supervisor, data: Path | None) -> None:
+def _start_services(settings: Settings, supervisor: Supervisor, chosen: Chosen) -> None:
     def postgres() -> None:
         preparation.create_postgres_cluster(settings)
         start("postgres", settings, supervisor)
@@ -107,8 +109,9 @@ def _start_services(settings: Settings, supervisor: Supervisor, data: Path | Non
         return lambda: start(name, settings, supervisor)
 
     def api() -> None:
-        preparation.load_data(settings, data)
-        _run_in_parallel(one("backend"), one("trainer"))
+        data.load(settings, chosen)
+        follows = [one(COPY_SERVICE)] if has_source(settings) else []
+        _run_in_parallel(one("backend"), one("trainer"), *follows)
 
     def registry() -> None:
         start("mlflow", settings, supervisor)
@@ -148,6 +151,9 @@ def first_pipeline_run(settings: Settings, watch: Callable[[], None]) -> None:
     """
     state = State.read(settings)
     if state.first_run is not None:
+        return
+    if state.data == data.NONE:
+        say("  There are no data yet, so the pipeline has nothing to do. Load some, then: ./run.sh pipeline")
         return
     result = run_pipeline(settings.values, timeout=PIPELINE_TIMEOUT_S, watch=watch)
     # Whatever happens to the model, another run of the pipeline on the same data would make the same one.

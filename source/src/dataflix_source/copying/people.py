@@ -31,6 +31,11 @@ class Changes:
     deleted: int
     left_out: int
 
+    @property
+    def touched(self) -> bool:
+        """Whether anything is other than before."""
+        return bool(self.inserted or self.updated or self.deleted)
+
 
 def create_stage(own: Session) -> None:
     """Create the empty staging table; it ends with the transaction."""

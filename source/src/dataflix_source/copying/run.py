@@ -4,11 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from dataflix_source.capture import content_hash, key_reference, reader_function, trigger_names, watches
+from dataflix_source.capture import content_hash, key_reference, reader_function
 from dataflix_source.client import Session, own_transaction, source_snapshot, source_writer
 from dataflix_source.copying import events, items, people
 from dataflix_source.copying.identity import Position, position
 from dataflix_source.copying.people import Changes
+from dataflix_source.copying.readiness import installation as installation_of
+from dataflix_source.copying.readiness import refuse_other_structure, refuse_ours
 from dataflix_source.copying.state import (
     CopyState,
     lock,
@@ -23,8 +25,6 @@ from dataflix_source.description.model import CopyMode, Description, Items, Peop
 from dataflix_source.description.references import literal, quoted
 from dataflix_source.errors import RefusedError, SourceError
 from dataflix_source.looking.catalog import Catalog, read_catalog
-from dataflix_source.looking.findings import Findings
-from dataflix_source.looking.structure import check_structure
 from dataflix_source.queries import Query, build, found
 from dataflix_source.settings import OwnSettings, SourceSettings
 
@@ -74,11 +74,13 @@ class Options:
         compare: read everything, whatever the mode.
         accept_source: take over a database that has moved.
         accept_deletions: erase however many people and items are gone.
+        wait: let another copy end first.
     """
 
     compare: bool = False
     accept_source: bool = False
     accept_deletions: bool = False
+    wait: bool = False
 
 
 def copy(
@@ -96,10 +98,9 @@ def copy(
         RefusedError: the copy would do harm, or the source does not fit the description.
         BusyError: another copy is running.
     """
-    if description.source.kind == "ours":
-        raise RefusedError("The description is of our own tables (kind: ours); there is nothing to copy.")
+    refuse_ours(description)
     with own_transaction(own_settings) as own:
-        lock(own)
+        lock(own, wait=options.wait)
         states = read_states(own)
         with source_snapshot(source_settings) as source:
             run = _Run(source, own, description, options, states, progress=progress)
@@ -142,11 +143,13 @@ class _Run:
         refuse_other_source(self._states, self._now.identity, accept=self._options.accept_source)
         refuse_other_people(self._own, self._states)
         catalog = read_catalog(self._source)
-        self._refuse_other_structure(catalog)
+        refuse_other_structure(self._description, catalog)
         queries = build(self._description, catalog)
         content = content_hash(self._description, catalog)
         installation, complete_from = (
-            self._installation(content) if self._mode is CopyMode.TRIGGERS else (None, 0)
+            installation_of(self._source, self._description, content)
+            if self._mode is CopyMode.TRIGGERS
+            else (None, 0)
         )
         compare = self._must_compare(queries, content, installation, complete_from)
         if compare:
@@ -171,57 +174,6 @@ class _Run:
     @staticmethod
     def _id_type(catalog: Catalog, described: People | Items) -> str:
         return found(catalog, described.table).columns[described.id.name].type
-
-    def _refuse_other_structure(self, catalog: Catalog) -> None:
-        findings = Findings()
-        check_structure(self._description, catalog, findings)
-        if findings.problems:
-            first, *others = findings.problems
-            more = f" And {len(others)} more; `dataflix-source check` lists them." if others else ""
-            raise RefusedError(f"The source does not fit the description. {first.place}: {first.text}{more}")
-
-    def _installation(self, content: str) -> tuple[str, int]:
-        """Return the id of the triggers in the source, and the transaction from which on they have all notes.
-
-        Raises:
-            RefusedError: they are missing, of another description, or not all of them are on.
-        """
-        again = "Run what `dataflix-source script` prints again; the next copy then compares everything."
-        if not self._source.value("SELECT to_regclass(%s) IS NOT NULL", (f"{self._schema}.installation",)):
-            raise RefusedError(
-                f"The source has no schema {self._description.source.capture_schema} of ours, which copy:"
-                f" triggers needs. "
-                "`dataflix-source script` prints what makes it."
-            )
-        installation, installed, complete_from = self._source.row(
-            "SELECT installation_id::text, content_hash, complete_from::text::bigint"
-            f" FROM {self._schema}.installation"
-        )
-        if installed != content:
-            raise RefusedError(
-                "The script in the source is of another description, or the described columns have changed"
-                " since. " + again
-            )
-        rows = self._source.rows(
-            "SELECT n.nspname, c.relname, t.tgname FROM pg_trigger AS t"
-            " INNER JOIN pg_proc AS p ON t.tgfoid = p.oid INNER JOIN pg_class AS c ON t.tgrelid = c.oid"
-            " INNER JOIN pg_namespace AS n ON c.relnamespace = n.oid"
-            " WHERE p.pronamespace = to_regnamespace(%s) AND t.tgenabled = 'A'",
-            (self._schema,),
-        )
-        on = set(rows)
-        for number, watch in enumerate(watches(self._description)):
-            missing = [
-                name
-                for name in trigger_names(number)
-                if (watch.table.schema, watch.table.name, name) not in on
-            ]
-            if missing:
-                raise RefusedError(
-                    f"Triggers of {watch.table} are missing or off ({', '.join(missing)}), so changes may"
-                    f" have been missed. " + again
-                )
-        return str(installation), int(complete_from)
 
     def _must_compare(
         self, queries: dict[str, Query], content: str, installation: str | None, complete_from: int

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from dataflix_source.client import Session
+from dataflix_source.client import LOCK_TIMEOUT, Session
 from dataflix_source.copying.identity import Identity
 from dataflix_source.description.model import Words
 from dataflix_source.errors import BusyError, RefusedError
@@ -36,13 +36,22 @@ _COLUMNS = (
 )
 
 
-def lock(session: Session) -> None:
+def lock(session: Session, *, wait: bool = False) -> None:
     """Keep other copies away until the transaction ends.
+
+    Args:
+        session: our own Postgres.
+        wait: let another copy end first.
 
     Raises:
         BusyError: another copy is running.
     """
-    if not session.value("SELECT pg_try_advisory_xact_lock(hashtextextended('dataflix_source.copy', 0))"):
+    key = "hashtextextended('dataflix_source.copy', 0)"
+    if wait:
+        session.execute("SET lock_timeout = 0")
+        session.execute(f"SELECT pg_advisory_xact_lock({key})")
+        session.execute(f"SET lock_timeout = '{LOCK_TIMEOUT}'")
+    elif not session.value(f"SELECT pg_try_advisory_xact_lock({key})"):
         raise BusyError("Another copy is running. Wait until it has ended.")
 
 

@@ -6,12 +6,15 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 # dataflix_common reads a `.env`; here every line is checked, which takes the parser below it.
+from dotenv import set_key
 from dotenv.parser import Binding, parse_stream
 
 from dataflix_common.files import replace_file
 from dataflix_common.locks import exclusive_lock
 from dataflix_stack.config.variables import ADDED_LATER, VARIABLES, Variable
 from dataflix_stack.errors import StackError
+
+_PLAIN = re.compile(r"[A-Za-z0-9_.,:/@+=-]*")
 
 _HEADER = "# Dataflix settings, made by ./run.sh. Secrets: keep this file to yourself (mode 600).\n"
 
@@ -59,6 +62,39 @@ def add_missing(path: Path, environ: Mapping[str, str]) -> list[str]:
         names = ", ".join(sorted(ADDED_LATER))
         raise StackError(f"{path} can't be written ({error.strerror}) and needs some of: {names}.") from error
     return [variable.name for variable in missing]
+
+
+def set_value(path: Path, name: str, value: str) -> None:
+    """Replace the value of one variable, in one step.
+
+    Raises:
+        StackError: the file cannot be written.
+    """
+    try:
+        with exclusive_lock(path.with_name(path.name + ".lock"), wait=True):
+            set_key(path, name, value, quote_mode="never" if _PLAIN.fullmatch(value) else "always")
+    except OSError as error:
+        raise StackError(f"{path} can't be written ({error.strerror}): set {name}={value} in it.") from error
+
+
+def fill_in(path: Path, environ: Mapping[str, str]) -> list[str]:
+    """Write values of the environment for optional variables that are empty in the file; return their names.
+
+    Raises:
+        StackError: a value in `environ` is invalid, or the file cannot be written.
+    """
+    written = {binding.key: binding.value for binding in _bindings(path)}
+    filled = []
+    for variable in VARIABLES:
+        value = environ.get(variable.name)
+        if variable.is_optional and value and written.get(variable.name) == "":
+            if problem := variable.problem(value):
+                raise StackError(
+                    f"{variable.name} in the environment {problem}; it is {_shown(variable, value)}."
+                )
+            set_value(path, variable.name, value)
+            filled.append(variable.name)
+    return filled
 
 
 def example() -> str:
@@ -112,13 +148,21 @@ def _lines(variables: Iterable[Variable], environ: Mapping[str, str]) -> str:
             raise StackError(
                 f"{variable.name} in the environment {problem}; it is {_shown(variable, value)}."
             )
-        lines.append(f"# {variable.comment}\n{variable.name}={value}\n")
+        lines.append(f"# {variable.comment}\n{variable.name}={_written(value)}\n")
     return "".join(lines)
+
+
+def _written(value: str) -> str:
+    """Return a value as the file has it: in quotes if it has signs that the file gives a meaning to."""
+    if _PLAIN.fullmatch(value):
+        return value
+    escaped = value.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
 
 
 def _shown(variable: Variable, value: str) -> str:
     # A secret has no example. A refused one may still be somebody's password elsewhere.
-    return repr(value) if variable.example else "a secret, which is not shown"
+    return "a secret, which is not shown" if variable.is_secret else repr(value)
 
 
 def _bindings(path: Path) -> list[Binding]:

@@ -71,6 +71,8 @@ def load(*, create: bool) -> Settings:
         say(f"  {path}: other accounts can't read it any more")
     if added := dotenv_file.add_missing(path, os.environ):
         say(f"  {path}: added {', '.join(added)}")
+    if create and (filled := dotenv_file.fill_in(path, os.environ)):
+        say(f"  {path}: took {', '.join(filled)} from the environment")
     values = dotenv_file.read(path, os.environ)
     home = Path(moved_to or values.get("DATAFLIX_HOME") or ROOT / ".dataflix").absolute()
     _check_folder_name(home)

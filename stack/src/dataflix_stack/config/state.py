@@ -17,7 +17,7 @@ class State:
     """The content of `state.json`.
 
     Attributes:
-        data: the loaded data, "sample" or a MovieLens path; None until data is loaded.
+        data: the loaded data, "sample", a MovieLens path, "source" or "none"; None until data is loaded.
         first_run: id of the first Airflow run that succeeded; None until then.
         runtime: "local" or "docker" while the stack is started, else None.
     """
@@ -53,8 +53,8 @@ class State:
 def _damaged(path: Path) -> StackError:
     example = json.dumps({"data": "sample", "first_run": "by hand", _RUNTIME_KEY: "local"})
     return StackError(
-        f"{path} is damaged. Write into it which data was loaded (sample, or the path of the MovieLens "
-        f"data), for instance: {example}"
+        f"{path} is damaged. Write into it which data was loaded (sample, source, none, or the path "
+        f"of the MovieLens data), for instance: {example}"
     )
 
 

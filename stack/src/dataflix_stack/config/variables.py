@@ -21,6 +21,14 @@ _ORIGIN = r"https?://[a-z0-9.-]+(:[0-9]{1,5})?"
 _ORIGINS = re.compile(rf"none|{_ORIGIN}(,{_ORIGIN})*")
 
 
+# Variables of another application's database. Their values are that application's.
+_SOURCE = "DATAFLIX_SOURCE_"
+_ONE_LINE = re.compile(r"[^\r\n\0]*")
+_SSL_MODES = re.compile("|disable|prefer|require|verify-ca|verify-full")
+# At most a day, which is how often everything is compared.
+_SECONDS = re.compile(r"[1-9][0-9]{0,3}|[1-7][0-9]{4}|8[0-5][0-9]{3}|86[0-3][0-9]{2}|86400")
+
+
 @dataclass(frozen=True)
 class Variable:
     """One line of `.env`.
@@ -31,6 +39,7 @@ class Variable:
         initial_value: makes the value on the first run; None for a variable that may be missing.
         problem: returns what is wrong with a value, or None.
         example: the value in `.env.example`; empty for a secret, which has no default.
+        is_optional: whether it may be empty.
     """
 
     name: str
@@ -38,11 +47,17 @@ class Variable:
     initial_value: Callable[[], str] | None
     problem: Callable[[str], str | None]
     example: str = ""
+    is_optional: bool = False
 
     @property
     def is_port(self) -> bool:
-        """Whether a service listens on this port."""
-        return self.name.endswith("_PORT")
+        """Whether a service of ours listens on this port."""
+        return self.name.endswith("_PORT") and not self.name.startswith(_SOURCE)
+
+    @property
+    def is_secret(self) -> bool:
+        """Whether its value must not be shown."""
+        return not self.example and (not self.is_optional or self.name.endswith("_PASSWORD"))
 
 
 def _must_match(pattern: re.Pattern[str], what: str) -> Callable[[str], str | None]:
@@ -83,6 +98,13 @@ def _rate(name: str, value: str, whose: str) -> Variable:
     return Variable(name, comment, lambda: value, check, value)
 
 
+def _source(
+    name: str, what: str, value: str = "", check: Callable[[str], str | None] | None = None
+) -> Variable:
+    check = check or _must_match(_ONE_LINE, "one line")
+    return Variable(_SOURCE + name, what, lambda: value, check, value, is_optional=not value)
+
+
 VARIABLES: tuple[Variable, ...] = (
     _host("DATAFLIX_POSTGRES_HOST", "Postgres"),
     _port("DATAFLIX_POSTGRES_PORT", ports.POSTGRES, "Postgres"),
@@ -90,6 +112,7 @@ VARIABLES: tuple[Variable, ...] = (
     _secret("DATAFLIX_POSTGRES_ADMIN_PASSWORD", "Role postgres: start-up only"),
     _secret("DATAFLIX_POSTGRES_BACKEND_PASSWORD", "Role dataflix_backend: the API"),
     _secret("DATAFLIX_POSTGRES_ELT_PASSWORD", "Role elt_reader: the masked views and nothing else"),
+    _secret("DATAFLIX_POSTGRES_COPIER_PASSWORD", "Role dataflix_copier: the copy of your own database"),
     _secret("DATAFLIX_POSTGRES_AIRFLOW_PASSWORD", "Role airflow: Airflow's metadata"),
     _secret("DATAFLIX_POSTGRES_MLFLOW_PASSWORD", "Role mlflow: MLflow's metadata"),
     _secret("DATAFLIX_POSTGRES_SUPERSET_PASSWORD", "Role superset: Superset's metadata"),
@@ -159,6 +182,25 @@ VARIABLES: tuple[Variable, ...] = (
     _port("DATAFLIX_SUPERSET_PORT", ports.SUPERSET, "Superset"),
     _secret("DATAFLIX_SUPERSET_ADMIN_PASSWORD", "Superset's user admin"),
     _secret("DATAFLIX_SUPERSET_SECRET_KEY", "Encrypts the passwords that Superset stores"),
+    # docs/your-own-database.md
+    _source("FILE", "Description of your own database, which ./run.sh --source FILE writes here; or empty"),
+    _source("HOST", "Your own database: where it is"),
+    _source("PORT", "Your own database: its port", str(ports.POSTGRES), _port_problem),
+    _source("DB", "Your own database: its name"),
+    _source("USER", "Your own database: the role that copies"),
+    _source("PASSWORD", "Your own database: its password, in single quotes if it has signs like # or $"),
+    _source(
+        "SSLMODE",
+        "Your own database: TLS; empty for verify-full on another machine, prefer on this one",
+        check=_must_match(_SSL_MODES, "empty, disable, prefer, require, verify-ca or verify-full"),
+    ),
+    _source("SSLROOTCERT", "Your own database: file with who signed its certificate; empty for the system's"),
+    _source(
+        "COPY_SECONDS",
+        "Your own database: seconds between two copies while the stack runs",
+        "60",
+        _must_match(_SECONDS, "a number of seconds from 1 to 86400"),
+    ),
 )
 
 # Variables that ./run.sh adds to an older `.env`. No data may depend on them: for any other variable, a lost
@@ -175,5 +217,7 @@ ADDED_LATER = frozenset(
         "DATAFLIX_BACKEND_ADMIN_RATE_LIMIT",
         "DATAFLIX_BACKEND_CORS_ORIGINS",
         PROMOTION_KEY_VARIABLE,
+        "DATAFLIX_POSTGRES_COPIER_PASSWORD",
+        *(variable.name for variable in VARIABLES if variable.name.startswith(_SOURCE)),
     }
 )

@@ -11,6 +11,7 @@ from typing import Any
 from dataflix_stack.config.settings import Settings
 from dataflix_stack.errors import StackError
 from dataflix_stack.paths import ROOT
+from dataflix_stack.services.registry import has_source
 
 # The first release whose `up --wait` does not take a job that has ended well for a service that died.
 MIN_COMPOSE = (2, 7)
@@ -19,6 +20,9 @@ MIN_COMPOSE = (2, 7)
 _WAIT_TIMEOUT_S = 600
 
 _LOG_LINES = 15
+
+# Apart from docker-compose.yml, which must work while these variables are empty.
+_SOURCE_FILE = "docker-compose.source.yml"
 
 
 @dataclass(frozen=True)
@@ -56,7 +60,7 @@ def docker_settings(settings: Settings) -> Settings:
 
 
 class Compose:
-    """The stack of docker-compose.yml, with the values of `.env`.
+    """The stack of docker-compose.yml, with the values of `.env`; with a source, of one file more.
 
     Compose's own variables (COMPOSE_PROJECT_NAME, COMPOSE_FILE) keep their meaning.
     """
@@ -103,7 +107,9 @@ class Compose:
             StackError: a build failed or a service is unhealthy; the message has the end of its log.
         """
         arguments = ("up", "--detach", "--build", "--wait", "--wait-timeout", str(_WAIT_TIMEOUT_S), *services)
-        result = subprocess.run(self._command(*arguments), cwd=ROOT, env=_environ(), stdout=2, check=False)
+        result = subprocess.run(
+            self._command(*arguments), cwd=ROOT, env=self._environ(), stdout=2, check=False
+        )
         if result.returncode != 0:
             raise StackError(f"docker compose up failed; its output is above.{self._describe_unhealthy()}")
 
@@ -193,16 +199,25 @@ class Compose:
 
     def _run(self, command: list[str]) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            command, cwd=ROOT, env=_environ(), capture_output=True, text=True, errors="replace", check=False
+            command,
+            cwd=ROOT,
+            env=self._environ(),
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
         )
 
     def _command(self, *arguments: str) -> list[str]:
         return ["docker", "compose", "--env-file", str(self._settings.env_file), *arguments]
 
-
-def _environ() -> dict[str, str]:
-    # Compose would prefer a variable of the shell to `.env`.
-    return {name: value for name, value in os.environ.items() if not name.startswith("DATAFLIX_")}
+    def _environ(self) -> dict[str, str]:
+        # Compose would prefer a variable of the shell to `.env`.
+        environ = {name: value for name, value in os.environ.items() if not name.startswith("DATAFLIX_")}
+        if has_source(self._settings):
+            chosen = environ.get("COMPOSE_FILE") or "docker-compose.yml"
+            environ["COMPOSE_FILE"] = f"{chosen}{os.pathsep}{_SOURCE_FILE}"
+        return environ
 
 
 def _entries(text: str) -> list[dict[str, Any]]:

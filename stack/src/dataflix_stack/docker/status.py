@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from dataflix_stack.config.settings import Settings
 from dataflix_stack.docker.compose import Compose, Container
-from dataflix_stack.services.registry import SERVICES, Service
+from dataflix_stack.services.registry import Service, wanted_services
 from dataflix_stack.services.startup import is_healthy
 
 
@@ -17,8 +17,9 @@ def rows(settings: Settings) -> list[dict[str, object]]:
     compose = Compose(settings)
     compose.check()
     containers = {container.service: container for container in compose.containers()}
-    with ThreadPoolExecutor(len(SERVICES)) as pool:
-        return list(pool.map(lambda service: _row(service, settings, containers.get(service.name)), SERVICES))
+    services = wanted_services(settings)
+    with ThreadPoolExecutor(len(services)) as pool:
+        return list(pool.map(lambda service: _row(service, settings, containers.get(service.name)), services))
 
 
 def _row(service: Service, settings: Settings, container: Container | None) -> dict[str, object]:

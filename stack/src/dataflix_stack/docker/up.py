@@ -1,7 +1,5 @@
 """`./run.sh --docker`: the same stack in containers."""
 
-from pathlib import Path
-
 from dataflix_stack.config import settings as stack_settings
 from dataflix_stack.config.settings import Settings
 from dataflix_stack.config.state import State
@@ -9,26 +7,27 @@ from dataflix_stack.docker.compose import Compose, docker_settings
 from dataflix_stack.docker.watch import ContainerWatch
 from dataflix_stack.errors import StackError
 from dataflix_stack.progress import say, step
-from dataflix_stack.services import preparation
-from dataflix_stack.services.registry import SERVICES
+from dataflix_stack.services import data
+from dataflix_stack.services.data import Chosen
+from dataflix_stack.services.registry import COPY_SERVICE, SERVICES, has_source
 from dataflix_stack.services.startup import check_ports_are_free
 from dataflix_stack.services.supervisor import Supervisor
 from dataflix_stack.summary import print_summary
 from dataflix_stack.up import first_pipeline_run, single_run_lock
 
 
-def up_in_docker(data: Path | None) -> None:
+def up_in_docker(chosen: Chosen) -> None:
     """Build, start, load data, run the pipeline once, and print the summary.
 
     Args:
-        data: a MovieLens folder or zip; None for the sample.
+        chosen: which data.
 
     Raises:
         StackError: Docker cannot be used, or a step failed. Services that have started keep running.
     """
-    if data is not None:
-        preparation.check_movielens(data)
+    data.check(chosen)
     settings = stack_settings.load(create=True)
+    settings = data.settle(settings, chosen, State.read(docker_settings(settings)))
     compose = Compose(settings)
     compose.check()
     stack_settings.prepare_home(settings.home)
@@ -37,8 +36,13 @@ def up_in_docker(data: Path | None) -> None:
         _record_start(settings, in_docker, compose)
         say("  Docker builds images and starts containers; the first time takes minutes.")
         with step("images and containers"):
-            compose.up(sorted(service.name for service in SERVICES if not service.in_background))
-        preparation.load_data(in_docker, data)
+            needed = [service.name for service in SERVICES if not service.in_background]
+            # The first copy comes before those that follow it.
+            compose.up(sorted(name for name in needed if name != COPY_SERVICE))
+        data.load(in_docker, chosen)
+        if has_source(settings):
+            with step(COPY_SERVICE):
+                compose.up([COPY_SERVICE])
         first_pipeline_run(in_docker, ContainerWatch(compose).check)
         print_summary(settings, logs="in Docker (docker compose logs SERVICE)")
         # Last: building their images takes minutes, and nothing else needs them.

@@ -1,23 +1,18 @@
-"""Prepares what the services need: environments, databases, the bucket, Airflow's tables, data."""
+"""Prepares what the services need: environments, databases, the bucket, Airflow's tables."""
 
 import subprocess
-import sys
-from pathlib import Path
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from dataflix_loader.errors import LoadError
-from dataflix_loader.movielens.dataset import open_dataset
 from dataflix_stack.airflow.environment import write_password_file
 from dataflix_stack.config.private_files import UMASK
 from dataflix_stack.config.settings import Settings
-from dataflix_stack.config.state import State
 from dataflix_stack.errors import StackError
 from dataflix_stack.paths import ROOT
-from dataflix_stack.progress import say, step
+from dataflix_stack.progress import step
 from dataflix_stack.services import postgres
-from dataflix_stack.services.registry import airflow_service_environ, base_environ
+from dataflix_stack.services.registry import airflow_service_environ
 
 
 def build_airflow_environment() -> None:
@@ -100,53 +95,3 @@ def prepare_airflow(settings: Settings) -> None:
         )
     if result.returncode != 0:
         raise StackError(f"airflow db migrate failed:\n{(result.stderr or result.stdout).strip()[-2000:]}")
-
-
-def check_movielens(path: Path) -> None:
-    """Check that `path` is MovieLens data, before services start for it.
-
-    Raises:
-        StackError: `path` does not exist or is not MovieLens data.
-    """
-    try:
-        with open_dataset(path):
-            pass
-    except LoadError as error:
-        raise StackError(f"--data: {error}") from error
-
-
-def load_data(settings: Settings, path: Path | None) -> None:
-    """Load data once for each state folder.
-
-    Args:
-        settings: the stack's settings.
-        path: a MovieLens folder or zip; None for the sample.
-
-    Raises:
-        StackError: the state folder holds other data, or the loader refused the files.
-    """
-    state = State.read(settings)
-    wanted = "sample" if path is None else str(path)
-    if state.data is not None:
-        if path is not None and state.data != wanted:
-            raise StackError(
-                f"This state folder already holds other data ({state.data}). ./stop.sh --purge deletes it."
-            )
-        return
-    script = "load_sample_data.py" if path is None else "import_movielens.py"
-    command = [sys.executable, str(ROOT / "scripts" / script), *([] if path is None else [str(path)])]
-    with step("data: " + ("the sample" if path is None else path.name)):
-        result = subprocess.run(
-            command,
-            env=base_environ(settings, "POSTGRES_"),
-            capture_output=True,
-            text=True,
-            errors="replace",
-            check=False,
-            umask=UMASK,
-        )
-    if result.returncode != 0:
-        raise StackError(f"The data was not loaded and nothing was changed:\n{result.stderr.strip()[-2000:]}")
-    state.data = wanted
-    state.write(settings)
-    say("  " + (result.stdout.strip().splitlines() or ["data loaded"])[-1])

@@ -13,6 +13,8 @@ from dataflix_stack.paths import ROOT
 from dataflix_stack.services import health, postgres, privileges
 
 _CORE_BIN = ROOT / ".venv" / "bin"
+COPY_SERVICE = "source-copy"
+SOURCE_PROGRAM = _CORE_BIN / "dataflix-source"
 _AIRFLOW_BIN = ROOT / "airflow" / ".venv" / "bin"
 
 # The stack guards personal data, so none of its programs may report its use to others.
@@ -33,6 +35,7 @@ class Service:
         stop_signal: the signal that ends it.
         signal_group: whether the stop signal goes to the whole process group.
         in_background: whether ./run.sh returns before the service is healthy.
+        wanted: whether these settings have a use for it.
     """
 
     name: str
@@ -44,6 +47,7 @@ class Service:
     stop_signal: str = "TERM"
     signal_group: bool = True
     in_background: bool = False
+    wanted: Callable[[Settings], bool] = lambda _: True
 
 
 def base_environ(settings: Settings, *prefixes: str) -> dict[str, str]:
@@ -78,6 +82,18 @@ def mlflow_environ(settings: Settings) -> dict[str, str]:
         # The job queue evaluates language models; without them it is three idle processes.
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
     }
+
+
+def has_source(settings: Settings) -> bool:
+    """Return whether the data are those of another application's database."""
+    return bool(settings.values.get("DATAFLIX_SOURCE_FILE"))
+
+
+def source_environ(settings: Settings) -> dict[str, str]:
+    """Return the environment of `dataflix-source`; no other program gets the source's password."""
+    return base_environ(
+        settings, "SOURCE_", "POSTGRES_HOST", "POSTGRES_PORT", "POSTGRES_DB", "POSTGRES_COPIER_"
+    )
 
 
 def superset_environ(settings: Settings) -> dict[str, str]:
@@ -206,6 +222,16 @@ SERVICES: tuple[Service, ...] = (
         healthy=lambda _: True,
     ),
     Service(
+        name=COPY_SERVICE,
+        command=lambda s: [
+            *(str(SOURCE_PROGRAM), "follow", s["SOURCE_FILE"], "--every", s["SOURCE_COPY_SECONDS"])
+        ],
+        environ=source_environ,
+        # Its process lives while copies fail; ./run.sh status says how the last one ended.
+        healthy=lambda _: True,
+        wanted=has_source,
+    ),
+    Service(
         name="airflow-api-server",
         command=lambda s: _airflow_command(
             "api-server", "--host", s["AIRFLOW_HOST"], "--port", s["AIRFLOW_PORT"]
@@ -241,3 +267,8 @@ SERVICES: tuple[Service, ...] = (
 )
 
 BY_NAME = {service.name: service for service in SERVICES}
+
+
+def wanted_services(settings: Settings) -> list[Service]:
+    """Return the services that these settings have a use for."""
+    return [service for service in SERVICES if service.wanted(settings)]

@@ -16,6 +16,10 @@ from dataflix_stack.services.supervisor import Supervisor
 _POLL_S = 0.2
 # A service that has died this often will not come up later.
 MAX_STARTS = 3
+_NOT_OURS = (
+    " This is where Dataflix's own Postgres is to listen; to recommend from a database of yours, name it by "
+    "DATAFLIX_SOURCE_* and start with ./run.sh --source FILE."
+)
 
 
 def is_healthy(service: Service, settings: Settings) -> bool:
@@ -65,10 +69,11 @@ def check_ports_are_free(settings: Settings) -> None:
             try:
                 probe.bind((host, port))
             except OSError as error:
+                ours = "" if service.name != "postgres" else _NOT_OURS
                 raise StackError(
                     f"Port {port} of {host}, which {service.name} needs, is not free ({error.strerror}"
                     f"{_owner(port)}). Free it, or move it: DATAFLIX_{service.port_of}_PORT in "
-                    f"{settings.env_file}."
+                    f"{settings.env_file}.{ours}"
                 ) from error
 
 

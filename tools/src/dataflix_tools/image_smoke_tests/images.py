@@ -122,6 +122,17 @@ def _trainer_programs(values: Values) -> list[Program]:
     return [Program((), compose.environ("trainer", values) | compose.listening("TRAINER", values))]
 
 
+def _follow_without_source(container: Container, values: Values) -> None:
+    """The copy keeps running while there is no source, nor a description of it."""
+    environ = {
+        **compose.environ("postgres-init", values),
+        "DATAFLIX_SOURCE_HOST": "127.0.0.1",
+        "DATAFLIX_SOURCE_DB": "none",
+        "DATAFLIX_SOURCE_USER": "nobody",
+    }
+    container.check_keeps_running(*container.command(), environ=environ)
+
+
 def _sync_without_mlflow(container: Container, values: Values) -> None:
     """model-sync keeps running while there is no MLflow."""
     environ = compose.environ("model-sync", values)
@@ -191,6 +202,7 @@ def _status(request: Request) -> int:
 # In this order MLflow's first step, which trainer and backend share, is built once.
 IMAGES = (
     Image("dataflix-loader", "loader/Dockerfile", _load_sample, _no_programs, _nothing_to_check),
+    Image("dataflix-source", "source/Dockerfile", _follow_without_source, _no_programs, _nothing_to_check),
     Image(
         "dataflix-mlflow",
         "stack/docker/mlflow/Dockerfile",
