@@ -111,9 +111,29 @@ FOR EACH STATEMENT EXECUTE FUNCTION keep_former_pseudonyms();
 CREATE OR REPLACE TRIGGER user_pseudonyms_keep_deleted AFTER DELETE ON user_pseudonyms
 REFERENCING OLD TABLE AS former
 FOR EACH STATEMENT EXECUTE FUNCTION keep_former_pseudonyms();
+
+CREATE OR REPLACE FUNCTION keep_all_pseudonyms() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    INSERT INTO pii.former_pseudonyms (user_id, pseudonym)
+    SELECT user_id, username_hash FROM pii.user_pseudonyms
+    UNION
+    SELECT user_id, email_hash FROM pii.user_pseudonyms;
+    RETURN NULL;
+END
+$$;
+
+COMMENT ON FUNCTION keep_all_pseudonyms() IS 'Trigger: keeps the pseudonyms that a TRUNCATE is about to remove.';
+
+CREATE OR REPLACE TRIGGER user_pseudonyms_keep_truncated BEFORE TRUNCATE ON user_pseudonyms
+FOR EACH STATEMENT EXECUTE FUNCTION keep_all_pseudonyms();
+
 -- Also for a change that a logical subscriber applies (session_replication_role).
 ALTER TABLE user_pseudonyms ENABLE ALWAYS TRIGGER user_pseudonyms_keep_replaced;
 ALTER TABLE user_pseudonyms ENABLE ALWAYS TRIGGER user_pseudonyms_keep_deleted;
+ALTER TABLE user_pseudonyms ENABLE ALWAYS TRIGGER user_pseudonyms_keep_truncated;
 
 CREATE OR REPLACE FUNCTION hmac_sha256(inner_block bytea, outer_block bytea, message text) RETURNS text
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE

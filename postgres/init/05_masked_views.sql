@@ -62,6 +62,14 @@ COMMENT ON FUNCTION pii.delete_user_pseudonyms() IS 'Trigger: deletes the pseudo
 
 RESET ROLE;
 
+-- Whether they have fired at every change so far; used below.
+SELECT count(*) = 2 AS triggers_were_on
+FROM pg_trigger
+WHERE
+    tgrelid = 'public.users'::regclass AND tgenabled = 'A'
+    AND tgname IN ('users_keep_pseudonyms_of_inserted', 'users_keep_pseudonyms_of_updated')
+\gset
+
 CREATE OR REPLACE TRIGGER users_keep_pseudonyms_of_inserted AFTER INSERT ON public.users
 REFERENCING NEW TABLE AS changed
 FOR EACH STATEMENT EXECUTE FUNCTION pii.keep_user_pseudonyms();
@@ -78,6 +86,13 @@ FOR EACH STATEMENT EXECUTE FUNCTION pii.delete_user_pseudonyms();
 ALTER TABLE public.users ENABLE ALWAYS TRIGGER users_keep_pseudonyms_of_inserted;
 ALTER TABLE public.users ENABLE ALWAYS TRIGGER users_keep_pseudonyms_of_updated;
 ALTER TABLE public.users ENABLE ALWAYS TRIGGER users_delete_pseudonyms;
+
+-- They were missing, switched off (ALTER TABLE ... DISABLE TRIGGER), or silent in sessions that replicate. Nobody knows
+-- what changed meanwhile, so all pseudonyms are computed again.
+\if :triggers_were_on
+\else
+UPDATE public.users SET user_id = user_id;
+\endif
 
 CREATE SCHEMA IF NOT EXISTS masked AUTHORIZATION dataflix_masking;
 COMMENT ON SCHEMA masked IS 'What leaves this database for the warehouse: one view per table, with personal data masked.';

@@ -82,8 +82,26 @@ COMMENT ON FUNCTION ask_for_erasure() IS 'Trigger: requests an erasure for each 
 CREATE OR REPLACE TRIGGER users_ask_for_erasure AFTER DELETE ON users
 REFERENCING OLD TABLE AS gone
 FOR EACH STATEMENT EXECUTE FUNCTION ask_for_erasure();
+
+CREATE OR REPLACE FUNCTION ask_for_all_erasures() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    INSERT INTO public.erasures (user_id) SELECT user_id FROM public.users
+    ON CONFLICT (user_id) DO UPDATE SET deleted_in = excluded.deleted_in;
+    RETURN NULL;
+END
+$$;
+
+COMMENT ON FUNCTION ask_for_all_erasures() IS 'Trigger: requests an erasure for each user that a TRUNCATE is about to remove.';
+
+CREATE OR REPLACE TRIGGER users_ask_for_all_erasures BEFORE TRUNCATE ON users
+FOR EACH STATEMENT EXECUTE FUNCTION ask_for_all_erasures();
+
 -- Also for a delete that a logical subscriber applies (session_replication_role).
 ALTER TABLE users ENABLE ALWAYS TRIGGER users_ask_for_erasure;
+ALTER TABLE users ENABLE ALWAYS TRIGGER users_ask_for_all_erasures;
 
 CREATE OR REPLACE FUNCTION erase_user(erased bigint) RETURNS SETOF erasures
 LANGUAGE plpgsql SECURITY DEFINER

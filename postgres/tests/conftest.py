@@ -29,7 +29,7 @@ def admin(server: PostgresServer) -> Iterator[Connection]:
     connection.autocommit = True
     yield connection
     with connection.cursor() as cursor:
-        cursor.execute("TRUNCATE public.users, public.movies CASCADE")
+        cursor.execute("TRUNCATE public.users, public.movies, public.erasures, pii.former_pseudonyms CASCADE")
     connection.close()
 
 
