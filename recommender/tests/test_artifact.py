@@ -149,6 +149,27 @@ def test_another_format_version_is_refused(saved: Path) -> None:
         Model.load(saved)
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"[" * 100_000,
+        b'{"format_version": 3, "info": {"alpha": NaN}}',
+        b'{"format_version": 3, "checksum": -Infinity}',
+        b'{"format_version": ' + b"9" * 5000 + b"}",
+        b'{"format_version": 3}',
+        b'"\\ud800"',
+        b"\xef\xbb\xbf{}",
+        b"\xff\xfe",
+        b"null",
+        b"",
+    ],
+)
+def test_a_manifest_that_is_no_manifest_is_a_damaged_artifact(saved: Path, content: bytes) -> None:
+    (saved / "manifest.json").write_bytes(content)
+    with pytest.raises(ArtifactError, match=r"manifest\.json"):
+        Model.load(saved)
+
+
 def test_an_artifact_is_never_overwritten(model: Model, saved: Path) -> None:
     before = (saved / "manifest.json").read_bytes()
     with pytest.raises(ArtifactError, match="already exists"):

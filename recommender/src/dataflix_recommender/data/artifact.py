@@ -76,10 +76,11 @@ def read_manifest(path: Path) -> dict[str, Any]:
     """
     file = path / MANIFEST
     try:
-        manifest = json.loads(file.read_text(encoding="utf-8"))
+        manifest = json.loads(file.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
     except FileNotFoundError as error:
         raise ArtifactError(file, "is missing") from error
-    except (OSError, ValueError) as error:
+    # RecursionError: thousands of open brackets.
+    except (OSError, ValueError, RecursionError) as error:
         raise ArtifactError(file, f"cannot be read: {error}") from error
     if not isinstance(manifest, dict):
         raise ArtifactError(file, "is not a JSON object")
@@ -136,6 +137,11 @@ def sha256_of(file: Path) -> str:
         while chunk := stream.read(HASH_CHUNK):
             digest.update(chunk)
     return digest.hexdigest()
+
+
+def _refuse_constant(name: str) -> None:
+    # Python reads NaN and Infinity, which are no JSON and have no checksum.
+    raise ValueError(f"{name} is no value of JSON")
 
 
 def _checksum(manifest: dict[str, Any]) -> str:
