@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from dataflix_ops.doctor import source
 from dataflix_ops.doctor.check import Check, CheckError, run_checks
 from dataflix_ops.doctor.report import remedy
 from dataflix_stack.config import settings as stack_settings
@@ -55,7 +56,31 @@ def test_every_check_of_a_stopped_stack_fails_and_says_what_to_do(settings: Sett
         assert row["works"] is False, row
         assert row["detail"], row
         assert "./run.sh" in row["way_out"], row
-    assert not any(value in result.stdout for name, value in settings.values.items() if "PASSWORD" in name)
+    secrets = [value for name, value in settings.values.items() if "PASSWORD" in name and value]
+    assert not any(value in result.stdout for value in secrets)
+
+
+def test_a_source_that_is_away_is_named(settings: Settings, tmp_path: Path) -> None:
+    description = tmp_path / "dataflix.yml"
+    description.write_text((ROOT / "examples" / "shop" / "dataflix.yml").read_text())
+    values = {
+        "FILE": str(description),
+        "HOST": "127.0.0.1",
+        "PORT": str(free_port()),
+        "DB": "shop",
+        "USER": "r",
+    }
+    lines = settings.env_file.read_text().splitlines()
+    kept = [line for line in lines if line.split("=")[0].removeprefix("DATAFLIX_SOURCE_") not in values]
+    added = [f"DATAFLIX_SOURCE_{name}={value}" for name, value in values.items()]
+    settings.env_file.write_text("\n".join([*kept, *added]) + "\n")
+    loaded = stack_settings.load(create=False)
+    outcomes = run_checks(source.checks(loaded), loaded)
+    assert [outcome.works for outcome in outcomes] == [False, False]
+    assert f"The source shop on 127.0.0.1:{values['PORT']} can't be used" in outcomes[0].detail
+    # Our own Postgres does not run either.
+    assert "Is it running (./run.sh status)?" in outcomes[1].detail
+    assert source.checks(settings) == []
 
 
 def test_the_table_ends_with_what_to_do_and_honours_no_color(settings: Settings) -> None:

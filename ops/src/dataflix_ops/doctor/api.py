@@ -3,6 +3,7 @@
 import re
 import uuid
 from typing import Any
+from urllib.parse import quote
 
 import requests
 from jsonschema import Draft202012Validator, ValidationError
@@ -49,20 +50,23 @@ def _endpoints(settings: Settings) -> str:
     return f"{len(found)} endpoints"
 
 
-def _first(http: requests.Session, url: str, name: str) -> str:
+def _first(http: requests.Session, url: str, name: str) -> int | str:
     rows = request_ok(http, "GET", url, params={"limit": 1}).json()["data"]
     if not rows:
         raise CheckError(f"GET {url} lists nothing: no data were loaded")
-    return str(rows[0][name])
+    found: int | str = rows[0][name]
+    return found
 
 
 def _problem(
-    http: requests.Session, url: str, document: dict[str, Any], path: str, ids: dict[str, str]
+    http: requests.Session, url: str, document: dict[str, Any], path: str, ids: dict[str, int | str]
 ) -> str:
     """Return what is wrong with an endpoint; empty if its response matches the document."""
     # Other kinds of objects may not exist at all (erasures for instance): a random id must give 404.
     parameters = set(re.findall(r"\{(\w+)\}", path))
-    filled = re.sub(r"\{(\w+)\}", lambda name: ids.get(name[1]) or str(uuid.uuid4()), path)
+    filled = re.sub(
+        r"\{(\w+)\}", lambda name: quote(str(ids.get(name[1], "")), safe="") or str(uuid.uuid4()), path
+    )
     try:
         if parameters <= ids.keys():
             response = request_ok(http, "GET", url + filled)
@@ -88,7 +92,7 @@ def _problem(
 
 def _serves_session(settings: Settings) -> str:
     http, url = _signed(settings), settings.url("BACKEND")
-    movie = int(_first(http, url + _LISTS["movie_id"], "movie_id"))
+    movie = _first(http, url + _LISTS["movie_id"], "movie_id")
     body = {"ratings": [{"movie_id": movie, "rating": 5}], "limit": 5}
     response = request_ok(http, "POST", f"{url}/recommendations", json=body).json()
     shown, meta = [row["movie_id"] for row in response["data"]], response["meta"]
@@ -100,7 +104,9 @@ def _serves_session(settings: Settings) -> str:
 def served_meta(http: requests.Session, url: str) -> dict[str, Any]:
     """Return what the API says about the list of some user: where it comes from and which model made it."""
     user = _first(http, url + _LISTS["user_id"], "user_id")
-    found: dict[str, Any] = request_ok(http, "GET", f"{url}/recommendations/{user}").json()["meta"]
+    found: dict[str, Any] = request_ok(
+        http, "GET", f"{url}/recommendations/{quote(str(user), safe='')}"
+    ).json()["meta"]
     return found
 
 

@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from dataflix_ops.doctor import api, databases, models, services
+from dataflix_ops.doctor import api, databases, models, services, source
 from dataflix_ops.doctor.check import run_checks
 from dataflix_ops.doctor.report import as_json, print_table
 from dataflix_stack.config import settings as stack_settings
@@ -26,7 +26,13 @@ def main() -> None:
     arguments = parser.parse_args()
     try:
         settings = stack_settings.load(create=False)
-        checks = [*databases.checks(), *models.checks(), *services.checks(), *api.checks()]
+        checks = [
+            *databases.checks(),
+            *source.checks(settings),
+            *models.checks(),
+            *services.checks(),
+            *api.checks(),
+        ]
         outcomes = run_checks(checks, settings)
         if arguments.json:
             print(as_json(outcomes, settings))

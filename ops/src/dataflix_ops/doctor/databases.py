@@ -19,6 +19,7 @@ _ROLES = (
     ("postgres", None, "POSTGRES_ADMIN_PASSWORD"),
     ("dataflix_backend", None, "POSTGRES_BACKEND_PASSWORD"),
     ("elt_reader", None, "POSTGRES_ELT_PASSWORD"),
+    ("dataflix_copier", None, "POSTGRES_COPIER_PASSWORD"),
     ("airflow", "airflow", "POSTGRES_AIRFLOW_PASSWORD"),
     ("mlflow", "mlflow", "POSTGRES_MLFLOW_PASSWORD"),
     ("superset", "superset", "POSTGRES_SUPERSET_PASSWORD"),
