@@ -81,6 +81,8 @@ CREATE TABLE IF NOT EXISTS former_pseudonyms (
     gone_in xid8 NOT NULL DEFAULT pg_current_xact_id()
 );
 CREATE INDEX IF NOT EXISTS former_pseudonyms_user_id_idx ON former_pseudonyms (user_id);
+-- Whether somebody else has or had one is asked for each pseudonym of each erased user.
+CREATE INDEX IF NOT EXISTS former_pseudonyms_pseudonym_idx ON former_pseudonyms (pseudonym);
 
 COMMENT ON TABLE former_pseudonyms IS 'Pseudonyms that a user had before; removed once the erasure of the user is verified.';
 COMMENT ON COLUMN former_pseudonyms.user_id IS 'The user.';

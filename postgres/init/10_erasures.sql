@@ -255,15 +255,17 @@ COMMENT ON VIEW _erased_feedback IS
 -- The only change that the ELT may make here: it removes the user from the record, from the list of deleted keys, which
 -- shows what the person had rated, and from the former pseudonyms.
 DROP FUNCTION IF EXISTS _erasure_verified(bigint, bigint, bigint);
-CREATE OR REPLACE FUNCTION _erasure_verified(
-    verified bigint,
+DROP FUNCTION IF EXISTS _erasure_verified(bigint, bigint, bigint, bigint, text [], bigint []);
+-- All erasures of a run at once: each statement reads the list of deleted keys, which is long when many are erased.
+CREATE OR REPLACE FUNCTION _erasures_verified(
+    verified bigint [],
     removed_rows bigint,
     scanned_bytes bigint,
     scanned_files bigint DEFAULT NULL,
     searched text [] DEFAULT NULL,
     feedback_deletions bigint [] DEFAULT '{}'
 )
-RETURNS boolean
+RETURNS bigint
 LANGUAGE sql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
@@ -272,7 +274,7 @@ BEGIN ATOMIC
             user_id::text AS user_key,
             deleted_in
         FROM public.erasures
-        WHERE erasure_id = verified AND verified_at IS NULL
+        WHERE erasure_id = ANY (verified) AND verified_at IS NULL
     )
     -- Later deletions are those of a new user with the same id, and loads may still need them.
     DELETE FROM capture.deletions USING pending
@@ -281,40 +283,45 @@ BEGIN ATOMIC
         AND deletions.row_key[1] = pending.user_key AND deletions.last_xid <= pending.deleted_in;
     -- The key of feedback does not say whose it was, and the person may have lost some before, so all goes. The ELT has
     -- removed these keys from the warehouse, so no load needs their deletions.
-    WITH pending AS (
-        SELECT deleted_in
-        FROM public.erasures
-        WHERE erasure_id = verified AND verified_at IS NULL
-    )
-    DELETE FROM capture.deletions USING pending
+    DELETE FROM capture.deletions
     WHERE
         deletions.deletion_id = ANY (feedback_deletions)
-        AND deletions.table_name = 'feedback' AND deletions.last_xid <= pending.deleted_in;
+        AND deletions.table_name = 'feedback'
+        AND deletions.last_xid <= (
+            SELECT deleted_in
+            FROM public.erasures
+            WHERE erasure_id = ANY (verified) AND verified_at IS NULL
+            ORDER BY deleted_in DESC
+            LIMIT 1
+        );
     WITH pending AS (
         SELECT
             user_id,
             deleted_in
         FROM public.erasures
-        WHERE erasure_id = verified AND verified_at IS NULL
+        WHERE erasure_id = ANY (verified) AND verified_at IS NULL
     )
     DELETE FROM pii.former_pseudonyms USING pending
     WHERE former_pseudonyms.user_id = pending.user_id AND former_pseudonyms.gone_in <= pending.deleted_in;
-    UPDATE public.erasures SET
-        user_id = NULL,
-        deleted_in = NULL,
-        verified_at = clock_timestamp(),
-        warehouse_rows_count = removed_rows,
-        scanned_bytes_count = scanned_bytes,
-        scanned_files_count = scanned_files,
-        searched_tables = searched
-    WHERE erasure_id = verified AND verified_at IS NULL
-    RETURNING true;
+    WITH recorded AS (
+        UPDATE public.erasures SET
+            user_id = NULL,
+            deleted_in = NULL,
+            verified_at = clock_timestamp(),
+            warehouse_rows_count = removed_rows,
+            scanned_bytes_count = scanned_bytes,
+            scanned_files_count = scanned_files,
+            searched_tables = searched
+        WHERE erasure_id = ANY (verified) AND verified_at IS NULL
+        RETURNING erasure_id
+    )
+    SELECT count(*) FROM recorded;
 END;
 
-COMMENT ON FUNCTION _erasure_verified(bigint, bigint, bigint, bigint, text [], bigint []) IS
-'Records that nothing is left in the warehouse, and removes the user from the record; null if there is no such erasure.';
+COMMENT ON FUNCTION _erasures_verified(bigint [], bigint, bigint, bigint, text [], bigint []) IS
+'Records that nothing is left in the warehouse, and removes the users from the records; returns how many were pending.';
 
 GRANT SELECT ON _erasures, _erased_pseudonyms, _erased_feedback TO elt_reader;
-GRANT EXECUTE ON FUNCTION _erasure_verified(bigint, bigint, bigint, bigint, text [], bigint []) TO elt_reader;
+GRANT EXECUTE ON FUNCTION _erasures_verified(bigint [], bigint, bigint, bigint, text [], bigint []) TO elt_reader;
 
 COMMIT;

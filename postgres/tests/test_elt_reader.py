@@ -315,13 +315,13 @@ def test_the_one_thing_it_may_change_tells_and_does_no_more_than_it_says(
         (erasure_id,) = cursor.fetchone() or (None,)
         # The role's own default.
         with pytest.raises(psycopg2.errors.ReadOnlySqlTransaction):
-            cursor.execute("SELECT masked._erasure_verified(%s, 1, 1)", (erasure_id,))
+            cursor.execute("SELECT masked._erasures_verified(%s::bigint[], 1, 1)", ([erasure_id],))
         cursor.execute("SET default_transaction_read_only = off")
-        cursor.execute("SELECT masked._erasure_verified(%s, 1, 1)", (erasure_id,))
-        assert cursor.fetchone() == (True,)
-        for again in (erasure_id, -1, 78, None):
-            cursor.execute("SELECT masked._erasure_verified(%s, 2, 2)", (again,))
-            assert cursor.fetchone() == (None,)
+        cursor.execute("SELECT masked._erasures_verified(%s::bigint[], 1, 1)", ([erasure_id],))
+        assert cursor.fetchone() == (1,)
+        for again in ([erasure_id, -1, 78, None], [], None):
+            cursor.execute("SELECT masked._erasures_verified(%s::bigint[], 2, 2)", (again,))
+            assert cursor.fetchone() == (0,)
     with admin.cursor() as cursor:
         cursor.execute(
             "SELECT user_id, warehouse_rows_count FROM erasures WHERE erasure_id = %s", (erasure_id,)

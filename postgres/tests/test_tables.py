@@ -291,7 +291,7 @@ def test_everybody_may_do_nothing(admin: Connection) -> None:
         "AND has_function_privilege('elt_reader', oid, 'EXECUTE') "
         # The one that removes the user from the record of an erasure, and three that the view of users
         # calls: they know nothing but the value that they are given.
-        "AND oid NOT IN ('masked._erasure_verified(bigint, bigint, bigint, bigint, text[], bigint[])'"
+        "AND oid NOT IN ('masked._erasures_verified(bigint[], bigint, bigint, bigint, text[], bigint[])'"
         "::regprocedure, "
         "'masked._masked_name(text)'::regprocedure, 'masked._place(text)'::regprocedure, "
         "'masked._decade(smallint)'::regprocedure) "

@@ -180,8 +180,7 @@ def erase(
                 wait_for_pending_deletes(target, mutated, wait_s)
                 scanned = None if data is None else _require_clean_files(target, data, pseudonyms)
             evidence = _Evidence(sum(removed.values()), searched, scanned, conditions.feedback_deletions)
-            for erasure in pending:
-                _record_verified(records, erasure, evidence)
+            _record_verified(records, pending, evidence)
     result = ErasureResult(
         erasures=[erasure.erasure_id for erasure in pending],
         removed=removed,
@@ -206,8 +205,8 @@ def _pending(records: postgres.Session) -> list[PendingErasure]:
     if records.row("SELECT to_regclass(%s) IS NULL", (view,))[0]:
         return []
     is_current = records.row(
-        f"SELECT to_regprocedure('{SOURCE_SCHEMA}._erasure_verified"
-        "(bigint, bigint, bigint, bigint, text[], bigint[])') IS NOT NULL"
+        f"SELECT to_regprocedure('{SOURCE_SCHEMA}._erasures_verified"
+        "(bigint[], bigint, bigint, bigint, text[], bigint[])') IS NOT NULL"
     )[0]
     if not is_current:
         raise SchemaDriftError(
@@ -240,13 +239,13 @@ class _Evidence:
     feedback_deletions: list[int]
 
 
-def _record_verified(records: postgres.Session, erasure: PendingErasure, evidence: _Evidence) -> None:
+def _record_verified(records: postgres.Session, pending: list[PendingErasure], evidence: _Evidence) -> None:
     scanned = evidence.scanned
     records.execute("SET default_transaction_read_only = off")
     records.rows(
-        f"SELECT {SOURCE_SCHEMA}._erasure_verified(%s, %s, %s, %s, %s, %s::bigint[])",
+        f"SELECT {SOURCE_SCHEMA}._erasures_verified(%s::bigint[], %s, %s, %s, %s, %s::bigint[])",
         (
-            *(erasure.erasure_id, evidence.removed_rows),
+            *([erasure.erasure_id for erasure in pending], evidence.removed_rows),
             *((scanned.bytes, scanned.files) if scanned else (None, None)),
             *(evidence.searched_tables, evidence.feedback_deletions),
         ),
