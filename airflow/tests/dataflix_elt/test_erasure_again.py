@@ -153,6 +153,29 @@ def test_to_search_for_nothing_is_a_failure(engines: Engines, data: Path) -> Non
     assert run(engines, None).scanned_bytes is None
 
 
+@pytest.mark.parametrize("kind", ["empty", "another", "half"])
+def test_to_search_another_folder_is_a_failure(
+    engines: Engines, data: Path, kind: str, tmp_path: Path
+) -> None:
+    add(engines, 13, "elsewhere", 1)
+    load(engines)
+    freeze(engines)
+    engines.sql("SELECT erase_user(13)")
+    if kind == "another":
+        (tmp_path / "file").write_text("something else")
+    if kind == "half":
+        # As on a machine where the tables' files are on a disk of their own: links are not followed.
+        (tmp_path / "metadata").mkdir()
+        (tmp_path / "metadata" / "raw.sql").write_text("ATTACH DATABASE raw")
+        (tmp_path / "store").symlink_to(data / "store")
+    try:
+        with pytest.raises(ErasureIncompleteError, match=r"of the \d+ parts .*DATAFLIX_CLICKHOUSE_DATA_DIR"):
+            run(engines, tmp_path)
+    finally:
+        unfreeze(data)
+    assert engines.sql("SELECT verified_at FROM erasures WHERE user_id = 13") == [(None,)]
+
+
 @pytest.mark.parametrize(
     ("between", "at_once", "name"),
     [

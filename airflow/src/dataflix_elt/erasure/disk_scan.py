@@ -24,12 +24,14 @@ class ScanResult:
     Attributes:
         bytes: searched, unpacked where packed.
         files: searched.
+        folders: that have a file that was searched, each by its name and that of the folder above.
         found: files that contain one of the texts.
         unread: files with a codec that this module cannot unpack.
     """
 
     bytes: int = 0
     files: int = 0
+    folders: set[tuple[str, str]] = field(default_factory=set)
     found: list[Path] = field(default_factory=list)
     unread: list[Path] = field(default_factory=list)
 
@@ -98,6 +100,7 @@ def scan(folder: Path, texts: Sequence[bytes]) -> ScanResult:
                         result.found.append(path)
                         break
             result.files += 1
+            result.folders.add((path.parent.parent.name, path.parent.name))
         except FileNotFoundError:
             continue
         except _UnknownCodecError:

@@ -486,8 +486,11 @@ def _require_clean_files(target: clickhouse.Session, data: Path, pseudonyms: Pse
     Raises:
         ErasureIncompleteError: a file has one of them, or cannot be searched.
     """
+    parts = _parts(target)
     result = scan(data, [text.encode() for text in pseudonyms.gone])
     _require_none(data, result, result.found)
+    # Merges remove some meanwhile.
+    _require_parts(data, result, parts & _parts(target))
     if pseudonyms.in_use:
         parts = _parts(target)
         shared = scan(data, [text.encode() for text in sorted(pseudonyms.in_use)])
@@ -504,6 +507,22 @@ def _require_none(data: Path, result: ScanResult, found: list[Path]) -> None:
         what = "contain pseudonyms of erased users" if found else "cannot be searched"
         files = ", ".join(str(path.relative_to(data)) for path in (found or result.unread)[:5])
         raise ErasureIncompleteError(f"Files of ClickHouse {what}: {files}. Nothing was marked as verified.")
+
+
+def _require_parts(data: Path, result: ScanResult, parts: set[tuple[str, str]]) -> None:
+    """Check that the folder is the one that ClickHouse writes: an empty one, a copy or a part of it is clean.
+
+    Raises:
+        ErasureIncompleteError: files of ClickHouse's tables are elsewhere.
+    """
+    missing = parts - result.folders
+    if missing or not result.files:
+        raise ErasureIncompleteError(
+            f"{data} has the files of {len(parts) - len(missing)} of the {len(parts)} parts of ClickHouse's "
+            "tables, so it is not the folder that ClickHouse writes. Nothing was marked as verified. Name "
+            "that folder in DATAFLIX_CLICKHOUSE_DATA_DIR. If it is on another machine: elt erase "
+            "--without-search, which records that no file was searched"
+        )
 
 
 def _parts(target: clickhouse.Session) -> set[tuple[str, str]]:
