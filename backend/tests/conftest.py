@@ -118,11 +118,7 @@ def copied(pg: PostgresServer) -> Iterator[copies.Copied]:
 
 @pytest.fixture(scope="session")
 def shop_model(copied: copies.Copied) -> Model:
-    genres = {
-        number: [copies.COLOURS[index % 3].title()] for index, number in enumerate(copied.movies.values())
-    }
-    titles = {number: f"Lamp {index}" for index, number in enumerate(copied.movies.values())}
-    return models.taste_model(genres, titles)
+    return copied.model
 
 
 @pytest.fixture(scope="session")

@@ -35,17 +35,17 @@ def create_app(settings: Settings) -> Flask:
     """
     app = bare_app()
     database = Database(settings, settings.threads)
-    models = ModelStore(settings.models_dir)
     stale_contexts = StaleContextCache(database, ErasedUsers(settings.erased_users))
     ids = SourceIds(database)
     source = SourceWatcher(database, ids, settings.source_file)
+    models = ModelStore(settings.models_dir)
     services = Services(
         database,
         models,
         PopularityFallback(database),
         ListIds(settings.api_key),
         stale_contexts,
-        ContextReader(database, stale_contexts, MovieCache()),
+        ContextReader(database, stale_contexts, MovieCache(), lambda: source.current),
         source,
         ids,
     )

@@ -80,7 +80,7 @@ class IdForm:
 
     def to_json(self, key: str) -> str | int:
         """Return an id of the copy as the application has it."""
-        return int(key) if self.is_integer else key
+        return int(key) if self.is_integer and _WHOLE.fullmatch(key) else key
 
 
 def _trimmed(text: str) -> str | None:
@@ -186,6 +186,11 @@ class Source:
     def is_copy(self) -> bool:
         """Whether people and items have ids of another application."""
         return self.identity is not None
+
+    @property
+    def kind_weights(self) -> dict[str, float]:
+        """The weight of one event of each kind, without opinions."""
+        return {kind.kind: kind.weight for kind in self.kinds if kind.weight is not None}
 
     def ids_of(self, thing: Thing) -> IdForm:
         """Return what ids of users or of movies look like."""

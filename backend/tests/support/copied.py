@@ -9,10 +9,12 @@ from urllib.parse import quote
 
 from psycopg2.extras import Json, execute_values
 
+from dataflix_recommender import Model, SourceIdentity
 from dataflix_stack.services import postgres as cluster
 from dataflix_testkit import PostgresServer
 
 from .data import connect
+from .models import taste_model
 
 # Our numbers, so large that nothing else in an answer looks like them.
 FIRST_USER, FIRST_MOVIE = 7_000_000_001, 8_000_000_001
@@ -30,6 +32,8 @@ PEOPLE = (
     "Größe 💶",
 )
 ITEMS = tuple(f"SKU/{number} a" for number in range(1, 31))
+KINDS = {"view": 0.2, "purchase": 1.5, "returned": -2.0}
+SHOP = SourceIdentity("shop", "7300000000000000001", 16384)
 COLOURS = ("red", "green", "blue")
 
 
@@ -46,6 +50,13 @@ class Copied:
     server: PostgresServer
     users: dict[str, int]
     movies: dict[str, int]
+
+    @property
+    def model(self) -> Model:
+        """A model of this copy, whose kinds have the weights of its description."""
+        genres = {number: [COLOURS[index % 3].title()] for index, number in enumerate(self.movies.values())}
+        titles = {number: f"Lamp {index}" for index, number in enumerate(self.movies.values())}
+        return taste_model(genres, titles, kinds=KINDS, source=SHOP)
 
     def execute(self, statement: str, parameters: Any = None) -> list[tuple[Any, ...]]:
         """Run a statement as a superuser; returns its rows."""
@@ -109,7 +120,7 @@ def copied_database(server: PostgresServer) -> Iterator[Copied]:
         execute_values(cursor, "INSERT INTO source.people VALUES %s", list(users.items()))
         execute_values(
             cursor,
-            "INSERT INTO source.items VALUES %s",
+            "INSERT INTO source.items (source_key, movie_id, attributes) VALUES %s",
             [
                 (key, number, Json({"color": COLOURS[index % 3], "price": 10 + index, "sizes": ["S", "M"]}))
                 for index, (key, number) in enumerate(movies.items())
@@ -120,12 +131,15 @@ def copied_database(server: PostgresServer) -> Iterator[Copied]:
             " (true, 'product', 'products', 'account', 'accounts', 'text', 'text')"
         )
         cursor.execute(
-            "INSERT INTO source.event_kinds VALUES"
-            " ('view', 'events.0', 0.2), ('purchase', 'events.0', 1.5), ('returned', 'events.1', -2)"
+            "INSERT INTO source.event_kinds (kind, entity, weight) VALUES"
+            " ('view', 'events.0', %(view)s), ('purchase', 'events.0', %(purchase)s),"
+            " ('returned', 'events.1', %(returned)s)",
+            KINDS,
         )
         cursor.execute(
-            "INSERT INTO source.copies VALUES ('people', 'shop', '7300000000000000001', 1, 16384, 'shop',"
-            " 'compare', 'Everything.', NULL, 'hash', '9', now(), now(), 7, 0)"
+            "INSERT INTO source.copies VALUES ('people', %s, %s, 1, %s, 'shop', 'compare', 'Everything.',"
+            " NULL, 'hash', '9', now(), now(), 7, 0)",
+            (SHOP.name, SHOP.system_identifier, SHOP.database_oid),
         )
         _write_events(cursor, users, movies)
     yield Copied(there, users, movies)

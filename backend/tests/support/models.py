@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from dataflix_backend.services.model.files import ModelEntry, read_current, write_current
-from dataflix_recommender import ConfidenceWeights, Item, ItemCatalogue, Model, ModelInfo
+from dataflix_recommender import ConfidenceWeights, Item, ItemCatalogue, Model, ModelInfo, SourceIdentity
 
 TRAINED_AT = datetime(2026, 5, 17, 12, 0, tzinfo=UTC)
 
@@ -17,6 +17,9 @@ def taste_model(
     titles: Mapping[int, str],
     seed: int = 0,
     trained_at: datetime = TRAINED_AT,
+    *,
+    kinds: Mapping[str, float] | None = None,
+    source: SourceIdentity | None = None,
 ) -> Model:
     """Return a model whose factors are the movies' genres and a little noise.
 
@@ -55,13 +58,14 @@ def taste_model(
         n_interactions=300,
         metrics={"ndcg@10": 0.31},
         dataset={"sha256": "0" * 64},
+        source=source,
     )
     return Model(
         info,
         np.array(movie_ids, dtype=np.int64),
         factors,
         ItemCatalogue.from_items(items),
-        ConfidenceWeights.default(),
+        ConfidenceWeights(ConfidenceWeights.default().rows, kinds),
     )
 
 

@@ -48,6 +48,7 @@ def erasure(output: Output, row: Json) -> None:
             ("Watched", row["watched_count"]),
             ("Blocks", row["blocks_count"]),
             ("Feedback", row["feedback_count"]),
+            ("Events of the source", row.get("interactions_count") or None),
             (
                 "Warehouse",
                 f"erased since {minute(verified)}" if verified else "at the end of the next pipeline run",
@@ -250,8 +251,9 @@ def _why(row: Json) -> str:
 
 
 def _part(part: Json) -> str:
-    event = "watched" if part["rating"] is None else f"{part['rating']:g}★"
-    return f"from {part['title']} ({event})"
+    done = part.get("kind") or "watched"
+    event = done if part["rating"] is None else f"{part['rating']:g}★"
+    return f"from {part['title']} ({safe(event)})"
 
 
 def _counted(ratings_count: int) -> str:

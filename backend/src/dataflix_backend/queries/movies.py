@@ -115,33 +115,45 @@ ORDER BY g.genre
 """
 
 # A rating loses half its weight in 30 days. At most 100 half-lives count: then 0.5 ^ x would underflow.
+# Where nobody rates, views count instead; the views of a source's people are what they did.
 _STATISTICS = """
+WITH events AS (
+    SELECT movie_id, rating, rated_at AS happened_at
+    FROM ratings
+    UNION ALL
+    SELECT movie_id, NULL, watched_at
+    FROM watched_movies
+    WHERE NOT EXISTS (SELECT FROM ratings)
+)
 SELECT
     m.movie_id, m.title, m.genres, m.release_year, m.duration_minutes,
     coalesce(r.ratings_count, 0) AS ratings_count,
+    coalesce(r.events_count, 0) AS events_count,
     coalesce(r.ratings_sum, 0) AS ratings_sum,
     coalesce(r.trending_score, 0) AS trending_score
 FROM movies AS m
 LEFT JOIN (
     SELECT
         movie_id,
-        count(*) AS ratings_count,
+        count(rating) AS ratings_count,
+        count(*) AS events_count,
         sum(rating::float8) AS ratings_sum,
         sum(
             0.5 ^ (
                 extract(
-                    EPOCH FROM newest.rated_at - greatest(
-                        newest.rated_at - INTERVAL '3000 days', least(ratings.rated_at, newest.rated_at)
+                    EPOCH FROM newest.happened_at - greatest(
+                        newest.happened_at - INTERVAL '3000 days',
+                        least(events.happened_at, newest.happened_at)
                     )
                 )::float8 / 2592000
             )
         ) AS trending_score
-    FROM ratings
+    FROM events
     CROSS JOIN (
         -- A time in the future, or an infinite one, must not make all others count for nothing.
-        SELECT coalesce(max(rated_at), now()) AS rated_at
-        FROM ratings
-        WHERE rated_at BETWEEN '1900-01-01' AND now() + INTERVAL '1 day'
+        SELECT coalesce(max(happened_at), now()) AS happened_at
+        FROM events
+        WHERE happened_at BETWEEN '1900-01-01' AND now() + INTERVAL '1 day'
     ) AS newest
     GROUP BY movie_id
 ) AS r ON m.movie_id = r.movie_id
@@ -196,5 +208,5 @@ def list_genres(database: Database) -> list[Genre]:
 
 
 def load_movie_statistics(database: Database) -> list[Row]:
-    """Return all movies with count and sum of their ratings and a time-decayed score, ordered by movie_id."""
+    """Return all movies by movie_id, with count and sum of ratings, count of events, time-decayed score."""
     return database.query(_STATISTICS)

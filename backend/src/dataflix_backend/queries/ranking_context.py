@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dataflix_backend.database import Database, Prepared, Row
 from dataflix_backend.exceptions import UnknownIdError
-from dataflix_recommender import Events, RuleKind
+from dataflix_recommender import Events, KindCounts, RuleKind
 
 # One row, so one round trip. Events come as the bytes of whole columns, big-endian: SQL arrays of 130 events
 # take 50 % longer, and Python makes an object for each value.
@@ -19,6 +20,9 @@ SELECT
     e.movie_ids,
     e.ratings,
     e.liked_codes,
+    i.kind_movie_ids,
+    i.kind_counts,
+    i.kinds,
     pg_postmaster_start_time()::text AS server_started,
     'movies'::regclass::oid::text AS movies_relation,
     CASE WHEN NOT pg_is_in_recovery() THEN pg_snapshot_xmin(pg_current_snapshot())::text END AS unseen_from,
@@ -71,8 +75,29 @@ FROM (
             AND NOT EXISTS (
                 SELECT FROM ratings AS r WHERE r.user_id = w.user_id AND r.movie_id = w.movie_id
             )
+        UNION ALL
+        SELECT DISTINCT x.movie_id, NULL::real, NULL::boolean
+        FROM interactions AS x
+        INNER JOIN source.event_kinds AS k ON x.kind = k.kind AND k.weight IS NOT NULL
+        WHERE
+            x.user_id = $1
+            AND NOT EXISTS (
+                SELECT FROM ratings AS r WHERE r.user_id = x.user_id AND r.movie_id = x.movie_id
+            )
+            AND NOT EXISTS (
+                SELECT FROM watched_movies AS w WHERE w.user_id = x.user_id AND w.movie_id = x.movie_id
+            )
     ) AS events
 ) AS e
+CROSS JOIN (
+    SELECT
+        coalesce(string_agg(int8send(x.movie_id), ''), '') AS kind_movie_ids,
+        coalesce(string_agg(int8send(x.events_count), ''), '') AS kind_counts,
+        coalesce(array_agg(x.kind), '{}') AS kinds
+    FROM interactions AS x
+    INNER JOIN source.event_kinds AS k ON x.kind = k.kind AND k.weight IS NOT NULL
+    WHERE x.user_id = $1
+) AS i
 """,
 )
 
@@ -124,7 +149,8 @@ class RankingContext:
 def load_ranking_context(database: Database, user_id: int | None) -> RankingContext:
     """Return the context of a user, or of a session without a user (None), as of now.
 
-    An event is a rating or, for a movie without a rating, a view.
+    An event is a rating or, for a movie without a rating, what was done with it: a view here, or events of
+    the source by kind. A kind without a weight is an opinion, which is among the ratings.
 
     Raises:
         UnknownIdError: the user does not exist.
@@ -132,13 +158,32 @@ def load_ranking_context(database: Database, user_id: int | None) -> RankingCont
     (row,) = database.query_prepared(_RANKING, user_id)
     if not row["user_known"]:
         raise UnknownIdError("user", user_id)
+    movie_ids = np.frombuffer(row["movie_ids"], dtype=">i8").astype(np.int64)
     events = Events(
-        np.frombuffer(row["movie_ids"], dtype=">i8").astype(np.int64),
+        movie_ids,
         np.frombuffer(row["ratings"], dtype=">f4").astype(np.float32),
         np.frombuffer(row["liked_codes"], dtype=">i2").astype(np.int8),
+        _kind_counts(row, movie_ids),
     )
     rules = [ActiveRule(**rule) for rule in row["rules"]]
     return RankingContext(events, row["blocked"], rules, _movies_state(row))
+
+
+def _kind_counts(row: Row, movie_ids: NDArray[np.int64]) -> KindCounts | None:
+    """Return what was done with the movies of a history, by kind; None where nothing was copied."""
+    kinds: list[str] = row["kinds"]
+    if not kinds:
+        return None
+    order = np.argsort(movie_ids)
+    of_kinds = np.frombuffer(row["kind_movie_ids"], dtype=">i8").astype(np.int64)
+    names = tuple(sorted(set(kinds)))
+    code_of = {name: code for code, name in enumerate(names)}
+    return KindCounts(
+        order[np.searchsorted(movie_ids[order], of_kinds)],
+        np.array([code_of[kind] for kind in kinds], dtype=np.int64),
+        np.frombuffer(row["kind_counts"], dtype=">i8").astype(np.int64),
+        names,
+    )
 
 
 def _movies_state(row: Row) -> MoviesState | None:

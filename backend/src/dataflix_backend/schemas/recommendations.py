@@ -74,6 +74,10 @@ class Because(TypedDict):
     movie_id: Id
     title: str
     rating: Annotated[float | None, Field(description="Null when the movie was only watched.")]
+    kind: Annotated[
+        str | None,
+        Field(description="What was done, as the source calls it; null for ratings and for views here."),
+    ]
     contribution: Annotated[float, Field(description="Its part of the score.")]
 
 

@@ -1,4 +1,4 @@
-"""What is served while there is no model: popularity, computed from the ratings in Postgres."""
+"""What is served while there is no model: popularity, from ratings or else from views in Postgres."""
 
 import threading
 import time
@@ -92,4 +92,5 @@ def _item(row: Row, overall: float) -> Item:
         mean_rating=total / count if count else None,
         bayesian_mean=(total + PRIOR_RATINGS * overall) / (count + PRIOR_RATINGS),
         trending_score=row["trending_score"],
+        events_count=row["events_count"],
     )

@@ -1,7 +1,7 @@
 """What a request needs to rank movies: from Postgres, or from the worker's memory while that is away."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
@@ -16,6 +16,7 @@ from dataflix_backend.queries.ranking_context import RankingContext, load_rankin
 from dataflix_backend.schemas.attributes import AttributeFilter
 from dataflix_backend.services.ranking.movie_cache import MovieCache, MovieSnapshot
 from dataflix_backend.services.ranking.stale_context_cache import StaleContextCache
+from dataflix_backend.source import Source
 from dataflix_recommender import Events, Model
 
 _NO_CONTEXT = RankingContext(Events.from_rows([]), [], [])
@@ -54,11 +55,21 @@ class ContextReader:
     """Reads contexts and movies; it keeps no state of a request."""
 
     def __init__(
-        self, database: Database, stale_contexts: StaleContextCache, movie_cache: MovieCache
+        self,
+        database: Database,
+        stale_contexts: StaleContextCache,
+        movie_cache: MovieCache,
+        source: Callable[[], Source],
     ) -> None:
         self._database = database
         self._stale_contexts = stale_contexts
         self._movie_cache = movie_cache
+        self._source = source
+
+    @property
+    def source(self) -> Source:
+        """What our tables are a copy of."""
+        return self._source()
 
     def read(self, user_id: int | None) -> RequestContext:
         """Return the context of a user, or of a session without a user (None).

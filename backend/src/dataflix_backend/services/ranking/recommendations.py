@@ -13,6 +13,7 @@ from dataflix_backend.services.model.store import LoadedModel
 from dataflix_backend.services.ranking.context_reader import ContextReader, RequestContext
 from dataflix_backend.services.ranking.movie_rules import MovieRules
 from dataflix_backend.services.ranking.ranked_movies import REACH_GROWTH
+from dataflix_backend.services.ranking.reasons import ReasonWords
 from dataflix_recommender import Event, Events, History, Recommendation, Reranker
 
 
@@ -61,11 +62,15 @@ def recommend_to_session(
 
 
 def _recommend(
-    reader: ContextReader, loaded: LoadedModel, context: RequestContext, params: RecommendationParams
+    reader: ContextReader,
+    loaded: LoadedModel,
+    context: RequestContext,
+    params: RecommendationParams,
 ) -> RecommendedMovies:
     """Return the best ``params.limit`` movies, fewer only if fewer are eligible."""
     model = loaded.model
     profile = model.user_profile(History.from_events(context.ranking.events, model.weights))
+    words = ReasonWords.of(context.ranking.events, reader.source, model)
     rules = MovieRules.select(context.ranking.rules, model)
     reranker = Reranker(model.item_features, params.rerank_options, rules.rules)
     excluded = {*context.ranking.blocked, *params.exclude}
@@ -84,7 +89,7 @@ def _recommend(
         existing, context = reader.find_movies(context, list(candidates), model)
         eligible[model.positions(list(candidates - existing.keys()))] = False
     return RecommendedMovies(
-        [_row(item, movies[item.item_id], rules.applied.get(item.item_id)) for item in ranked],
+        [_row(item, movies[item.item_id], rules.applied.get(item.item_id), words) for item in ranked],
         int(np.count_nonzero(eligible)),
         profile.unknown_item_ids.tolist(),
         loaded,
@@ -92,10 +97,13 @@ def _recommend(
     )
 
 
-def _row(item: Recommendation, movie: Row, rule: ActiveRule | None) -> schema.Recommendation:
-    reason = item.reason
-    if reason is None:
+def _row(
+    item: Recommendation, movie: Row, rule: ActiveRule | None, words: ReasonWords
+) -> schema.Recommendation:
+    if item.reason is None:
         raise ValueError(f"movie {item.item_id} was recommended without a reason")
+    reason = item.reason
+    reason_kind, reason_text = words.put(reason)
     return {
         "movie_id": item.item_id,
         "title": movie["title"],
@@ -104,13 +112,14 @@ def _row(item: Recommendation, movie: Row, rule: ActiveRule | None) -> schema.Re
         "score": item.score,
         "rank": item.rank,
         "reason": {
-            "kind": reason.kind,
-            "text": reason.text,
+            "kind": reason_kind,
+            "text": reason_text,
             "because": [
                 {
                     "movie_id": part.item_id,
                     "title": part.title,
                     "rating": part.rating,
+                    "kind": words.of_event(part),
                     "contribution": part.value,
                 }
                 for part in reason.contributions

@@ -14,6 +14,8 @@ from dataflix_backend.services.ranking.erased_users import ErasedUsers
 # About 15 MB per worker: an event takes 13 bytes, and a user's overhead is that of about 70 events.
 MAX_EVENTS = 1_000_000
 _USER_COST = 70
+# What was done with an item takes 24 bytes for each kind.
+_KIND_COST = 2
 # While Postgres answers, every worker forgets a user who was deleted past the API within this time.
 FORGET_INTERVAL_S = 10.0
 
@@ -30,7 +32,9 @@ class StaleContext:
     @property
     def cost(self) -> int:
         """Its part of MAX_EVENTS."""
-        return _USER_COST + len(self.context.events) + len(self.context.blocked)
+        kinds = self.context.events.kinds
+        done = 0 if kinds is None else _KIND_COST * len(kinds.places)
+        return _USER_COST + len(self.context.events) + len(self.context.blocked) + done
 
 
 class StaleContextCache:
