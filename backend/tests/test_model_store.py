@@ -9,6 +9,7 @@ import pytest
 from dataflix_backend.services.model import files
 from dataflix_backend.services.model import store as store_module
 from dataflix_backend.services.model.store import ModelStore
+from dataflix_backend.source import OUR_TABLES
 from dataflix_recommender import ArtifactError, ConfidenceWeights, Model
 
 from .support.log_records import records_of
@@ -34,7 +35,7 @@ def version(store: ModelStore) -> str | None:
 
 
 def test_each_new_model_is_loaded(folder: Path, model: Model) -> None:
-    store = ModelStore(folder)
+    store = ModelStore(folder, lambda: OUR_TABLES)
     store.refresh()
     assert store.loaded is None
     for name in ("1", "2", "1"):
@@ -45,7 +46,7 @@ def test_each_new_model_is_loaded(folder: Path, model: Model) -> None:
 
 def test_unchanged_file_is_not_loaded_again(folder: Path, model: Model) -> None:
     publish(folder, "1", model)
-    store = ModelStore(folder)
+    store = ModelStore(folder, lambda: OUR_TABLES)
     store.refresh()
     first = store.loaded
     store.refresh()
@@ -56,7 +57,7 @@ def test_damaged_model_is_refused_once_and_the_good_one_stays(
     folder: Path, model: Model, caplog: pytest.LogCaptureFixture
 ) -> None:
     publish(folder, "1", model)
-    store = ModelStore(folder)
+    store = ModelStore(folder, lambda: OUR_TABLES)
     store.refresh()
     publish(folder, "2", model)
     damage(folder / "2-test")
@@ -75,7 +76,7 @@ def test_damaged_model_is_refused_once_and_the_good_one_stays(
 @pytest.mark.parametrize("content", ["", "{", "[]", "null", '{"version": "2"}', '{"version": 1, "other": 2}'])
 def test_broken_current_file_changes_nothing(folder: Path, model: Model, content: str) -> None:
     publish(folder, "1", model)
-    store = ModelStore(folder)
+    store = ModelStore(folder, lambda: OUR_TABLES)
     store.refresh()
     (folder / files.CURRENT).write_text(content)
     store.refresh()
@@ -84,7 +85,7 @@ def test_broken_current_file_changes_nothing(folder: Path, model: Model, content
 
 def test_removed_file_changes_nothing(folder: Path, model: Model) -> None:
     publish(folder, "1", model)
-    store = ModelStore(folder)
+    store = ModelStore(folder, lambda: OUR_TABLES)
     store.refresh()
     (folder / files.CURRENT).unlink()
     store.refresh()
@@ -97,13 +98,13 @@ def test_a_model_that_was_repaired_is_loaded_without_a_new_pointer(
     publish(folder, "1", model)
     publish(folder, "2", model)
     damage(folder / "2-test")
-    worker = ModelStore(folder)
+    worker = ModelStore(folder, lambda: OUR_TABLES)
     worker.refresh()
     damage(folder / "2-test")  # flips the same byte back
     worker.refresh()
     assert version(worker) == "1"  # not before the pause has passed
     monkeypatch.setattr(store_module, "RETRY_INTERVAL_S", 0.0)
-    late = ModelStore(folder)
+    late = ModelStore(folder, lambda: OUR_TABLES)
     damage(folder / "2-test")
     late.refresh()
     assert version(late) == "1"
@@ -116,7 +117,7 @@ def test_new_worker_falls_back_to_the_previous_model(folder: Path, model: Model)
     publish(folder, "1", model)
     publish(folder, "2", model)
     damage(folder / "2-test")
-    store = ModelStore(folder)
+    store = ModelStore(folder, lambda: OUR_TABLES)
     store.refresh()
     assert version(store) == "1"
 

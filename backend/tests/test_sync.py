@@ -29,6 +29,7 @@ from dataflix_backend.services.model.synchroniser import (
     sync_lock,
 )
 from dataflix_backend.settings import SyncSettings
+from dataflix_backend.source import OUR_TABLES
 from dataflix_common.model_registry import artifact_sha256, promotion_signature, serving_signature
 from dataflix_recommender import Model
 from dataflix_testkit import MlflowServer
@@ -210,7 +211,7 @@ class TestSynchroniser:
             shutil.rmtree(served)
             if kind == "only a file":
                 served.touch()
-        store = ModelStore(folder)
+        store = ModelStore(folder, lambda: OUR_TABLES)
         store.refresh()
         assert store.loaded is not None
         assert store.loaded.version == "1"

@@ -38,7 +38,7 @@ def create_app(settings: Settings) -> Flask:
     stale_contexts = StaleContextCache(database, ErasedUsers(settings.erased_users))
     ids = SourceIds(database)
     source = SourceWatcher(database, ids, settings.source_file)
-    models = ModelStore(settings.models_dir)
+    models = ModelStore(settings.models_dir, lambda: source.current)
     services = Services(
         database,
         models,

@@ -3,13 +3,15 @@
 import logging
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
 from dataflix_backend.services.model import files
-from dataflix_recommender import ArtifactError, Model
+from dataflix_backend.source import Source
+from dataflix_recommender import OWN_SOURCE, ArtifactError, Model
 
 # A worker serves a new version this long after the synchroniser has it, at the latest.
 WATCH_INTERVAL_S = 0.5
@@ -50,6 +52,30 @@ class LoadedModel:
         return max(by_wall_clock, self.age_when_loaded_s + time.monotonic() - self._loaded_at_s)
 
 
+def fits(model: Model, source: Source) -> bool:
+    """Return whether a model is of the database that our tables have their rows from.
+
+    Models of files, and ones from before models said it, are of our own tables.
+    """
+    found = model.info.source
+    if found is None or found == OWN_SOURCE:
+        return not source.is_copy
+    ours = source.identity
+    # The name may change with the description.
+    return ours is not None and (found.system_identifier, found.database_oid) == (
+        ours.system_identifier or "",
+        ours.database_oid,
+    )
+
+
+def _other_source(model: Model, version: str | None, source: Source) -> str:
+    """Return why a model does not serve."""
+    return (
+        f"Version {version} is a model of {model.info.source or OWN_SOURCE}, and the tables here are of "
+        f"{source.identity or OWN_SOURCE}. The next run of the pipeline trains one of these."
+    )
+
+
 class ModelStore:
     """Keeps the model that ``current.json`` names in memory.
 
@@ -57,16 +83,24 @@ class ModelStore:
 
     Attributes:
         models_dir: the folder that the synchroniser writes.
-        loaded: the model, None until there is one.
     """
 
-    def __init__(self, models_dir: Path) -> None:
+    def __init__(self, models_dir: Path, source: Callable[[], Source]) -> None:
+        """Make a store for the tables of ``source``: a model of another one does not serve."""
         self.models_dir = models_dir
-        self.loaded: LoadedModel | None = None
+        self._source = source
+        self._loaded: LoadedModel | None = None
+        self._other_source = ""
         self._seen: tuple[int, ...] | None = None
         self._retry_at: float | None = None
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="model-watcher", daemon=True)
+
+    @property
+    def loaded(self) -> LoadedModel | None:
+        """The model; None until there is one, and while it is of another source than our tables are now."""
+        loaded = self._loaded
+        return loaded if loaded is not None and fits(loaded.model, self._source()) else None
 
     def start(self) -> None:
         """Load the current model and watch for the next one."""
@@ -104,29 +138,41 @@ class ModelStore:
         if self._load(current.entry, log_refusal=is_new):
             return
         self._retry_at = time.monotonic() + RETRY_INTERVAL_S
-        if self.loaded is None and current.previous is not None:
+        if self._loaded is None and current.previous is not None:
             self._load(current.previous, log_refusal=is_new)
 
     def champion_problem(self) -> str | None:
         """Return why the registry's champion is not the loaded model; None when it is, or there is none."""
         problem = files.champion_problem(self.models_dir)
-        if problem is None and self._retry_at is not None:
-            return "The current model cannot be loaded; it is tried again."
-        return problem
+        if problem is not None:
+            return problem
+        if self._retry_at is not None:
+            return self._other_source or "The current model cannot be loaded; it is tried again."
+        loaded = self._loaded
+        if loaded is not None and not fits(loaded.model, self._source()):
+            return _other_source(loaded.model, loaded.version, self._source())
+        return None
 
     def _load(self, entry: files.ModelEntry, *, log_refusal: bool) -> bool:
+        self._other_source = ""
         try:
             model = files.load_model(self.models_dir / entry.path)
         except (ArtifactError, OSError) as error:
-            kept = self.loaded.version if self.loaded else None
-            if log_refusal:
-                _log.error(
-                    "model refused", extra={"version": entry.version, "kept": kept, "reason": str(error)}
-                )
+            self._log_refusal(entry, str(error), log_refusal=log_refusal)
             return False
-        self.loaded = LoadedModel(model, entry.version, "model", datetime.now(UTC))
+        source = self._source()
+        if not fits(model, source):
+            self._other_source = _other_source(model, entry.version, source)
+            self._log_refusal(entry, self._other_source, log_refusal=log_refusal)
+            return False
+        self._loaded = LoadedModel(model, entry.version, "model", datetime.now(UTC))
         _log.info("model loaded", extra={"version": entry.version})
         return True
+
+    def _log_refusal(self, entry: files.ModelEntry, reason: str, *, log_refusal: bool) -> None:
+        if log_refusal:
+            kept = self._loaded.version if self._loaded else None
+            _log.error("model refused", extra={"version": entry.version, "kept": kept, "reason": reason})
 
     def _watch(self) -> None:
         while not self._stop.wait(WATCH_INTERVAL_S):
