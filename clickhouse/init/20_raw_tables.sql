@@ -86,9 +86,60 @@ ENGINE = ReplacingMergeTree(_version, _is_deleted)
 ORDER BY (user_id, movie_id)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1;
 
+-- What people did in another application, whose Postgres ours copies: one row for each user, movie and kind.
+CREATE TABLE IF NOT EXISTS raw.interactions
+(
+    user_id Int64,
+    movie_id Int64,
+    kind String,
+    events_count Int64,
+    first_at DateTime64(6, 'UTC'),
+    last_at DateTime64(6, 'UTC'),
+    rating Nullable(Float32),
+    liked Nullable(Bool),
+    _changed_in UInt64,
+    _version UInt64,
+    _is_deleted UInt8,
+    _extracted_at DateTime64(6, 'UTC'),
+    _run_id LowCardinality(String)
+)
+ENGINE = ReplacingMergeTree(_version, _is_deleted)
+ORDER BY (user_id, movie_id, kind)
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1;
+
+CREATE TABLE IF NOT EXISTS raw.event_kinds
+(
+    kind String,
+    weight Nullable(Float32),
+    _changed_in UInt64,
+    _version UInt64,
+    _is_deleted UInt8,
+    _extracted_at DateTime64(6, 'UTC'),
+    _run_id LowCardinality(String)
+)
+ENGINE = ReplacingMergeTree(_version, _is_deleted)
+ORDER BY kind
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1;
+
+CREATE TABLE IF NOT EXISTS raw.item_attributes
+(
+    movie_id Int64,
+    attributes String,
+    _changed_in UInt64,
+    _version UInt64,
+    _is_deleted UInt8,
+    _extracted_at DateTime64(6, 'UTC'),
+    _run_id LowCardinality(String)
+)
+ENGINE = ReplacingMergeTree(_version, _is_deleted)
+ORDER BY movie_id
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1;
+
 -- One row per load of a table and its comparison with the source. `kind` is full or incremental; rows from before
 -- December 2026 have whole or changes. If `compared` is content, the checksums cover all columns of all rows; if it is
--- keys, they cover each row's key and _changed_in.
+-- keys, they cover each row's key and _changed_in. The columns source_… say which database the rows come from: another
+-- application's, or `dataflix` for our own; the last two say in which Postgres of ours they were read. Rows from before
+-- December 2026 do not say it.
 CREATE TABLE IF NOT EXISTS raw.load_audit
 (
     run_id String,
@@ -105,7 +156,13 @@ CREATE TABLE IF NOT EXISTS raw.load_audit
     kind LowCardinality(String) DEFAULT 'full',
     compared LowCardinality(String) DEFAULT 'content',
     rows_written UInt64 DEFAULT 0,
-    rows_deleted UInt64 DEFAULT 0
+    rows_deleted UInt64 DEFAULT 0,
+    version UInt64 DEFAULT 0,
+    source_name LowCardinality(String) DEFAULT '',
+    source_system_identifier LowCardinality(String) DEFAULT '',
+    source_database_oid UInt64 DEFAULT 0,
+    system_identifier LowCardinality(String) DEFAULT '',
+    database_oid UInt64 DEFAULT 0
 )
 ENGINE = MergeTree
 ORDER BY (table_name, finished_at, run_id);
@@ -115,7 +172,13 @@ ALTER TABLE raw.load_audit
     ADD COLUMN IF NOT EXISTS kind LowCardinality(String) DEFAULT 'full',
     ADD COLUMN IF NOT EXISTS compared LowCardinality(String) DEFAULT 'content',
     ADD COLUMN IF NOT EXISTS rows_written UInt64 DEFAULT 0,
-    ADD COLUMN IF NOT EXISTS rows_deleted UInt64 DEFAULT 0;
+    ADD COLUMN IF NOT EXISTS rows_deleted UInt64 DEFAULT 0,
+    ADD COLUMN IF NOT EXISTS version UInt64 DEFAULT 0,
+    ADD COLUMN IF NOT EXISTS source_name LowCardinality(String) DEFAULT '',
+    ADD COLUMN IF NOT EXISTS source_system_identifier LowCardinality(String) DEFAULT '',
+    ADD COLUMN IF NOT EXISTS source_database_oid UInt64 DEFAULT 0,
+    ADD COLUMN IF NOT EXISTS system_identifier LowCardinality(String) DEFAULT '',
+    ADD COLUMN IF NOT EXISTS database_oid UInt64 DEFAULT 0;
 
 -- How far each table has been loaded; the row with the highest version counts. It is written last, once the rows are in
 -- and have been compared.

@@ -16,6 +16,8 @@ weights as (
 
     select * from {{ ref('confidence_weights') }}
 
+    where kind = ''
+
 ),
 
 matrix as (
@@ -30,7 +32,16 @@ weighted_events as (
         events.user_id,
         events.movie_id,
         events.last_event_at,
-        weights.weight
+        cast(
+            multiIf(
+                events.kinds_weight is null
+                or (events.rating is not null and weights.weight < 0),
+                weights.weight,
+                events.rating is null or events.kinds_weight > weights.weight,
+                events.kinds_weight,
+                weights.weight
+            ) as Nullable(Float32)
+        ) as weight
 
     from events
 

@@ -33,6 +33,13 @@ events as (
         movie_id
     from {{ ref('stg_watched_movies') }}
 
+    union all
+
+    select
+        user_id,
+        movie_id
+    from {{ ref('stg_interactions') }}
+
 )
 
 select * from events

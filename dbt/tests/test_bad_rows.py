@@ -130,7 +130,7 @@ def _users_with_wrong_entries(built: Built, right: str, select: str) -> set[tupl
 
 def test_weight_of_zero_stops_the_build(empty: Warehouse) -> None:
     zero = ("--vars", "{confidence_watched_weight: 0}")
-    words = ("--exclude-resource-type", "unit_test", "--select", "confidence_weights+")
+    words = ("--exclude-resource-type", "unit_test", "--select", "+confidence_weights+")
     result = empty.dbt("build", *words, *zero)
     assert result.exit_code == 1
     assert result.named("fail") == {"confidence_weights_are_finite_and_not_zero"}

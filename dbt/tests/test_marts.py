@@ -1,12 +1,20 @@
 """The models of the small warehouse, against values computed without the project's SQL."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from clickhouse_connect.driver.exceptions import DatabaseError
 
-from dataflix_recommender import DEFAULT_WEIGHT_ROWS
+from dataflix_recommender import (
+    DEFAULT_WEIGHT_ROWS,
+    OWN_SOURCE,
+    ConfidenceWeights,
+    Events,
+    History,
+    KindCounts,
+)
 
 from .support import expected, small
 from .support.expected import Key, Rating
@@ -35,7 +43,9 @@ def _close(wanted: float | None) -> Any:
 def test_build_passes_and_warns_only_of_events_without_a_user_or_movie(built: Built) -> None:
     assert built.result.exit_code == 0, built.result.output
     assert built.result.named("warn") == {"assert_no_event_is_held_back"}
-    held_back = [key for key in [*built.source.ratings, *built.source.watched] if not built.source.known(key)]
+    source = built.source
+    done = [key for key, event in source.done.items() for _ in event.counts]
+    held_back = [key for key in [*source.ratings, *source.watched, *done] if not source.known(key)]
     assert built.result.failures["assert_no_event_is_held_back"] == len(held_back) > 0
 
 
@@ -58,23 +68,80 @@ def test_facts_hold_every_event_of_known_users_and_movies(built: Built) -> None:
 
 def test_matrix_holds_the_weight_and_last_event_of_each_pair(built: Built) -> None:
     rows = built.warehouse.table("user_item_matrix", *PAIR)
-    found = {key: (row["weight"], _aware(row["last_event_at"])) for key, row in rows.items()}
-    assert found == expected.matrix(built.source)
+    wanted = expected.matrix(built.source)
+    assert rows.keys() == wanted.keys()
+    for key, row in rows.items():
+        weight, last_event_at = wanted[key]
+        assert _aware(row["last_event_at"]) == last_event_at
+        # Float32, and a logarithm.
+        assert row["weight"] == pytest.approx(weight, rel=1e-6), key
+
+
+def test_ratings_and_views_alone_weigh_what_they_always_did(built: Built) -> None:
+    rows = built.warehouse.table("user_item_matrix", *PAIR)
+    ratings, done = built.source.known_ratings(), built.source.known_done()
+    alone = [key for key in rows if key not in done]
+    assert len(alone) > 200
+    assert {key: rows[key]["weight"] for key in alone} == {
+        key: expected.weight(ratings.get(key)) for key in alone
+    }
+
+
+def test_events_of_another_application_are_kept_by_kind(built: Built) -> None:
+    rows = built.warehouse.table("fct_interactions", *PAIR, "kind")
+    found = {key: (row["events_count"], _aware(row["last_event_at"])) for key, row in rows.items()}
+    assert found == {
+        (*key, kind): (count, done.last_at)
+        for key, done in built.source.known_done().items()
+        for kind, count in done.counts.items()
+        if built.source.kinds[kind] is not None
+    }
+
+
+def test_code_without_a_warehouse_weighs_a_pair_as_dbt_does(built: Built) -> None:
+    """What serving makes of a history is what the matrix has for it."""
+    source = built.source
+    kinds = {kind: weight for kind, weight in source.kinds.items() if weight is not None}
+    weights = ConfidenceWeights.from_rows(DEFAULT_WEIGHT_ROWS, kinds)
+    rows = built.warehouse.table("user_item_matrix", *PAIR)
+    ratings, done = source.known_ratings(), source.known_done()
+    opinions = [ratings.get(key) for key in rows]
+    events = replace(
+        Events.from_rows(
+            (place, opinion.stars, opinion.liked) if opinion else (place, None, None)
+            for place, opinion in enumerate(opinions)
+        ),
+        kinds=KindCounts.from_rows([done[key].counts if key in done else {} for key in rows]),
+    )
+    served = History.from_events(events, weights).weights
+    assert served.tolist() == pytest.approx([row["weight"] for row in rows.values()], rel=1e-6)
+
+
+def test_data_source_is_our_own_while_no_load_says_otherwise(built: Built) -> None:
+    rows = built.warehouse.rows(
+        "SELECT source_name, system_identifier, database_oid FROM analytics.data_source"
+    )
+    assert rows == [(OWN_SOURCE.name, OWN_SOURCE.system_identifier, OWN_SOURCE.database_oid)]
 
 
 def test_confidence_weights_are_the_definition(built: Built) -> None:
     liked = {"unknown": None, "liked": True, "disliked": False}
-    rows = built.warehouse.table("confidence_weights", "rating", "liked")
-    assert len(rows) == 31
-    for (stars, opinion), row in rows.items():
+    rows = built.warehouse.table("confidence_weights", "rating", "liked", "kind")
+    kinds = {kind: row["weight"] for (_, _, kind), row in rows.items() if kind}
+    assert kinds == {kind: weight for kind, weight in built.source.kinds.items() if weight is not None}
+    assert len(rows) == 31 + len(kinds)
+    for (stars, opinion, kind), row in rows.items():
+        if kind:
+            assert (stars, opinion) == (0, "unknown")
+            continue
         rating = Rating(stars, liked[opinion], datetime.now(UTC)) if stars else None
         assert row["weight"] == expected.weight(rating) != 0
 
 
 def test_code_without_a_warehouse_has_the_same_weights(built: Built) -> None:
-    rows = built.warehouse.table("confidence_weights", "rating", "liked")
-    assert {key: row["weight"] for key, row in rows.items()} == {
-        (rating, liked): weight for rating, liked, weight in DEFAULT_WEIGHT_ROWS
+    rows = built.warehouse.table("confidence_weights", "rating", "liked", "kind")
+    assert {key: row["weight"] for key, row in rows.items() if not key[2]} == {
+        (rating, liked, ""): weight for rating, liked, weight in DEFAULT_WEIGHT_ROWS
     }
 
 

@@ -29,6 +29,7 @@ CREATE TABLE IF NOT EXISTS erasures (
 
 ALTER TABLE erasures ADD COLUMN IF NOT EXISTS scanned_files_count bigint;
 ALTER TABLE erasures ADD COLUMN IF NOT EXISTS searched_tables text [];
+ALTER TABLE erasures ADD COLUMN IF NOT EXISTS interactions_count bigint;
 
 -- An older database lacks the column; the list of deleted keys has the transaction.
 ALTER TABLE erasures ADD COLUMN IF NOT EXISTS deleted_in xid8;
@@ -57,6 +58,8 @@ COMMENT ON COLUMN erasures.ratings_count IS 'Ratings deleted here; null if the r
 COMMENT ON COLUMN erasures.watched_count IS 'Watched movies deleted here; null if by hand.';
 COMMENT ON COLUMN erasures.blocks_count IS 'Blocks deleted here; null if by hand.';
 COMMENT ON COLUMN erasures.feedback_count IS 'Feedback deleted here; null if by hand.';
+COMMENT ON COLUMN erasures.interactions_count IS
+'Events of the source deleted here, one for each movie and kind; null if by hand.';
 COMMENT ON COLUMN erasures.verified_at IS 'When nothing of the person was left in the warehouse.';
 COMMENT ON COLUMN erasures.warehouse_rows_count IS
 'Rows removed from the warehouse, in all tables and versions together, by the run that removed them.';
@@ -118,7 +121,7 @@ BEGIN
     IF NOT FOUND THEN
         RETURN;
     END IF;
-    FOREACH table_name IN ARRAY ARRAY['ratings', 'watched_movies', 'user_blocks', 'feedback'] LOOP
+    FOREACH table_name IN ARRAY ARRAY['ratings', 'watched_movies', 'user_blocks', 'feedback', 'interactions'] LOOP
         EXECUTE format('DELETE FROM public.%I WHERE user_id = $1', table_name) USING erased;
         GET DIAGNOSTICS deleted = ROW_COUNT;
         counts := counts || deleted;
@@ -129,7 +132,8 @@ BEGIN
         ratings_count = counts[1],
         watched_count = counts[2],
         blocks_count = counts[3],
-        feedback_count = counts[4]
+        feedback_count = counts[4],
+        interactions_count = counts[5]
     WHERE user_id = erased
     RETURNING *;
 END
@@ -279,7 +283,7 @@ BEGIN ATOMIC
     -- Later deletions are those of a new user with the same id, and loads may still need them.
     DELETE FROM capture.deletions USING pending
     WHERE
-        deletions.table_name IN ('users', 'watched_movies', 'ratings')
+        deletions.table_name IN ('users', 'watched_movies', 'ratings', 'interactions')
         AND deletions.row_key[1] = pending.user_key AND deletions.last_xid <= pending.deleted_in;
     -- The key of feedback does not say whose it was, and the person may have lost some before, so all goes. The ELT has
     -- removed these keys from the warehouse, so no load needs their deletions.

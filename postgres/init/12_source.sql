@@ -1,7 +1,7 @@
 -- Another application's database as the source: its ids, what was copied from where, and its events.
 --
 -- `dataflix-source copy` writes these tables; docs/adr/0012-your-own-database.md gives the reasons. Without a source they
--- stay empty.
+-- stay empty. The views of it for the ELT are at the end.
 --
 -- Run by psql as a superuser after 11_time_ranges.sql. Safe to run again.
 \set ON_ERROR_STOP on
@@ -64,7 +64,8 @@ COMMENT ON COLUMN people.user_id IS 'The user here.';
 CREATE TABLE IF NOT EXISTS items (
     source_key text PRIMARY KEY,
     movie_id bigint NOT NULL UNIQUE REFERENCES public.movies (movie_id) ON DELETE CASCADE,
-    attributes jsonb NOT NULL DEFAULT '{}'
+    attributes jsonb NOT NULL DEFAULT '{}',
+    last_xid xid8 NOT NULL DEFAULT pg_current_xact_id()
 );
 
 COMMENT ON TABLE items IS 'Which movie an item of the source is.';
@@ -95,6 +96,7 @@ CREATE TABLE IF NOT EXISTS event_kinds (
     kind text PRIMARY KEY,
     entity text NOT NULL,
     weight real,
+    last_xid xid8 NOT NULL DEFAULT pg_current_xact_id(),
     CONSTRAINT event_kinds_weight_not_zero CHECK (weight <> 0)
 );
 
@@ -128,6 +130,7 @@ CREATE TABLE IF NOT EXISTS interactions (
     last_at timestamptz NOT NULL,
     rating real,
     liked boolean,
+    last_xid xid8 NOT NULL DEFAULT pg_current_xact_id(),
     PRIMARY KEY (user_id, movie_id, kind),
     CONSTRAINT interactions_events_count_positive CHECK (events_count > 0),
     CONSTRAINT interactions_times_in_order CHECK (first_at <= last_at),
@@ -147,16 +150,25 @@ COMMENT ON COLUMN interactions.last_at IS 'When it was done last.';
 COMMENT ON COLUMN interactions.rating IS 'Stars of the last opinion, from 0.5 to 5; null if the kind is no opinion.';
 COMMENT ON COLUMN interactions.liked IS 'Thumb of the last opinion; null if it had none.';
 
--- No view shows it yet, so nobody reads it in another order than its key's.
+-- An installation from before December 2026 collects no statistics of it, because no view showed it.
 ALTER TABLE interactions
-ALTER COLUMN user_id SET STATISTICS 0,
-ALTER COLUMN movie_id SET STATISTICS 0,
-ALTER COLUMN kind SET STATISTICS 0,
-ALTER COLUMN events_count SET STATISTICS 0,
-ALTER COLUMN first_at SET STATISTICS 0,
-ALTER COLUMN last_at SET STATISTICS 0,
-ALTER COLUMN rating SET STATISTICS 0,
-ALTER COLUMN liked SET STATISTICS 0;
+ALTER COLUMN user_id SET STATISTICS -1,
+ALTER COLUMN movie_id SET STATISTICS -1,
+ALTER COLUMN kind SET STATISTICS -1,
+ALTER COLUMN events_count SET STATISTICS -1,
+ALTER COLUMN first_at SET STATISTICS -1,
+ALTER COLUMN last_at SET STATISTICS -1,
+ALTER COLUMN rating SET STATISTICS -1,
+ALTER COLUMN liked SET STATISTICS -1;
+
+SELECT
+    capture.track('interactions', 'interactions', 'user_id', 'movie_id', 'kind'),
+    capture.track('source.event_kinds', 'event_kinds', 'kind'),
+    capture.track('source.items', 'item_attributes', 'movie_id');
+
+COMMENT ON COLUMN interactions.last_xid IS 'Transaction that last wrote the row; kept by trigger.';
+COMMENT ON COLUMN source.event_kinds.last_xid IS 'Transaction that last wrote the row; kept by trigger.';
+COMMENT ON COLUMN source.items.last_xid IS 'Transaction that last wrote the row; kept by trigger.';
 
 GRANT USAGE ON SCHEMA source TO dataflix_backend;
 GRANT SELECT ON source.people, source.items, source.description, source.event_kinds, source.copies TO dataflix_backend;
@@ -175,6 +187,13 @@ erase_user(bigint), username_key(text), search_text(text), search_words(text, te
 TO dataflix_copier;
 GRANT USAGE ON SCHEMA source TO dataflix_pii;
 GRANT TRIGGER ON source.people TO dataflix_pii;
+
+-- The warehouse sees no id of the source: one of an item may name a person, too.
+GRANT USAGE ON SCHEMA source TO dataflix_masking;
+GRANT SELECT ON interactions TO dataflix_masking;
+GRANT SELECT (kind, weight, last_xid) ON source.event_kinds TO dataflix_masking;
+GRANT SELECT (movie_id, attributes, last_xid) ON source.items TO dataflix_masking;
+GRANT SELECT (source_name, system_identifier, database_oid) ON source.copies TO dataflix_masking;
 
 RESET ROLE;
 SET LOCAL ROLE dataflix_pii;
@@ -252,5 +271,59 @@ FOR EACH ROW EXECUTE FUNCTION pii.suppress_person();
 
 RESET ROLE;
 ALTER TABLE source.people ENABLE ALWAYS TRIGGER people_suppress;
+
+SET LOCAL ROLE dataflix_masking;
+SET LOCAL search_path = masked;
+
+CREATE OR REPLACE VIEW interactions WITH (security_barrier = true) AS
+SELECT
+    user_id,
+    movie_id,
+    kind,
+    events_count,
+    first_at,
+    last_at,
+    rating,
+    liked,
+    last_xid AS _changed_in
+FROM public.interactions;
+
+CREATE OR REPLACE VIEW event_kinds WITH (security_barrier = true) AS
+SELECT
+    kind,
+    weight,
+    last_xid AS _changed_in
+FROM source.event_kinds;
+
+CREATE OR REPLACE VIEW item_attributes WITH (security_barrier = true) AS
+SELECT
+    movie_id,
+    attributes::text AS attributes,
+    last_xid AS _changed_in
+FROM source.items;
+
+-- One row. The same name for every Postgres of ours, so that a restore on another machine keeps warehouse and models.
+CREATE OR REPLACE VIEW _source WITH (security_barrier = true) AS
+SELECT
+    c.source_name AS name,
+    coalesce(c.system_identifier, '') AS system_identifier,
+    c.database_oid
+FROM source.copies AS c
+GROUP BY c.source_name, c.system_identifier, c.database_oid
+UNION ALL
+SELECT
+    'dataflix' AS name,
+    '' AS system_identifier,
+    0 AS database_oid
+WHERE NOT EXISTS (SELECT FROM source.copies);
+
+COMMENT ON VIEW interactions IS 'Events of the source, unchanged.';
+COMMENT ON VIEW event_kinds IS 'Kinds of events and their weights.';
+COMMENT ON VIEW item_attributes IS 'Attributes of the source''s items, as JSON.';
+COMMENT ON VIEW _source IS 'Which database the rows come from: another application''s, or our own if nothing was copied.';
+
+GRANT SELECT ON interactions, event_kinds, item_attributes, _source TO elt_reader;
+
+RESET ROLE;
 
 COMMIT;

@@ -40,6 +40,11 @@ def assert_free_of(secrets: list[str], text: str) -> None:
         "SELECT * FROM public.ratings",
         "SELECT * FROM public.watched_movies",
         "SELECT * FROM public.feedback",
+        "SELECT * FROM public.interactions",
+        "SELECT * FROM source.people",
+        "SELECT * FROM source.items",
+        "SELECT * FROM source.event_kinds",
+        "SELECT * FROM source.copies",
         "SELECT * FROM public.user_blocks",
         "SELECT * FROM public.ranking_rules",
         "SELECT email FROM public.users WHERE false",
@@ -153,8 +158,9 @@ def test_reader_may_use_exactly_these_views(admin: Connection) -> None:
         )
         views = cursor.fetchall()
     tables = ("users", "movies", "ratings", "watched_movies", "feedback")
+    copied = ("interactions", "event_kinds", "item_attributes", "_source")
     helpers = ("_tracked", "_deletions", "_erasures", "_erased_pseudonyms", "_erased_feedback")
-    assert readable == {f"masked.{view}" for view in (*tables, *helpers)}
+    assert readable == {f"masked.{view}" for view in (*tables, *copied, *helpers)}
     assert memberships == []
     for _, options, owner in views:
         assert "security_barrier=true" in options
@@ -179,7 +185,19 @@ def test_no_catalog_holds_the_key_or_a_raw_value(reader: Connection, secrets: li
     assert len(relations) > 100
 
 
-@pytest.mark.parametrize("view", ["users", "movies", "watched_movies", "ratings", "feedback"])
+@pytest.mark.parametrize(
+    "view",
+    [
+        "users",
+        "movies",
+        "watched_movies",
+        "ratings",
+        "feedback",
+        "interactions",
+        "item_attributes",
+        "_source",
+    ],
+)
 def test_definitions_and_plans_hold_no_key(reader: Connection, secrets: list[str], view: str) -> None:
     with reader.cursor() as cursor:
         cursor.execute("SELECT pg_get_viewdef(%s::regclass, true)", (f"masked.{view}",))

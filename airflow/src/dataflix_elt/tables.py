@@ -153,6 +153,36 @@ TABLES: tuple[Table, ...] = (
         ),
         key=("recommendation_id", "movie_id", "event"),
     ),
+    Table(
+        "interactions",
+        (
+            Column("user_id", INT64),
+            Column("movie_id", INT64),
+            Column("kind", TEXT),
+            Column("events_count", INT64),
+            Column("first_at", TIMESTAMP),
+            Column("last_at", TIMESTAMP),
+            Column("rating", FLOAT32, nullable=True),
+            Column("liked", BOOL, nullable=True),
+        ),
+        key=("user_id", "movie_id", "kind"),
+    ),
+    Table(
+        "event_kinds",
+        (
+            Column("kind", TEXT),
+            Column("weight", FLOAT32, nullable=True),
+        ),
+        key=("kind",),
+    ),
+    Table(
+        "item_attributes",
+        (
+            Column("movie_id", INT64),
+            Column("attributes", TEXT),
+        ),
+        key=("movie_id",),
+    ),
 )
 
 TABLE_NAMES: tuple[str, ...] = tuple(table.name for table in TABLES)

@@ -46,7 +46,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def filled(data: Path) -> Iterator[Engines]:
-    """Both engines with users, movies, ratings, watched movies and feedback, loaded and built into marts."""
+    """Both engines with users, movies, and what users did with them, loaded and built into marts."""
     with postgres() as source, clickhouse(data) as warehouse:
         engines = Engines(source, warehouse)
         engines.sql(
@@ -58,7 +58,10 @@ def filled(data: Path) -> Iterator[Engines]:
             f" INSERT INTO watched_movies (user_id, movie_id) SELECT u, 3 FROM generate_series(1, {USERS}) u;"
             " INSERT INTO feedback"
             " (recommendation_id, movie_id, event, user_id, position, model_version, listed_at)"
-            f" SELECT 'list' || u, 1, 'clicked', u, 1, '1', now() FROM generate_series(1, {USERS}) AS u"
+            f" SELECT 'list' || u, 1, 'clicked', u, 1, '1', now() FROM generate_series(1, {USERS}) AS u;"
+            " INSERT INTO source.event_kinds (kind, entity, weight) VALUES ('rented', 'events.0', 1);"
+            " INSERT INTO interactions (user_id, movie_id, kind, events_count, first_at, last_at)"
+            f" SELECT u, 3, 'rented', 2, now(), now() FROM generate_series(1, {USERS}) AS u"
         )
         for table in TABLES:
             engines.load(table)
@@ -99,11 +102,13 @@ def test_an_erased_user_is_in_no_table_and_no_file(filled: Engines, data: Path) 
     pseudonyms = [name.encode(), address.encode()]
     assert scan(data, pseudonyms).found, "the scan must be able to find what is there"
     before = rows_of(filled, ERASED)
-    assert set(before) >= {"raw.ratings", "raw.feedback", "analytics.dim_users", "analytics.user_item_matrix"}
+    loaded = {"raw.ratings", "raw.feedback", "raw.interactions"}
+    assert set(before) >= loaded | {"analytics.dim_users", "analytics.user_item_matrix"}
 
     filled.sql(f"SELECT erase_user({ERASED})")
     # Some of it is loaded as deletions, which show the person's movies.
-    filled.load(table_named("ratings"))
+    for name in ("ratings", "interactions"):
+        filled.load(table_named(name))
     done = run(filled, data)
 
     assert rows_of(filled, ERASED) == {}
@@ -118,6 +123,7 @@ def test_an_erased_user_is_in_no_table_and_no_file(filled: Engines, data: Path) 
     assert kept["user_id"] is None
     assert kept["verified_at"] >= kept["requested_at"]
     assert (kept["ratings_count"], kept["watched_count"], kept["feedback_count"]) == (100, 1, 1)
+    assert kept["interactions_count"] == 1
     assert kept["warehouse_rows_count"] == sum(done.removed.values())
     assert kept["scanned_bytes_count"] > 10_000
     assert filled.sql(f"SELECT count(*) FROM capture.deletions WHERE row_key[1] = '{ERASED}'") == [(0,)]

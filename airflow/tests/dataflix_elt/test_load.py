@@ -34,7 +34,15 @@ def people(engines: Engines) -> None:
         insert into feedback (recommendation_id, movie_id, event, user_id, position, model_version, listed_at)
         select 'list' || user_id, movie_id, 'shown', case when user_id % 3 > 0 then user_id end,
             row_number() over (partition by user_id order by movie_id), '7', now()
-        from users, movies where user_id % 5 = 0
+        from users, movies where user_id % 5 = 0;
+        insert into source.event_kinds (kind, entity, weight)
+        values ('rented', 'events.0', 0.1), ('rated', 'events.1', null);
+        insert into source.items (source_key, movie_id, attributes)
+        select 'item ' || movie_id, movie_id, '{"colour": "é", "price": 1.50}' from movies;
+        insert into interactions (user_id, movie_id, kind, events_count, first_at, last_at, rating, liked)
+        select user_id, movie_id, kind, movie_id, '2024-01-01', now(),
+            case kind when 'rated' then 3.5 end, case kind when 'rated' then user_id % 2 = 0 end
+        from users, movies, source.event_kinds where user_id % 7 = 0
         """
     )
 

@@ -1,6 +1,7 @@
-{{ config(engine='MergeTree()', order_by=['rating', 'liked']) }}
+{{ config(engine='MergeTree()', order_by=['rating', 'liked', 'kind']) }}
 
--- A table and not a seed, so that the constants stand in the vars only.
+-- A table and not a seed, so that the constants stand in the vars only. The
+-- weights of the kinds come from the description of the application.
 
 with
 
@@ -44,17 +45,36 @@ opinions as (
 
 ),
 
+kinds as (
+
+    select * from {{ ref('stg_event_kinds') }}
+
+    where weight is not null
+
+),
+
 final as (
 
     select
         cast(opinions.rating as Float32) as rating,
         opinions.liked,
+        '' as kind,
         cast(
             {{ confidence_weight('opinions.rating', 'opinions.liked') }}
             as Float32
         ) as weight
 
     from opinions
+
+    union all
+
+    select
+        cast(0 as Float32) as rating,
+        'unknown' as liked,
+        kinds.kind,
+        assumeNotNull(kinds.weight) as weight
+
+    from kinds
 
 )
 

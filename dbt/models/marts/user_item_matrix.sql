@@ -15,6 +15,8 @@ weights as (
 
     select * from {{ ref('confidence_weights') }}
 
+    where kind = ''
+
 ),
 
 opinions as (
@@ -28,6 +30,7 @@ opinions as (
             events.is_liked, 'liked',
             'disliked'
         ) as liked,
+        events.kinds_weight,
         events.last_event_at
 
     from events
@@ -42,7 +45,17 @@ final as (
         opinions.movie_id,
 
         -- measures
-        weights.weight,
+        cast(
+            assumeNotNull(
+                {{
+                    pair_weight(
+                        'opinions.rating',
+                        'weights.weight',
+                        'opinions.kinds_weight',
+                    )
+                }}
+            ) as Float32
+        ) as weight,
 
         -- timestamps
         opinions.last_event_at

@@ -25,6 +25,14 @@ class Rating:
 
 
 @dataclass(frozen=True)
+class Done:
+    """What a user did with a movie in another application: events by kind, and when the last was."""
+
+    counts: dict[str, int]
+    last_at: datetime
+
+
+@dataclass(frozen=True)
 class Source:
     """The current rows of the source."""
 
@@ -32,6 +40,8 @@ class Source:
     genres: dict[int, list[str]]
     watched: dict[Key, datetime]
     ratings: dict[Key, Rating]
+    done: dict[Key, Done]
+    kinds: dict[str, float | None]
 
     def known(self, key: Key) -> bool:
         """Return whether both the user and the movie of an event are loaded."""
@@ -45,9 +55,18 @@ class Source:
         """Return the views whose user and movie are loaded."""
         return {key: at for key, at in self.watched.items() if self.known(key)}
 
+    def known_done(self) -> dict[Key, Done]:
+        """Return the events in another application that weigh and whose user and movie are loaded."""
+        weighed = {kind for kind, weight in self.kinds.items() if weight is not None}
+        return {
+            key: done for key, done in self.done.items() if self.known(key) and weighed & done.counts.keys()
+        }
+
     def last_events(self) -> dict[Key, datetime]:
-        """Return the later of rating and view for each loaded pair."""
+        """Return the latest of rating, view and other events for each loaded pair."""
         events = dict(self.known_watches())
+        for key, done in self.known_done().items():
+            events[key] = max(events.get(key, done.last_at), done.last_at)
         for key, rating in self.known_ratings().items():
             events[key] = max(events.get(key, rating.rated_at), rating.rated_at)
         return events
@@ -68,10 +87,27 @@ def weight(rating: Rating | None) -> float:
     return max(base, 0) + 1 if rating.liked else min(base, 0) - 0.5
 
 
+def pair_weight(rating: Rating | None, done: Done | None, kinds: dict[str, float | None]) -> float:
+    """Return the weight of an entry of the matrix."""
+    opinion = weight(rating)
+    if done is None:
+        return opinion
+    parts = [(kinds[kind] or 0.0, count) for kind, count in done.counts.items() if kinds[kind] is not None]
+    total = sum(part * math.log2(1 + count) for part, count in parts)
+    if abs(total) < 1e-6:
+        total = min(part for part, _ in parts)
+    if rating is None:
+        return total
+    return opinion if opinion < 0 else max(opinion, total)
+
+
 def matrix(source: Source) -> dict[Key, tuple[float, datetime]]:
     """Return weight and last event of each entry of the matrix."""
-    ratings = source.known_ratings()
-    return {key: (weight(ratings.get(key)), at) for key, at in source.last_events().items()}
+    ratings, done = source.known_ratings(), source.known_done()
+    return {
+        key: (pair_weight(ratings.get(key), done.get(key), source.kinds), at)
+        for key, at in source.last_events().items()
+    }
 
 
 @dataclass(frozen=True)

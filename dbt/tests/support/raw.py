@@ -71,20 +71,44 @@ def feedback(recommendation_id: str, movie_id: int, event: str, **columns: Any) 
         "listed_at": CREATED_AT,
         "received_at": CREATED_AT,
     }
-    complete = _row(row, columns)
-    del complete["updated_at"]
-    return complete
+    return _without_update(row, columns)
 
 
-def audit(table: str, finished_at: datetime, *, matches: bool = True) -> dict[str, Any]:
+def interaction(user_id: int, movie_id: int, kind: str, **columns: Any) -> dict[str, Any]:
+    """Return a row of raw.interactions."""
+    defaults = {
+        "user_id": user_id,
+        "movie_id": movie_id,
+        "kind": kind,
+        "events_count": 1,
+        "first_at": CREATED_AT,
+        "last_at": CREATED_AT,
+        "rating": None,
+        "liked": None,
+    }
+    return _without_update(defaults, columns)
+
+
+def event_kind(kind: str, weight: float | None, **columns: Any) -> dict[str, Any]:
+    """Return a row of raw.event_kinds."""
+    return _without_update({"kind": kind, "weight": weight}, columns)
+
+
+def audit(table: str, finished_at: datetime, *, matches: bool = True, **columns: Any) -> dict[str, Any]:
     """Return a row of raw.load_audit."""
-    return {
+    return columns | {
         "run_id": "test",
         "table_name": table,
         "matches": matches,
         "started_at": finished_at,
         "finished_at": finished_at,
     }
+
+
+def _without_update(defaults: Mapping[str, Any], columns: Mapping[str, Any]) -> dict[str, Any]:
+    row = _row(defaults, columns)
+    del row["updated_at"]
+    return row
 
 
 def _row(defaults: Mapping[str, Any], columns: Mapping[str, Any]) -> dict[str, Any]:

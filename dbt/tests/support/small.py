@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from . import raw
-from .expected import Key, Rating, Source
+from .expected import Done, Key, Rating, Source
 from .warehouse import RAW_TABLES, Warehouse
 
 START = datetime(2023, 1, 1, tzinfo=UTC)
@@ -22,6 +22,8 @@ FEEDBACK: dict[tuple[str, int, str], dict[str, Any]] = {
     ("b", 2, "shown"): {"position": 2},
     ("c", 1, "shown"): {"model_version": ""},
 }
+# Kinds of events in another application; the last one is an opinion.
+KINDS: dict[str, float | None] = {"viewed": 0.25, "rented": 1.5, "returned": -1.5, "rated": None}
 GENRES = ("Drama", "Comedy", "Horror", "War")
 
 
@@ -32,7 +34,7 @@ def load(warehouse: Warehouse) -> Source:
     dice = random.Random(20240229)  # a fixed seed gives the same warehouse every time
     users = {u: raw.user(u, state=dice.choice(["CA", "NY", None])) for u in range(1, 41)}
     movies = {m: raw.movie(m, genres=dice.sample(GENRES, k=dice.randint(0, 3))) for m in range(1, 26)}
-    # Users 39 and 40 and movies 24 and 25 have no events.
+    # Users 39 and 40 and movies 24 and 25 have no ratings and views; movie 25 has nothing.
     pairs = [(u, m) for u in users for m in movies if u <= 38 and m <= 23]
     ratings = {key: _rating(dice) for key in [*dice.sample(pairs, k=400), *HELD_BACK]}
     watched = {key: _moment(dice) for key in [*dice.sample(pairs, k=400), *HELD_BACK]}
@@ -61,7 +63,21 @@ def load(warehouse: Warehouse) -> Source:
     warehouse.insert("watched_movies", rows)
     warehouse.insert("users", [raw.user(user_id, **deleted) for user_id in DELETED_USERS])
     warehouse.insert("movies", [raw.movie(movie_id, **deleted) for movie_id in DELETED_MOVIES])
-    return Source(set(users), {m: row["genres"] for m, row in movies.items()}, watched, ratings)
+    # Users below 20 have none: their weights are what ratings and views make of them.
+    done = {key: _done(dice) for key in [*dice.sample([p for p in pairs if p[0] >= 20], k=150), *HELD_BACK]}
+    # What speaks for a movie and against it cancels out, in a pair that has nothing else.
+    done[38, 24] = Done({"rented": 1, "returned": 1}, START)
+    warehouse.insert("event_kinds", [raw.event_kind(*kind) for kind in [*KINDS.items(), ("gone", 9.0)]])
+    warehouse.insert("event_kinds", [raw.event_kind("gone", 9.0, **deleted)])
+    rows = [
+        raw.interaction(*key, kind, events_count=count, last_at=event.last_at)
+        for key, event in done.items()
+        for kind, count in event.counts.items()
+    ]
+    warehouse.insert("interactions", [*rows, raw.interaction(1, 1, "viewed")])
+    warehouse.insert("interactions", [raw.interaction(1, 1, "viewed", **deleted)])
+    genres = {m: row["genres"] for m, row in movies.items()}
+    return Source(set(users), genres, watched, ratings, done, KINDS)
 
 
 def rating_row(key: Key, rating: Rating, **columns: Any) -> dict[str, Any]:
@@ -75,3 +91,8 @@ def _moment(dice: random.Random) -> datetime:
 
 def _rating(dice: random.Random) -> Rating:
     return Rating(dice.randint(1, 10) / 2, dice.choice([None, None, True, False]), _moment(dice))
+
+
+def _done(dice: random.Random) -> Done:
+    kinds = dice.sample(sorted(KINDS), k=dice.randint(1, len(KINDS)))
+    return Done({kind: dice.choice([1, 2, 3, 40]) for kind in kinds}, _moment(dice))

@@ -14,6 +14,9 @@ _VIEW = re.compile(r"CREATE OR REPLACE VIEW (?:(\w+)\.)?(\w+)\b.*?\bAS\s+(SELECT
 _PSEUDONYMS = re.compile(r"INSERT INTO pii\.(\w+)[^(]*\(([^)]*)\)\s*(SELECT\b.*?)\s*ON CONFLICT", re.DOTALL)
 _TRIGGER = re.compile(r"ON (\w+)\.(\w+)\s+REFERENCING NEW TABLE AS (\w+)")
 
+# The application's own tables, and what is known of the database that its rows were copied from.
+SCHEMAS = ("public", "source")
+
 # Prefix of the views that list changes for the ELT. They show keys and counts and are not copied.
 _OWN = "_"
 
@@ -70,11 +73,12 @@ class Application:
 
 
 def add_tables(graph: Graph, application: Application) -> None:
-    """Add the tables of `public`; columns about people get their class as marking."""
-    for table, columns in application.tables["public"].items():
-        file = application.files[f"public.{table}"]
+    """Add the tables of the application; columns about people get their class as marking."""
+    found = ((schema, *item) for schema in SCHEMAS for item in application.tables.get(schema, {}).items())
+    for schema, table, columns in found:
+        file = application.files[f"{schema}.{table}"]
         for column in columns:
-            about = application.comments.get(("public", table, column), "")
+            about = application.comments.get((schema, table, column), "")
             if not about:
                 graph.find(file, f"{table}.{column}", "is not documented (COMMENT ON COLUMN)")
             marking = _classification(graph, file, table, column, about)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from sqlglot import exp
 
-from dataflix_tools.lineage.application import Application
+from dataflix_tools.lineage.application import SCHEMAS, Application
 from dataflix_tools.lineage.graph import Column, Graph, Name
 from dataflix_tools.lineage.sql import Query, Source, UnreadableSqlError
 
@@ -66,7 +66,7 @@ def _shown(
     markings = {"plain"}
     expression = query.expression(column)
     for source in query.sources(column):
-        if source[0] == "public":
+        if source[0] in SCHEMAS:
             name = Name("postgres", *source[1:])
             origins.add(name)
             if name in graph.columns and graph.columns[name].marking == "personal":
