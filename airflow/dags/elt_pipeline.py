@@ -12,7 +12,8 @@ If a table differs from its source, or a test of dbt fails, the run fails: it ne
 The last two steps run all the same, once no other step of the run is working: a person who asked to be
 forgotten does not wait until somebody has repaired a model. **outcome** then fails the run.
 
-Parameter `full` loads whole tables, which also repairs a difference; `verify` says how much to compare. Only
+Parameter `full` loads whole tables, which also repairs a difference; `accept_source` replaces what was loaded
+from another database, which is refused otherwise; `verify` says how much to compare. Only
 steps that wait for other services are retried; an error that needs a person fails at once.
 """
 
@@ -99,6 +100,9 @@ def model_task(*, dag: Any, task_group: Any, node: Any, task_args: dict[str, Any
     max_active_runs=1,
     params={
         "full": Param(False, type="boolean", description="Load whole tables; repairs every difference."),
+        "accept_source": Param(
+            False, type="boolean", description="Replace what was loaded from another database."
+        ),
         "verify": Param(
             Verify.AUTO.value,
             enum=[verify.value for verify in Verify],
@@ -128,6 +132,7 @@ def elt_pipeline() -> None:
             run_id=context["run_id"],
             attempt=context["ti"].try_number,
             full=context["params"]["full"],
+            accept_source=context["params"]["accept_source"],
             verify=context["params"]["verify"],
         )
         context["outlet_events"][RAW_TABLES].add(Asset(f"raw.{table}"), extra=result)

@@ -48,6 +48,11 @@ def _parser() -> argparse.ArgumentParser:
     load = commands.add_parser("load", help="load what has changed from Postgres into ClickHouse")
     load.add_argument("--full", action="store_true", help="load whole tables; repairs every difference")
     load.add_argument(
+        "--accept-source",
+        action="store_true",
+        help="replace what was loaded from another database; without it such a load is refused",
+    )
+    load.add_argument(
         "--verify",
         type=Verify,
         choices=list(Verify),
@@ -81,6 +86,7 @@ def _load(arguments: argparse.Namespace) -> None:
             table_named(name),
             run_id=run_id,
             full=arguments.full,
+            accept_source=arguments.accept_source,
             verify=arguments.verify,
             source_settings=source,
             warehouse_settings=warehouse,

@@ -29,6 +29,10 @@ class CursorInvalidError(PermanentError):
     """The cursor does not fit this source, which was restored or is another one."""
 
 
+class OtherSourceError(PermanentError):
+    """The warehouse holds the rows of another database."""
+
+
 class InvalidRowsError(PermanentError):
     """The source has rows that the warehouse cannot hold: NULL where a value is required, a late date, ..."""
 

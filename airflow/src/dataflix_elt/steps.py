@@ -23,7 +23,9 @@ from dataflix_elt.settings import (
 from dataflix_elt.tables import table_named
 
 
-def load(table: str, *, run_id: str, attempt: int, full: bool, verify: str) -> dict[str, Any]:
+def load(
+    table: str, *, run_id: str, attempt: int, full: bool, accept_source: bool, verify: str
+) -> dict[str, Any]:
     """Load one table; see `dataflix_elt.loading.load.load` for what it does and raises.
 
     Args:
@@ -31,6 +33,7 @@ def load(table: str, *, run_id: str, attempt: int, full: bool, verify: str) -> d
         run_id: the pipeline's run.
         attempt: number of this try.
         full: load the whole table.
+        accept_source: replace the rows of another database.
         verify: a value of `Verify`.
     """
     result = loading.load(
@@ -38,6 +41,7 @@ def load(table: str, *, run_id: str, attempt: int, full: bool, verify: str) -> d
         run_id=run_id,
         attempt=attempt,
         full=full,
+        accept_source=accept_source,
         verify=Verify(verify),
         source_settings=SourceSettings.from_environ(os.environ),
         warehouse_settings=WarehouseSettings.from_environ(os.environ),

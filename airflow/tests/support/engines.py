@@ -74,6 +74,7 @@ class Engines:
         attempt: int = 1,
         *,
         full: bool = False,
+        accept_source: bool = False,
         verify: Verify = Verify.AUTO,
     ) -> LoadResult:
         return load(
@@ -81,6 +82,7 @@ class Engines:
             run_id=run_id,
             attempt=attempt,
             full=full,
+            accept_source=accept_source,
             verify=verify,
             source_settings=self.source,
             warehouse_settings=self.warehouse,

@@ -6,6 +6,7 @@ from datetime import datetime
 from functools import cached_property
 
 from dataflix_elt.log import EventLog
+from dataflix_elt.source.origin import Origin
 from dataflix_elt.tables import Table
 from dataflix_elt.warehouse.staging_table import owner_of
 
@@ -21,12 +22,14 @@ class LoadContext:
         run_id: the pipeline's run.
         attempt: number of this try of the run.
         started_at: when the load began.
+        origin: where the rows come from.
     """
 
     table: Table
     run_id: str
     attempt: int
     started_at: datetime
+    origin: Origin
 
     @property
     def owner(self) -> str:

@@ -50,7 +50,7 @@ def load_full(
         comparison = compare_content(source, table, expected, arrived, target.distinct_keys(table, staging))
         require_unique_keys(table, comparison.source.rows, comparison.source_keys)
         transfer = Transfer(arrived.rows, 0, stream.transferred)
-        state.record_comparison(context, comparison, "full", transfer)
+        state.record_comparison(context, metadata, comparison, "full", transfer)
         require_equal(table, comparison, f"raw.{table.name} is as it was before.")
         target.swap_in(table, staging, metadata)
     target.retire(staging, datetime.now(UTC))

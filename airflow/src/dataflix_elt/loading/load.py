@@ -1,6 +1,7 @@
 """One load of one table: incremental if possible, else full; compared with the source at the end."""
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -11,7 +12,8 @@ from dataflix_elt.loading.load_state import Cursor, LoadStateStore
 from dataflix_elt.loading.reconciliation import Verify, compare_incremental, is_content_due, require_equal
 from dataflix_elt.settings import SourceSettings, WarehouseSettings
 from dataflix_elt.source.capture import Position, Tracking, require_same_history
-from dataflix_elt.source.snapshot import Snapshot, snapshot
+from dataflix_elt.source.origin import Origin, require_same_source
+from dataflix_elt.source.snapshot import Snapshot, ViewColumns, snapshot
 from dataflix_elt.tables import LAST_XID, LoadMetadata, Table
 from dataflix_elt.warehouse.warehouse import warehouse
 
@@ -55,6 +57,7 @@ def load(
     run_id: str,
     attempt: int = 1,
     full: bool = False,
+    accept_source: bool = False,
     verify: Verify = Verify.AUTO,
     source_settings: SourceSettings,
     warehouse_settings: WarehouseSettings,
@@ -69,12 +72,14 @@ def load(
         run_id: the pipeline's run; goes into each row.
         attempt: number of this try of the run.
         full: load the whole table, whatever earlier loads did; repairs every difference.
+        accept_source: replace the rows of another database.
         verify: how much to compare at the end; a full load always compares content.
         source_settings: where to read.
         warehouse_settings: where to write.
 
     Raises:
         SchemaDriftError, InvalidRowsError: nothing was loaded.
+        OtherSourceError: the raw table holds the rows of another database; nothing was loaded.
         CursorInvalidError: the source was restored or is another one; only a full load helps.
         ReconciliationError: the warehouse differs from the source; the message says where.
         TransientError: a service was down, or another load finished meanwhile.
@@ -88,21 +93,22 @@ def load(
         view = source.view_columns(table)
         tracking = source.tracking(table) if view.has_last_xid else None
         loaded_columns = view.extra if tracking is None else (*view.extra, LAST_XID)
-        context = LoadContext(table.with_columns(*loaded_columns), run_id, attempt, started_at)
+        position = source.position()
+        origin = Origin.of(source.source_identity(), position)
+        context = LoadContext(table.with_columns(*loaded_columns), run_id, attempt, started_at, origin)
         log = context.log
         log.info("load_started")
         if stale := target.fence_stale_loads(table, started_at):
             log.warning("stale_loads_fenced", tables=",".join(staging.name for staging in stale))
-        if view.unsupported:
-            log.warning("columns_not_loaded", columns=",".join(view.unsupported))
-        if tracking is None:
-            log.warning("changes_not_captured")
         missing = target.missing_columns(context.table)
-        if new := [column.name for column in view.extra if column.name in missing]:
-            log.warning("columns_added", columns=",".join(new))
+        _warn(context, view, missing, is_tracked=tracking is not None)
         state = LoadStateStore(target.session)
-        position, cursor = source.position(), state.cursor(table)
-        why = "requested" if full else _why_full(context, source, position, tracking, cursor)
+        cursor = state.cursor(table)
+        loaded = state.origin(table) if target.has_rows(table) else None
+        if loaded is not None and not accept_source:
+            require_same_source(table.name, loaded, origin, is_tracked=tracking is not None, full=full)
+        is_requested = full or (accept_source and loaded != origin)
+        why = "requested" if is_requested else _why_full(context, source, position, tracking, cursor)
         if missing and not why:
             why = "the raw table lacks columns"
         version = state.next_version(table, target.newest_version(table), run_id)
@@ -126,7 +132,7 @@ def load(
                 found=after.keys,
                 with_content=is_content_due(verify, expected.rows, started_at, cursor.compared_at),
             )
-            state.record_comparison(context, comparison, kind, transfer)
+            state.record_comparison(context, metadata, comparison, kind, transfer)
             outcome = f"The cursor did not move. To repair the table: {context.full_load_command}"
             require_equal(context.table, comparison, outcome)
             if expected != after.keys:
@@ -160,6 +166,17 @@ def load(
         seconds=result.seconds,
     )
     return result
+
+
+def _warn(context: LoadContext, view: ViewColumns, missing: Mapping[str, str], *, is_tracked: bool) -> None:
+    """Log what somebody may not expect of a load."""
+    log = context.log
+    if view.unsupported:
+        log.warning("columns_not_loaded", columns=",".join(view.unsupported))
+    if not is_tracked:
+        log.warning("changes_not_captured")
+    if new := [column.name for column in view.extra if column.name in missing]:
+        log.warning("columns_added", columns=",".join(new))
 
 
 def _why_full(

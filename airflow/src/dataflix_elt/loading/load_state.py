@@ -8,6 +8,7 @@ from dataflix_elt.fingerprint import Fingerprint
 from dataflix_elt.loading.context import LoadContext, Transfer
 from dataflix_elt.loading.reconciliation import Comparison
 from dataflix_elt.source.capture import Position, Tracking
+from dataflix_elt.source.origin import Origin, SourceIdentity
 from dataflix_elt.tables import LoadMetadata, Table
 from dataflix_elt.warehouse.parts import Parts, TableState
 
@@ -86,6 +87,20 @@ class LoadStateStore:
             compared_at.replace(tzinfo=UTC),
         )
 
+    def origin(self, table: Table) -> Origin | None:
+        """Return where the rows of a raw table come from; None if no load has said it."""
+        rows = self._session.query(
+            "SELECT source_name, source_system_identifier, source_database_oid, system_identifier,"  # noqa: S608
+            f" database_oid FROM {self._session.path('load_audit')}"
+            " WHERE table_name = {table:String} AND matches AND source_name != ''"
+            " ORDER BY version DESC, finished_at DESC LIMIT 1",
+            table=table.name,
+        )
+        if not rows:
+            return None
+        ((name, source_system, source_oid, system, oid),) = rows
+        return Origin(SourceIdentity(name, source_system, int(source_oid)), system, int(oid))
+
     def record_cursor(self, table: Table, metadata: LoadMetadata, cursor: Cursor) -> None:
         """Move the cursor: the last step of a load."""
         position, keys = cursor.position, cursor.state.keys
@@ -110,12 +125,18 @@ class LoadStateStore:
         )
 
     def record_comparison(
-        self, context: LoadContext, comparison: Comparison, kind: str, transfer: Transfer
+        self,
+        context: LoadContext,
+        metadata: LoadMetadata,
+        comparison: Comparison,
+        kind: str,
+        transfer: Transfer,
     ) -> None:
         """Add a comparison to `load_audit`.
 
         Args:
             context: of the load.
+            metadata: of the load's rows.
             comparison: what was compared.
             kind: "full" or "incremental".
             transfer: what was sent.
@@ -137,6 +158,12 @@ class LoadStateStore:
             compared=comparison.compared,
             rows_written=transfer.rows_written,
             rows_deleted=transfer.rows_deleted,
+            version=metadata.version,
+            source_name=context.origin.source.name,
+            source_system_identifier=context.origin.source.system_identifier,
+            source_database_oid=context.origin.source.database_oid,
+            system_identifier=context.origin.system_identifier,
+            database_oid=context.origin.database_oid,
         )
 
     def _insert(self, name: str, **values: object) -> None:

@@ -14,6 +14,7 @@ from dataflix_elt.fingerprint import Fingerprint
 from dataflix_elt.settings import SourceSettings
 from dataflix_elt.source import sql
 from dataflix_elt.source.capture import DELETIONS, TRACKED, Position, Tracking, deleted_keys
+from dataflix_elt.source.origin import SOURCE, SourceIdentity
 from dataflix_elt.tables import LAST_XID, SOURCE_SCHEMA, Table
 
 # Long compared with the milliseconds that a free lock takes. Whoever waits for the second session's locks
@@ -103,6 +104,26 @@ class Snapshot:
         return Position(
             identifier, int(current_timeline), int(xmin) >> 32, int(oid), int(xmin), bool(standby)
         )
+
+    def source_identity(self) -> SourceIdentity:
+        """Return which database brought the rows.
+
+        Raises:
+            SchemaDriftError: an older version made the views, or several databases brought rows.
+        """
+        if self._session.row("SELECT to_regclass(%s) IS NULL", (SOURCE,))[0]:
+            raise SchemaDriftError(
+                f"{SOURCE} does not exist in {self._session.address}: an older version made the views. Run "
+                "postgres/init/12_source.sql, as ./run.sh does."
+            )
+        rows = self._session.rows(f"SELECT name, system_identifier, database_oid FROM {SOURCE}")  # noqa: S608
+        identities = [SourceIdentity(name, system, int(oid)) for name, system, oid in rows]
+        if len(identities) > 1:
+            raise SchemaDriftError(
+                f"Rows of several databases are in {self._session.address}: "
+                f"{', '.join(map(str, identities))}. dataflix-source copy --accept-source makes it one."
+            )
+        return identities[0]
 
     def tracking(self, table: Table) -> Tracking | None:
         """Return how a table's changes are captured; None if they are not.

@@ -75,6 +75,11 @@ class Warehouse:
         query = f"SELECT max(_version) FROM {self.session.path(table.name)}"  # noqa: S608
         return int(self.session.query(query)[0][0])
 
+    def has_rows(self, table: Table) -> bool:
+        """Return whether a reader of the raw table sees a row."""
+        query = f"SELECT 1 FROM {self._rows(table)} LIMIT 1"  # noqa: S608
+        return bool(self.session.query(query))
+
     def fingerprint(self, table: Table, staging: StagingTable | None = None) -> Fingerprint:
         """Return the content fingerprint."""
         return self._fingerprint(sql.checksum(table), self._rows(table, staging))
