@@ -156,6 +156,22 @@ def test_an_older_view_of_users_is_replaced_and_loaded_in_full(
     assert found[0] != found[1] == found[2]
 
 
+def test_an_older_rule_for_names_makes_the_next_load_a_full_one(
+    server: PostgresServer, admin: Connection
+) -> None:
+    found = []
+    with admin.cursor() as cursor:
+        cursor.execute(
+            "CREATE OR REPLACE FUNCTION masked._masked_name(name text) RETURNS text LANGUAGE sql IMMUTABLE"
+            " PARALLEL SAFE RETURN left(name, 1) || '***'"
+        )
+        for _ in range(3):
+            cursor.execute("SELECT tracking_id FROM capture.tracked WHERE table_name = 'users'")
+            found += cursor.fetchall()
+            run(server, "04_pseudonyms.sql", server.environ)
+    assert found[0] != found[1] == found[2]
+
+
 @pytest.mark.parametrize(
     ("foreign", "named"),
     [

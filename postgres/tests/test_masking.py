@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import re
+import unicodedata
 from io import StringIO
 
 import pytest
@@ -40,10 +41,11 @@ def test_hmac_in_sql_equals_hmac_in_python(admin: Connection, pii_key: bytes, te
     assert hashed == hmac.new(pii_key, text.encode(), hashlib.sha256).hexdigest()
 
 
-# What does not count as a letter of a name.
-NO_LETTERS = re.compile(
-    "[\u0001-\u0020\u007f-\u00a0\u00ad\u0300-\u036f\u1680\u180e\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000"
-    "\ufe00-\ufe0f\ufeff]"
+# What counts as a letter of a name: one character is one letter in these scripts.
+LETTERS = re.compile(
+    "[A-Za-z\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f\u1e00-\u1eff\u0386\u0388-\u03ff\u0400-\u0481\u048a-\u052f"
+    "\u0531-\u0556\u0561-\u0587\u05d0-\u05ea\u0620-\u063f\u0641-\u064a\u066e\u066f\u0671-\u06d3"
+    "\u0e01-\u0e2e\u10a0-\u10fa\u1200-\u135a\u3041-\u3096\u30a1-\u30fa\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7a3]"
 )
 
 word = st.text(
@@ -88,9 +90,35 @@ def test_names_show_their_first_letter_and_never_their_length(
             "INSERT INTO public.users (username, email, first_name, last_name) VALUES ('a', 'a@b', %s, %s)",
             (name, name),
         )
-    letters = NO_LETTERS.sub("", name)
+    letters = LETTERS.findall(unicodedata.normalize("NFC", name))
     expected = (letters[0] if len(letters) >= 3 else "") + "***"
     assert masked_user(reader, "first_name, last_name") == (expected, expected)
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        # One or two letters with vowel signs, marks, punctuation, or what nobody sees.
+        *((name, "") for name in ("श्री", "अमी", "ஸ்ரீ", "རྒྱ", "مُّ", "אָ", "ปู่", "J. R.", "O'", "i\u0307\u0323")),
+        *((f"a{marks}", "") for marks in ("\u1ab0\u20dd", "\ufe20\ufe21", "\u180b\u180c", "\u2800\u2800")),
+        *(
+            (f"伟{marks}", "")
+            for marks in ("\u3164\u115f", "\U000e0100\U000e0061", "123", "\u2060\u200d\u00ad")
+        ),
+        *((unicodedata.normalize("NFD", name), "") for name in ("김", "김민", "Éô")),
+        *((name, "") for name in ("👍🏽", "🇺🇸🇩🇪", "...", "007")),
+        *((unicodedata.normalize("NFD", name), name[0]) for name in ("김민수", "Éva", "Øyvind")),
+        *(
+            (name, name[0])
+            for name in ("Łukasz", "Ольга", "Ελένη", "محمد", "דוד", "สมชาย", "司马迁", "さくら")
+        ),
+        ("'t Hooft", "t"),
+    ],
+)
+def test_a_letter_is_what_people_call_one(admin: Connection, name: str, shown: str) -> None:
+    with admin.cursor() as cursor:
+        cursor.execute("SELECT masked._masked_name(%s)", (name,))
+        assert cursor.fetchone() == (f"{shown}***",)
 
 
 @pytest.mark.parametrize(
