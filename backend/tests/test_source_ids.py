@@ -177,8 +177,14 @@ def test_nobody_is_made_in_a_copy(shop: ApiClient) -> None:
 
 
 def test_erasure_by_the_application_s_id(shop: ApiClient, copied: Copied) -> None:
-    copied.add_person("leaves/us@example.org")
-    assert shop.delete(f"/users/{segment('leaves/us@example.org')}").status == 202
+    number = copied.add_person("leaves/us@example.org")
+    copied.execute(
+        "INSERT INTO interactions (user_id, movie_id, kind, events_count, first_at, last_at)"
+        " VALUES (%s, %s, 'view', 3, now(), now()), (%s, %s, 'purchase', 1, now(), now())",
+        (number, copied.movies[ITEMS[0]]) * 2,
+    )
+    erased = shop.delete(f"/users/{segment('leaves/us@example.org')}")
+    assert (erased.status, erased.json["interactions_count"]) == (202, 2)
     shop.get(f"/users/{segment('leaves/us@example.org')}").problem(404)
     assert copied.execute("SELECT pii.is_suppressed('leaves/us@example.org')") == [(True,)]
 

@@ -9,7 +9,7 @@ from dataflix_backend.schemas.personal_data import Erasure, PersonalExport
 
 _RECORD = """
 SELECT
-    erasure_id, requested_at, ratings_count, watched_count, blocks_count, feedback_count,
+    erasure_id, requested_at, ratings_count, watched_count, blocks_count, feedback_count, interactions_count,
     verified_at, warehouse_rows_count, scanned_bytes_count
 """
 _ERASE = _RECORD + "FROM erase_user(%(user_id)s)"

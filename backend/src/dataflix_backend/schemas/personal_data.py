@@ -113,6 +113,12 @@ class Erasure(TypedDict):
     watched_count: Annotated[int | None, Field(description=f"Views deleted; {_NULL_BY_HAND}.")]
     blocks_count: Annotated[int | None, Field(description=f"Blocks deleted; {_NULL_BY_HAND}.")]
     feedback_count: Annotated[int | None, Field(description=f"Feedback deleted; {_NULL_BY_HAND}.")]
+    interactions_count: Annotated[
+        int | None,
+        Field(
+            description=f"Events of the source deleted here, one for each movie and kind; {_NULL_BY_HAND}."
+        ),
+    ]
     verified_at: Annotated[
         datetime | None,
         Field(description="When nothing was left in the warehouse; null until the next pipeline run ends."),

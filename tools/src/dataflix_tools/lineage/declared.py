@@ -78,6 +78,7 @@ _RANKING = ("artifact Item.bayesian_mean", "artifact Item.trending_score")
 # Fields that code computes from columns with other names.
 API_COMPUTED: Mapping[str, tuple[str, ...]] = {
     "Because.contribution": _SCORE,
+    "Erasure.interactions_count": ("postgres interactions.kind",),
     "ExportedInteraction.attributes": ("postgres interactions.movie_id",),
     "Genre.genre": ("postgres movies.genres",),
     "Genre.movies_count": ("postgres movies.movie_id",),
