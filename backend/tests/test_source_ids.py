@@ -153,6 +153,7 @@ def test_bodies_that_name_another_person_are_refused(shop: ApiClient, copied: Co
             assert answer.problem(403)["type"] == "urn:dataflix:problem:another-user"
     own = {"user_id": "a/b c", "movie_id": ITEMS[29], "rating": 4}
     assert shop.post("/ratings", own, key=other).status == 201
+    assert shop.delete(f"/ratings/{segment('a/b c')}/{segment(ITEMS[29])}", key=other).status == 204
 
 
 @pytest.mark.parametrize("value", [5, 5.0, True, [], {}, [ADDRESS], ""])
