@@ -235,3 +235,61 @@ def test_a_wrong_setting_of_another_database_is_named(tmp_path: Path, name: str,
 def test_another_database_may_have_the_port_of_ours(env_file: Path) -> None:
     values = dotenv_file.read(env_file, {})
     assert values["DATAFLIX_SOURCE_PORT"] == values["DATAFLIX_POSTGRES_PORT"]
+
+
+def test_a_copy_of_the_example_with_other_ports_is_filled_in_where_it_is_empty(tmp_path: Path) -> None:
+    path = tmp_path / ".env"
+    path.write_text((ROOT / ".env.example").read_text())
+    change(path, "DATAFLIX_BACKEND_PORT", "6002")
+    change(path, "DATAFLIX_API_KEY", "'' # later")
+    empty = {v.name for v in VARIABLES if not v.example and not v.is_optional}
+    lines = path.read_text().splitlines()
+    assert set(dotenv_file.complete(path, {})) == empty
+    values = dotenv_file.read(path, {})
+    assert values["DATAFLIX_BACKEND_PORT"] == "6002"
+    assert len({values[name] for name in empty}) == len(empty)
+    written = path.read_text().splitlines()
+    assert [line for line in written if line in lines] == [
+        line for line in lines if line.partition("=")[0] not in empty
+    ]
+    assert len(written) == len(lines)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert dotenv_file.complete(path, {}) == []
+
+
+def test_a_file_with_one_port_alone_is_completed(tmp_path: Path) -> None:
+    path = tmp_path / ".env"
+    path.write_text("\n\n  DATAFLIX_BACKEND_PORT=6002\n\nDATAFLIX_API_KEY\n# mine\nDATAFLIX_MLFLOW_PORT=")
+    dotenv_file.complete(path, {"DATAFLIX_MLFLOW_PORT": "6003"})
+    values = dotenv_file.read(path, {})
+    assert (values["DATAFLIX_BACKEND_PORT"], values["DATAFLIX_MLFLOW_PORT"]) == ("6002", "6003")
+    assert path.read_text().startswith("\n\n  DATAFLIX_BACKEND_PORT=6002\n\nDATAFLIX_API_KEY=")
+    assert "\n# mine\n" in path.read_text()
+
+
+def test_a_file_with_a_mistake_is_not_completed(tmp_path: Path) -> None:
+    path = tmp_path / ".env"
+    path.write_text("DATAFLIX_BACKEND_PORT=\nport 5\nport 6\n")
+    with pytest.raises(StackError, match=r"(?s)2 things.*line 2: not.*line 3: not"):
+        dotenv_file.complete(path, {})
+    assert path.read_text() == "DATAFLIX_BACKEND_PORT=\nport 5\nport 6\n"
+
+
+def test_all_mistakes_are_told_at_once(env_file: Path) -> None:
+    change(env_file, "DATAFLIX_BACKEND_PORT", "many")
+    change(env_file, "DATAFLIX_TRAINER_PORT", "5003")
+    change(env_file, "DATAFLIX_PII_KEY", "hunter2")
+    with pytest.raises(StackError) as caught:
+        dotenv_file.read(env_file, {"DATAFLIX_S3_PORT": "7777"})
+    told = str(caught.value)
+    assert told.startswith("4 things must be mended:\n- ")
+    for name in (
+        "DATAFLIX_BACKEND_PORT must",
+        "MLFLOW_PORT and DATAFLIX_TRAINER_PORT",
+        "PII_KEY must",
+        "S3_PORT has",
+    ):
+        assert name in told
+    assert "hunter2" not in told
+    with pytest.raises(StackError, match="2 things"):
+        dotenv_file.write_first(env_file, {"DATAFLIX_S3_PORT": "x", "DATAFLIX_MLFLOW_PORT": "y"})

@@ -14,6 +14,8 @@ from dataflix_stack.config import settings as stack_settings
 from dataflix_stack.config.settings import Settings
 from dataflix_stack.errors import StackError
 from dataflix_stack.services import startup
+from dataflix_stack.services.data import Chosen
+from dataflix_stack.services.first_checks import checked_settings
 
 Usage = namedtuple("Usage", "total used free")
 
@@ -88,6 +90,44 @@ def test_a_taken_port_is_reported_with_the_variable_that_moves_it(
         monkeypatch.setenv("DATAFLIX_ENV_FILE", str(tmp_path / "env"))
         with pytest.raises(StackError, match=rf"Port {port} .*postgres.*DATAFLIX_POSTGRES_PORT"):
             startup.check_ports_are_free(stack_settings.load(create=False))
+
+
+def test_all_that_is_wrong_before_the_first_start_is_told_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATAFLIX_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("DATAFLIX_ENV_FILE", str(tmp_path / "env"))
+    with socket.socket() as first, socket.socket() as second:
+        ports = []
+        for other in (first, second):
+            other.bind(("127.0.0.1", 0))
+            other.listen()
+            ports.append(other.getsockname()[1])
+        (tmp_path / "env").write_text(f"DATAFLIX_POSTGRES_PORT={ports[0]}\nDATAFLIX_S3_PORT={ports[1]}\n")
+        with pytest.raises(StackError) as caught:
+            checked_settings(Chosen(movielens=tmp_path / "missing"))
+    told = str(caught.value)
+    assert "--data" in told
+    assert all(f"Port {port} " in told for port in ports)
+
+
+def test_a_secret_is_filled_in_only_while_there_is_no_data(stack: Settings) -> None:
+    text = stack.env_file.read_text()
+    kept = "\n".join(line for line in text.splitlines() if not line.startswith("DATAFLIX_PII_KEY="))
+    stack.env_file.write_text(kept)
+    assert stack_settings.load(create=True)["PII_KEY"]
+    stack_settings.prepare_home(stack.home)
+    (stack.home / "postgres").mkdir()
+    stack.env_file.write_text(kept)
+    with pytest.raises(StackError, match="DATAFLIX_PII_KEY is missing"):
+        stack_settings.load(create=True)
+    stack.env_file.write_text(text.replace(stack["PII_KEY"], ""))
+    with pytest.raises(StackError, match="DATAFLIX_PII_KEY must be"):
+        stack_settings.load(create=True)
+    stack.env_file.unlink()
+    with pytest.raises(StackError, match=r"holds data, and .* does not exist\. Put it back"):
+        stack_settings.load(create=True)
+    assert not stack.env_file.exists()
 
 
 @pytest.mark.parametrize("name", ["100%", "a ;b", "a #b", "a\t#b", 'a"b', "a\nb", "a\udcffb"])

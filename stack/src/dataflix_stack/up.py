@@ -18,6 +18,7 @@ from dataflix_stack.progress import say, step
 from dataflix_stack.served_model import Publication, latest_publication, served_version, why_none
 from dataflix_stack.services import data, preparation, source
 from dataflix_stack.services.data import Chosen
+from dataflix_stack.services.first_checks import checked_settings
 from dataflix_stack.services.registry import COPY_SERVICE, SERVICES, has_source
 from dataflix_stack.services.startup import check_ports_are_free, is_healthy, start
 from dataflix_stack.services.supervisor import Supervisor
@@ -40,10 +41,7 @@ def up(chosen: Chosen) -> None:
     Raises:
         StackError: a step failed. Services that have started keep running; the next `./run.sh` continues.
     """
-    data.check(chosen)
-    settings = stack_settings.load(create=True)
-    settings = data.settle(settings, chosen, State.read(settings))
-    stack_settings.prepare_home(settings.home)
+    settings = checked_settings(chosen)
     supervisor = Supervisor(settings)
     with single_run_lock(settings):
         _record_start(settings)

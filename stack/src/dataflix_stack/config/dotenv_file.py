@@ -1,8 +1,12 @@
-"""The file `.env`: written once with random secrets, then checked line by line on every read."""
+"""The file `.env`: written once with random secrets, then checked line by line on every read.
+
+Before the first start it may also be a copy of `.env.example`, or some lines of it: what is empty or missing
+is filled in.
+"""
 
 import io
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 # dataflix_common reads a `.env`; here every line is checked, which takes the parser below it.
@@ -12,7 +16,7 @@ from dotenv.parser import Binding, parse_stream
 from dataflix_common.files import replace_file
 from dataflix_common.locks import exclusive_lock
 from dataflix_stack.config.variables import ADDED_LATER, VARIABLES, Variable
-from dataflix_stack.errors import StackError
+from dataflix_stack.errors import StackError, raise_all
 
 _PLAIN = re.compile(r"[A-Za-z0-9_.,:/@+=-]*")
 
@@ -36,6 +40,50 @@ def write_first(path: Path, environ: Mapping[str, str]) -> None:
         replace_file(path, _HEADER + text)
     except OSError as error:
         raise StackError(f"{path} can't be written: {error.strerror}. DATAFLIX_ENV_FILE moves it.") from error
+
+
+def complete(path: Path, environ: Mapping[str, str]) -> list[str]:
+    """Fill in what a `.env` lacks before anything was started with it, and return what was filled in.
+
+    An empty value is filled where it stands, such as a secret of a copy of `.env.example`; a missing variable
+    is added at the end. Never call this when there is data: a lost secret would be replaced by another one.
+
+    Args:
+        path: the file.
+        environ: a DATAFLIX_ variable set here replaces the initial value.
+
+    Raises:
+        StackError: the file or a value in `environ` is invalid, or the file cannot be written.
+    """
+    if not any(_lacking(_checked_bindings(path))):
+        return []
+    try:
+        with exclusive_lock(path.with_name(path.name + ".lock"), wait=True):
+            # Another process may have filled it in while this one waited for the lock.
+            bindings = _checked_bindings(path)
+            missing, empty = _lacking(bindings)
+            initial = _initial_values([*missing, *empty.values()], environ)
+            lines = [
+                _filled(binding.original.string, empty[position].name, initial)
+                if position in empty
+                else binding.original.string
+                for position, binding in enumerate(bindings)
+            ]
+            text = "".join(lines)
+            separator = "" if not text or text.endswith("\n") else "\n"
+            replace_file(path, text + separator + _as_lines(missing, initial))
+    except OSError as error:
+        raise StackError(f"{path} can't be written: {error.strerror}. DATAFLIX_ENV_FILE moves it.") from error
+    return list(initial)
+
+
+def value_of(path: Path, name: str) -> str | None:
+    """Return the value of a variable in a `.env` whose other lines may be wrong; None without a value.
+
+    Raises:
+        StackError: the file can't be read or is not UTF-8.
+    """
+    return {binding.key: binding.value for binding in _bindings(path)}.get(name) or None
 
 
 def add_missing(path: Path, environ: Mapping[str, str]) -> list[str]:
@@ -99,7 +147,10 @@ def fill_in(path: Path, environ: Mapping[str, str]) -> list[str]:
 
 def example() -> str:
     """Return the text of `.env.example`."""
-    header = "# What ./run.sh writes into .env on its first run. Secrets have no default: they are random.\n"
+    header = (
+        "# What ./run.sh writes into .env on its first run. To choose ports before it, copy this file to\n"
+        "# .env and change them there. What is empty is filled in: secrets have no default, but are random.\n"
+    )
     lines = [f"# {variable.comment}\n{variable.name}={variable.example}\n" for variable in VARIABLES]
     return header + "".join(lines)
 
@@ -116,40 +167,49 @@ def read(path: Path, environ: Mapping[str, str]) -> dict[str, str]:
             is missing or invalid, two services have the same port,
             or a variable has another value in `environ`.
     """
-    values: dict[str, str] = {}
-    for binding in _bindings(path):
-        if binding.error:
-            raise StackError(
-                f"{path}, line {binding.original.line}: not a setting NAME=value{_name_in(binding)}."
-            )
-        if binding.key:
-            values[binding.key] = binding.value or ""
+    values = {binding.key: binding.value or "" for binding in _checked_bindings(path) if binding.key}
+    problems = []
     for variable in VARIABLES:
-        if variable.name not in values:
-            raise StackError(f"{path}: {variable.name} is missing ({variable.comment}); see .env.example.")
-        if problem := variable.problem(values[variable.name]):
-            shown = _shown(variable, values[variable.name])
-            raise StackError(f"{path}: {variable.name} {problem}; it is {shown}.")
         exported = environ.get(variable.name)
-        if exported is not None and exported != values[variable.name]:
-            raise StackError(
+        if variable.name not in values:
+            problems.append(f"{path}: {variable.name} is missing ({variable.comment}); see .env.example.")
+        elif problem := variable.problem(values[variable.name]):
+            shown = _shown(variable, values[variable.name])
+            problems.append(f"{path}: {variable.name} {problem}; it is {shown}.")
+        elif exported is not None and exported != values[variable.name]:
+            problems.append(
                 f"{variable.name} has one value in the environment and another one in {path}. "
                 f"The file decides: change it there, or unset the variable."
             )
-    _check_ports_differ(path, values)
+    raise_all([*problems, *_ports_used_twice(path, values)])
     return values
 
 
-def _lines(variables: Iterable[Variable], environ: Mapping[str, str]) -> str:
-    lines = []
+def _lines(variables: Sequence[Variable], environ: Mapping[str, str]) -> str:
+    return _as_lines(variables, _initial_values(variables, environ))
+
+
+def _as_lines(variables: Iterable[Variable], values: Mapping[str, str]) -> str:
+    return "".join(
+        f"# {variable.comment}\n{variable.name}={_written(values[variable.name])}\n" for variable in variables
+    )
+
+
+def _filled(line: str, name: str, values: Mapping[str, str]) -> str:
+    # What the parser gives for a line may begin with empty ones.
+    before = line[: len(line) - len(line.lstrip())]
+    return f"{before}{name}={_written(values[name])}\n"
+
+
+def _initial_values(variables: Iterable[Variable], environ: Mapping[str, str]) -> dict[str, str]:
+    values, problems = {}, []
     for variable in variables:
         value = environ.get(variable.name) or (variable.initial_value() if variable.initial_value else "")
         if problem := variable.problem(value):
-            raise StackError(
-                f"{variable.name} in the environment {problem}; it is {_shown(variable, value)}."
-            )
-        lines.append(f"# {variable.comment}\n{variable.name}={_written(value)}\n")
-    return "".join(lines)
+            problems.append(f"{variable.name} in the environment {problem}; it is {_shown(variable, value)}.")
+        values[variable.name] = value
+    raise_all(problems)
+    return values
 
 
 def _written(value: str) -> str:
@@ -167,6 +227,32 @@ def _shown(variable: Variable, value: str) -> str:
 
 def _bindings(path: Path) -> list[Binding]:
     return list(parse_stream(io.StringIO(_text(path))))
+
+
+def _lacking(bindings: Sequence[Binding]) -> tuple[list[Variable], dict[int, Variable]]:
+    """Return the variables without a line, and those without a value by the position of their last line."""
+    positions = {binding.key: position for position, binding in enumerate(bindings) if binding.key}
+    missing = [variable for variable in VARIABLES if variable.name not in positions]
+    empty = {
+        positions[variable.name]: variable
+        for variable in VARIABLES
+        if variable.name in positions
+        and not bindings[positions[variable.name]].value
+        and not variable.is_optional
+    }
+    return missing, empty
+
+
+def _checked_bindings(path: Path) -> list[Binding]:
+    bindings = _bindings(path)
+    raise_all(
+        [
+            f"{path}, line {binding.original.line}: not a setting NAME=value{_name_in(binding)}."
+            for binding in bindings
+            if binding.error
+        ]
+    )
+    return bindings
 
 
 def _text(path: Path) -> str:
@@ -195,13 +281,15 @@ def _missing(path: Path) -> list[Variable]:
     return [variable for variable in VARIABLES if variable.name in ADDED_LATER - present]
 
 
-def _check_ports_differ(path: Path, values: Mapping[str, str]) -> None:
+def _ports_used_twice(path: Path, values: Mapping[str, str]) -> list[str]:
+    problems = []
     owners: dict[str, str] = {}
     for variable in VARIABLES:
-        if variable.is_port:
+        if variable.is_port and variable.name in values:
             other = owners.setdefault(values[variable.name], variable.name)
             if other != variable.name:
-                raise StackError(f"{path}: {other} and {variable.name} are both {values[variable.name]}.")
+                problems.append(f"{path}: {other} and {variable.name} are both {values[variable.name]}.")
+    return problems
 
 
 if __name__ == "__main__":

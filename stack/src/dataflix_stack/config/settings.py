@@ -54,10 +54,12 @@ def load(*, create: bool) -> Settings:
     """Read `.env`.
 
     Args:
-        create: write the file if it is missing, and take other accounts' rights from it if it has any.
+        create: write the file if it is missing, fill in what it lacks unless there is data already, and take
+            other accounts' rights from it if it has any.
 
     Raises:
-        StackError: the file is missing (without `create`) or has invalid lines.
+        StackError: the file is missing (without `create`, or although there is data that needs its secrets)
+            or has invalid lines.
     """
     path = env_file_path()
     moved_to = os.environ.get("DATAFLIX_HOME")
@@ -66,18 +68,32 @@ def load(*, create: bool) -> Settings:
     if not path.exists():
         if not create:
             raise StackError(f"{path} does not exist, so nothing was started yet. ./run.sh writes it.")
+        home = _home(moved_to)
+        if holds_data(home):
+            raise StackError(
+                f"{home} holds data, and {path} with the secrets that they need does not exist. Put it back; "
+                "a backup that was made --with-secrets has it as the file env."
+            )
         dotenv_file.write_first(path, os.environ)
     if create and make_file_private(path):
         say(f"  {path}: other accounts can't read it any more")
+    if create and not holds_data(_home(moved_to or dotenv_file.value_of(path, "DATAFLIX_HOME"))):
+        filled = dotenv_file.complete(path, os.environ)
+        if filled:
+            say(f"  {path}: filled in {len(filled)} variables that were empty or missing")
     if added := dotenv_file.add_missing(path, os.environ):
         say(f"  {path}: added {', '.join(added)}")
     if create and (filled := dotenv_file.fill_in(path, os.environ)):
         say(f"  {path}: took {', '.join(filled)} from the environment")
     values = dotenv_file.read(path, os.environ)
-    home = Path(moved_to or values.get("DATAFLIX_HOME") or ROOT / ".dataflix").absolute()
+    home = _home(moved_to or values.get("DATAFLIX_HOME"))
     _check_folder_name(home)
     values["DATAFLIX_HOME"] = str(home)
     return Settings(values, path, home)
+
+
+def _home(name: str | None) -> Path:
+    return Path(name or ROOT / ".dataflix").absolute()
 
 
 def _check_folder_name(folder: Path) -> None:
@@ -130,3 +146,8 @@ def prepare_home(home: Path) -> None:
 def is_dataflix_home(home: Path) -> bool:
     """Return whether `prepare_home` made the folder."""
     return (home / _MARKER).exists()
+
+
+def holds_data(home: Path) -> bool:
+    """Return whether a stack was started in the folder: its data need the secrets of then."""
+    return any((home / name).exists() for name in ("postgres", "docker"))

@@ -8,7 +8,7 @@ import psycopg2
 import requests
 
 from dataflix_stack.config.settings import Settings
-from dataflix_stack.errors import StackError
+from dataflix_stack.errors import StackError, raise_all
 from dataflix_stack.progress import step
 from dataflix_stack.services.registry import BY_NAME, SERVICES, Service
 from dataflix_stack.services.supervisor import Supervisor
@@ -57,24 +57,27 @@ def check_ports_are_free(settings: Settings) -> None:
     """Check that every port that the stack needs is free.
 
     Raises:
-        StackError: a port is taken; the message names it, its owner, and the variable that moves it.
+        StackError: ports are taken; the message names each with its owner and the variable that moves it.
     """
-    for service in SERVICES:
-        if service.port_of is None:
-            continue
-        host, port = settings[f"{service.port_of}_HOST"], settings.port(service.port_of)
+    problems = [_port_problem(service, settings) for service in SERVICES if service.port_of is not None]
+    raise_all([problem for problem in problems if problem])
+
+
+def _port_problem(service: Service, settings: Settings) -> str | None:
+    host, port = settings[f"{service.port_of}_HOST"], settings.port(str(service.port_of))
+    try:
         with socket.socket() as probe:
             # As servers do: a port whose last connections are still closing counts as free.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((host, port))
-            except OSError as error:
-                ours = "" if service.name != "postgres" else _NOT_OURS
-                raise StackError(
-                    f"Port {port} of {host}, which {service.name} needs, is not free ({error.strerror}"
-                    f"{_owner(port)}). Free it, or move it: DATAFLIX_{service.port_of}_PORT in "
-                    f"{settings.env_file}.{ours}"
-                ) from error
+            probe.bind((host, port))
+    except OSError as error:
+        ours = "" if service.name != "postgres" else _NOT_OURS
+        return (
+            f"Port {port} of {host}, which {service.name} needs, is not free ({error.strerror}"
+            f"{_owner(port)}). Free it, or move it: DATAFLIX_{service.port_of}_PORT in "
+            f"{settings.env_file}.{ours}"
+        )
+    return None
 
 
 def _owner(port: int) -> str:
