@@ -10,6 +10,7 @@ from dataflix_stack.config.state import State
 from dataflix_stack.docker import down as docker_down
 from dataflix_stack.errors import StackError
 from dataflix_stack.progress import say, step
+from dataflix_stack.services import leftovers
 from dataflix_stack.services.supervisor import Supervisor
 
 
@@ -34,6 +35,11 @@ def stop(*, purge: bool, assume_yes: bool) -> None:
     if supervisor.process() is not None:
         with step("all services stopped"):
             supervisor.stop()
+        was_running = True
+    if leftovers.find(settings.home):
+        with step("processes that were left behind ended"):
+            names = leftovers.end(settings.home)
+        say(f"  they belonged to {', '.join(names)}")
         was_running = True
     if not was_running:
         say("No service is running.")

@@ -16,7 +16,7 @@ from dataflix_stack.docker.watch import ContainerWatch
 from dataflix_stack.errors import StackError
 from dataflix_stack.progress import say, step
 from dataflix_stack.served_model import Publication, latest_publication, served_version, why_none
-from dataflix_stack.services import data, preparation, source
+from dataflix_stack.services import data, leftovers, preparation, source
 from dataflix_stack.services.data import Chosen
 from dataflix_stack.services.first_checks import checked_settings
 from dataflix_stack.services.registry import COPY_SERVICE, SERVICES, has_source
@@ -49,6 +49,8 @@ def up(chosen: Chosen) -> None:
             with step("services of another version stopped"):
                 supervisor.stop()
         if supervisor.process() is None:
+            if names := leftovers.end(settings.home):
+                say(f"  ended what ran without its supervisor: {', '.join(names)}")
             check_ports_are_free(settings)
             supervisor.start()
         _start_services(settings, supervisor, chosen)

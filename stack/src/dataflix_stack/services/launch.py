@@ -9,6 +9,7 @@ import sys
 
 from dataflix_stack.config import settings as stack_settings
 from dataflix_stack.errors import StackError
+from dataflix_stack.services import leftovers
 from dataflix_stack.services.registry import BY_NAME
 
 
@@ -20,6 +21,7 @@ def main() -> None:
         command, environ = service.command(settings), service.environ(settings)
     except StackError as error:
         sys.exit(f"{service.name} can't start: {error}")
+    environ |= leftovers.mark(service.name, settings.home)
     os.execvpe(command[0], command, environ)  # noqa: S606  becoming that program is the purpose
 
 

@@ -66,6 +66,9 @@ def base_environ(settings: Settings, *prefixes: str) -> dict[str, str]:
         "DATAFLIX_HOME": str(settings.home),
         **_NO_TELEMETRY,
         **chosen,
+        # Programs that show their work as their name would write it over their environment, which
+        # leftovers.py reads.
+        "SPT_NOENV": "1",
     }
 
 

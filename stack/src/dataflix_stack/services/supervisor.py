@@ -21,6 +21,7 @@ from dataflix_stack.config.short_path import short_home
 from dataflix_stack.errors import StackError
 from dataflix_stack.paths import ROOT
 from dataflix_stack.services.registry import SERVICES, Service
+from dataflix_stack.services import leftovers
 
 _START_TIMEOUT_S = 20
 # Every call answers at once: none waits for a program.
@@ -105,6 +106,7 @@ class Supervisor:
             "DATAFLIX_HOME": str(self._settings.home),
             "DATAFLIX_ENV_FILE": str(self._settings.env_file),
         }
+            **leftovers.mark(leftovers.SUPERVISOR, self._settings.home),
         result = subprocess.run(
             command, env=environ, capture_output=True, text=True, errors="replace", check=False, umask=UMASK
         )
