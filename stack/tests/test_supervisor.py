@@ -38,6 +38,6 @@ def test_a_program_of_another_version_is_stopped(
     supervisor.start()
     monkeypatch.undo()
     assert supervisor.is_outdated()
-    assert supervisor._running() == ["gone"]
+    assert [program.name for program in supervisor.programs() if program.pid] == ["gone"]
     supervisor.stop()
     assert supervisor.process() is None

@@ -3,6 +3,7 @@
 import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
+from typing import cast
 
 from rich.console import Console
 from rich.markup import escape
@@ -12,6 +13,7 @@ from dataflix_stack.config import settings as stack_settings
 from dataflix_stack.config.settings import Settings
 from dataflix_stack.config.state import State
 from dataflix_stack.docker import status as docker_status
+from dataflix_stack.services import started_with
 from dataflix_stack.services.registry import BY_NAME, Service, wanted_services
 from dataflix_stack.services.source import SourceStatus, source_status
 from dataflix_stack.services.startup import is_healthy
@@ -33,6 +35,7 @@ def status(*, as_json: bool) -> bool:
         print(json.dumps({"services": rows, "source": asdict(source) if source else None}, indent=2))
     else:
         _print_table(rows)
+        _print_changes(settings, rows)
         if source:
             _print_source(source)
     copies_work = source is None or source.problem is None
@@ -62,6 +65,9 @@ def _row(service: Service, settings: Settings, supervisor: Supervisor | None) ->
         "port": settings.port(service.port_of) if service.port_of else None,
         "pid": supervisor.pid(service) if supervisor else None,
         "log": str(settings.logs / f"{service.name}.log"),
+        "old_settings": [str(change) for change in started_with.changes(service, settings)]
+        if state in ("running", "starting")
+        else [],
     }
 
 
@@ -92,3 +98,13 @@ def _print_table(rows: list[dict[str, object]]) -> None:
             str(row["name"]), str(row["port"] or ""), str(row["state"]), health, str(row["pid"] or "")
         )
     Console(highlight=False).print(table)
+
+
+def _print_changes(settings: Settings, rows: list[dict[str, object]]) -> None:
+    # Containers have no such entry: Compose itself starts those again whose settings have changed.
+    changed = [row for row in rows if row.get("old_settings")]
+    if not changed:
+        return
+    print(f"{settings.env_file} was changed since these services were started; ./run.sh starts them again:")
+    for row in changed:
+        print(f"  {row['name']} runs with {'; '.join(cast('list[str]', row['old_settings']))}")

@@ -20,7 +20,7 @@ from dataflix_stack.services import data, leftovers, preparation, source
 from dataflix_stack.services.data import Chosen
 from dataflix_stack.services.first_checks import checked_settings
 from dataflix_stack.services.registry import COPY_SERVICE, SERVICES, has_source
-from dataflix_stack.services.startup import check_ports_are_free, is_healthy, start
+from dataflix_stack.services.startup import check_ports_are_free, is_healthy, start, stop_changed
 from dataflix_stack.services.supervisor import Supervisor
 from dataflix_stack.services.watch import ServiceWatch
 from dataflix_stack.summary import print_summary
@@ -45,9 +45,12 @@ def up(chosen: Chosen) -> None:
     supervisor = Supervisor(settings)
     with single_run_lock(settings):
         _record_start(settings)
-        if supervisor.process() is not None and supervisor.is_outdated():
-            with step("services of another version stopped"):
-                supervisor.stop()
+        if supervisor.process() is not None:
+            if supervisor.is_outdated():
+                with step("services of another version stopped"):
+                    supervisor.stop()
+            else:
+                stop_changed(settings, supervisor)
         if supervisor.process() is None:
             if names := leftovers.end(settings.home):
                 say(f"  ended what ran without its supervisor: {', '.join(names)}")

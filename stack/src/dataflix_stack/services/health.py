@@ -3,6 +3,7 @@
 from http import HTTPStatus
 
 import psycopg2
+import psycopg2.extensions
 import requests
 
 from dataflix_stack.config.settings import Settings
@@ -32,17 +33,36 @@ def airflow_process(settings: Settings, name: str) -> bool:
 def postgres(settings: Settings) -> bool:
     """Return whether Postgres accepts the administrator's password and answers a query."""
     try:
-        connection = psycopg2.connect(
-            host=settings["POSTGRES_HOST"],
-            port=settings["POSTGRES_PORT"],
-            user="postgres",
-            password=settings["POSTGRES_ADMIN_PASSWORD"],
-            dbname="postgres",
-            connect_timeout=int(_TIMEOUT_S),
-        )
+        connection = _administrator(settings)
     except psycopg2.OperationalError:
         return False
     with connection.cursor() as cursor:
         cursor.execute("select 1")
     connection.close()
     return True
+
+
+def postgres_refusal(settings: Settings) -> str | None:
+    """Return what to do if Postgres has another administrator's password than `.env`; None otherwise."""
+    try:
+        _administrator(settings).close()
+    except psycopg2.OperationalError as error:
+        # The server's messages are English: its locale is C.
+        if "password authentication failed" in str(error):
+            return (
+                "Postgres has another password for its role postgres than DATAFLIX_POSTGRES_ADMIN_PASSWORD "
+                f"in {settings.env_file}. Put the old one back. To change it, change it in Postgres first: "
+                "ALTER ROLE postgres PASSWORD 'NEW'."
+            )
+    return None
+
+
+def _administrator(settings: Settings) -> psycopg2.extensions.connection:
+    return psycopg2.connect(
+        host=settings["POSTGRES_HOST"],
+        port=settings["POSTGRES_PORT"],
+        user="postgres",
+        password=settings["POSTGRES_ADMIN_PASSWORD"],
+        dbname="postgres",
+        connect_timeout=int(_TIMEOUT_S),
+    )

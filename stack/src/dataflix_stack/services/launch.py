@@ -9,7 +9,7 @@ import sys
 
 from dataflix_stack.config import settings as stack_settings
 from dataflix_stack.errors import StackError
-from dataflix_stack.services import leftovers
+from dataflix_stack.services import leftovers, started_with
 from dataflix_stack.services.registry import BY_NAME
 
 
@@ -21,6 +21,11 @@ def main() -> None:
         command, environ = service.command(settings), service.environ(settings)
     except StackError as error:
         sys.exit(f"{service.name} can't start: {error}")
+    try:
+        started_with.record(service, settings)
+    except OSError as error:
+        # The service itself may do without a disk that is full.
+        print(f"A later change of {settings.env_file} will not be noticed: {error}", file=sys.stderr)
     environ |= leftovers.mark(service.name, settings.home)
     os.execvpe(command[0], command, environ)  # noqa: S606  becoming that program is the purpose
 

@@ -36,6 +36,7 @@ class Service:
         signal_group: whether the stop signal goes to the whole process group.
         in_background: whether ./run.sh returns before the service is healthy.
         wanted: whether these settings have a use for it.
+        hopeless: returns why a start would be waited for in vain; None while it may succeed.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Service:
     signal_group: bool = True
     in_background: bool = False
     wanted: Callable[[Settings], bool] = lambda _: True
+    hopeless: Callable[[Settings], str | None] = lambda _: None
 
 
 def base_environ(settings: Settings, *prefixes: str) -> dict[str, str]:
@@ -64,11 +66,11 @@ def base_environ(settings: Settings, *prefixes: str) -> dict[str, str]:
         # Short, for programs put Unix sockets there.
         "TMPDIR": str(short_home(settings.home) / "tmp"),
         "DATAFLIX_HOME": str(settings.home),
-        **_NO_TELEMETRY,
-        **chosen,
         # Programs that show their work as their name would write it over their environment, which
         # leftovers.py reads.
         "SPT_NOENV": "1",
+        **_NO_TELEMETRY,
+        **chosen,
     }
 
 
@@ -172,6 +174,7 @@ SERVICES: tuple[Service, ...] = (
         ),
         environ=_environ_with(),
         healthy=health.postgres,
+        hopeless=health.postgres_refusal,
         port_of="POSTGRES",
         # SIGINT is the fast shutdown, which ends open sessions. Postgres signals its children itself.
         stop_signal="INT",

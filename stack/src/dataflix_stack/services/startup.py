@@ -2,6 +2,7 @@
 
 import socket
 import time
+from collections.abc import Iterable
 
 import psutil
 import psycopg2
@@ -9,8 +10,10 @@ import requests
 
 from dataflix_stack.config.settings import Settings
 from dataflix_stack.errors import StackError, raise_all
-from dataflix_stack.progress import step
+from dataflix_stack.progress import say, step
+from dataflix_stack.services import started_with
 from dataflix_stack.services.registry import BY_NAME, SERVICES, Service
+from dataflix_stack.services.started_with import Change
 from dataflix_stack.services.supervisor import Supervisor
 
 _POLL_S = 0.2
@@ -45,6 +48,8 @@ def start(name: str, settings: Settings, supervisor: Supervisor) -> None:
         while not is_healthy(service, settings):
             if pid := supervisor.pid(service):
                 pids.add(pid)
+            if problem := service.hopeless(settings):
+                raise StackError(problem)
             dies = supervisor.state(service) == "FATAL" or len(pids) > MAX_STARTS
             if dies or time.monotonic() > deadline:
                 what = "keeps dying" if dies else f"was not healthy in {service.start_timeout_s} s"
@@ -53,13 +58,42 @@ def start(name: str, settings: Settings, supervisor: Supervisor) -> None:
             time.sleep(_POLL_S)
 
 
-def check_ports_are_free(settings: Settings) -> None:
-    """Check that every port that the stack needs is free.
+def stop_changed(settings: Settings, supervisor: Supervisor) -> None:
+    """Stop the running services that were started with other values than `.env` has now, and say which.
+
+    Raises:
+        StackError: a new port is taken; then nothing was stopped. Or a service did not end in time.
+    """
+    changes = {
+        service: found
+        for service in SERVICES
+        if supervisor.pid(service) and (found := started_with.changes(service, settings))
+    }
+    if not changes:
+        return
+    check_ports_are_free(settings, [service for service in changes if _has_moved(service, changes[service])])
+    for service, found in changes.items():
+        say(f"  {service.name} runs with {'; '.join(map(str, found))}: it is started again")
+    with step("services with old settings stopped"):
+        if SERVICES[0] in changes:
+            # Postgres: what uses it ends before it.
+            supervisor.stop()
+        else:
+            supervisor.stop_programs(service.name for service in changes)
+
+
+def _has_moved(service: Service, changes: Iterable[Change]) -> bool:
+    address = {f"DATAFLIX_{service.port_of}_HOST", f"DATAFLIX_{service.port_of}_PORT"}
+    return any(change.name in address for change in changes)
+
+
+def check_ports_are_free(settings: Settings, services: Iterable[Service] = SERVICES) -> None:
+    """Check that every port that services need is free.
 
     Raises:
         StackError: ports are taken; the message names each with its owner and the variable that moves it.
     """
-    problems = [_port_problem(service, settings) for service in SERVICES if service.port_of is not None]
+    problems = [_port_problem(service, settings) for service in services if service.port_of is not None]
     raise_all([problem for problem in problems if problem])
 
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 import xmlrpc.client
+from collections.abc import Iterable, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -20,8 +21,8 @@ from dataflix_stack.config.settings import Settings
 from dataflix_stack.config.short_path import short_home
 from dataflix_stack.errors import StackError
 from dataflix_stack.paths import ROOT
-from dataflix_stack.services.registry import SERVICES, Service
 from dataflix_stack.services import leftovers
+from dataflix_stack.services.registry import SERVICES, Service
 
 _START_TIMEOUT_S = 20
 # Every call answers at once: none waits for a program.
@@ -105,8 +106,8 @@ class Supervisor:
         environ |= {
             "DATAFLIX_HOME": str(self._settings.home),
             "DATAFLIX_ENV_FILE": str(self._settings.env_file),
-        }
             **leftovers.mark(leftovers.SUPERVISOR, self._settings.home),
+        }
         result = subprocess.run(
             command, env=environ, capture_output=True, text=True, errors="replace", check=False, umask=UMASK
         )
@@ -150,7 +151,9 @@ class Supervisor:
         process = self.process()
         if process is None:
             return
-        self._stop_programs()
+        # All but Postgres, where the others still write when they end. It ends with supervisord. The names
+        # are supervisord's own: an older version may have started services that this one does not know.
+        self.stop_programs(p.name for p in self.programs() if p.name != SERVICES[0].name)
         self._call("shutdown")
         try:
             process.wait(_STOP_TIMEOUT_S)
@@ -160,22 +163,25 @@ class Supervisor:
                 f"see {self._settings.logs / 'supervisord.log'}."
             ) from None
 
-    def _stop_programs(self) -> None:
-        # All but Postgres, where the others still write when they end. It ends with supervisord.
-        for name in self._running():
+    def stop_programs(self, names: Iterable[str]) -> None:
+        """Stop programs and wait until they have ended; supervisord and the others go on.
+
+        Raises:
+            StackError: a program did not end in time.
+        """
+        wanted = set(names)
+        for name in self._running(wanted):
             self._call("stopProcess", name, False)
         deadline = time.monotonic() + _STOP_TIMEOUT_S
-        while names := self._running():
+        while left := self._running(wanted):
             if time.monotonic() > deadline:
                 raise StackError(
-                    f"{', '.join(names)} did not end within {_STOP_TIMEOUT_S} s; see {self._settings.logs}."
+                    f"{', '.join(left)} did not end within {_STOP_TIMEOUT_S} s; see {self._settings.logs}."
                 )
             time.sleep(0.1)
 
-    def _running(self) -> list[str]:
-        # Asked of supervisord: an older version may have started services that this one does not know.
-        running = [program.name for program in self.programs() if program.pid]
-        return [name for name in running if name != SERVICES[0].name]
+    def _running(self, names: Set[str]) -> list[str]:
+        return [program.name for program in self.programs() if program.pid and program.name in names]
 
     def log_tail(self, name: str, size: int = 1500) -> str:
         """Return the last `size` characters of a program's log."""
