@@ -14,9 +14,16 @@ import psycopg2
 import pytest
 from botocore.config import Config
 
+from dataflix_ops.backup import restore_command
 from dataflix_ops.backup.archive import Stores, create_backup, restore_backup
 from dataflix_ops.backup.errors import BackupError
+from dataflix_ops.backup.local_stack import local_state_file, restore_state
 from dataflix_ops.backup.postgres import Server
+from dataflix_stack.config import settings as stack_settings
+from dataflix_stack.config.state import State
+from dataflix_stack.errors import StackError
+from dataflix_stack.services import data
+from dataflix_stack.services.data import Chosen
 from dataflix_testkit import ClickHouseServer, PostgresServer, S3Server, clickhouse, postgres, s3
 from dataflix_testkit.process import ROOT
 
@@ -237,3 +244,54 @@ def test_a_damaged_backup_or_another_key_is_refused_without_changes(filled: Worl
         create_backup(filled.stores, backup, lambda _: None)
     assert filled.content() == before
     assert not list(backup.parent.glob("*.partial"))
+
+
+def test_the_state_belongs_to_the_backup(
+    filled: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a new machine, ./run.sh must not load the sample over what was restored."""
+    monkeypatch.setenv("DATAFLIX_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("DATAFLIX_ENV_FILE", str(tmp_path / "env"))
+    settings = stack_settings.load(create=True)
+    stack_settings.prepare_home(settings.home)
+    assert local_state_file(settings) is None
+    State("/data/ml-latest-small", "run-1", "local").write(settings)
+    folder = tmp_path / "backup"
+    written = create_backup(filled.stores, folder, lambda _: None, state_file=local_state_file(settings))
+    assert "state.json" in written.files
+
+    def restored(stores: Stores) -> State:
+        State().write(settings)
+        restore_backup(stores, folder, lambda _: None, when_checked=lambda: restore_state(settings, folder))
+        return State.read(settings)
+
+    with pytest.raises(BackupError, match="another DATAFLIX_PII_KEY"):
+        restored(replace(filled.stores, pii_key="ab" * 32))
+    assert State.read(settings) == State()
+    monkeypatch.setattr("dataflix_ops.backup.archive.postgres.restore", lambda *_: None)
+    monkeypatch.setattr("dataflix_ops.backup.archive.object_store.restore", lambda *_: None)
+    monkeypatch.setattr("dataflix_ops.backup.archive.warehouse.restore", lambda *_: None)
+    assert restored(filled.stores) == State("/data/ml-latest-small", "run-1", None)
+    # A backup of an older version has none: what it restores is still no place for the sample.
+    (folder / "state.json").unlink()
+    restore_state(settings, folder)
+    state = State.read(settings)
+    assert state.data is not None
+    assert state.first_run is not None
+    data.load(settings, Chosen())
+    with pytest.raises(StackError, match="already holds other data") as refused:
+        data.settle(settings, Chosen(movielens=tmp_path), state)
+    assert "--purge" not in str(refused.value)
+
+
+def test_a_restore_without_env_says_where_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATAFLIX_ENV_FILE", str(tmp_path / "env of the clone"))
+    folder = tmp_path / "backup"
+    folder.mkdir()
+    monkeypatch.setattr("sys.argv", ["restore.py", str(folder), "--yes"])
+    with pytest.raises(SystemExit, match="made without it"):
+        restore_command.main()
+    (folder / "env").touch()
+    with pytest.raises(SystemExit, match=r"cp .*backup/env .*env of the clone") as refused:
+        restore_command.main()
+    assert "run.sh" not in str(refused.value)

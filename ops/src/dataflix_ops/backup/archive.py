@@ -15,6 +15,8 @@ from dataflix_ops.backup.retention import PARTIAL_SUFFIX
 
 Say = Callable[[str], None]
 ENV_FILE = "env"
+# What the stack knows of its data: without it, ./run.sh would load the sample over what was restored.
+STATE_FILE = "state.json"
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,9 @@ class Stores:
     pii_key: str = field(repr=False)
 
 
-def create_backup(stores: Stores, folder: Path, say: Say, *, env_file: Path | None = None) -> Manifest:
+def create_backup(
+    stores: Stores, folder: Path, say: Say, *, env_file: Path | None = None, state_file: Path | None = None
+) -> Manifest:
     """Write a backup into a new folder, which appears when the backup is complete.
 
     Args:
@@ -42,6 +46,7 @@ def create_backup(stores: Stores, folder: Path, say: Say, *, env_file: Path | No
         folder: the new folder.
         say: called with a line for each finished part.
         env_file: `.env`, to include it and the key of the pseudonyms; None leaves the secrets out.
+        state_file: the state of the state folder; None leaves it out.
 
     Raises:
         BackupError: the folder exists already, or a service failed.
@@ -58,9 +63,10 @@ def create_backup(stores: Stores, folder: Path, say: Say, *, env_file: Path | No
         say(f"{len(stores.server.databases)} databases of Postgres")
         say(f"{object_store.dump(stores.s3, stores.bucket, partial)} objects of S3")
         say(f"{warehouse.dump(stores.client, partial)} tables and views of ClickHouse")
-        if env_file is not None:
-            with manifest.new_file(partial / ENV_FILE) as out:
-                out.write(env_file.read_bytes())
+        for file, name in ((env_file, ENV_FILE), (state_file, STATE_FILE)):
+            if file is not None:
+                with manifest.new_file(partial / name) as out:
+                    out.write(file.read_bytes())
         written = manifest.write(
             partial, created_at, pii_key=stores.pii_key, has_secrets=env_file is not None
         )
@@ -71,13 +77,16 @@ def create_backup(stores: Stores, folder: Path, say: Say, *, env_file: Path | No
     return written
 
 
-def restore_backup(stores: Stores, folder: Path, say: Say) -> Manifest:
+def restore_backup(
+    stores: Stores, folder: Path, say: Say, *, when_checked: Callable[[], None] = lambda: None
+) -> Manifest:
     """Replace everything in the stores by a backup.
 
     Args:
         stores: what to replace.
         folder: the backup.
         say: called with a line for each finished part.
+        when_checked: called when nothing speaks against the backup, before anything is replaced.
 
     Raises:
         BackupError: the backup is damaged or needs another key (nothing was changed), or a service failed.
@@ -89,6 +98,7 @@ def restore_backup(stores: Stores, folder: Path, say: Say) -> Manifest:
             "The pseudonyms in this backup were made with another DATAFLIX_PII_KEY than the one in .env. Put "
             "that key into .env and try again. Nothing was restored."
         )
+    when_checked()
     postgres.restore(stores.server, folder)
     say("Postgres is restored")
     object_store.restore(stores.s3, stores.bucket, folder)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from dataflix_ops.backup.archive import create_backup
 from dataflix_ops.backup.errors import BackupError
-from dataflix_ops.backup.local_stack import open_stores
+from dataflix_ops.backup.local_stack import local_state_file, open_stores
 from dataflix_ops.backup.retention import delete_expired
 from dataflix_stack.config import settings as stack_settings
 from dataflix_stack.errors import StackError
@@ -54,7 +54,9 @@ def main() -> None:
         folder = arguments.folder.absolute()
         if not arguments.prune:
             env_file = settings.env_file if arguments.with_secrets else None
-            written = create_backup(open_stores(settings), folder, say, env_file=env_file)
+            written = create_backup(
+                open_stores(settings), folder, say, env_file=env_file, state_file=local_state_file(settings)
+            )
             say(f"{arguments.folder}: {len(written.files)} files")
         days = arguments.keep_days or int(settings["RETENTION_DAYS"])
         for old in delete_expired(folder if arguments.prune else folder.parent, days):

@@ -3,16 +3,18 @@
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import boto3
 import clickhouse_connect
 from botocore.config import Config
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
-from dataflix_ops.backup.archive import Stores
+from dataflix_ops.backup.archive import STATE_FILE, Stores
 from dataflix_ops.backup.errors import BackupError
 from dataflix_ops.backup.postgres import Server
 from dataflix_stack.config.settings import Settings, prepare_home
+from dataflix_stack.config.state import State, state_file
 from dataflix_stack.services import preparation
 from dataflix_stack.services.startup import start
 from dataflix_stack.services.supervisor import Supervisor
@@ -76,3 +78,27 @@ def running_stores(settings: Settings) -> Iterator[None]:
         yield
     finally:
         supervisor.stop()
+
+
+def local_state_file(settings: Settings) -> Path | None:
+    """Return the file with the state of the state folder; None if there is none."""
+    path = state_file(settings)
+    return path if path.exists() else None
+
+
+def restore_state(settings: Settings, folder: Path) -> None:
+    """Give the state folder a backup's state, so that ./run.sh loads no other data over the restored ones.
+
+    Args:
+        settings: of the stack, which does not run.
+        folder: the backup; an older one has no state.
+
+    Raises:
+        StackError: the backup's state is damaged.
+    """
+    path = folder / STATE_FILE
+    state = (
+        State.read_file(path) if path.exists() else State(f"the backup {folder.name}", "before the backup")
+    )
+    state.runtime = None
+    state.write(settings)

@@ -11,7 +11,7 @@ from dataflix_ops.backup.manifest import NAME, Manifest
 
 PARTIAL_SUFFIX = ".partial"
 # What an unfinished backup may contain.
-_PARTS = {postgres.FOLDER, object_store.FOLDER, warehouse.FOLDER, "env", NAME}
+_PARTS = {postgres.FOLDER, object_store.FOLDER, warehouse.FOLDER, "env", "state.json", NAME}
 
 
 def delete_expired(parent: Path, days: int, now: datetime | None = None) -> list[Path]:

@@ -33,9 +33,16 @@ class State:
         Raises:
             StackError: the file is not ours, or damaged.
         """
-        path = _path(settings)
-        if not path.exists():
-            return cls()
+        path = state_file(settings)
+        return cls.read_file(path) if path.exists() else cls()
+
+    @classmethod
+    def read_file(cls, path: Path) -> "State":
+        """Return the state in a file, such as that of a backup.
+
+        Raises:
+            StackError: the file is not ours, or damaged.
+        """
         try:
             values = json.loads(path.read_text(encoding="utf-8"))
         except ValueError as error:
@@ -47,7 +54,7 @@ class State:
     def write(self, settings: Settings) -> None:
         """Replace `state.json` in one step."""
         values = {"data": self.data, "first_run": self.first_run, _RUNTIME_KEY: self.runtime}
-        replace_file(_path(settings), json.dumps(values, indent=2) + "\n")
+        replace_file(state_file(settings), json.dumps(values, indent=2) + "\n")
 
 
 def _damaged(path: Path) -> StackError:
@@ -58,5 +65,6 @@ def _damaged(path: Path) -> StackError:
     )
 
 
-def _path(settings: Settings) -> Path:
+def state_file(settings: Settings) -> Path:
+    """Return the path of the state of a state folder, whether it exists or not."""
     return settings.home / "state.json"

@@ -88,7 +88,7 @@ def _kept(variable: Variable, settings: Settings) -> str:
 def _uses(service: Service, settings: Settings, variable: Variable) -> bool:
     """Return whether a service's command or environment would be another one with another value."""
     value = settings.values[variable.name]
-    other = _OTHER_PORT if variable.is_port else value + "x"
+    other = _OTHER_PORT if variable.name.endswith("_PORT") else value + "x"
     changed = replace(settings, values=settings.values | {variable.name: other})
     return service.environ(changed) != service.environ(settings) or (
         service.command(changed) != service.command(settings)
