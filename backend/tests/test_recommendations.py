@@ -2,6 +2,7 @@ from typing import Any
 
 import pytest
 
+from dataflix_backend.queries.movies import _STATISTICS
 from dataflix_testkit import PostgresServer
 
 from .support import data
@@ -12,6 +13,16 @@ from .support.data import Catalogue
 def recommended(api: ApiClient, user: int, n: int = 10) -> list[Any]:
     rows: list[Any] = api.get(f"/recommendations/{user}?n={n}").json["data"]
     return rows
+
+
+def trending_scores(pg: PostgresServer) -> dict[int, float]:
+    """Return what the charts without a model are made of, without the minute for which it is kept."""
+    connection = data.connect(pg.dsn("dataflix_backend"))
+    with connection.cursor() as cursor:
+        cursor.execute(_STATISTICS)
+        scores = {row[0]: row[-1] for row in cursor.fetchall()}
+    connection.close()
+    return scores
 
 
 def like(api: ApiClient, user: int, *movies: int) -> None:
@@ -200,6 +211,24 @@ class TestWithoutModel:
             scores = [row["score"] for row in answer["data"]]
             assert scores == sorted(scores, reverse=True)
             assert scores
+
+    def test_a_disliked_movie_does_not_trend(
+        self, untrained: ApiClient, catalogue: Catalogue, pg: PostgresServer
+    ) -> None:
+        disliked, forgiven = catalogue.movies_of("Horror")[:2]
+        before = trending_scores(pg)
+        for stars, liked, movie_id in ((1, None, disliked), (5, False, disliked), (2, True, forgiven)):
+            for _ in range(3):
+                body = {
+                    "user_id": untrained.new_user(),
+                    "movie_id": movie_id,
+                    "rating": stars,
+                    "liked": liked,
+                }
+                assert untrained.post("/ratings", body).status == 201
+        after = trending_scores(pg)
+        assert after[disliked] <= before[disliked]
+        assert after[forgiven] > 2.9
 
     def test_similar_movies_come_from_genres(self, untrained: ApiClient, catalogue: Catalogue) -> None:
         movie_id = catalogue.movies_of("Drama")[1]

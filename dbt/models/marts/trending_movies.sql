@@ -12,7 +12,7 @@ movies as (
 
 events as (
 
-    select * from {{ ref('int_user_movie_events') }}
+    select * from {{ ref('user_item_matrix') }}
 
 ),
 
@@ -52,6 +52,10 @@ scores as (
     from events
 
     cross join reference
+
+    -- A low rating or a thumb down is activity, but no popularity: it counts
+    -- nothing, as an opinion that speaks against the movie everywhere else.
+    where events.weight > 0
 
     group by events.movie_id
 

@@ -144,11 +144,13 @@ def movie_ratings(source: Source) -> dict[int, MovieRatings]:
 
 
 def trending(source: Source, now: datetime) -> dict[int, float]:
-    """Return the time-decayed score of every movie that has an event."""
+    """Return the time-decayed score of every movie that has an event that speaks for it."""
     events = source.last_events()
     newest = max((at for at in events.values() if at <= now), default=now)
     scores: dict[int, float] = defaultdict(float)
-    for (_, movie_id), at in events.items():
+    for (_, movie_id), (value, at) in matrix(source).items():
+        if value <= 0:
+            continue
         # The SQL computes the decay from whole seconds.
         age = max(math.floor(newest.timestamp()) - math.floor(at.timestamp()), 0)
         scores[movie_id] += 0.5 ** (age / HALF_LIFE_SECONDS)

@@ -115,13 +115,15 @@ ORDER BY g.genre
 """
 
 # A rating loses half its weight in 30 days. At most 100 half-lives count: then 0.5 ^ x would underflow.
+# A rating that speaks against the movie is not popularity: as in the warehouse, less than 2.5 stars without a
+# thumb up, or a thumb down, count for nothing.
 # Where nobody rates, views count instead; the views of a source's people are what they did.
 _STATISTICS = """
 WITH events AS (
-    SELECT movie_id, rating, rated_at AS happened_at
+    SELECT movie_id, rating, liked, rated_at AS happened_at
     FROM ratings
     UNION ALL
-    SELECT movie_id, NULL, watched_at
+    SELECT movie_id, NULL, NULL, watched_at
     FROM watched_movies
     WHERE NOT EXISTS (SELECT FROM ratings)
 )
@@ -138,7 +140,7 @@ LEFT JOIN (
         count(rating) AS ratings_count,
         count(*) AS events_count,
         sum(rating::float8) AS ratings_sum,
-        sum(
+        coalesce(sum(
             0.5 ^ (
                 extract(
                     EPOCH FROM newest.happened_at - greatest(
@@ -147,7 +149,7 @@ LEFT JOIN (
                     )
                 )::float8 / 2592000
             )
-        ) AS trending_score
+        ) FILTER (WHERE coalesce(liked, rating >= 2.5, true)), 0) AS trending_score
     FROM events
     CROSS JOIN (
         -- A time in the future, or an infinite one, must not make all others count for nothing.
