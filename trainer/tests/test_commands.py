@@ -189,9 +189,10 @@ def test_models_lists_every_version_with_its_decision(story: Story, trainer: Tra
     assert list(by_number) == ["3", "2", "1"]
     assert [by_number[n]["champion"] for n in "123"] == [True, False, False]
     assert by_number["3"]["rolled_back_at"] is not None
+    assert by_number["1"]["held_since"] is not None
     assert by_number["1"]["metrics"]["ndcg@10"] == story.trained["metrics"]["ndcg@10"]
     table = trainer("models").stdout
-    for words in ("1 champion", "rolled back", "refused", "accepted"):
+    for words in ("1 champion, held", "rolled back", "refused", "accepted"):
         assert words in table
     assert [row["version"] for row in answer(trainer("models", "--limit=1", "--json"))] == ["3"]
 
@@ -235,6 +236,7 @@ def test_a_clock_that_was_set_back_changes_no_order(
 
 
 def test_a_version_that_was_rolled_back_may_serve_again(story: Story, trainer: Trainer) -> None:
+    answer(trainer("release", "--json"))
     answer(trainer("promote", "3", "--json"))
     assert story.registry.version("3").is_champion
     assert "rolled_back_at" not in story.registry.version("3").tags

@@ -134,3 +134,72 @@ def test_a_command_that_hangs_is_named(registry: Registry, monkeypatch: pytest.M
         pytest.raises(BusyError, match=r"promotion\.lock"),
     ):
         pool.submit(publication.force, registry, version).result()
+
+
+def accepted_by_rule(registry: Registry, number: str, monkeypatch: pytest.MonkeyPatch) -> Verdict:
+    monkeypatch.setattr(publication, "_decide", lambda *_: (Verdict(True, "as the test wants"), "00"))
+    return publication.promote(registry, registry.version(number), cast("Any", None))
+
+
+def test_a_rollback_holds_until_it_is_released(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in "12":
+        publication.force(registry, registry.version(number))
+    publication.roll_back(registry)
+    verdict = accepted_by_rule(registry, "3", monkeypatch)
+    assert not verdict.accepted
+    assert "version 1 serves and is held since 20" in verdict.reason
+    assert "trainer release" in verdict.reason
+    # Its signed verdict stays, so that a rollback can still return to it.
+    assert not accepted_by_rule(registry, "2", monkeypatch).accepted
+    assert registry.is_signed(registry.version("2"))
+    assert check_one_serves(registry) == "1"
+    assert publication.release(registry).held_since is not None
+    assert publication.release(registry).held_since is None
+    assert accepted_by_rule(registry, "3", monkeypatch).accepted
+    assert check_one_serves(registry) == "3"
+
+
+def test_a_person_may_replace_a_held_champion_by_force(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publication.force(registry, registry.version("1"))
+    assert publication.hold(registry).number == "1"
+    assert not accepted_by_rule(registry, "2", monkeypatch).accepted
+    publication.force(registry, registry.version("2"))
+    assert [version.number for version in registry.versions() if version.held_since] == []
+    assert accepted_by_rule(registry, "3", monkeypatch).accepted
+
+
+def test_a_hold_that_comes_while_a_version_is_judged_counts(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publication.force(registry, registry.version("1"))
+
+    def decide(*_: Any) -> tuple[Verdict, str]:
+        publication.hold(registry)
+        return Verdict(True, "as the test wants"), "00"
+
+    monkeypatch.setattr(publication, "_decide", decide)
+    assert not publication.promote(registry, registry.version("3"), cast("Any", None)).accepted
+    assert check_one_serves(registry) == "1"
+
+
+def test_a_promotion_and_a_hold_at_once_end_with_one_of_the_two(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publication.force(registry, registry.version("1"))
+    publication.release(registry)
+    at_once(lambda: accepted_by_rule(registry, "2", monkeypatch), lambda: publication.hold(registry))
+    # Whichever came first: the version that serves then is the one that is held.
+    serving = registry.serving_champion()
+    assert serving is not None
+    assert serving.held_since is not None
+    assert check_one_serves(registry) in ("1", "2")
+
+
+def test_a_time_that_somebody_else_wrote_is_not_shown(registry: Registry) -> None:
+    publication.force(registry, registry.version("1"))
+    mlflow.MlflowClient().set_model_version_tag(NAME, "1", "held_at", "\x1b[31m")
+    assert registry.version("1").held_since == "an unknown time"
+    publication.release(registry)
+    assert registry.version("1").held_since is None

@@ -1,6 +1,8 @@
 """``trainer tune`` over real services: recorded, taken up again, and what the next training goes by."""
 
 import json
+import logging
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -32,6 +34,7 @@ class Story:
     second: dict[str, Any]
     after: dict[str, Any]
     given: tuple[Hyperparameters, str]
+    progress: list[str]
 
 
 @pytest.fixture(scope="module")
@@ -44,13 +47,26 @@ def story(trainer: Trainer, services: Any) -> Story:
         assert result.exit_code == 0, result.output
         return dict(json.loads(result.stdout))
 
+    progress: list[str] = []
+    handler = logging.Handler()
+    handler.emit = lambda record: progress.append(record.getMessage())  # type: ignore[method-assign]
+    logging.getLogger("dataflix_trainer.tuning.study").addHandler(handler)
     return Story(
         choose_parameters(registry, {}),
         answer("tune", "--budget=2"),
         answer("tune", "--budget=1"),
         answer("train"),
         choose_parameters(registry, {"factors": 9}),
+        progress,
     )
+
+
+def test_a_tuning_tells_how_far_it_is(story: Story) -> None:
+    begins = [line for line in story.progress if line.startswith("event=tuning_started ")]
+    assert ["budget_s=2;" in begins[0], "budget_s=1;" in begins[1]] == [True, True]
+    trials = [line for line in story.progress if line.startswith("event=trial ")]
+    assert len(trials) == story.first["new_trials"] + story.second["new_trials"]
+    assert re.search(r" ndcg@10=0\.\d{4} highest=0\.\d{4} after_s=\d+ budget_s=2 ", trials[0])
 
 
 def test_the_best_is_never_worse_than_the_defaults(story: Story) -> None:

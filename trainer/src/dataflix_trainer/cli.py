@@ -245,10 +245,34 @@ def publish(version: str | None) -> CommandResult:
 @main.command()
 @prints_result
 def rollback() -> CommandResult:
-    """Let the previous champion serve again."""
+    """Let the previous champion serve again, and hold it.
+
+    No pipeline run replaces it until trainer release.
+    """
     from dataflix_trainer.commands import models as commands  # noqa: PLC0415 - imports MLflow
 
     return commands.rollback()
+
+
+@main.command()
+@prints_result
+def hold() -> CommandResult:
+    """Keep the champion: the promotion rule lets no other version serve.
+
+    trainer release ends it, and so does trainer promote --force.
+    """
+    from dataflix_trainer.commands import models as commands  # noqa: PLC0415 - imports MLflow
+
+    return commands.hold()
+
+
+@main.command()
+@prints_result
+def release() -> CommandResult:
+    """Let the promotion rule replace the champion again, after a hold or a rollback."""
+    from dataflix_trainer.commands import models as commands  # noqa: PLC0415 - imports MLflow
+
+    return commands.release()
 
 
 @main.command()

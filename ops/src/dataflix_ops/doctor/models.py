@@ -75,7 +75,12 @@ def _put_get_delete(settings: Settings) -> str:
 
 def _registry(settings: Settings) -> str:
     version = _champion_version(settings)
-    return f"{version['name']} version {version['version']} is {_CHAMPION}"
+    # The trainer's name of the tag.
+    held = any(tag.get("key") == "held_at" for tag in version.get("tags", []))
+    return (
+        f"{version['name']} version {version['version']} is {_CHAMPION}"
+        f"{', and held until .venv/bin/trainer release' if held else ''}"
+    )
 
 
 def _champion(settings: Settings) -> str:

@@ -98,13 +98,38 @@ def publish(number: str | None) -> CommandResult:
 
 
 def rollback() -> CommandResult:
-    """Give the champion alias back to the previous champion."""
+    """Give the champion alias back to the previous champion, and hold it."""
     previous, present = publication.roll_back(_registry(read_environment()))
     return CommandResult(
         {"champion": previous.number, "rolled_back": present.number},
-        f"Version {previous.number} serves again in place of {present.number}. The published lists are still "
-        f"those of the last publish. To write new ones: trainer publish {previous.number}",
+        f"Version {previous.number} serves again in place of {present.number}, and is held: no pipeline run "
+        "replaces it until trainer release. The published lists are still those of the last publish. To "
+        f"write new ones: trainer publish {previous.number}",
     )
+
+
+def hold() -> CommandResult:
+    """Keep the champion from being replaced by the promotion rule."""
+    held = publication.hold(_registry(read_environment()))
+    already = held.held_since is not None
+    return CommandResult(
+        {"champion": held.number, "held_before": already},
+        f"Version {held.number} {'was held already' if already else 'is held'}: no pipeline run replaces it "
+        "until trainer release.",
+    )
+
+
+def release() -> CommandResult:
+    """Let the promotion rule replace the champion again."""
+    champion = publication.release(_registry(read_environment()))
+    was_held = champion.held_since is not None
+    text = f"Version {champion.number} was not held."
+    if was_held:
+        text = (
+            f"Version {champion.number} is released: the next version that the rule accepts replaces it. To "
+            "judge the newest now: trainer promote"
+        )
+    return CommandResult({"champion": champion.number, "held_before": was_held}, text)
 
 
 def models(limit: int) -> CommandResult:

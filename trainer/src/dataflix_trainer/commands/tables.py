@@ -34,7 +34,8 @@ def versions_table(versions: Sequence[tuple["Version", Mapping[str, float]]]) ->
     for version, metrics in versions:
         row = version.to_dict()
         table.add_row(
-            f"{version.number}{' champion' if version.is_champion else ''}",
+            f"{version.number}{' champion' if version.is_champion else ''}"
+            f"{', held' if row['held_since'] else ''}",
             f"{version.created_at:%Y-%m-%d %H:%M}",
             *(
                 f"{metrics[name]:.4f}" if name in metrics else ""

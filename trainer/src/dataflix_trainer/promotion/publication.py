@@ -85,6 +85,8 @@ def _judge(registry: Registry, version: Version, interactions: Interactions) -> 
     """
     with registry.deciding():
         serving = registry.restore_champion()
+        if serving is not None and serving.number != version.number and serving.held_since:
+            return _refuse_for_held(registry, version, serving)
     if serving is not None and serving.number == version.number:
         problem = artifact_problem(registry, serving)
         return Verdict(not problem, problem or f"version {version.number} is the champion already")
@@ -99,10 +101,25 @@ def _judge(registry: Registry, version: Version, interactions: Interactions) -> 
         if _number(present) != _number(serving):
             log.info("event=champion_changed version=%s champion=%s", version.number, _number(present))
             return None
+        if present is not None and present.held_since:
+            # Since the judging began.
+            return _refuse_for_held(registry, version, present)
         registry.record_verdict(version.number, accepted=verdict.accepted, reason=verdict.reason)
         if verdict.accepted:
             registry.make_champion(version.number, artifact)
     return verdict
+
+
+def _refuse_for_held(registry: Registry, version: Version, champion: Version) -> Verdict:
+    """Refuse a version because the champion is held; call it within ``deciding``."""
+    reason = (
+        f"version {champion.number} serves and is held since {champion.held_since}; to let others serve "
+        "again: trainer release"
+    )
+    # The signature of an earlier promotion covers its verdict; a rollback may still need it.
+    if not registry.is_signed(version):
+        registry.record_verdict(version.number, accepted=False, reason=reason)
+    return Verdict(False, reason)
 
 
 def _number(version: Version | None) -> str | None:
@@ -110,7 +127,7 @@ def _number(version: Version | None) -> str | None:
 
 
 def force(registry: Registry, version: Version) -> Verdict:
-    """Let a version serve without the rule, and record that a person decided so.
+    """Let a version serve without the rule, and record that a person decided so. It ends a hold.
 
     Raises:
         RegistryError: its artifact cannot be read, so it could not serve.
@@ -135,6 +152,26 @@ def roll_back(registry: Registry) -> tuple[Version, Version]:
     """
     with registry.deciding():
         return registry.roll_back(lambda version: artifact_problem(registry, version))
+
+
+def hold(registry: Registry) -> Version:
+    """Keep the champion from being replaced by the rule, until ``release`` or a promotion by force.
+
+    Raises:
+        RegistryError: no version serves.
+    """
+    with registry.deciding():
+        return registry.hold()
+
+
+def release(registry: Registry) -> Version:
+    """End a hold; return the champion as it was before.
+
+    Raises:
+        RegistryError: no version serves.
+    """
+    with registry.deciding():
+        return registry.release()
 
 
 def artifact_problem(registry: Registry, version: Version) -> str:

@@ -43,8 +43,10 @@ MODEL_ARTIFACT = "dataflix-model"
 # The artifact that was fitted without the held-out events, in the run.
 EVALUATED_ARTIFACT = "evaluated-model"
 
-# A tag of a version, with those of dataflix_common, and two values.
+# Tags of a version, with those of dataflix_common, and two values.
 ROLLED_BACK_AT = "rolled_back_at"
+# On the champion: until it is released, no rule lets another version serve.
+HELD_AT = "held_at"
 ACCEPTED = "accepted"
 REFUSED = "refused"
 
@@ -83,6 +85,17 @@ class Version:
         return None if ROLLED_BACK_AT in self.tags else self.tags.get(PROMOTED_AT)
 
     @property
+    def held_since(self) -> str | None:
+        """Since when it is held, as ISO 8601; None when it is not. It counts for the champion alone."""
+        if HELD_AT not in self.tags:
+            return None
+        try:
+            return datetime.fromisoformat(self.tags[HELD_AT]).isoformat(timespec="minutes")
+        except ValueError:
+            # Everybody who reaches MLflow can write tags.
+            return "an unknown time"
+
+    @property
     def promotion_order(self) -> tuple[int, str]:
         """Sorts versions by when they became champion; those without a number came before."""
         number = self.tags.get(PROMOTION_NUMBER, "")
@@ -100,6 +113,7 @@ class Version:
             "promotion_reason": self.tags.get(PROMOTION_REASON),
             "promoted_at": self.tags.get(PROMOTED_AT),
             "rolled_back_at": self.tags.get(ROLLED_BACK_AT),
+            "held_since": self.held_since if self.is_champion else None,
             "mlflow_run_id": self.run_id,
         }
 
@@ -250,16 +264,48 @@ class Registry:
         name, key = self.settings.registered_model_name, self._promotion_key
         self._tag(number, promoted)
         version = self.version(number)
+        if HELD_AT in version.tags and not version.is_champion:
+            # What is left of a hold of before.
+            self._remove_tag(number, HELD_AT)
         signature = promotion_signature(key, name, number, version.run_id, version.tags)
         self._tag(number, {SIGNATURE: signature})
         self._serve(number, signature)
         if ROLLED_BACK_AT in version.tags:
             self._remove_tag(number, ROLLED_BACK_AT)
 
-    def roll_back(self, problem_of: Callable[[Version], str]) -> tuple[Version, Version]:
-        """Give the champion alias back to the previous champion.
+    def hold(self) -> Version:
+        """Keep the version that serves from being replaced by the promotion rule, and return it.
 
-        The present one is the version that serves, wherever somebody moved the alias.
+        Raises:
+            RegistryError: no version serves.
+            SettingsError: the promotion key is not set.
+        """
+        present = self.restore_champion()
+        if present is None:
+            raise RegistryError("no version serves yet, so there is nothing to hold; see: trainer models")
+        if present.held_since is None:
+            self._tag(present.number, {HELD_AT: datetime.now(UTC).isoformat()})
+        return present
+
+    def release(self) -> Version:
+        """Let the promotion rule replace the version that serves again, and return it as it was before.
+
+        Raises:
+            RegistryError: no version serves.
+            SettingsError: the promotion key is not set.
+        """
+        present = self.restore_champion()
+        if present is None:
+            raise RegistryError("no version serves yet, so there is nothing to release; see: trainer models")
+        if present.held_since is not None:
+            self._remove_tag(present.number, HELD_AT)
+        return present
+
+    def roll_back(self, problem_of: Callable[[Version], str]) -> tuple[Version, Version]:
+        """Give the champion alias back to the previous champion, and hold it.
+
+        The present one is the version that serves, wherever somebody moved the alias. Without the hold, the
+        next pipeline run would replace the previous champion by a version like the one that was given up.
 
         Args:
             problem_of: returns why a version cannot serve, empty when it can. Those that cannot are skipped.
@@ -289,6 +335,7 @@ class Registry:
             versions.remove(previous)
         if previous is None:
             raise RegistryError(f"no version served before {present.number}{skipped}; see: trainer models")
+        self._tag(previous.number, {HELD_AT: datetime.now(UTC).isoformat()})
         # First: if this is killed in between, no later rollback returns to the version that was given up.
         self._tag(present.number, {ROLLED_BACK_AT: datetime.now(UTC).isoformat()})
         self._serve(previous.number, previous.tags[SIGNATURE])
@@ -299,8 +346,9 @@ class Registry:
         self._tag(number, {SERVING_SIGNATURE: serving_signature(self._promotion_key, signature)})
         self._set_alias(number)
         for version in self.versions():
-            if version.number != number and SERVING_SIGNATURE in version.tags:
-                self._remove_tag(version.number, SERVING_SIGNATURE)
+            for tag in (SERVING_SIGNATURE, HELD_AT):
+                if version.number != number and tag in version.tags:
+                    self._remove_tag(version.number, tag)
 
     def _set_alias(self, number: str) -> None:
         with self.translate_errors():

@@ -1,6 +1,7 @@
 """Tunes the product's model on the warehouse's data, never on the events that promotion is decided on."""
 
 import logging
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -67,6 +68,14 @@ def tune(
     known = {name: value for name, value in latest.params.items() if name in SPACE} if latest else {}
     run = TuningRun(registry, study)
     values: dict[str, float] = {}
+    began = time.monotonic()
+    log.info(
+        "event=tuning_started study=%s users=%d events=%d budget_s=%.0f; the defaults are measured first",
+        study,
+        len(validation.users),
+        data.interactions.matrix.nnz,
+        seconds,
+    )
 
     def objective(params: Mapping[str, Any]) -> NDArray[np.float64]:
         model = fit_product_model(data, validation.train, Hyperparameters(**params), threads=threads)
@@ -74,7 +83,16 @@ def tune(
 
     def on_trial(number: int, params: Mapping[str, Any], value: float) -> None:
         values[str(number)] = value
-        log.info("event=trial number=%d %s=%.4f params=%s", number, MAIN_METRIC, value, dict(params))
+        log.info(
+            "event=trial number=%d %s=%.4f highest=%.4f after_s=%.0f budget_s=%.0f params=%s",
+            number,
+            MAIN_METRIC,
+            value,
+            max(values.values()),
+            time.monotonic() - began,
+            seconds,
+            {name: float(f"{given:.4g}") for name, given in params.items()},
+        )
         run.log_trial(number, params, MAIN_METRIC, value)
 
     try:
