@@ -180,3 +180,22 @@ def test_rows_from_before_the_range_of_times_break_no_answer(
                     " '1900-01-01 00:00:00+00' AND '2299-12-31 23:59:59.999999+00')"
                 )
         connection.close()
+
+
+def test_a_view_can_be_taken_back_and_the_movie_is_recommended_again(
+    api: ApiClient, catalogue: Catalogue
+) -> None:
+    user, movie_id = api.new_user(), catalogue.movies_of("Horror")[0]
+    assert api.post("/watched", {"user_id": user, "movie_id": movie_id}).status == 201
+    listed = {row["movie_id"] for row in api.get(f"/recommendations/{user}?limit=100").json["data"]}
+    assert movie_id not in listed
+    assert api.delete(f"/watched/{user}/{movie_id}").status == 204
+    assert api.get(f"/watched/{user}").json["data"] == []
+    listed = {row["movie_id"] for row in api.get(f"/recommendations/{user}?limit=100").json["data"]}
+    assert movie_id in listed
+    gone = api.delete(f"/watched/{user}/{movie_id}").problem(404)
+    assert gone["type"] == "urn:dataflix:problem:unknown-watch"
+    assert api.delete(f"/watched/{user}/999999").problem(404)["type"] == "urn:dataflix:problem:unknown-movie"
+    assert (
+        api.delete(f"/watched/999999/{movie_id}").problem(404)["type"] == "urn:dataflix:problem:unknown-user"
+    )

@@ -47,7 +47,7 @@ def ask(api: ApiClient, horror_fan: int) -> Ask:
         {"minutes_from": 100, "minutes_to": 120},
         {"min_rating": 3.5},
         {"genre": "Action", "year_to": 1970, "min_rating": 2.5},
-        {"genre": "Western"},
+        {"genre": "Comedy", "year_to": 1900},
     ],
 )
 def test_a_list_has_exactly_the_movies_that_pass_the_filter(

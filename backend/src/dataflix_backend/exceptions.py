@@ -48,6 +48,25 @@ class InvalidParameterError(BackendError):
     kind = "invalid-parameter"
 
 
+class UnknownGenreError(InvalidParameterError):
+    """No movie has this genre.
+
+    Args:
+        genre: what was sent.
+        nearest: genres that are spelt alike, the nearest first.
+    """
+
+    kind = "unknown-genre"
+
+    def __init__(self, genre: str, nearest: Sequence[str]) -> None:
+        meant = f" Did you mean {' or '.join(nearest)}?" if nearest else ""
+        super().__init__(
+            f"There is no genre {genre!r}.{meant} GET /genres lists all.",
+            errors=[{"field": "genre", "message": "must be a genre of GET /genres"}],
+            members={"nearest": list(nearest)},
+        )
+
+
 class NotJsonError(BackendError):
     """The body is not JSON."""
 

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 from dataflix_backend.database import Database, Prepared, Row
-from dataflix_backend.exceptions import UnknownIdError
+from dataflix_backend.exceptions import ConflictError, UnknownIdError
 from dataflix_backend.queries import pages
 from dataflix_backend.queries.attributes import HAS_ATTRIBUTES, attribute_parameters
 from dataflix_backend.queries.text import like_prefix
-from dataflix_backend.schemas.movies import Genre, Movie, MovieQuery, MovieSummary
+from dataflix_backend.schemas.movies import Genre, Movie, MovieQuery, MovieSummary, NewMovie
 
 # psycopg2 sends parameters as literals, so a condition on a null parameter costs nothing.
 _LIST = (
@@ -80,6 +80,37 @@ CROSS JOIN (
     WHERE movie_id = %(movie_id)s
 ) AS r
 WHERE movie_id = %(movie_id)s
+"""
+
+_CREATE = """
+WITH same AS (
+    SELECT movie_id
+    FROM movies
+    WHERE
+        lower(title) = lower(%(title)s)
+        AND release_year IS NOT DISTINCT FROM %(release_year)s
+        AND NOT %(allow_same_title)s
+    ORDER BY movie_id
+    LIMIT 1
+),
+added AS (
+    INSERT INTO movies (
+        title, genres, release_year, director, duration_minutes, description, imdb_id, tmdb_id
+    )
+    SELECT
+        %(title)s::text, %(genres)s::text [], %(release_year)s::smallint, %(director)s::text,
+        %(duration_minutes)s::smallint, %(description)s::text, %(imdb_id)s::text, %(tmdb_id)s::bigint
+    WHERE NOT EXISTS (SELECT FROM same)
+    RETURNING
+        movie_id, title, genres, release_year, director, duration_minutes, description, imdb_id, tmdb_id,
+        0 AS ratings_count, NULL::float8 AS mean_rating, created_at, updated_at
+)
+SELECT
+    same.movie_id AS same_id,
+    added.*
+FROM (SELECT) AS one
+LEFT JOIN same ON true
+LEFT JOIN added ON true
 """
 
 _BY_ID = Prepared(
@@ -191,6 +222,19 @@ def get_movie(database: Database, movie_id: int) -> Movie:
     if not rows:
         raise UnknownIdError("movie", movie_id)
     return cast("Movie", rows[0])
+
+
+def create_movie(database: Database, movie: NewMovie) -> Movie:
+    """Insert a movie.
+
+    Raises:
+        ConflictError: there is one with this title and year, and the new one does not allow that.
+    """
+    row = database.query(_CREATE, movie.model_dump())[0]
+    if (same := row.pop("same_id")) is not None:
+        message = f"and release_year are those of the movie {same}; allow_same_title adds it all the same"
+        raise ConflictError(f"title {message}.", errors=[{"field": "title", "message": message}])
+    return cast("Movie", row)
 
 
 def find_movies(database: Database, movie_ids: Sequence[int]) -> dict[int, Row]:

@@ -3,8 +3,9 @@
 from typing import cast
 
 from dataflix_backend.database import Database
+from dataflix_backend.exceptions import NotFoundError
 from dataflix_backend.queries import pages
-from dataflix_backend.queries.events import upsert_event
+from dataflix_backend.queries.events import delete_event, upsert_event
 from dataflix_backend.schemas.common import Page
 from dataflix_backend.schemas.events import NewWatch, StoredWatch, WatchedMovie
 
@@ -25,6 +26,18 @@ stored AS (
 SELECT known.user_known, known.title, stored.*
 FROM known
 LEFT JOIN stored ON true
+"""
+
+_DELETE = """
+WITH deleted AS (
+    DELETE FROM watched_movies
+    WHERE user_id = %(user_id)s AND movie_id = %(movie_id)s
+    RETURNING movie_id
+)
+SELECT
+    EXISTS (SELECT FROM users WHERE user_id = %(user_id)s) AS user_known,
+    (SELECT title FROM movies WHERE movie_id = %(movie_id)s) AS title,
+    EXISTS (SELECT FROM deleted) AS was_deleted
 """
 
 _LIST = """
@@ -55,6 +68,18 @@ def write_watch(database: Database, watch: NewWatch) -> tuple[StoredWatch, bool]
     """
     row, is_new = upsert_event(database, _WRITE, watch.model_dump())
     return cast("StoredWatch", row), is_new
+
+
+def delete_watch(database: Database, user_id: int, movie_id: int) -> None:
+    """Take back that a user has watched a movie.
+
+    Raises:
+        UnknownIdError: the user or the movie does not exist.
+        NotFoundError: the user has not marked the movie as watched.
+    """
+    if not delete_event(database, _DELETE, user_id, movie_id):
+        detail = f"User {user_id} has not marked movie {movie_id} as watched."
+        raise NotFoundError(detail, kind="unknown-watch")
 
 
 def list_watched(database: Database, user_id: int, page: Page) -> tuple[list[WatchedMovie], int]:

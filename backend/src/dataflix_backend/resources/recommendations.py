@@ -9,6 +9,7 @@ from dataflix_backend.schemas.recommendations import (
     RecommendationQuery,
     SessionRequest,
 )
+from dataflix_backend.services import genres
 from dataflix_backend.services.ranking.recommendations import (
     RecommendedMovies,
     recommend_to_session,
@@ -20,7 +21,8 @@ from dataflix_backend.web.operation import Operation, answer, operation
 blueprint = Blueprint("recommendations", __name__)
 
 _FILTERS_AND_OPTIONS = (
-    "Filters leave movies out. diversity, freshness and popularity go from 0 to 1 and change the order; at 0 "
+    "Filters leave movies out; a genre that no movie has is refused, and the problem names the nearest. "
+    "diversity, freshness and popularity go from 0 to 1 and change the order; at 0 "
     "they do nothing. Rules of GET /rules apply last, and a row names the rule that moved it. "
     "meta.eligible counts the movies that could be listed; limit is at most 100."
 )
@@ -43,6 +45,7 @@ _STALE = "While Postgres is away, the list is made from the last known data, and
 def show(user_id: int, query: RecommendationQuery) -> Response:
     """Answer the best movies for a user."""
     loaded = services().loaded_model()
+    genres.require_known(services().database, query.genre, loaded.model if loaded else None)
     return _answer(recommend_to_user(services().contexts, loaded, user_id, query), user_id, query.limit)
 
 
@@ -61,6 +64,7 @@ def show(user_id: int, query: RecommendationQuery) -> Response:
 def session(body: SessionRequest) -> Response:
     """Answer the best movies for the events in the body."""
     loaded = services().loaded_model()
+    genres.require_known(services().database, body.genre, loaded.model if loaded else None)
     return _answer(recommend_to_session(services().contexts, loaded, body.events(), body), None, body.limit)
 
 

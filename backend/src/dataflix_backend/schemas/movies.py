@@ -3,18 +3,29 @@
 from datetime import datetime
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, Field, model_validator, with_config
+from pydantic import AfterValidator, BaseModel, Field, StringConstraints, model_validator, with_config
 from typing_extensions import TypedDict
 
 from dataflix_backend.schemas.attributes import ATTRIBUTE_FILTER, AttributesText
 from dataflix_backend.schemas.common import STRICT, MovieLimit, Page, PageMeta
-from dataflix_backend.schemas.fields import Id, no_nul, require_order, whole
+from dataflix_backend.schemas.fields import Id, no_nul, refuse, require_order, whole
 from dataflix_backend.schemas.models import ModelMeta
+from dataflix_backend.schemas.users import printable
 
 MAX_SEARCH_LENGTH = 200
 # The bounds of the table.
 EARLIEST_YEAR = 1870
 LATEST_YEAR = 2100
+# The column's type is smallint.
+MAX_MINUTES = 32_767
+# The length of the table's check constraint.
+MAX_TITLE = 500
+# Longer than any that is real; what is longer is a mistake.
+MAX_DIRECTOR = 200
+MAX_GENRE_LENGTH = 100
+MAX_DESCRIPTION = 5000
+# MovieLens has 19 genres.
+MAX_GENRES = 20
 
 _Year = Annotated[int | None, whole(EARLIEST_YEAR, LATEST_YEAR, text=True)]
 _Search = Annotated[str | None, AfterValidator(no_nul)]
@@ -43,6 +54,58 @@ class MovieQuery(Page):
     def _years_in_order(self) -> Self:
         require_order("year_from", self.year_from, "year_to", self.year_to)
         return self
+
+
+def _each_once(genres: list[str]) -> list[str]:
+    if len({genre.lower() for genre in genres}) < len(genres):
+        raise refuse("must hold each genre once")
+    return genres
+
+
+# With a character that is no blank.
+_VISIBLE = r"\S"
+_Title = Annotated[
+    str,
+    StringConstraints(strict=True, max_length=MAX_TITLE, pattern=_VISIBLE),
+    AfterValidator(printable),
+]
+_Director = Annotated[
+    str,
+    StringConstraints(strict=True, max_length=MAX_DIRECTOR, pattern=_VISIBLE),
+    AfterValidator(printable),
+]
+# Without commas, which separate genres in a query string.
+_Genre = Annotated[
+    str,
+    StringConstraints(strict=True, max_length=MAX_GENRE_LENGTH, pattern=r"^[^\s,]([^,]*[^\s,])?$"),
+    AfterValidator(printable),
+]
+_Description = Annotated[
+    str, StringConstraints(strict=True, max_length=MAX_DESCRIPTION), AfterValidator(no_nul)
+]
+_ImdbId = Annotated[str, StringConstraints(strict=True, pattern=r"^tt[0-9]{7,10}$")]
+
+
+class NewMovie(BaseModel):
+    """A movie to add."""
+
+    model_config = STRICT
+
+    title: _Title
+    genres: Annotated[
+        list[_Genre],
+        Field(max_length=MAX_GENRES, description="A genre that no movie had before is a new one."),
+        AfterValidator(_each_once),
+    ] = []
+    release_year: Annotated[int, whole(EARLIEST_YEAR, LATEST_YEAR)] | None = None
+    director: _Director | None = None
+    duration_minutes: Annotated[int, whole(1, MAX_MINUTES)] | None = None
+    description: _Description | None = None
+    imdb_id: _ImdbId | None = None
+    tmdb_id: Id | None = None
+    allow_same_title: Annotated[
+        bool, Field(strict=True, description="Add it although there is a movie with this title and year.")
+    ] = False
 
 
 class SimilarQuery(MovieLimit):

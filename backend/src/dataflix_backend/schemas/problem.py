@@ -24,3 +24,6 @@ class Problem(TypedDict):
     instance: Annotated[str, Field(description="The path of the request.")]
     request_id: Annotated[str, Field(description="The X-Request-ID under which our logs know this request.")]
     errors: NotRequired[list[FieldError]]
+    nearest: NotRequired[
+        Annotated[list[str], Field(description="For an unknown genre: genres that are spelt alike.")]
+    ]

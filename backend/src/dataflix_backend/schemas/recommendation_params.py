@@ -16,14 +16,16 @@ from dataflix_backend.schemas.fields import (
     whole,
     whole_number,
 )
-from dataflix_backend.schemas.movies import EARLIEST_YEAR, LATEST_YEAR, MAX_SEARCH_LENGTH
+from dataflix_backend.schemas.movies import (
+    EARLIEST_YEAR,
+    LATEST_YEAR,
+    MAX_GENRES,
+    MAX_MINUTES,
+    MAX_SEARCH_LENGTH,
+)
 from dataflix_recommender import Filter, RerankOptions
 
-# MovieLens has 19 genres; a longer list is a mistake.
-MAX_GENRES = 20
 MAX_EXCLUDED = 1000
-# The column's type is smallint.
-MAX_MINUTES = 32_767
 
 _SEVERAL = "Several are separated by commas."
 
