@@ -45,3 +45,16 @@ def test_a_key_is_bound_by_the_source_s_id(shop: ApiClient, copied: Copied) -> N
     unknown = keys_command(copied.server, "create", "who", "--scope", "read", "--user", "nobody/here")
     assert unknown.returncode == 1
     assert "There is no account with the id nobody/here." in unknown.stderr
+
+
+def test_items_of_a_copy_are_added_in_the_application(shop: ApiClient) -> None:
+    refused = shop.post("/movies", {"title": "Lamp 99"}).problem(409)
+    assert refused["type"] == "urn:dataflix:problem:copied-from-source"
+    shop.post("/movies", {}).problem(422)
+
+
+def test_a_view_of_a_copy_is_taken_back_by_the_source_s_ids(shop: ApiClient, copied: Copied) -> None:
+    path = f"/watched/{segment(LONG)}/{segment(ITEMS[1])}"
+    assert shop.post("/watched", {"user_id": LONG, "movie_id": ITEMS[1]}).status == 201
+    assert shop.delete(path).status == 204
+    assert LONG in shop.delete(path).problem(404)["detail"]

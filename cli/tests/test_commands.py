@@ -241,3 +241,38 @@ def test_hostile_title_cannot_control_the_terminal(dataflix: Invoke) -> None:
         assert "Evil" in result.out
         assert not set("\x1b\x9b\u202e") & set(result.out + result.err)
     assert answer(dataflix, "movies", "list", "evil")["data"][0]["title"].startswith("Evil \x1b[31m")
+
+
+def test_suggestions_are_printed_as_lines(dataflix: Invoke) -> None:
+    refused = dataflix("movies", "show", "solaris")
+    lines = refused.err.splitlines()
+    assert "Give the id of one:" in lines
+    assert [line.split("  ")[-1] for line in lines[-2:]] == ["Solaris (1972)", "Solaris (2002)"]
+    assert "\\n" not in refused.err
+
+
+def test_an_unknown_genre_names_the_nearest(dataflix: Invoke, user: str) -> None:
+    for command in (("movies", "list", "--genre", "scifi"), ("recommend", user, "--genre", "scifi")):
+        refused = dataflix(*command)
+        assert (refused.code, refused.out) == (2, "")
+        assert "There is no genre 'scifi'. Did you mean Sci-Fi?" in refused.err
+        assert "dataflix genres lists all genres." in refused.err
+
+
+def test_a_movie_is_added_with_its_fields(dataflix: Invoke) -> None:
+    options = ("--genre", "Action", "--genre", "Thriller", "--year", "1998", "--minutes", "81")
+    added = answer(dataflix, "movies", "add", "Lola rennt", *options)
+    assert added["genres"] == ["Action", "Thriller"]
+    assert (added["release_year"], added["duration_minutes"], added["director"]) == (1998, 81, None)
+    again = dataflix("movies", "add", "Lola rennt", "--year", "1998")
+    assert again.code == 2
+    assert str(added["movie_id"]) in again.err
+    assert dataflix("movies", "add", "Lola rennt", "--year", "1998", "--allow-same-title").code == 0
+    assert dataflix("movies", "add", " ").code == 2
+
+
+def test_a_view_is_taken_back(dataflix: Invoke, user: str) -> None:
+    answer(dataflix, "watched", "add", user, "amélie")
+    assert "not watched" in dataflix("watched", "remove", user, "amélie").err
+    assert answer(dataflix, "watched", "list", user)["data"] == []
+    assert dataflix("watched", "remove", user, "amélie").code == 3

@@ -44,7 +44,7 @@ def test_filters_leave_out_and_options_rerank(dataflix: Invoke, fan: str) -> Non
     plain = titles(dataflix, "recommend", fan, "-n", "20")
     assert titles(dataflix, "recommend", fan, "-n", "20", "--diversity", "0", "--freshness", "0") == plain
     assert titles(dataflix, "recommend", fan, "-n", "20", "--diversity", "1") != plain
-    empty = dataflix("recommend", fan, "--genre", "Western")
+    empty = dataflix("recommend", fan, "--genre", "Comedy", "--year-to", "1900")
     assert (empty.code, empty.out) == (0, "")
     assert "filtered out" in empty.err
     assert dataflix("recommend", fan, "--diversity", "2").code == 2

@@ -20,7 +20,8 @@ _UNAVAILABLE = frozenset({429, 502, 503, 504})
 _NOT_FOUND = 404
 _CLIENT_ERRORS = range(400, 500)
 
-_NOT_FOUND_HINTS = {
+_HINTS = {
+    "urn:dataflix:problem:unknown-genre": "dataflix genres lists all genres.",
     "urn:dataflix:problem:unknown-user": "dataflix users list shows all users.",
     "urn:dataflix:problem:unknown-movie": "dataflix movies list TEXT finds movies.",
     "urn:dataflix:problem:unknown-rule": "dataflix rules list --all shows every rule.",
@@ -128,14 +129,15 @@ class Api:
         if not isinstance(content, dict) or "detail" not in content:
             return self._not_our_api()
         detail = str(content["detail"])
+        hint = _HINTS.get(str(content.get("type", "")), "")
         if status in _UNAUTHORIZED:
             return RefusedError(detail, f"The key comes from {KEY}; ./run.sh writes it to .env.")
         if status == _NOT_FOUND:
-            return NotFoundError(detail, _NOT_FOUND_HINTS.get(str(content.get("type", "")), ""))
+            return NotFoundError(detail, hint)
         if status in _UNAVAILABLE:
             return UnreachableError(detail, "Try again in a moment; ./run.sh status shows every service.")
         if status in _CLIENT_ERRORS:
-            return InputError(detail)
+            return InputError(detail, hint)
         return CliError(detail, f"In the API's log this is request {content.get('request_id')}.")
 
     def _not_our_api(self) -> CliError:

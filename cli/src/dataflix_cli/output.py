@@ -79,8 +79,9 @@ class Output:
             self._errors.print(f"\n{error.message}")
             return
         self._errors.print(Text.assemble(("Error: ", "bold red"), safe(error.message)))
-        if error.hint:
-            self._errors.print(Text(safe(error.hint)))
+        # A hint may be a list. Its lines are ours; line breaks of names are escaped where the hint is made.
+        for line in error.hint.splitlines():
+            self._errors.print(Text(safe(line)))
 
 
 def _cell(value: object) -> str:

@@ -233,6 +233,11 @@ def rating_removed(output: Output, row: Json) -> None:
     output.done(f"Rating of {source.item} {item} by {source.person} {person} removed")
 
 
+def view_removed(output: Output, row: Json) -> None:
+    """Confirm that a movie does not count as watched any more."""
+    output.done(f"Movie {row['movie_id']} is not watched by user {row['user_id']} any more")
+
+
 def health(output: Output, answer: Json) -> None:
     """Show the state of the API and its parts."""
     output.fields([("Status", answer["status"]), *answer["checks"].items()])

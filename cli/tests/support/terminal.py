@@ -56,6 +56,11 @@ class Terminal:
         """Type a line and Enter."""
         os.write(self._master, line.encode() + b"\n")
 
+    def type_anew(self, held: str, line: str) -> None:
+        """Wait until the line holds an earlier text, delete it (Ctrl-U), and type another one and Enter."""
+        self.expect(f": {held}")
+        os.write(self._master, b"\x15" + line.encode() + b"\n")
+
     def press(self, key: bytes) -> None:
         """Press one key, such as Ctrl-C."""
         os.write(self._master, key)

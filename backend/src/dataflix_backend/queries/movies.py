@@ -103,7 +103,7 @@ added AS (
     WHERE NOT EXISTS (SELECT FROM same)
     RETURNING
         movie_id, title, genres, release_year, director, duration_minutes, description, imdb_id, tmdb_id,
-        0 AS ratings_count, NULL::float8 AS mean_rating, created_at, updated_at
+        '{}'::jsonb AS attributes, 0 AS ratings_count, NULL::float8 AS mean_rating, created_at, updated_at
 )
 SELECT
     same.movie_id AS same_id,

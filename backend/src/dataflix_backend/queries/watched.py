@@ -3,7 +3,7 @@
 from typing import cast
 
 from dataflix_backend.database import Database
-from dataflix_backend.exceptions import NotFoundError
+from dataflix_backend.exceptions import NoSuchEventError
 from dataflix_backend.queries import pages
 from dataflix_backend.queries.events import delete_event, upsert_event
 from dataflix_backend.schemas.common import Page
@@ -75,11 +75,11 @@ def delete_watch(database: Database, user_id: int, movie_id: int) -> None:
 
     Raises:
         UnknownIdError: the user or the movie does not exist.
-        NotFoundError: the user has not marked the movie as watched.
+        NoSuchEventError: the user has not marked the movie as watched.
     """
     if not delete_event(database, _DELETE, user_id, movie_id):
-        detail = f"User {user_id} has not marked movie {movie_id} as watched."
-        raise NotFoundError(detail, kind="unknown-watch")
+        sentence = "{person} {user} has not marked {item} {movie} as watched."
+        raise NoSuchEventError(sentence, user_id, movie_id, kind="unknown-watch")
 
 
 def list_watched(database: Database, user_id: int, page: Page) -> tuple[list[WatchedMovie], int]:

@@ -16,6 +16,7 @@ from dataflix_backend.schemas.movies import (
 )
 from dataflix_backend.services import genres
 from dataflix_backend.services.ranking.ranked_movies import similar_movies
+from dataflix_backend.services.source.own_tables import require_own_tables
 from dataflix_backend.web.current_services import services
 from dataflix_backend.web.operation import Operation, answer, operation
 
@@ -57,6 +58,7 @@ def index(query: MovieQuery) -> Response:
 )
 def create(body: NewMovie) -> Response:
     """Add a movie and answer it."""
+    require_own_tables(services().source.current, "movie")
     movie = create_movie(services().database, body)
     return answer(movie, 201, {"Location": f"/movies/{movie['movie_id']}"})
 

@@ -4,7 +4,7 @@ import click
 
 from dataflix_cli import views
 from dataflix_cli.client import path_of
-from dataflix_cli.commands.options import RELEASE_YEAR, json_option, limit_option, page_options
+from dataflix_cli.commands.options import RELEASE_YEAR, RUNNING_TIME, json_option, limit_option, page_options
 from dataflix_cli.lookup import movie_id
 from dataflix_cli.session import Session, pass_session
 
@@ -41,6 +41,29 @@ def list_movies(session: Session, /, text: str | None, attribute: tuple[str, ...
 def show(session: Session, movie: str) -> None:
     """Show MOVIE, given by id or title."""
     session.show(views.movie, session.api.get(path_of("movies", movie_id(session, movie))))
+
+
+@movies.command()
+@click.argument("title")
+@click.option("--genre", "genres", multiple=True, help="A genre of it; repeat it for more genres.")
+@click.option("--year", "release_year", type=RELEASE_YEAR, help="Release year.")
+@click.option("--director", help="Who directed it.")
+@click.option("--minutes", "duration_minutes", type=RUNNING_TIME, help="Running time.")
+@click.option("--description", help="What it is about.")
+@click.option("--imdb-id", help="Its id at IMDb, such as tt0130827.")
+@click.option("--tmdb-id", type=click.IntRange(min=1), help="Its id at TMDB.")
+@click.option(
+    "--allow-same-title", is_flag=True, help="Add it although there is a movie with this title and year."
+)
+@json_option
+@pass_session
+def add(session: Session, /, title: str, genres: tuple[str, ...], **fields: object) -> None:
+    """Add a movie called TITLE.
+
+    It can be watched and rated at once. Recommendations have it after the next pipeline run.
+    """
+    given = {name: value for name, value in fields.items() if value}
+    session.show(views.movie, session.api.post("/movies", {"title": title, "genres": list(genres), **given}))
 
 
 @movies.command()

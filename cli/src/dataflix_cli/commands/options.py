@@ -13,6 +13,8 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 # The years that the API takes.
 RELEASE_YEAR = click.IntRange(1870, 2100)
+# In minutes, as the API takes it.
+RUNNING_TIME = click.IntRange(1, 32_767)
 # The API answers at most this many rows.
 _ROWS = click.IntRange(1, 100)
 _PAGE_ROWS = 20

@@ -6,13 +6,12 @@ from typing import Any, TypeVar
 
 import click
 
-from dataflix_cli.commands.options import RELEASE_YEAR
+from dataflix_cli.commands.options import RELEASE_YEAR, RUNNING_TIME
 from dataflix_cli.lookup import movie_id
 from dataflix_cli.session import Session
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-_MINUTES = click.IntRange(1, 32_767)
 _SHARE = click.FloatRange(0, 1)
 
 _OPTIONS = (
@@ -20,8 +19,8 @@ _OPTIONS = (
     click.option("--all-genres", is_flag=True, help="Only movies that have every --genre."),
     click.option("--year-from", type=RELEASE_YEAR, help="Earliest release year."),
     click.option("--year-to", type=RELEASE_YEAR, help="Latest release year."),
-    click.option("--minutes-from", type=_MINUTES, help="Shortest running time."),
-    click.option("--minutes-to", type=_MINUTES, help="Longest running time."),
+    click.option("--minutes-from", type=RUNNING_TIME, help="Shortest running time."),
+    click.option("--minutes-to", type=RUNNING_TIME, help="Longest running time."),
     click.option("--min-rating", type=click.FloatRange(0.5, 5), help="Lowest mean rating."),
     click.option(
         "--attribute",

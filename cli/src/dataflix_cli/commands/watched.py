@@ -13,7 +13,7 @@ from dataflix_cli.session import Session, pass_session
 
 @click.group()
 def watched() -> None:
-    """Mark movies as watched, and list them."""
+    """Mark movies as watched, take that back, and list them."""
 
 
 @watched.command()
@@ -30,6 +30,18 @@ def add(session: Session, user: str, movie: str, watched_at: datetime | None) ->
     if watched_at is not None:
         body["watched_at"] = api_time(watched_at)
     session.show(views.marked_as_watched, session.api.post("/watched", body))
+
+
+@watched.command()
+@click.argument("user")
+@click.argument("movie")
+@json_option
+@pass_session
+def remove(session: Session, user: str, movie: str) -> None:
+    """Take back that USER has watched MOVIE; a rating stays."""
+    of_user, of_movie = user_id(session.api, user), movie_id(session, movie)
+    session.api.delete(path_of("watched", of_user, of_movie))
+    session.show(views.view_removed, {"user_id": of_user, "movie_id": of_movie, "removed": True})
 
 
 @watched.command("list")

@@ -8,7 +8,7 @@ from dataflix_cli import views
 from dataflix_cli.client import path_of
 from dataflix_cli.errors import CliError
 from dataflix_cli.menu import movies, users
-from dataflix_cli.menu.prompt import GoBack, Prompt
+from dataflix_cli.menu.prompt import EndOfInput, GoBack, Prompt
 from dataflix_cli.menu.state import State
 from dataflix_cli.session import Session
 from dataflix_cli.source import Source
@@ -29,8 +29,11 @@ def run(session: Session) -> None:
         _show(state)
         try:
             choice = state.prompt.choice("Choose", len(_PAGES), ("q",))
-        except GoBack:
+        except EndOfInput:
             return
+        except GoBack:
+            # An Enter too many, after a page that it left, must not leave the program.
+            continue
         if isinstance(choice, str):
             return
         try:
@@ -82,4 +85,5 @@ _PAGES: tuple[tuple[str, Page], ...] = (
     ("Recommendations", _recommendations),
     ("My watched {items}", _watched),
     ("My ratings", _ratings),
+    ("Add {an_item}", movies.add),
 )

@@ -1,10 +1,11 @@
 """Pages about movies. Every page raises GoBack when the person leaves it, unless it says otherwise."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from dataflix_cli import views
 from dataflix_cli.client import path_of
+from dataflix_cli.errors import InputError, NotFoundError
 from dataflix_cli.lookup import candidates, is_item_of_copy, is_number, may_be_item_id, movie_id
 from dataflix_cli.menu.prompt import GoBack
 from dataflix_cli.menu.state import State
@@ -16,22 +17,68 @@ from dataflix_cli.text import title_and_year
 
 PAGE_SIZE = 10
 
-_MOVIE_QUESTION = "w watched, r rate, s similar {items}, empty to go back"
+_MOVIE_QUESTION = (
+    "w watched, r rate, u not watched after all, d delete my rating, s similar {items}, empty to go back"
+)
 
 View = Callable[[Output, Any], None]
 
 
 def browse(state: State) -> None:
-    """Ask for filters and show the movies page by page."""
-    title = state.prompt.text("Start of the title or of a word in it (empty: all)")
-    genre = state.prompt.text("Genre (empty: all, ? lists them)")
+    """Ask for filters and show the movies page by page; ask again if a filter is refused."""
+    filters = dict.fromkeys(("q", "genre", "year_from", "year_to"), "")
+    while True:
+        ask = state.prompt.text
+        filters["q"] = ask("Start of the title or of a word in it (empty: all)", filters["q"])
+        filters["genre"] = _ask_for_genre(state, "Genre (empty: all, ? lists them)", filters["genre"])
+        filters["year_from"] = ask("From year (empty: any)", filters["year_from"])
+        filters["year_to"] = ask("To year (empty: any)", filters["year_to"])
+        given = {name: value for name, value in filters.items() if value}
+        try:
+            show_pages(state, "/movies", views.movies, **given)
+        except InputError as error:
+            state.session.output.error(error)
+
+
+def _ask_for_genre(state: State, question: str, typed: str = "") -> str:
+    genre = state.prompt.text(question, typed)
     while genre == "?":
         views.genres(state.session.output, state.session.api.get("/genres"))
-        genre = state.prompt.text("Genre (empty: all)")
-    year_from = state.prompt.text("From year (empty: any)")
-    year_to = state.prompt.text("To year (empty: any)")
-    filters = {"q": title, "genre": genre, "year_from": year_from, "year_to": year_to}
-    show_pages(state, "/movies", views.movies, **{name: value for name, value in filters.items() if value})
+        genre = state.prompt.text(question)
+    return genre
+
+
+def add(state: State) -> None:
+    """Ask for a movie's fields, add it and open it; ask again if they are refused."""
+    typed = dict.fromkeys(("title", "genres", "year", "director"), "")
+    while True:
+        typed["title"] = state.prompt.required("Title", typed["title"])
+        typed["genres"] = _ask_for_genre(
+            state, "Genres, with commas between them (may be empty, ? lists them)", typed["genres"]
+        )
+        typed["year"] = state.prompt.text("Release year (may be empty)", typed["year"])
+        typed["director"] = state.prompt.text("Director (may be empty)", typed["director"])
+        try:
+            added = state.session.api.post("/movies", _new_movie(typed))
+        except InputError as error:
+            state.session.output.error(error)
+            continue
+        state.session.output.done(f"{title_and_year(added)} is added")
+        open_movie(state, added["movie_id"])
+        return
+
+
+def _new_movie(typed: Mapping[str, str]) -> dict[str, object]:
+    body: dict[str, object] = {
+        "title": typed["title"],
+        "genres": [genre.strip() for genre in typed["genres"].split(",") if genre.strip()],
+    }
+    if typed["year"]:
+        # What is no number is refused by the API, with the range.
+        body["release_year"] = int(typed["year"]) if is_number(typed["year"]) else typed["year"]
+    if typed["director"]:
+        body["director"] = typed["director"]
+    return body
 
 
 def show_pages(state: State, path: str, view: View, **filters: str) -> None:
@@ -75,15 +122,13 @@ def open_movie(state: State, movie_id: Id) -> None:
     while True:
         views.movie(output, api.get(path_of("movies", movie_id)))
         try:
-            choice = state.prompt.choice(_MOVIE_QUESTION.format(items=api.source.items), 0, ("w", "r", "s"))
-            if choice == "w":
-                _mark_as_watched(state, movie_id)
-            elif choice == "r":
-                _rate(state, movie_id)
-            else:
-                views.ranking(output, api.get(path_of("movies", movie_id, "similar"), limit=PAGE_SIZE))
+            question = _MOVIE_QUESTION.format(items=api.source.items)
+            choice = state.prompt.choice(question, 0, tuple(_ACTIONS))
+            _ACTIONS[str(choice)](state, movie_id)
         except GoBack:
             return
+        except (InputError, NotFoundError) as error:
+            output.error(error)
 
 
 def mark_as_watched(state: State) -> None:
@@ -110,6 +155,33 @@ def _rate(state: State, movie_id: Id) -> None:
     views.rated(state.session.output, state.session.api.post("/ratings", body))
 
 
+def _take_back_watched(state: State, movie_id: Id) -> None:
+    user_id = current_user(state)
+    state.session.api.delete(path_of("watched", user_id, movie_id))
+    views.view_removed(state.session.output, {"user_id": user_id, "movie_id": movie_id})
+
+
+def _delete_rating(state: State, movie_id: Id) -> None:
+    user_id = current_user(state)
+    state.session.api.delete(path_of("ratings", user_id, movie_id))
+    views.rating_removed(state.session.output, {"user_id": user_id, "movie_id": movie_id})
+
+
+def _show_similar(state: State, movie_id: Id) -> None:
+    answer = state.session.api.get(path_of("movies", movie_id, "similar"), limit=PAGE_SIZE)
+    views.ranking(state.session.output, answer)
+
+
+# By the letters of _MOVIE_QUESTION.
+_ACTIONS: dict[str, Callable[[State, Id], None]] = {
+    "w": _mark_as_watched,
+    "r": _rate,
+    "u": _take_back_watched,
+    "d": _delete_rating,
+    "s": _show_similar,
+}
+
+
 def _is_id(state: State, name: str) -> bool:
     api = state.session.api
     if api.source.has_number_item_ids:
@@ -118,18 +190,18 @@ def _is_id(state: State, name: str) -> bool:
 
 
 def _ask_for_movie(state: State) -> Id:
-    api, output = state.session.api, state.session.output
-    source = api.source
+    output, source = state.session.output, state.session.api.source
     rows: list[dict[str, Any]] = []
+    name = ""
     while not rows:
-        name = state.prompt.required(f"{source.item.capitalize()}, by title or id")
-        rows = (
-            [api.get(path_of("movies", movie_id(state.session, name)))]
-            if name.startswith("id:") or _is_id(state, name)
-            else candidates(api, name.removeprefix("title:").strip())
-        )
-        if not rows:
-            output.note(f"There is no {source.item} with this title.")
+        name = state.prompt.required(f"{source.item.capitalize()}, by title or id", name)
+        try:
+            rows = _named(state, name)
+        except (InputError, NotFoundError) as error:
+            output.error(error)
+        else:
+            if not rows:
+                output.note(f"There is no {source.item} with this title.")
     choice: int | str = 1
     if len(rows) > 1:
         for number, row in enumerate(rows, start=1):
@@ -139,3 +211,10 @@ def _ask_for_movie(state: State) -> Id:
     output.note(title_and_year(chosen))
     found: Id = chosen["movie_id"]
     return found
+
+
+def _named(state: State, name: str) -> list[dict[str, Any]]:
+    api = state.session.api
+    if name.startswith("id:") or _is_id(state, name):
+        return [api.get(path_of("movies", movie_id(state.session, name)))]
+    return candidates(api, name.removeprefix("title:").strip())

@@ -1,12 +1,20 @@
 """Questions of the menu. An empty line or the end of input goes back, Ctrl-C leaves."""
 
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TypeVar
 
 from rich.console import Console
 from rich.text import Text
 
 from dataflix_cli.text import safe
+
+try:
+    # Lets input() edit a line, and recalls earlier ones with the arrow keys.
+    import readline
+except ImportError:  # pragma: no cover  Python can be built without it; then lines are typed anew
+    readline = None  # type: ignore[assignment]
 
 Value = TypeVar("Value")
 
@@ -15,31 +23,41 @@ class GoBack(Exception):  # noqa: N818 - not an error: the person wants to go ba
     """The person wants to go back to the page before."""
 
 
+class EndOfInput(GoBack):
+    """The input has ended: the person pressed Ctrl-D."""
+
+
 class Prompt:
     """Asks questions on the terminal."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
 
-    def text(self, question: str) -> str:
+    def text(self, question: str, typed: str = "") -> str:
         """Return the stripped answer, which may be empty.
 
+        Args:
+            question: what is asked.
+            typed: what the line holds at first, such as an answer that was refused.
+
         Raises:
-            GoBack: the input ended.
+            EndOfInput: the input ended.
         """
+        self._console.file.flush()
         try:
-            return self._console.input(Text(f"{question}: ", style="bold")).strip()
+            with _line_holds(typed):
+                return input(self._bold(f"{question}: ")).strip()
         except EOFError as error:
             self._console.print()
-            raise GoBack from error
+            raise EndOfInput from error
 
-    def required(self, question: str) -> str:
+    def required(self, question: str, typed: str = "") -> str:
         """Return the answer.
 
         Raises:
             GoBack: the answer is empty, or the input ended.
         """
-        answer = self.text(question)
+        answer = self.text(question, typed)
         if not answer:
             raise GoBack
         return answer
@@ -72,3 +90,22 @@ class Prompt:
             raise ValueError(f"Type {' or '.join([*numbers, *letters])}.")
 
         return self.value(question, parse)
+
+    def _bold(self, question: str) -> str:
+        if not self._console.is_terminal or readline is None or os.environ.get("NO_COLOR"):
+            return question
+        # The two marks tell readline which characters take no place on the line.
+        return f"\x01\x1b[1m\x02{question}\x01\x1b[0m\x02"
+
+
+@contextmanager
+def _line_holds(text: str) -> Iterator[None]:
+    """Let the next line hold a text, which the person can change."""
+    if readline is None or not text:
+        yield
+        return
+    readline.set_startup_hook(lambda: readline.insert_text(text))
+    try:
+        yield
+    finally:
+        readline.set_startup_hook()
