@@ -238,6 +238,11 @@ def test_a_movie_is_added_rated_and_all_of_it_taken_back(menu: Terminal, datafli
     menu.expect("empty to go back")
     menu.type("r")
     menu.expect("Stars")
+    # Back to the movie, not further.
+    menu.type("")
+    menu.expect("empty to go back")
+    menu.type("r")
+    menu.expect("Stars")
     menu.type("4")
     menu.expect("4.0 of 5")
     menu.expect("empty to go back")

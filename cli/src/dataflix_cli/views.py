@@ -235,7 +235,9 @@ def rating_removed(output: Output, row: Json) -> None:
 
 def view_removed(output: Output, row: Json) -> None:
     """Confirm that a movie does not count as watched any more."""
-    output.done(f"Movie {row['movie_id']} is not watched by user {row['user_id']} any more")
+    source = output.source()
+    item, person = safe(row["movie_id"]), safe(row["user_id"])
+    output.done(f"{source.item.capitalize()} {item} is not watched by {source.person} {person} any more")
 
 
 def health(output: Output, answer: Json) -> None:

@@ -122,11 +122,14 @@ def open_movie(state: State, movie_id: Id) -> None:
     while True:
         views.movie(output, api.get(path_of("movies", movie_id)))
         try:
-            question = _MOVIE_QUESTION.format(items=api.source.items)
-            choice = state.prompt.choice(question, 0, tuple(_ACTIONS))
-            _ACTIONS[str(choice)](state, movie_id)
+            choice = state.prompt.choice(_MOVIE_QUESTION.format(items=api.source.items), 0, tuple(_ACTIONS))
         except GoBack:
             return
+        try:
+            _ACTIONS[str(choice)](state, movie_id)
+        except GoBack:
+            # From a question of the action, such as that for the stars, back to the movie.
+            continue
         except (InputError, NotFoundError) as error:
             output.error(error)
 
