@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from dataflix_stack import stop
+from dataflix_stack import status, stop
 from dataflix_stack.config import settings as stack_settings
 from dataflix_stack.config.settings import Settings
 from dataflix_stack.services import leftovers
@@ -40,7 +40,7 @@ def started() -> Iterator[list[subprocess.Popen[bytes]]]:
 def test_a_supervisor_that_was_killed_leaves_nothing_behind(
     stack: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    supervisor = Supervisor(stack)
+    supervisor, find = Supervisor(stack), leftovers.find
     program = (
         f'[program:backend]\ncommand="{sys.executable}" -c "import time; time.sleep(600)"\nautostart=true\n'
     )
@@ -53,6 +53,12 @@ def test_a_supervisor_that_was_killed_leaves_nothing_behind(
     killed.kill()
     psutil.wait_procs([killed], timeout=10)
     assert service.is_running()
+    monkeypatch.setattr(leftovers, "find", lambda _: {service: "backend"})
+    assert status.status(as_json=False) is False
+    shown = capsys.readouterr().out
+    assert "left behind" in shown
+    assert "./stop.sh ends them" in shown
+    monkeypatch.setattr(leftovers, "find", find)
     stop.stop(purge=False, assume_yes=False)
     assert not service.is_running()
     assert "left behind" in capsys.readouterr().err

@@ -13,11 +13,14 @@ from dataflix_stack.config import settings as stack_settings
 from dataflix_stack.config.settings import Settings
 from dataflix_stack.config.state import State
 from dataflix_stack.docker import status as docker_status
-from dataflix_stack.services import started_with
+from dataflix_stack.services import leftovers, started_with
 from dataflix_stack.services.registry import BY_NAME, Service, wanted_services
 from dataflix_stack.services.source import SourceStatus, source_status
 from dataflix_stack.services.startup import is_healthy
 from dataflix_stack.services.supervisor import Supervisor
+
+# It runs, and the supervisor that started it does not.
+_LEFT_BEHIND = "left behind"
 
 
 def status(*, as_json: bool) -> bool:
@@ -36,6 +39,8 @@ def status(*, as_json: bool) -> bool:
     else:
         _print_table(rows)
         _print_changes(settings, rows)
+        if any(row["state"] == _LEFT_BEHIND for row in rows):
+            print("Services run without their supervisor: ./run.sh starts them again, ./stop.sh ends them.")
         if source:
             _print_source(source)
     copies_work = source is None or source.problem is None
@@ -45,11 +50,13 @@ def status(*, as_json: bool) -> bool:
 def _rows(settings: Settings) -> list[dict[str, object]]:
     supervisor = Supervisor(settings)
     is_running = supervisor.process() is not None
+    left_behind = set() if is_running else set(leftovers.find(settings.home).values())
     services = wanted_services(settings)
     with ThreadPoolExecutor(len(services)) as pool:
-        return list(
+        rows = list(
             pool.map(lambda service: _row(service, settings, supervisor if is_running else None), services)
         )
+    return [row | {"state": _LEFT_BEHIND} if row["name"] in left_behind else row for row in rows]
 
 
 def _row(service: Service, settings: Settings, supervisor: Supervisor | None) -> dict[str, object]:
