@@ -8,7 +8,7 @@ from typing_extensions import TypedDict
 
 from dataflix_backend.schemas.attributes import ATTRIBUTE_FILTER, AttributesText
 from dataflix_backend.schemas.common import STRICT, MovieLimit, Page, PageMeta
-from dataflix_backend.schemas.fields import MAX_ID, Id, no_nul, refuse, require_order, whole
+from dataflix_backend.schemas.fields import Id, no_nul, refuse, require_order, whole
 from dataflix_backend.schemas.models import ModelMeta
 from dataflix_backend.schemas.users import printable
 
@@ -26,6 +26,8 @@ MAX_GENRE_LENGTH = 100
 MAX_DESCRIPTION = 5000
 # MovieLens has 19 genres.
 MAX_GENRES = 20
+# TMDB counts in 32 bits.
+MAX_TMDB_ID = 2**31 - 1
 
 _Year = Annotated[int | None, whole(EARLIEST_YEAR, LATEST_YEAR, text=True)]
 _Search = Annotated[str | None, AfterValidator(no_nul)]
@@ -102,7 +104,7 @@ class NewMovie(BaseModel):
     duration_minutes: Annotated[int, whole(1, MAX_MINUTES)] | None = None
     description: _Description | None = None
     imdb_id: _ImdbId | None = None
-    tmdb_id: Annotated[int, whole(1, MAX_ID)] | None = None
+    tmdb_id: Annotated[int, whole(1, MAX_TMDB_ID)] | None = None
     allow_same_title: Annotated[
         bool, Field(strict=True, description="Add it although there is a movie with this title and year.")
     ] = False
