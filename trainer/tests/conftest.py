@@ -29,17 +29,22 @@ TABLES = """
 CREATE TABLE analytics.user_item_matrix
     (user_id Int64, movie_id Int64, weight Float32, last_event_at DateTime64(6, 'UTC'))
     ENGINE = MergeTree ORDER BY (user_id, movie_id);
-CREATE TABLE analytics.confidence_weights (rating Float32, liked String, weight Float32)
-    ENGINE = MergeTree ORDER BY (rating, liked);
+CREATE TABLE analytics.confidence_weights
+    (rating Float32, liked String, kind String, weight Float32)
+    ENGINE = MergeTree ORDER BY (rating, liked, kind);
 CREATE TABLE analytics.dim_movies
     (movie_id Int64, title String, genres Array(String), release_year Nullable(Int16),
      duration_minutes Nullable(Int16))
     ENGINE = MergeTree ORDER BY movie_id;
 CREATE TABLE analytics.ratings_aggregated
-    (movie_id Int64, ratings_count UInt64, mean_rating Nullable(Float64), bayesian_mean Float64)
+    (movie_id Int64, events_count UInt64, ratings_count UInt64, mean_rating Nullable(Float64),
+     bayesian_mean Float64)
     ENGINE = MergeTree ORDER BY movie_id;
 CREATE TABLE analytics.trending_movies (movie_id Int64, trending_score Float64)
     ENGINE = MergeTree ORDER BY movie_id;
+CREATE TABLE analytics.data_source
+    (source_name String, system_identifier String, database_oid UInt64)
+    ENGINE = MergeTree ORDER BY source_name;
 CREATE TABLE analytics.dim_users (user_id Int64) ENGINE = MergeTree ORDER BY user_id;
 """
 
@@ -229,13 +234,15 @@ def fill(server: ClickHouseServer) -> None:
     )
     client.command(
         "INSERT INTO analytics.ratings_aggregated "
-        "SELECT movie_id, count(), avg(weight) + 2.5, (25 + sum(weight) + 2.5 * count()) / (10 + count()) "
+        "SELECT movie_id, count(), count(), avg(weight) + 2.5, "
+        "(25 + sum(weight) + 2.5 * count()) / (10 + count()) "
         "FROM analytics.user_item_matrix GROUP BY movie_id"
     )
     client.command(
         "INSERT INTO analytics.trending_movies SELECT movie_id, count() / 10 FROM analytics.user_item_matrix "
         "GROUP BY movie_id"
     )
+    client.command("INSERT INTO analytics.data_source VALUES ('dataflix', '', 0)")
     client.command("INSERT INTO analytics.dim_users SELECT number + 1 FROM numbers(151)")
     client.close()
 

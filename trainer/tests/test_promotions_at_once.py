@@ -10,6 +10,7 @@ import mlflow
 import pytest
 from click.testing import Result
 
+from dataflix_recommender import OWN_SOURCE
 from dataflix_trainer.errors import BusyError
 from dataflix_trainer.promotion import publication
 from dataflix_trainer.promotion.rule import Verdict
@@ -20,6 +21,8 @@ from dataflix_trainer.settings import MlflowSettings
 Trainer = Callable[..., Result]
 NAME = "promoted-at-once"
 SMALL = ("--factors=2", "--iterations=1")
+# No interactions, because the tests decide themselves.
+DATA = publication.PresentData(cast("Any", None), OWN_SOURCE)
 # Longer than the requests between two steps of a promotion.
 MEET_S = 1.0
 
@@ -101,7 +104,7 @@ def test_a_verdict_on_another_champion_is_void(
         return Verdict(accepted, "as the test wants"), "00"
 
     monkeypatch.setattr(publication, "_decide", decide)
-    verdict = publication.promote(registry, judged, cast("Any", None))
+    verdict = publication.promote(registry, judged, DATA)
     assert compared == (["1", "2"] if accepted else ["1"])
     assert verdict.accepted
     assert check_one_serves(registry) == "3"
@@ -138,7 +141,7 @@ def test_a_command_that_hangs_is_named(registry: Registry, monkeypatch: pytest.M
 
 def accepted_by_rule(registry: Registry, number: str, monkeypatch: pytest.MonkeyPatch) -> Verdict:
     monkeypatch.setattr(publication, "_decide", lambda *_: (Verdict(True, "as the test wants"), "00"))
-    return publication.promote(registry, registry.version(number), cast("Any", None))
+    return publication.promote(registry, registry.version(number), DATA)
 
 
 def test_a_rollback_holds_until_it_is_released(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -180,7 +183,7 @@ def test_a_hold_that_comes_while_a_version_is_judged_counts(
         return Verdict(True, "as the test wants"), "00"
 
     monkeypatch.setattr(publication, "_decide", decide)
-    assert not publication.promote(registry, registry.version("3"), cast("Any", None)).accepted
+    assert not publication.promote(registry, registry.version("3"), DATA).accepted
     assert check_one_serves(registry) == "1"
 
 

@@ -13,6 +13,7 @@ import pytest
 from click.testing import Result
 from scipy.sparse import csr_matrix
 
+from dataflix_recommender import OWN_SOURCE, SourceIdentity
 from dataflix_trainer.data.holdout import HOLDOUT_SEED, latest_events, without_latest
 from dataflix_trainer.data.interactions import Interactions
 from dataflix_trainer.model.hyperparameters import Hyperparameters
@@ -25,6 +26,7 @@ from dataflix_trainer.training import choose_parameters
 Trainer = Callable[..., Result]
 # A registered model of its own: other tests train without a tuning.
 NAME = "tuned-model"
+OTHER = SourceIdentity("shop", "7345", 16400)
 
 
 @dataclass
@@ -35,11 +37,18 @@ class Story:
     after: dict[str, Any]
     given: tuple[Hyperparameters, str]
     progress: list[str]
+    elsewhere: tuple[Hyperparameters, str]
+    forgotten: tuple[Hyperparameters, str]
+    reset: dict[str, Any]
+    third: dict[str, Any]
 
 
 @pytest.fixture(scope="module")
 def story(trainer: Trainer, services: Any) -> Story:
-    """What is chosen before, two tunings, a training by them, and what is chosen with one parameter given."""
+    """What is chosen before, two tunings, a training by them, and what is chosen with one parameter given.
+
+    Then for data of another source; and after a reset, with a tuning that begins anew.
+    """
     registry = Registry(MlflowSettings.from_environ(services.environ | {"DATAFLIX_MODEL_NAME": NAME}))
 
     def answer(*words: str) -> dict[str, Any]:
@@ -52,12 +61,16 @@ def story(trainer: Trainer, services: Any) -> Story:
     handler.emit = lambda record: progress.append(record.getMessage())  # type: ignore[method-assign]
     logging.getLogger("dataflix_trainer.tuning.study").addHandler(handler)
     return Story(
-        choose_parameters(registry, {}),
+        choose_parameters(registry, {}, OWN_SOURCE),
         answer("tune", "--budget=2"),
         answer("tune", "--budget=1"),
         answer("train"),
-        choose_parameters(registry, {"factors": 9}),
-        progress,
+        choose_parameters(registry, {"factors": 9}, OWN_SOURCE),
+        list(progress),
+        choose_parameters(registry, {}, OTHER),
+        reset=answer("tune", "--reset"),
+        forgotten=choose_parameters(registry, {}, OWN_SOURCE),
+        third=answer("tune", "--budget=1"),
     )
 
 
@@ -114,6 +127,16 @@ def test_what_is_given_wins_over_the_tuning(story: Story) -> None:
     parameters, chosen_by = story.given
     assert parameters == Hyperparameters(**(story.second["params"] | {"factors": 9}))
     assert chosen_by == f"given: factors; else tuning run {story.second['mlflow_run_id']}"
+
+
+def test_a_tuning_belongs_to_its_source(story: Story) -> None:
+    assert story.elsewhere == (Hyperparameters(), "defaults")
+
+
+def test_after_a_reset_trainings_use_the_defaults_and_a_search_begins_anew(story: Story) -> None:
+    assert story.reset == {"tunings": 2, "source": "Dataflix's own Postgres"}
+    assert story.forgotten == (Hyperparameters(), "defaults")
+    assert story.third["trials"] == story.third["new_trials"]
 
 
 def test_the_search_begins_at_the_defaults() -> None:

@@ -36,7 +36,10 @@ PEOPLE, ERASED, MOVIES = 80, 20, 40
 FIRST_ID = 7_310_000
 AIRFLOW_BIN = ROOT / "airflow" / ".venv" / "bin"
 TRAINING = ["--factors", "4", "--iterations", "2"]
-MODELS = ("user_item_matrix", "dim_movies", "ratings_aggregated", "trending_movies", "confidence_weights")
+MODELS = (
+    *("user_item_matrix", "dim_movies", "ratings_aggregated", "trending_movies", "confidence_weights"),
+    "data_source",
+)
 KEY = "c4" * 32
 
 

@@ -138,15 +138,17 @@ def fingerprint(*, factors: int, iterations: int) -> CommandResult:
     show_default=True,
     help="Seconds after which no trial begins.",
 )
+@click.option("--reset", is_flag=True, help="Search nothing; forget what earlier searches found.")
 @prints_result
-def tune(budget: float) -> CommandResult:
+def tune(*, budget: float, reset: bool) -> CommandResult:
     """Search for better hyperparameters, which later trainings use.
 
     The search runs on the warehouse's data. A search on the same data continues where the last one stopped.
+    Data of another source have searches of their own.
     """
     from dataflix_trainer.commands import models as commands  # noqa: PLC0415 - imports MLflow
 
-    return commands.tune(budget)
+    return commands.reset_tuning() if reset else commands.tune(budget)
 
 
 @main.command()

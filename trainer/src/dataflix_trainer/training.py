@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
 from typing import Any
 
-from dataflix_recommender import ModelInfo
+from dataflix_recommender import ModelInfo, SourceIdentity
 from dataflix_trainer.data.holdout import HOLDOUT_SEED, latest_events
 from dataflix_trainer.data.training_data import TrainingData
 from dataflix_trainer.data.warehouse import Warehouse
@@ -53,7 +53,8 @@ def train(
     Args:
         warehouse: holds the data.
         registry: gets the version.
-        given: hyperparameters; the others are those of the latest tuning, else the defaults.
+        given: hyperparameters; the others are those of the latest tuning on data of the same source, else the
+            defaults.
         provenance: what started the training.
         threads: that fit.
 
@@ -65,7 +66,7 @@ def train(
         ServiceUnavailableError: a service does not answer.
     """
     registry.check_storage()
-    parameters, chosen_by = choose_parameters(registry, given)
+    parameters, chosen_by = choose_parameters(registry, given, warehouse.source())
     log.info("event=parameters chosen_by=%r %s", chosen_by, parameters)
     data = TrainingData.read(warehouse)
     trained = fit_and_evaluate(data, parameters, provenance, threads=threads, chosen_by=chosen_by)
@@ -78,13 +79,17 @@ def train(
     }
 
 
-def choose_parameters(registry: Registry, given: Mapping[str, Any]) -> tuple[Hyperparameters, str]:
-    """Return the parameters of a training and who chose them; ``given`` wins over the latest tuning.
+def choose_parameters(
+    registry: Registry, given: Mapping[str, Any], source: SourceIdentity
+) -> tuple[Hyperparameters, str]:
+    """Return the parameters of a training on data of a source, and who chose them.
+
+    ``given`` wins over the latest tuning on data of the same source.
 
     Raises:
         ServiceUnavailableError: MLflow does not answer.
     """
-    tuning = latest_tuning(registry)
+    tuning = latest_tuning(registry, source)
     # A tuning by another version of this code may have had other parameters.
     names = {field.name for field in fields(Hyperparameters)}
     tuned = {name: value for name, value in tuning.params.items() if name in names} if tuning else {}

@@ -21,7 +21,10 @@ from dataflix_common.locks import LockHeldError, exclusive_lock
 from dataflix_ops.erasure_certificate.errors import CertificateError
 from dataflix_stack.paths import ROOT
 
-_TABLES = ("users", "movies", "watched_movies", "ratings", "feedback")
+_TABLES = (
+    *("users", "movies", "watched_movies", "ratings", "feedback"),
+    *("interactions", "event_kinds", "item_attributes"),
+)
 # What the trainer reads; dbt builds these and all that they are made of.
 _TRAINED_ON = (
     "user_item_matrix",
@@ -29,6 +32,7 @@ _TRAINED_ON = (
     "ratings_aggregated",
     "trending_movies",
     "confidence_weights",
+    "data_source",
 )
 _PREFIX = "certificate-"
 _PASSWORDS = {
@@ -217,8 +221,10 @@ def copy_rows(source: Client, reference: Warehouse) -> None:
     """
     target = reference.client()
     with _translated_errors():
-        for table in _TABLES:
-            statement = f"SELECT * FROM raw.{table} FINAL WHERE _is_deleted = 0"
+        statements = {table: f"SELECT * FROM raw.{table} FINAL WHERE _is_deleted = 0" for table in _TABLES}
+        # It says which database the rows come from, and a model has that.
+        statements["load_audit"] = "SELECT * FROM raw.load_audit"
+        for table, statement in statements.items():
             with source.raw_stream(statement, fmt="Native") as rows:
                 target.raw_insert(f"raw.{table}", insert_block=_chunks(rows), fmt="Native")
 

@@ -25,7 +25,7 @@ from dataflix_trainer.settings import (
     TuningSettings,
     read_environment,
 )
-from dataflix_trainer.tuning.study import tune as run_study
+from dataflix_trainer.tuning import study
 
 
 def train(parameters: Mapping[str, Any], provenance: Mapping[str, str]) -> CommandResult:
@@ -49,7 +49,7 @@ def tune(seconds: float) -> CommandResult:
     threads = TrainingSettings.from_environ(environ).threads
     folder = TuningSettings.from_environ(environ).studies_dir
     with _services(environ) as (warehouse, registry):
-        result = run_study(warehouse, registry, seconds=seconds, threads=threads, folder=folder)
+        result = study.tune(warehouse, registry, seconds=seconds, threads=threads, folder=folder)
     params = ", ".join(f"{name} {value:.4g}" for name, value in result["params"].items())
     return CommandResult(
         result,
@@ -60,11 +60,24 @@ def tune(seconds: float) -> CommandResult:
     )
 
 
+def reset_tuning() -> CommandResult:
+    """Forget the tunings on the present source's data."""
+    environ = read_environment()
+    folder = TuningSettings.from_environ(environ).studies_dir
+    with _services(environ) as (warehouse, registry):
+        result = study.reset(warehouse, registry, folder=folder)
+    return CommandResult(
+        result,
+        f"Forgot {result['tunings']} tunings on data of {result['source']}. trainer train uses the defaults "
+        "until the next trainer tune.",
+    )
+
+
 def evaluate(number: str | None) -> CommandResult:
     """Measure one version on the present data."""
     with _services(read_environment()) as (warehouse, registry):
         version = registry.version(number) if number else registry.champion() or _newest(registry)
-        result = publication.evaluate_version(registry, version, publication.read_interactions(warehouse))
+        result = publication.evaluate_version(registry, version, publication.read_present(warehouse))
     return CommandResult(result, evaluation_table(result))
 
 
@@ -78,7 +91,7 @@ def promote(number: str | None, *, force: bool) -> CommandResult:
     else:
         with _services(environ) as (warehouse, registry):
             version = _version(registry, number)
-            verdict = publication.promote(registry, version, publication.read_interactions(warehouse))
+            verdict = publication.promote(registry, version, publication.read_present(warehouse))
     data = {"version": version.number, "promoted": verdict.accepted, "reason": verdict.reason}
     return CommandResult(data, _outcome(version, verdict.accepted, verdict.reason))
 

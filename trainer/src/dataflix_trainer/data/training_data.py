@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from dataflix_recommender import ConfidenceWeights, ItemCatalogue
+from dataflix_recommender import OWN_SOURCE, ConfidenceWeights, ItemCatalogue, SourceIdentity
 from dataflix_trainer.data.interactions import Interactions
 from dataflix_trainer.data.warehouse import MATRIX_TABLE, Warehouse
 
@@ -14,28 +14,30 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class TrainingData:
-    """Interactions, item metadata, and the definition of confidence weights."""
+    """Interactions, item metadata, the definition of confidence weights, and the database they come from."""
 
     interactions: Interactions
     catalogue: ItemCatalogue
     weights: ConfidenceWeights
+    source: SourceIdentity = OWN_SOURCE
 
     @classmethod
     def read(cls, warehouse: Warehouse) -> "TrainingData":
-        """Read all three.
+        """Read all four.
 
         Raises:
             DataError: a table is empty or inconsistent.
             ServiceUnavailableError: the warehouse does not answer.
         """
+        source = warehouse.source()
         item_ids, catalogue = warehouse.catalogue()
         weights = warehouse.confidence_weights()
         interactions = warehouse.interactions(item_ids)
         log.info(
-            "event=read users=%d items=%d interactions=%d",
-            *(*interactions.matrix.shape, interactions.count),
+            "event=read users=%d items=%d interactions=%d source=%r",
+            *(*interactions.matrix.shape, interactions.count, str(source)),
         )
-        return cls(interactions, catalogue, weights)
+        return cls(interactions, catalogue, weights, source)
 
     def identity(self) -> dict[str, Any]:
         """Return what tells this data set apart, as models keep it."""

@@ -12,7 +12,7 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError, OperationalError
 from numpy.typing import NDArray
 
-from dataflix_recommender import ConfidenceWeights, InvalidModelError, Item, ItemCatalogue
+from dataflix_recommender import ConfidenceWeights, InvalidModelError, Item, ItemCatalogue, SourceIdentity
 from dataflix_trainer.data.interactions import Interactions
 from dataflix_trainer.errors import DataError, ServiceUnavailableError
 from dataflix_trainer.settings import ClickHouseSettings
@@ -39,6 +39,7 @@ CATALOGUE_QUERY = """
         movies.genres AS genres,
         movies.release_year AS release_year,
         movies.duration_minutes AS duration_minutes,
+        ratings.events_count AS events_count,
         ratings.ratings_count AS ratings_count,
         ratings.mean_rating AS mean_rating,
         ratings.bayesian_mean AS bayesian_mean,
@@ -48,7 +49,12 @@ CATALOGUE_QUERY = """
     LEFT JOIN analytics.trending_movies AS trending ON movies.movie_id = trending.movie_id
     ORDER BY movie_id
 """
-WEIGHTS_QUERY = "SELECT rating, liked, weight FROM analytics.confidence_weights ORDER BY rating, liked"
+WEIGHTS_QUERY = """
+    SELECT rating, liked, kind, weight FROM analytics.confidence_weights ORDER BY rating, liked, kind
+"""
+SOURCE_QUERY = """
+    SELECT source_name, system_identifier, database_oid FROM analytics.data_source ORDER BY source_name
+"""
 USERS_QUERY = "SELECT user_id FROM analytics.dim_users ORDER BY user_id"
 
 
@@ -123,6 +129,7 @@ class Warehouse:
                 genres=tuple(row["genres"]),
                 release_year=row["release_year"],
                 duration_minutes=row["duration_minutes"],
+                events_count=row["events_count"] or 0,
                 ratings_count=row["ratings_count"] or 0,
                 mean_rating=row["mean_rating"],
                 bayesian_mean=row["bayesian_mean"] or 0.0,
@@ -139,10 +146,31 @@ class Warehouse:
             DataError: the table holds no usable definition.
         """
         rows = [row for batch in self.batches(WEIGHTS_QUERY) for row in batch.to_pylist()]
+        kinds = {row["kind"]: row["weight"] for row in rows if row["kind"]}
+        opinions = [row for row in rows if not row["kind"]]
         try:
-            return ConfidenceWeights.from_rows((row["rating"], row["liked"], row["weight"]) for row in rows)
+            return ConfidenceWeights.from_rows(
+                ((row["rating"], row["liked"], row["weight"]) for row in opinions), kinds
+            )
         except InvalidModelError as error:
             raise DataError(f"analytics.confidence_weights cannot be used: {error}") from error
+
+    def source(self) -> SourceIdentity:
+        """Return the database whose people, items and events the warehouse holds.
+
+        Raises:
+            DataError: tables of several databases are mixed.
+        """
+        rows = [row for batch in self.batches(SOURCE_QUERY) for row in batch.to_pylist()]
+        sources = [
+            SourceIdentity(row["source_name"], row["system_identifier"], row["database_oid"]) for row in rows
+        ]
+        if len(sources) != 1:
+            raise DataError(
+                f"the warehouse at {self._address} holds tables of {len(sources)} databases "
+                f"({', '.join(map(str, sources))}), and must hold those of one: elt load --accept-source"
+            )
+        return sources[0]
 
     def user_ids(self) -> NDArray[np.int64]:
         """Return the ids int64[U], ascending, of all users."""

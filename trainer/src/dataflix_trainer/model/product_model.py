@@ -59,6 +59,7 @@ def model_info(
         n_interactions=interactions.count,
         dataset=data.identity(),
         dbt_manifest_sha256=dbt_manifest_sha256,
+        source=data.source,
     )
 
 

@@ -3,17 +3,18 @@
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from dataflix_common.model_registry import ARTIFACT_SHA256, artifact_sha256
-from dataflix_recommender import ArtifactError, Model
+from dataflix_recommender import ArtifactError, Model, SourceIdentity
 from dataflix_trainer.data.holdout import HOLDOUT_SEED, Holdout, latest_events
 from dataflix_trainer.data.interactions import Interactions
 from dataflix_trainer.data.warehouse import Warehouse
 from dataflix_trainer.errors import BusyError, RegistryError
-from dataflix_trainer.evaluation.holdout_evaluation import Evaluation, evaluate_model, evaluate_popularity
+from dataflix_trainer.evaluation.holdout_evaluation import evaluate_model, evaluate_popularity
 from dataflix_trainer.promotion.health import Health, check_health
 from dataflix_trainer.promotion.recommendation_lists import write_recommendations
 from dataflix_trainer.promotion.rule import Verdict, decide
@@ -24,6 +25,25 @@ log = logging.getLogger(__name__)
 
 # Each costs the time of making all lists. A champion that changes more often is no accident.
 _MAX_CHAMPIONS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class PresentData:
+    """What versions are judged on: the present interactions, and the database they come from."""
+
+    interactions: Interactions
+    source: SourceIdentity
+
+
+def read_present(warehouse: Warehouse) -> PresentData:
+    """Read the present data.
+
+    Raises:
+        DataError: a table is empty or inconsistent.
+        ServiceUnavailableError: the warehouse does not answer.
+    """
+    source = warehouse.source()
+    return PresentData(read_interactions(warehouse), source)
 
 
 def read_interactions(warehouse: Warehouse) -> Interactions:
@@ -37,15 +57,19 @@ def read_interactions(warehouse: Warehouse) -> Interactions:
     return warehouse.interactions(item_ids)
 
 
-def evaluate_version(registry: Registry, version: Version, interactions: Interactions) -> dict[str, Any]:
+def evaluate_version(registry: Registry, version: Version, data: PresentData) -> dict[str, Any]:
     """Evaluate a version and popularity on the present holdout; return their metrics by name.
 
     Raises:
         ArtifactError: the version's artifact is damaged.
+        RegistryError: the version was trained on another source.
         ServiceUnavailableError: MLflow does not answer.
     """
-    holdout = latest_events(interactions, seed=HOLDOUT_SEED)
-    evaluation = _evaluate(registry, version, holdout)
+    model = _load_evaluated(registry, version)
+    if problem := source_problem(model.info.source, data.source):
+        raise RegistryError(f"version {version.number} cannot be measured here: {problem}")
+    holdout = latest_events(data.interactions, seed=HOLDOUT_SEED)
+    evaluation = evaluate_model(model, holdout)
     popularity = evaluate_popularity(holdout)
     return {
         "version": version.number,
@@ -55,7 +79,7 @@ def evaluate_version(registry: Registry, version: Version, interactions: Interac
     }
 
 
-def promote(registry: Registry, version: Version, interactions: Interactions) -> Verdict:
+def promote(registry: Registry, version: Version, data: PresentData) -> Verdict:
     """Compare a version with popularity and the champion, record the verdict, and let it serve if accepted.
 
     The models fitted without the held-out events are evaluated, on the holdout of the present data, because
@@ -68,7 +92,7 @@ def promote(registry: Registry, version: Version, interactions: Interactions) ->
     """
     verdict = None
     while verdict is None:
-        verdict = _judge(registry, version, interactions)
+        verdict = _judge(registry, version, data)
     log.info(
         "event=promotion_decided version=%s accepted=%s reason=%r",
         version.number,
@@ -78,7 +102,7 @@ def promote(registry: Registry, version: Version, interactions: Interactions) ->
     return verdict
 
 
-def _judge(registry: Registry, version: Version, interactions: Interactions) -> Verdict | None:
+def _judge(registry: Registry, version: Version, data: PresentData) -> Verdict | None:
     """Judge a version once; None if another command changed the champion meanwhile, which voids the verdict.
 
     Judging takes long, so it holds no lock: a rollback must not wait for it.
@@ -88,14 +112,14 @@ def _judge(registry: Registry, version: Version, interactions: Interactions) -> 
         if serving is not None and serving.number != version.number and serving.held_since:
             return _refuse_for_held(registry, version, serving)
     if serving is not None and serving.number == version.number:
-        problem = artifact_problem(registry, serving)
+        problem = artifact_problem(registry, serving, data.source)
         return Verdict(not problem, problem or f"version {version.number} is the champion already")
     # Without one that serves: promoted before there were signatures, or set by hand in MLflow, to be compared
     # with and not served.
     champion = serving or registry.champion()
     if champion is not None and champion.number == version.number:
         champion = None
-    verdict, artifact = _decide(registry, version, champion, interactions)
+    verdict, artifact = _decide(registry, version, champion, data)
     with registry.deciding():
         present = registry.serving_champion()
         if _number(present) != _number(serving):
@@ -147,11 +171,15 @@ def force(registry: Registry, version: Version) -> Verdict:
 def roll_back(registry: Registry) -> tuple[Version, Version]:
     """Give the champion alias back to the previous champion that this code can read; see ``Registry``.
 
+    One of another source than the present champion's is passed over: its ids mean other people and items.
+
     Raises:
         RegistryError: no version serves, or none that can be read served before.
     """
     with registry.deciding():
-        return registry.roll_back(lambda version: artifact_problem(registry, version))
+        present = registry.serving_champion() or registry.champion()
+        source = _source_of(registry, present) if present else None
+        return registry.roll_back(lambda version: artifact_problem(registry, version, source))
 
 
 def hold(registry: Registry) -> Version:
@@ -174,16 +202,36 @@ def release(registry: Registry) -> Version:
         return registry.release()
 
 
-def artifact_problem(registry: Registry, version: Version) -> str:
-    """Return why the artifact of a version cannot serve; empty when it can.
+def _source_of(registry: Registry, version: Version) -> SourceIdentity | None:
+    """Return the source of a version's artifact; None if it does not say it, or cannot be read."""
+    try:
+        return _load_served(registry, version)[0].info.source
+    except ArtifactError:
+        return None
+
+
+def source_problem(source: SourceIdentity | None, wanted: SourceIdentity | None) -> str:
+    """Return why a model of one source cannot be used for another; empty when it can.
+
+    A model from before December 2026 does not say its source, and is trusted.
+    """
+    if source is None or wanted is None or source == wanted:
+        return ""
+    return f"it was trained on {source}, not on {wanted}"
+
+
+def artifact_problem(registry: Registry, version: Version, source: SourceIdentity | None = None) -> str:
+    """Return why the artifact of a version cannot serve people of a source; empty when it can.
 
     Raises:
         ServiceUnavailableError: MLflow does not answer.
     """
     try:
-        _, artifact = _load_served(registry, version)
+        model, artifact = _load_served(registry, version)
     except ArtifactError as error:
         return _describe(error)
+    if problem := source_problem(model.info.source, source):
+        return problem
     if version.tags.get(ARTIFACT_SHA256, artifact) != artifact:
         return "its artifact is not the one that was promoted"
     return ""
@@ -214,12 +262,12 @@ def publish(
         DataError: the data cannot be evaluated on, or rows were lost on the way.
         ServiceUnavailableError: a service does not answer.
     """
-    interactions = read_interactions(warehouse)
-    verdict = promote(registry, version, interactions)
+    data = read_present(warehouse)
+    verdict = promote(registry, version, data)
     for _ in range(_MAX_CHAMPIONS):
         try:
             champion, problem, rows = _publish_lists(
-                warehouse, registry, interactions, judged=version, threads=threads
+                warehouse, registry, data, judged=version, threads=threads
             )
             break
         except _ChampionChangedError as error:
@@ -246,7 +294,7 @@ class _ChampionChangedError(Exception):
 
 
 def _publish_lists(
-    warehouse: Warehouse, registry: Registry, interactions: Interactions, *, judged: Version, threads: int
+    warehouse: Warehouse, registry: Registry, data: PresentData, *, judged: Version, threads: int
 ) -> tuple[Version | None, str, int]:
     """Write the champion's lists; return it, why they could not be written, and the number of rows.
 
@@ -254,13 +302,15 @@ def _publish_lists(
         _ChampionChangedError: another version serves since this began. If that was noticed only after the
             exchange, the lists are those of the earlier one, and must be made again.
     """
-    champion, problem = _champion_to_publish(registry, interactions, judged=judged)
+    champion, problem = _champion_to_publish(registry, data, judged=judged)
     if champion is None or problem:
         return champion, problem, 0
     try:
         model, artifact = _load_served(registry, champion)
     except ArtifactError as error:
         return champion, _describe(error), 0
+    if problem := source_problem(model.info.source, data.source):
+        return champion, problem, 0
     if artifact != champion.tags.get(ARTIFACT_SHA256):
         return champion, "its artifact is not the one that was promoted", 0
 
@@ -277,7 +327,7 @@ def _publish_lists(
         warehouse,
         model,
         champion.number,
-        interactions,
+        data.interactions,
         warehouse.user_ids(),
         threads=threads,
         exchanging=while_it_serves,
@@ -292,7 +342,7 @@ def _require_serving(registry: Registry, version: Version) -> None:
 
 
 def _champion_to_publish(
-    registry: Registry, interactions: Interactions, *, judged: Version
+    registry: Registry, data: PresentData, *, judged: Version
 ) -> tuple[Version | None, str]:
     """Return the champion, and why its lists may not be written; empty when they may.
 
@@ -307,41 +357,54 @@ def _champion_to_publish(
         return None, ""
     if unsigned.number == judged.number:
         return unsigned, "its promotion is not signed, and the rule refuses it now"
-    verdict = promote(registry, unsigned, interactions)
+    verdict = promote(registry, unsigned, data)
     if verdict.accepted:
         return registry.serving_champion(), ""
     return unsigned, f"its promotion is not signed, and the rule refuses it now: {verdict.reason}"
 
 
 def _decide(
-    registry: Registry, version: Version, champion: Version | None, interactions: Interactions
+    registry: Registry, version: Version, champion: Version | None, data: PresentData
 ) -> tuple[Verdict, str]:
     """Return the verdict, and the SHA-256 of the manifest of the artifact that was judged."""
-    holdout = latest_events(interactions, seed=HOLDOUT_SEED)
+    holdout = latest_events(data.interactions, seed=HOLDOUT_SEED)
     try:
         health, artifact = _check_health(registry, version)
-        candidate = _evaluate(registry, version, holdout)
+        model = _load_evaluated(registry, version)
+        if other := source_problem(model.info.source, data.source):
+            return Verdict(False, other), artifact
+        candidate = evaluate_model(model, holdout)
     except ArtifactError as error:
         return Verdict(False, _describe(error)), ""
     if problem := health.problem():
         return Verdict(False, problem), artifact
-    compared = _compare_with(registry, champion, holdout)
+    compared = _compare_with(registry, champion, holdout, data.source)
     verdict = decide(candidate, evaluate_popularity(holdout), **compared)
     return Verdict(verdict.accepted, f"{verdict.reason}; {health}"), artifact
 
 
-def _compare_with(registry: Registry, champion: Version | None, holdout: Holdout) -> dict[str, Any]:
+def _compare_with(
+    registry: Registry, champion: Version | None, holdout: Holdout, source: SourceIdentity
+) -> dict[str, Any]:
     """Return what ``decide`` gets of the champion. One that cannot be read counts as none.
 
-    After an upgrade its artifact may have an older format; it would refuse every later version for ever.
+    After an upgrade its artifact may have an older format; it would refuse every later version for ever. One
+    of another source knows nothing of these people and items.
     """
     if champion is None:
         return {"champion": None}
     try:
-        return {"champion": _evaluate(registry, champion, holdout)}
+        model = _load_evaluated(registry, champion)
     except ArtifactError as error:
-        reason = f"the champion, version {champion.number}, counts as none: {_describe(error)}"
-        return {"champion": None, "without_champion": reason}
+        problem = _describe(error)
+    else:
+        problem = source_problem(model.info.source, source)
+        if not problem:
+            return {"champion": evaluate_model(model, holdout)}
+    return {
+        "champion": None,
+        "without_champion": f"the champion, version {champion.number}, counts as none: {problem}",
+    }
 
 
 def _describe(error: ArtifactError) -> str:
@@ -354,6 +417,6 @@ def _check_health(registry: Registry, version: Version) -> tuple[Health, str]:
         return check_health(path), artifact_sha256(path)
 
 
-def _evaluate(registry: Registry, version: Version, holdout: Holdout) -> Evaluation:
+def _load_evaluated(registry: Registry, version: Version) -> Model:
     with TemporaryDirectory(prefix="dataflix-evaluate-") as folder:
-        return evaluate_model(Model.load(registry.download_evaluated(version, Path(folder))), holdout)
+        return Model.load(registry.download_evaluated(version, Path(folder)))

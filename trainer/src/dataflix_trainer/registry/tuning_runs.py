@@ -1,19 +1,26 @@
 """Tunings in MLflow: a parent run for each tuning, and a child run for each of its trials."""
 
+import json
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import mlflow
-from mlflow.entities import Metric, Param
+from mlflow.entities import Metric, Param, Run
 
+from dataflix_recommender import OWN_SOURCE, SourceIdentity
 from dataflix_trainer.errors import RegistryError
 from dataflix_trainer.registry.registry import Registry, metric_key
 
 KIND = "dataflix.kind"
 TUNING, TRIAL = "tuning", "tuning trial"
 STUDY = "dataflix.study"
+# The database of the data that were tuned on. Tunings from before December 2026 do not say it: they were on
+# our own.
+SOURCE = "dataflix.source"
+# On a tuning that trainings no longer use.
+RESET = "dataflix.reset"
 PARENT = "mlflow.parentRunId"
 RUN_NAME = "mlflow.runName"
 BEST = "best_"
@@ -33,14 +40,14 @@ class TuningRun:
     Every method raises ServiceUnavailableError when MLflow does not answer.
     """
 
-    def __init__(self, registry: Registry, study: str) -> None:
+    def __init__(self, registry: Registry, study: str, source: SourceIdentity) -> None:
         """Begin the run."""
         self._registry = registry
         self._client = mlflow.MlflowClient()
         with registry.translate_errors():
             experiment = mlflow.set_experiment(registry.settings.registered_model_name)
             self._experiment = experiment.experiment_id
-            tags = {KIND: TUNING, STUDY: study, RUN_NAME: f"tuning {study}"}
+            tags = {KIND: TUNING, STUDY: study, SOURCE: _text(source), RUN_NAME: f"tuning {study}"}
             self.run_id: str = self._client.create_run(self._experiment, tags=tags).info.run_id
 
     def log_trial(self, number: int, params: Mapping[str, Any], metric: str, value: float) -> None:
@@ -72,28 +79,20 @@ class TuningRun:
         )
 
 
-def latest_tuning(registry: Registry) -> TunedHyperparameters | None:
-    """Return what the latest finished tuning found; None before the first.
+def latest_tuning(registry: Registry, source: SourceIdentity) -> TunedHyperparameters | None:
+    """Return what the latest finished tuning on data of this source found; None without one.
+
+    Parameters that are best for one application may be bad for another.
 
     Raises:
         RegistryError: it holds a parameter that is no number.
         ServiceUnavailableError: MLflow does not answer.
     """
-    client = mlflow.MlflowClient()
-    with registry.translate_errors():
-        experiment = client.get_experiment_by_name(registry.settings.registered_model_name)
-        if experiment is None:
-            return None
-        runs = client.search_runs(
-            [experiment.experiment_id],
-            f"tags.`{KIND}` = '{TUNING}' and attributes.status = 'FINISHED'",
-            max_results=1,
-            order_by=["attributes.start_time DESC"],
-        )
-    if not runs:
+    run = next(_used_tunings(registry, source), None)
+    if run is None:
         return None
-    run_id = runs[0].info.run_id
-    found = {name: text for name, text in runs[0].data.params.items() if name.startswith(BEST)}
+    run_id = run.info.run_id
+    found = {name: text for name, text in run.data.params.items() if name.startswith(BEST)}
     try:
         params = {name.removeprefix(BEST): _number(text) for name, text in found.items()}
     except ValueError as error:
@@ -102,6 +101,46 @@ def latest_tuning(registry: Registry) -> TunedHyperparameters | None:
             "the run there, or tune again: trainer tune"
         ) from error
     return TunedHyperparameters(run_id, params)
+
+
+def reset_tunings(registry: Registry, source: SourceIdentity) -> int:
+    """Let trainings no longer use the tunings on data of this source; returns how many there were.
+
+    Raises:
+        ServiceUnavailableError: MLflow does not answer.
+    """
+    client = mlflow.MlflowClient()
+    runs = list(_used_tunings(registry, source))
+    with registry.translate_errors():
+        for run in runs:
+            client.set_tag(run.info.run_id, RESET, str(int(time.time())))
+    return len(runs)
+
+
+def _used_tunings(registry: Registry, source: SourceIdentity) -> Iterator[Run]:
+    """Yield the finished tunings of a source that were not reset, newest first."""
+    client = mlflow.MlflowClient()
+    with registry.translate_errors():
+        experiment = client.get_experiment_by_name(registry.settings.registered_model_name)
+        token = None
+        while experiment is not None:
+            page = client.search_runs(
+                [experiment.experiment_id],
+                f"tags.`{KIND}` = '{TUNING}' and attributes.status = 'FINISHED'",
+                order_by=["attributes.start_time DESC"],
+                page_token=token,
+            )
+            for run in page:
+                tags = run.data.tags
+                if RESET not in tags and tags.get(SOURCE, _text(OWN_SOURCE)) == _text(source):
+                    yield run
+            token = page.token
+            if not token:
+                return
+
+
+def _text(source: SourceIdentity) -> str:
+    return json.dumps(asdict(source), sort_keys=True)
 
 
 def _number(text: str) -> int | float:

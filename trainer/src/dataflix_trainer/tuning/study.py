@@ -21,7 +21,7 @@ from dataflix_trainer.model.hyperparameters import Hyperparameters
 from dataflix_trainer.model.product_model import fit_product_model
 from dataflix_trainer.model.search_space import INITIAL_TRIALS, SPACE, defaults
 from dataflix_trainer.registry.registry import Registry
-from dataflix_trainer.registry.tuning_runs import TuningRun, latest_tuning
+from dataflix_trainer.registry.tuning_runs import TuningRun, latest_tuning, reset_tunings
 from dataflix_trainer.tuning.journal import open_journal
 from dataflix_trainer.tuning.search import search
 
@@ -63,10 +63,10 @@ def tune(
     if not len(validation.users):
         raise DataError("no user has enough events to tune on; trainer train uses the defaults")
     study = data.interactions.digest()[:DIGEST_LENGTH]
-    latest = latest_tuning(registry)
+    latest = latest_tuning(registry, data.source)
     # Another version of this code may have searched other parameters.
     known = {name: value for name, value in latest.params.items() if name in SPACE} if latest else {}
-    run = TuningRun(registry, study)
+    run = TuningRun(registry, study, data.source)
     values: dict[str, float] = {}
     began = time.monotonic()
     log.info(
@@ -122,6 +122,31 @@ def tune(
         "users": len(validation.users),
         "params": result.params,
     } | metrics
+
+
+def reset(warehouse: Warehouse, registry: Registry, *, folder: Path) -> dict[str, Any]:
+    """Forget the tunings on data of the warehouse's source: trainings use the defaults until the next one.
+
+    Args:
+        warehouse: holds the data.
+        registry: has the tunings; their runs stay there, marked.
+        folder: of the studies. That of the present data is removed, so the next search begins anew.
+
+    Returns:
+        ``tunings``, how many were forgotten, and their ``source``.
+
+    Raises:
+        DataError: the data cannot be read.
+        SettingsError: ``folder`` cannot be used.
+        ServiceUnavailableError: a service does not answer.
+    """
+    data = TrainingData.read(warehouse)
+    count = reset_tunings(registry, data.source)
+    try:
+        (folder / f"{data.interactions.digest()[:DIGEST_LENGTH]}.journal").unlink(missing_ok=True)
+    except OSError as error:
+        raise SettingsError(f"{folder} can't be used ({error}); DATAFLIX_HOME moves it") from error
+    return {"tunings": count, "source": str(data.source)}
 
 
 def _storage(folder: Path, study: str) -> JournalStorage:
