@@ -1,6 +1,7 @@
 """The command `scripts/doctor.py`."""
 
 import argparse
+import logging
 import sys
 
 from dataflix_ops.doctor import api, databases, models, services, source
@@ -24,6 +25,8 @@ def main() -> None:
     )
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     arguments = parser.parse_args()
+    # It logs what it also raises.
+    logging.getLogger("clickhouse_connect").setLevel(logging.CRITICAL)
     try:
         settings = stack_settings.load(create=False)
         checks = [
