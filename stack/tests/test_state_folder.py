@@ -141,7 +141,19 @@ def test_a_folder_name_that_supervisord_cannot_escape_is_refused(
     assert not (tmp_path / "env").exists()
 
 
-@pytest.mark.parametrize("name", ["a b", "a;b", "a#b", "Größe", "a'b"])
+@pytest.mark.parametrize("name", ["c++", "a & b", "a#b", "what?"])
+def test_a_folder_that_clickhouse_cannot_open_is_refused_before_anything_starts(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
+) -> None:
+    monkeypatch.setenv("DATAFLIX_HOME", str(tmp_path / name))
+    monkeypatch.setenv("DATAFLIX_ENV_FILE", str(tmp_path / "env"))
+    monkeypatch.setattr(stack_settings, "prepare_home", lambda _: pytest.fail("it starts"))
+    with pytest.raises(StackError, match=re.escape(str(tmp_path / name))):
+        checked_settings(Chosen())
+    assert not (tmp_path / name).exists()
+
+
+@pytest.mark.parametrize("name", ["a b", "a;b", "Größe", "a'b", "$HOME (x)", "a, z=1 {b} ~"])
 def test_other_folder_names_are_not_refused(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
 ) -> None:

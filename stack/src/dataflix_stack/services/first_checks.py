@@ -6,6 +6,7 @@ from dataflix_stack.config.state import State
 from dataflix_stack.errors import Problems
 from dataflix_stack.services import data
 from dataflix_stack.services.data import Chosen
+from dataflix_stack.services.preparation import check_clickhouse_folder
 from dataflix_stack.services.startup import check_ports_are_free
 from dataflix_stack.services.supervisor import Supervisor
 
@@ -33,6 +34,7 @@ def checked_settings(chosen: Chosen) -> Settings:
             with problems.collected():
                 settings = data.settle(settings, chosen, State.read(settings))
         with problems.collected():
+            check_clickhouse_folder(settings.home)
             stack_settings.prepare_home(settings.home)
         if problems and Supervisor(settings).process() is None:
             with problems.collected():

@@ -1,6 +1,7 @@
 """Prepares what the services need: environments, databases, the bucket, Airflow's tables."""
 
 import subprocess
+from pathlib import Path
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
@@ -13,6 +14,9 @@ from dataflix_stack.paths import ROOT
 from dataflix_stack.progress import step
 from dataflix_stack.services import postgres
 from dataflix_stack.services.registry import airflow_service_environ
+
+# chDB takes the path for an address with options; dataflix_clickhouse refuses the same ones.
+_SPECIAL_TO_CLICKHOUSE = frozenset("?&#%+")
 
 
 def build_airflow_environment() -> None:
@@ -31,6 +35,19 @@ def build_airflow_environment() -> None:
         )
     if result.returncode != 0:
         raise StackError(f"Airflow's environment could not be built:\n{result.stderr.strip()[-2000:]}")
+
+
+def check_clickhouse_folder(home: Path) -> None:
+    """Check that the embedded ClickHouse can open its folder, before other services start.
+
+    Raises:
+        StackError: the state folder's path has a character that the engine takes for a part of an address.
+    """
+    if found := sorted(_SPECIAL_TO_CLICKHOUSE & set(str(home))):
+        raise StackError(
+            f"ClickHouse can't open a folder with {' '.join(found)} in its path: {home}. "
+            "Name another state folder with DATAFLIX_HOME."
+        )
 
 
 def create_postgres_cluster(settings: Settings) -> None:
