@@ -232,6 +232,28 @@ def test_a_user_with_the_id_of_an_erased_one_stays(
     assert ratings(engines, user) == []
 
 
+def test_rows_of_the_erased_do_not_stay_because_the_loaders_clock_is_behind(
+    engines: Engines, data: Path
+) -> None:
+    """Tables that were built of the erased user's rows look newer than the load of the new user's."""
+    add(engines, 21, "earlier", 1)
+    load(engines)
+    build(engines)
+    # ClickHouse keeps the tables' age in seconds.
+    time.sleep(1.1)
+    engines.sql(f"DELETE FROM users WHERE user_id = 21; {_added(21, 'later', 2)}")
+    load(engines)
+    engines.admin.command(
+        "ALTER TABLE raw.users UPDATE _extracted_at = _extracted_at - toIntervalDay(1) WHERE 1"
+        " SETTINGS mutations_sync = 2"
+    )
+
+    assert len(run(engines, data).erasures) == 1
+
+    assert ratings(engines, 21, "analytics.fct_ratings") == []
+    assert ratings(engines, 21) == [2]
+
+
 def test_a_username_that_signs_up_again_does_not_stop_the_erasure(engines: Engines, data: Path) -> None:
     add(engines, 30, "again", 1)
     load(engines)

@@ -8,7 +8,7 @@ too.
 
 A new user may have the id of an erased one. In `raw`, rows of transactions before the one that deleted the
 erased user are removed, and the others stay. A table of `analytics` has the new user's rows only if it was
-created after these were loaded; otherwise it has the erased user's.
+created after the last load, by the warehouse's clock; otherwise it has the erased user's.
 """
 
 import csv
@@ -280,7 +280,9 @@ class _Conditions:
         if not table.is_raw:
             # ClickHouse rounds the time of creation down to a second.
             created = f"toDateTime({table.created})"
-            return f"user_id IN (SELECT erased FROM {self.ids} WHERE loaded_at >= {created})"  # noqa: S608
+            # A table of the future is from before the clock was set back.
+            is_older = f"loaded_at >= {created} OR {created} > now()"
+            return f"user_id IN (SELECT erased FROM {self.ids} WHERE {is_older})"  # noqa: S608
         condition = self.raw(table.path)
         # A copy that somebody made under another name is no table of ours.
         loaded = table.name.split("__")[0]
@@ -347,7 +349,7 @@ def _conditions(
 
 
 def _loaded_at(target: clickhouse.Session, ids: str, pending: list[PendingErasure]) -> dict[int, datetime]:
-    """Return when the new users of these ids were loaded, by id, if all tables have been loaded since."""
+    """Return when all tables were loaded last, by id of each new user whose old rows are in none."""
     if not pending:
         return {}
     old: set[int] = set()
@@ -359,12 +361,22 @@ def _loaded_at(target: clickhouse.Session, ids: str, pending: list[PendingErasur
                 f" WHERE i.is_id_in_use AND r.{LAST_XID.name} < i.deleted_in"
             )
             old.update(int(user_id) for (user_id,) in rows)
-    rows = target.query(
-        f"SELECT r.user_id, min(r._extracted_at) FROM {target.path('users')} AS r"  # noqa: S608
-        f" INNER JOIN {ids} AS i ON r.user_id = i.erased"
-        f" WHERE i.is_id_in_use AND r.{LAST_XID.name} >= i.deleted_in GROUP BY r.user_id"
+    # Not _extracted_at: the loader's clock may be behind that of the warehouse, which dates its tables.
+    loaded_at: dict[str, datetime] = dict(
+        target.query(
+            f"SELECT table_name, max(recorded_at) FROM {target.path('load_cursors')} GROUP BY table_name"  # noqa: S608
+        )
     )
-    return {int(user_id): loaded_at.replace(tzinfo=UTC) for user_id, loaded_at in rows if user_id not in old}
+    names = [table.name for table in TABLES if "user_id" in table.column_names]
+    if not all(name in loaded_at for name in names):
+        return {}
+    last = max(loaded_at[name] for name in names).replace(tzinfo=UTC)
+    rows = target.query(
+        f"SELECT DISTINCT r.user_id FROM {target.path('users')} AS r"  # noqa: S608
+        f" INNER JOIN {ids} AS i ON r.user_id = i.erased"
+        f" WHERE i.is_id_in_use AND r.{LAST_XID.name} >= i.deleted_in"
+    )
+    return {int(user_id): last for (user_id,) in rows if int(user_id) not in old}
 
 
 def _drop_tables_of_killed_runs(target: clickhouse.Session) -> None:
