@@ -26,6 +26,9 @@ def main() -> int:
 def _main() -> str | None:
     arguments = _parser().parse_args()
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s")
+    for library in ("clickhouse_connect", "urllib3"):
+        # They log what they also raise.
+        logging.getLogger(library).setLevel(logging.CRITICAL)
     try:
         match arguments.command:
             case "load":

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from dataflix_elt.tables import TABLE_NAMES
+from dataflix_testkit import free_port
 
 from ..support.engines import Engines
 
@@ -55,6 +56,14 @@ def test_a_failure_is_one_line_and_exit_1(engines: Engines) -> None:
     assert result.returncode == 1
     assert result.stderr.startswith("elt: DATAFLIX_CLICKHOUSE_ELT_PASSWORD is not set.")
     assert "Traceback" not in result.stderr
+
+
+def test_a_warehouse_that_is_away_is_one_line_and_exit_1(engines: Engines) -> None:
+    result = elt(engines, "load", "--table", "ratings", DATAFLIX_CLICKHOUSE_PORT=str(free_port()))
+
+    assert result.returncode == 1
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("elt: ClickHouse at 127.0.0.1:")
 
 
 def test_output_that_cannot_be_written_is_one_line_and_exit_1() -> None:
