@@ -2,7 +2,7 @@
 
 One stack with the sample data runs all tests. With MOVIELENS_DIR, a second one with that data set runs the
 tests whose result depends on the data (`@pytest.mark.also_on_movielens`); in the long mode it runs most tests
-again.
+again. Stacks on the databases of `examples/` run the tests with `@pytest.mark.your_own_database`.
 """
 
 import os
@@ -11,11 +11,13 @@ from collections.abc import Iterator
 
 import pytest
 
+from dataflix_testkit.application import application
 from dataflix_testkit.long_mode import LONG_MODE
 from dataflix_testkit.stack import Stack, fresh_stack
 
 # For a very busy machine; below the limit of pytest (--timeout 1800), so that the error shows the output.
 START_TIMEOUT_S = 1700
+EXAMPLES = ("dvdrental", "shop")
 # The user whose recommendations `./run.sh` prints at the end.
 FIRST_USER = 1
 
@@ -24,12 +26,16 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "also_on_movielens(long_only=False): run on the sample and on MOVIELENS_DIR's data"
     )
+    config.addinivalue_line("markers", "your_own_database: run on the databases of examples/")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "stack" not in metafunc.fixturenames:
         return
     data_sets = ["sample"]
+    if metafunc.definition.get_closest_marker("your_own_database"):
+        # Each one costs a stack, two runs of the pipeline and minutes of two cores.
+        data_sets = list(EXAMPLES) if LONG_MODE else []
     marker = metafunc.definition.get_closest_marker("also_on_movielens")
     if marker is not None and (LONG_MODE or not marker.kwargs.get("long_only", False)):
         data_sets.append("movielens")
@@ -39,6 +45,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture(scope="session")
 def stack(request: pytest.FixtureRequest) -> Iterator[Stack]:
+    if request.param in EXAMPLES:
+        with application(request.param) as other, fresh_stack() as fresh:
+            fresh.application = other
+            yield fresh
+        return
     words = ["run.sh"]
     if request.param == "movielens":
         folder = os.environ.get("MOVIELENS_DIR")

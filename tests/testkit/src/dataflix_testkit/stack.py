@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import requests
+from dotenv import dotenv_values
 
 from dataflix_stack.config.settings import Settings
 from dataflix_stack.services.registry import BY_NAME
 from dataflix_stack.services.startup import is_healthy
 from dataflix_stack.services.supervisor import Supervisor
+from dataflix_testkit.application import Application
 from dataflix_testkit.process import CORE_BIN, ROOT, clean_environ, free_ports
 
 _PORTS = ("POSTGRES", "CLICKHOUSE", "S3", "S3_CONSOLE", "MLFLOW", "AIRFLOW", "TRAINER", "BACKEND", "SUPERSET")
@@ -34,6 +36,7 @@ class Stack:
         home: the state folder (DATAFLIX_HOME).
         settings: the contents of `.env`, after the first start.
         data: the name of the data set that it was started with.
+        application: whose database it is to copy; such a stack is started by its test.
     """
 
     home: Path
@@ -41,6 +44,7 @@ class Stack:
     environ: dict[str, str]
     settings: dict[str, str] = field(default_factory=dict)
     data: str = ""
+    application: Application | None = None
 
     def command(self, *words: str, timeout: int = 900) -> subprocess.CompletedProcess[str]:
         """Run a script from the root of the project, e.g. `command("run.sh", "status")`."""
@@ -96,8 +100,7 @@ class Stack:
 
     def read_settings(self) -> None:
         """Read the `.env` that the first start has written."""
-        lines = [line for line in self.env_file.read_text().splitlines() if not line.startswith("#")]
-        self.settings = dict(line.split("=", 1) for line in lines)
+        self.settings = {name: value or "" for name, value in dotenv_values(self.env_file).items()}
 
     def _stack_settings(self) -> Settings:
         return Settings({**self.settings, "DATAFLIX_HOME": str(self.home)}, self.env_file, self.home)
