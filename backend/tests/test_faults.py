@@ -123,6 +123,7 @@ def test_postgres_killed_under_load(server: Server, cluster: KillablePostgres, c
             cluster.kill()
             load.wait_for("user", is_stale, 10)
             load.wait_for("rate", lambda answer: answer.status == 503, 5)
+            load.wait_for("dismiss", lambda answer: answer.status == 503, 1)
             cluster.start()
             # No restart is needed: the next request uses the new connection.
             load.wait_for("user", lambda answer: not answer.body["meta"]["stale"], 10)
