@@ -27,6 +27,9 @@ def checked_settings(chosen: Chosen) -> Settings:
     settings = None
     with problems.collected():
         data.check(chosen)
+    if problems and not stack_settings.env_file_path().exists():
+        # A start that is refused leaves no file behind.
+        problems.raise_all()
     with problems.collected():
         settings = stack_settings.load(create=True)
     if settings is not None:
