@@ -26,6 +26,7 @@ def database(
     connection = psycopg2.connect(postgres_server.dsn("postgres"))
     connection.autocommit = True
     with connection.cursor() as cursor:
-        cursor.execute("TRUNCATE users, movies RESTART IDENTITY CASCADE")
+        # To truncate users asks for the erasure of each.
+        cursor.execute("TRUNCATE users, movies RESTART IDENTITY CASCADE; TRUNCATE erasures CASCADE")
     yield connection
     connection.close()
