@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Checks everything: style, types, the tests of every room on real services, and the whole stack end to end.
 # Use: ./test.sh [--long] [lint] [types] [core] [model] [airflow] [dbt] [superset] [e2e] [images]
-# Without a stage: all but images, in four lanes at the same time. Stages that you name run one after the other.
+# Without a stage: all but images, in three lanes at the same time. Stages that you name run one after the other.
 # --long tries random input and faults thousands of times instead of dozens, which takes hours.
 # MOVIELENS_DIR=FOLDER adds the tests on real data. DATAFLIX_BROWSER=required fails where no browser is found instead
 # of skipping its tests. DATAFLIX_PROVE_IMAGES=yes adds the stage images, which needs 7 GB of disk.
@@ -77,7 +77,7 @@ images() {
 }
 
 # The stages of a lane run one after the other, and the lanes at the same time: most tests wait for services.
-lanes=("lint core" "airflow dbt superset" "e2e types" "model")
+lanes=("lint core" "airflow dbt superset" "e2e types model")
 [ "${DATAFLIX_PROVE_IMAGES:-}" != yes ] || lanes[1]+=" images"
 
 if [ "${1:-}" = --long ]; then
