@@ -175,7 +175,12 @@ def test_workers_killed_under_load(server: Server, catalogue: Catalogue) -> None
     # A request inside a killed worker gets no answer; all answers are right.
     assert all(seen <= {0, 200} for seen in load.statuses().values())
     for answers in load.answers.values():
-        lists = {tuple(row["movie_id"] for row in answer.body["data"]) for answer in answers if answer.status}
+        # On a busy machine a new worker may wait too long for its first connection; its list is then stale.
+        lists = {
+            tuple(row["movie_id"] for row in answer.body["data"])
+            for answer in answers
+            if answer.status and not answer.body["meta"]["stale"]
+        }
         assert len(lists) == 1
         broken = [answer for answer in answers if answer.status == 0]
         assert len(broken) <= 3 * KILLS_OF_WORKERS
