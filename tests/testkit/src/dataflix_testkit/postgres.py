@@ -28,6 +28,8 @@ _PASSWORD_VARIABLES = {
 _FAST_SETTINGS = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 # Prepared transactions are off by default, but the ELT must work with them.
 _FAST_SETTINGS |= {"max_prepared_transactions": "10"}
+# Each application that a test makes keeps a few connections until the tests end.
+_FAST_SETTINGS |= {"max_connections": "500"}
 
 
 @dataclass(frozen=True)
