@@ -14,7 +14,7 @@ import pytest
 
 from dataflix_recommender import Model
 from dataflix_testkit import PostgresServer, postgres
-from dataflix_testkit.long_mode import LONG_MODE, short_or_long
+from dataflix_testkit.long_mode import LONG_MODE, only_long, short_or_long
 from dataflix_testkit.process import clean_environ
 
 from .support import copied as copies
@@ -44,12 +44,8 @@ def copied_tables() -> Iterator[tuple[PostgresServer, Model]]:
         yield copied.server, copied.model
 
 
-only_long = pytest.mark.skipif(
-    not LONG_MODE, reason="ids are other texts, and test_source_ids walks the routes"
-)
-
-
 @pytest.mark.timeout(short_or_long(900, 7200))
+# In the short mode test_source_ids walks the routes of a copy.
 @pytest.mark.parametrize("tables", [own_tables, pytest.param(copied_tables, marks=only_long)])
 def test_every_answer_is_as_documented(
     tmp_path: Path, tables: Callable[[], AbstractContextManager[tuple[PostgresServer, Model]]]
