@@ -1,4 +1,4 @@
-"""Who takes what: tastes of people, popularity of items, and times, the same for the same seed."""
+"""Who takes what: preferences of people, popularity of items, and times, the same for the same seed."""
 
 from dataclasses import dataclass
 
@@ -9,13 +9,13 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 _DIMENSIONS = 8
-# Relative to the spread of popularity: a person's own taste decides more than what everybody takes.
-_WEIGHT_OF_TASTE = 2.2
+# Relative to the spread of popularity: a person's own preference decides more than what everybody takes.
+_WEIGHT_OF_PREFERENCE = 2.2
 _FAVOURITE_GROUPS = 2
 
 
 @dataclass(frozen=True)
-class Tastes:
+class Preferences:
     """How much each person wants each item.
 
     Attributes:
@@ -27,8 +27,8 @@ class Tastes:
     popularity: Floats
 
 
-def draw_tastes(rng: np.random.Generator, n_people: int, group_of_item: Ints) -> Tastes:
-    """Draw tastes of people for items that belong to groups (categories).
+def draw_preferences(rng: np.random.Generator, n_people: int, group_of_item: Ints) -> Preferences:
+    """Draw preferences of people for items that belong to groups (categories).
 
     Args:
         rng: source of the random numbers.
@@ -43,12 +43,12 @@ def draw_tastes(rng: np.random.Generator, n_people: int, group_of_item: Ints) ->
         favourites = rng.choice(n_groups, size=_FAVOURITE_GROUPS, replace=False)
         liking[person, favourites] = rng.uniform(0.6, 1.4, _FAVOURITE_GROUPS)
     people = liking @ style + rng.normal(0, 0.4, (n_people, _DIMENSIONS))
-    taste = people @ items.T
-    taste = (taste - taste.mean(axis=1, keepdims=True)) / taste.std(axis=1, keepdims=True)
+    preference = people @ items.T
+    preference = (preference - preference.mean(axis=1, keepdims=True)) / preference.std(axis=1, keepdims=True)
     # A long tail: the item of rank r is taken about as often as 1 / r^0.6 says.
     popularity = -0.6 * np.log(1.0 + rng.permutation(n_items))
     popularity -= popularity.mean()
-    return Tastes(popularity + _WEIGHT_OF_TASTE * taste, popularity)
+    return Preferences(popularity + _WEIGHT_OF_PREFERENCE * preference, popularity)
 
 
 def draw_choices(rng: np.random.Generator, utility: Floats, counts: Ints) -> list[Ints]:

@@ -193,7 +193,7 @@ def test_a_genre_like_no_other_is_refused_without_an_offer(api: ApiClient, catal
         assert "Did you mean" not in problem["detail"]
 
 
-FILM = {
+MOVIE = {
     "title": "Lola rennt",
     "genres": ["Action", "Thriller"],
     "release_year": 1998,
@@ -220,11 +220,11 @@ def added(pg: PostgresServer) -> Iterator[None]:
 def test_an_added_movie_is_found_watched_and_rated_at_once(
     api: ApiClient, catalogue: Catalogue, added: None
 ) -> None:
-    created = api.post("/movies", FILM)
+    created = api.post("/movies", MOVIE)
     assert created.status == 201
     shown = api.get(created.headers["Location"]).json
     assert shown == created.json
-    assert shown | FILM == shown
+    assert shown | MOVIE == shown
     assert titles(api, "q=lola") == ["Lola rennt"]
     # A genre of one movie alone is no longer unknown, also to lists, whose model does not have it yet.
     assert titles(api, "genre=thriller") == ["Lola rennt"]
@@ -237,12 +237,12 @@ def test_an_added_movie_is_found_watched_and_rated_at_once(
 def test_the_same_title_and_year_is_refused_unless_it_is_meant(
     api: ApiClient, catalogue: Catalogue, added: None
 ) -> None:
-    first = api.post("/movies", FILM).json["movie_id"]
-    problem = api.post("/movies", {**FILM, "title": "LOLA RENNT"}).problem(409)
+    first = api.post("/movies", MOVIE).json["movie_id"]
+    problem = api.post("/movies", {**MOVIE, "title": "LOLA RENNT"}).problem(409)
     assert problem["errors"][0]["field"] == "title"
     assert f"the movie {first};" in problem["detail"]
-    assert api.post("/movies", {**FILM, "release_year": 1999}).status == 201
-    assert api.post("/movies", {**FILM, "allow_same_title": True}).status == 201
+    assert api.post("/movies", {**MOVIE, "release_year": 1999}).status == 201
+    assert api.post("/movies", {**MOVIE, "allow_same_title": True}).status == 201
     assert len(titles(api, "q=lola")) == 3
 
 
@@ -275,6 +275,6 @@ def test_a_bad_field_of_a_movie_is_named_and_nothing_is_added(
     api: ApiClient, catalogue: Catalogue, change: dict[str, object], named: str
 ) -> None:
     before = api.get("/movies").json["meta"]["total"]
-    problem = api.post("/movies", {**FILM, **change}).problem(422)
+    problem = api.post("/movies", {**MOVIE, **change}).problem(422)
     assert [error["field"].strip('"') for error in problem["errors"]] == [named]
     assert api.get("/movies").json["meta"]["total"] == before

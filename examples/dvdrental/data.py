@@ -9,7 +9,7 @@ import numpy as np
 from faker import Faker
 from psycopg2.extensions import connection as Connection  # noqa: N812  psycopg2's own name is lower case
 
-from preferences import draw_choices, draw_counts, draw_seconds, draw_tastes
+from preferences import draw_choices, draw_counts, draw_preferences, draw_seconds
 
 CUSTOMERS, FILMS, RENTALS = 599, 1000, 16_173
 # Films that the shop knows but has no copy of.
@@ -50,8 +50,10 @@ def fill(connection: Connection) -> None:
     _films(connection, faker, rng, category.tolist())
     _customers(connection, faker, rng)
     in_stock = np.sort(rng.permutation(FILMS)[NOT_IN_STOCK:])
-    tastes = draw_tastes(rng, CUSTOMERS, category[in_stock])
-    copies = np.clip(np.rint(4.8 + 1.2 * tastes.popularity / tastes.popularity.std()), 2, 8).astype(int)
+    preferences = draw_preferences(rng, CUSTOMERS, category[in_stock])
+    copies = np.clip(np.rint(4.8 + 1.2 * preferences.popularity / preferences.popularity.std()), 2, 8).astype(
+        int
+    )
     _write(
         connection,
         "inventory (film_id, store_id)",
@@ -62,7 +64,7 @@ def fill(connection: Connection) -> None:
         ),
     )
     counts = draw_counts(rng, CUSTOMERS, RENTALS, 12, 0.35)
-    choices = draw_choices(rng, tastes.utility, counts)
+    choices = draw_choices(rng, preferences.utility, counts)
     first_copy = np.concatenate(([0], np.cumsum(copies)[:-1])) + 1
     seconds = draw_seconds(rng, RENTALS, DAYS)
     rentals: list[tuple[datetime, int, int, datetime | None, int]] = []

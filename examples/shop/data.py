@@ -10,7 +10,7 @@ import numpy as np
 from faker import Faker
 from psycopg2.extensions import connection as Connection  # noqa: N812  psycopg2's own name is lower case
 
-from preferences import draw_choices, draw_counts, draw_seconds, draw_tastes
+from preferences import draw_choices, draw_counts, draw_preferences, draw_seconds
 
 ACCOUNTS, PRODUCTS, EVENTS = 5000, 2000, 200_000
 BEGIN, DAYS = datetime(2026, 1, 5, tzinfo=UTC), 300
@@ -57,8 +57,8 @@ def fill(connection: Connection) -> None:
     _accounts(connection, faker, rng)
     department = rng.integers(0, len(_DEPARTMENTS), PRODUCTS)
     _products(connection, rng, department.tolist())
-    tastes = draw_tastes(rng, ACCOUNTS, department)
-    rows = _events(rng, tastes.utility)
+    preferences = draw_preferences(rng, ACCOUNTS, department)
+    rows = _events(rng, preferences.utility)
     _write(connection, "shop.events (happened_at, account_id, sku, event_type, client_ip)", rows)
     with connection.cursor() as cursor:
         cursor.execute(

@@ -47,7 +47,7 @@ class Story:
 def story(trainer: Trainer, services: Any) -> Story:
     """What is chosen before, two tunings, a training by them, and what is chosen with one parameter given.
 
-    Then for data of another source; and after a reset, with a tuning that begins anew.
+    Then for data of another source; and after a reset, with a tuning that starts from nothing.
     """
     registry = Registry(MlflowSettings.from_environ(services.environ | {"DATAFLIX_MODEL_NAME": NAME}))
 

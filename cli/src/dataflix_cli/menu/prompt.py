@@ -13,7 +13,7 @@ from dataflix_cli.text import safe
 try:
     # Lets input() edit a line, and recalls earlier ones with the arrow keys.
     import readline
-except ImportError:  # pragma: no cover  Python can be built without it; then lines are typed anew
+except ImportError:  # pragma: no cover  Python can be built without it; then a line can't be edited
     readline = None  # type: ignore[assignment]
 
 Value = TypeVar("Value")

@@ -79,7 +79,7 @@ def settle(settings: Settings, chosen: Chosen, state: State) -> Settings:
     if wanted is not None and state.data not in (None, NONE, wanted):
         raise StackError(
             f"This state folder already holds other data ({state.data}); without --data and --source, "
-            "./run.sh goes on with it. For these data beside it, name another folder with DATAFLIX_HOME, and "
+            "./run.sh goes on with it. For these data as well, name another folder with DATAFLIX_HOME, and "
             "another .env with DATAFLIX_ENV_FILE."
         )
     # A source that is away now does not keep back what was copied from it.

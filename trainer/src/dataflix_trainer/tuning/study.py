@@ -130,7 +130,7 @@ def reset(warehouse: Warehouse, registry: Registry, *, folder: Path) -> dict[str
     Args:
         warehouse: holds the data.
         registry: has the tunings; their runs stay there, marked.
-        folder: of the studies. That of the present data is removed, so the next search begins anew.
+        folder: of the studies. That of the present data is removed, so the next search starts from nothing.
 
     Returns:
         ``tunings``, how many were forgotten, and their ``source``.

@@ -85,7 +85,7 @@ class Sessions:
         """Take out an idle session if the account has as many as it may.
 
         Only a session that no statement has changed: its client notices nothing, for the next request opens
-        it anew.
+        it again.
 
         Returns:
             Closes the connection of that session.
