@@ -11,6 +11,7 @@ import psycopg2
 from dataflix_elt.settings import SourceSettings
 from dataflix_stack.services import postgres as cluster
 from dataflix_testkit import PostgresServer, free_port
+from dataflix_testkit.postgres import CLUSTER_SETTINGS
 from dataflix_testkit.process import clean_environ, server_process
 
 
@@ -28,9 +29,8 @@ def started(data: Path, like: PostgresServer) -> Iterator[PostgresServer]:
             return False
         return True
 
-    # A standby refuses to allow fewer prepared transactions than its original.
-    settings = {"fsync": "off", "max_prepared_transactions": "10"}
-    command = cluster.server_command(data, "127.0.0.1", port, settings)
+    # A standby does not start with fewer connections or prepared transactions than its original.
+    command = cluster.server_command(data, "127.0.0.1", port, CLUSTER_SETTINGS)
     log = data.with_suffix(".log")
     with server_process(command, ready=ready, log=log, environ=clean_environ({}), stop_signal=signal.SIGINT):
         yield server

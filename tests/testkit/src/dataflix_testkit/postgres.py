@@ -25,11 +25,11 @@ _PASSWORD_VARIABLES = {
 }
 
 # The cluster of a test does not have to survive a power failure.
-_FAST_SETTINGS = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+CLUSTER_SETTINGS = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 # Prepared transactions are off by default, but the ELT must work with them.
-_FAST_SETTINGS |= {"max_prepared_transactions": "10"}
+CLUSTER_SETTINGS |= {"max_prepared_transactions": "10"}
 # Each application that a test makes keeps a few connections until the tests end.
-_FAST_SETTINGS |= {"max_connections": "500"}
+CLUSTER_SETTINGS |= {"max_connections": "500"}
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def postgres(
             return True
 
         with server_process(
-            cluster.server_command(data, "127.0.0.1", port, _FAST_SETTINGS),
+            cluster.server_command(data, "127.0.0.1", port, CLUSTER_SETTINGS),
             ready=ready,
             log=Path(folder) / "postgres.log",
             environ=clean_environ(extra_environ),
