@@ -1,8 +1,9 @@
 """The running stack that the end-to-end tests share.
 
-One stack with the sample data runs all tests. With MOVIELENS_DIR, a second one with that data set runs the
-tests whose result depends on the data (`@pytest.mark.also_on_movielens`); in the long mode it runs most tests
-again. Stacks on the databases of `examples/` run the tests with `@pytest.mark.your_own_database`.
+One stack runs all tests: with the data set in MOVIELENS_DIR, or with the sample if that is not set. In the
+long mode there is one with each: that with the sample runs all tests, the other those with
+`@pytest.mark.also_on_movielens`. Two more, on the databases of `examples/`, run the tests with
+`@pytest.mark.your_own_database`.
 """
 
 import os
@@ -23,24 +24,24 @@ FIRST_USER = 1
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line(
-        "markers", "also_on_movielens(long_only=False): run on the sample and on MOVIELENS_DIR's data"
-    )
+    config.addinivalue_line("markers", "also_on_movielens: in the long mode, run on MOVIELENS_DIR's data too")
     config.addinivalue_line("markers", "your_own_database: run on the databases of examples/")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "stack" not in metafunc.fixturenames:
         return
-    data_sets = ["sample"]
-    if metafunc.definition.get_closest_marker("your_own_database"):
-        # Each one costs a stack, two runs of the pipeline and minutes of two cores.
-        data_sets = list(EXAMPLES) if LONG_MODE else []
-    marker = metafunc.definition.get_closest_marker("also_on_movielens")
-    if marker is not None and (LONG_MODE or not marker.kwargs.get("long_only", False)):
-        data_sets.append("movielens")
     # Session scope makes pytest group the tests by data set, so that only one stack runs at a time.
-    metafunc.parametrize("stack", data_sets, indirect=True, scope="session")
+    metafunc.parametrize("stack", data_sets_of(metafunc.definition), indirect=True, scope="session")
+
+
+def data_sets_of(test: pytest.Item) -> list[str]:
+    """Return the data sets that a test runs on. Each costs a stack and minutes of two cores."""
+    if test.get_closest_marker("your_own_database"):
+        return list(EXAMPLES) if LONG_MODE else []
+    if not LONG_MODE:
+        return ["movielens" if os.environ.get("MOVIELENS_DIR") else "sample"]
+    return ["sample", "movielens"] if test.get_closest_marker("also_on_movielens") else ["sample"]
 
 
 @pytest.fixture(scope="session")

@@ -105,7 +105,7 @@ def test_every_service_passes_its_functional_check(stack: Stack) -> None:
     assert result.returncode == 0, result.stdout + result.stderr
 
 
-@pytest.mark.also_on_movielens(long_only=True)
+@pytest.mark.also_on_movielens
 def test_a_rating_changes_the_next_answer_and_survives_a_restart(stack: Stack) -> None:
     before = stack.cli("recommend", str(USER), "-n", "10")["data"]
     chosen = before[0]["movie_id"]
@@ -128,7 +128,7 @@ def test_a_rating_changes_the_next_answer_and_survives_a_restart(stack: Stack) -
     assert stack.cli("recommend", str(USER), "-n", "10")["data"] == before
 
 
-@pytest.mark.also_on_movielens(long_only=True)
+@pytest.mark.also_on_movielens
 def test_a_second_data_set_is_refused(stack: Stack, tmp_path: Path) -> None:
     result = stack.command("run.sh", "--data", str(movielens.write_csv(tmp_path / "other")))
     assert result.returncode == 1

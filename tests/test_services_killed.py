@@ -7,12 +7,16 @@ import psutil
 import pytest
 import requests
 
+from dataflix_testkit.long_mode import LONG_MODE
 from dataflix_testkit.stack import Stack
 
+# No list depends on Airflow, whose services take as much CPU time to start as all others.
+AIRFLOW = ("airflow-scheduler", "airflow-dag-processor", "airflow-api-server")
 # In this order. Postgres is last, because the others depend on it.
 KILLED = (
     *("clickhouse", "s3", "mlflow", "trainer", "model-sync"),
-    *("airflow-scheduler", "airflow-dag-processor", "airflow-api-server", "backend", "postgres"),
+    *(AIRFLOW if LONG_MODE else ()),
+    *("backend", "postgres"),
 )
 # Airflow's scheduler takes half a minute to start on a busy machine, and its health page follows later.
 HEALED_IN_S = 300

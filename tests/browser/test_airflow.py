@@ -12,7 +12,7 @@ from dataflix_testkit.stack import Stack
 from .conftest import Screenshot
 from .login import log_in_to_airflow
 
-pytestmark = pytest.mark.also_on_movielens(long_only=True)
+pytestmark = pytest.mark.also_on_movielens
 
 MODELS = ROOT / "dbt" / "models"
 

@@ -9,7 +9,7 @@ from dataflix_testkit.stack import Stack
 
 from .conftest import Screenshot
 
-pytestmark = pytest.mark.also_on_movielens(long_only=True)
+pytestmark = pytest.mark.also_on_movielens
 
 USER = 1
 

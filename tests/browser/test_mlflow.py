@@ -11,7 +11,7 @@ from dataflix_testkit.stack import Stack
 from .conftest import Screenshot
 from .login import log_in_to_airflow
 
-pytestmark = pytest.mark.also_on_movielens(long_only=True)
+pytestmark = pytest.mark.also_on_movielens
 
 
 def test_the_model_page_shows_description_and_champion(stack: Stack, page: Page) -> None:

@@ -12,8 +12,7 @@ from dataflix_testkit.stack import Stack
 from .conftest import Screenshot
 from .login import log_in_to_superset
 
-# scripts/doctor.py requests the data of every chart on both data sets.
-pytestmark = pytest.mark.also_on_movielens(long_only=True)
+pytestmark = pytest.mark.also_on_movielens
 
 DASHBOARDS: dict[str, dict[str, Any]] = {
     dashboard["slug"]: dashboard
