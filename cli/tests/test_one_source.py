@@ -46,7 +46,7 @@ def strange_server() -> Iterator[tuple[str, list[str]]]:
     [
         "",
         "DATAFLIX_API_KEY=anything",
-        # python-dotenv would replace these: both keys would be equal, or the address would have the key.
+        # If these were replaced, both keys would be equal, or the address would have the key.
         "DATAFLIX_API_KEY=${DATAFLIX_API_KEY}",
         "DATAFLIX_API_URL=${STRANGE}/${DATAFLIX_API_KEY}",
     ],

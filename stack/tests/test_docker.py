@@ -3,6 +3,7 @@
 No engine is needed: the tests check only the commands and how their output is read.
 """
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,13 @@ from dataflix_stack.config.settings import Settings
 from dataflix_stack.docker.compose import Compose
 from dataflix_stack.errors import StackError
 
+# The second is what Compose would read in another way.
+VALUES = {"DATAFLIX_BACKEND_PORT": "6002", "DATAFLIX_SOURCE_PASSWORD": "$HOME it's ${PATH}\\\\ # \\"}
+
 
 @pytest.fixture
 def compose(tmp_path: Path) -> Compose:
-    return Compose(Settings({}, tmp_path / "the .env", tmp_path))
+    return Compose(Settings(dict(VALUES), tmp_path / "the .env", tmp_path))
 
 
 def test_a_working_docker_passes(docker: Any, compose: Compose) -> None:
@@ -48,17 +52,17 @@ def test_an_unusable_docker_is_reported(
     assert "without --docker" in str(refused.value)
 
 
-def test_up_builds_and_waits_with_the_env_file_alone(
-    docker: Any, compose: Compose, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+def test_up_builds_and_waits_with_the_values_of_the_env_file_alone(
+    docker: Any, compose: Compose, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DATAFLIX_BACKEND_PORT", "1")
     compose.up(["backend", "mlflow"])
     (call,) = docker.calls
     words = call["argv"]
-    assert words[:3] == ["compose", "--env-file", str(tmp_path / "the .env")]
+    assert words[:3] == ["compose", "--env-file", os.devnull]
     assert {"up", "--detach", "--build", "--wait"} < set(words)
     assert words[-2:] == ["backend", "mlflow"]
-    assert call["dataflix"] == {}
+    assert call["dataflix"] == VALUES
 
 
 def test_a_failed_start_shows_the_log_of_the_first_unhealthy_container(docker: Any, compose: Compose) -> None:

@@ -5,9 +5,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from dataflix_common.env_file import with_env_file
 from dataflix_stack.config import dotenv_file
 from dataflix_stack.config.variables import ADDED_LATER, VARIABLES
 from dataflix_stack.errors import StackError
@@ -206,7 +207,24 @@ def test_concurrent_calls_add_each_variable_once(env_file: Path) -> None:
     assert all(text.count(f"\n{name}=") == 1 for name in ADDED_LATER)
 
 
-@pytest.mark.parametrize("value", ["plain", "with # and $NAME", "it's", "back\\slash", " blanks ", "=", "ü"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        *(
+            "plain",
+            "with # and $NAME",
+            "it's",
+            'a "quote"',
+            " blanks ",
+            "=",
+            "ü",
+            "${HOME}",
+            "$HOME",
+            "${A:-b}",
+        ),
+        *("back\\slash", "two\\\\", "at the end\\", "\\n", "\\'", "'", "`id`", "$(id)"),
+    ],
+)
 def test_the_password_of_another_database_may_have_any_sign(tmp_path: Path, value: str) -> None:
     name = "DATAFLIX_SOURCE_PASSWORD"
     written, filled = tmp_path / "written", tmp_path / "filled"
@@ -215,11 +233,25 @@ def test_the_password_of_another_database_may_have_any_sign(tmp_path: Path, valu
     assert dotenv_file.fill_in(filled, {name: value}) == [name]
     for path in (written, filled):
         assert dotenv_file.read(path, {name: value})[name] == value
+        assert with_env_file({"DATAFLIX_ENV_FILE": str(path)})[name] == value
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
     # What is there stays.
     assert dotenv_file.fill_in(filled, {name: "another"}) == []
     with pytest.raises(StackError, match=f"{name} has one value in the environment"):
         dotenv_file.read(filled, {name: "another"})
+
+
+@settings(max_examples=200)
+@given(st.text(st.characters(exclude_characters="\x00", codec="utf-8"), max_size=40))
+@example("\ufeffNAME=${HOME}")
+@example("A=\"${HOME}\" # why\nB='$HOME'\r\nexport C=\\$\nA=2")
+def test_all_programs_read_a_file_alike(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
+    """The stack, and the commands that a person starts, whoever wrote the file."""
+    path = tmp_path_factory.mktemp("env") / ".env"
+    path.write_bytes(f"{text}\nDATAFLIX_API_KEY={text}\n".encode())
+    read = with_env_file({"DATAFLIX_ENV_FILE": str(path), "DATAFLIX_HOME": "/"})
+    for name in ("A", "B", "C", "NAME", "DATAFLIX_API_KEY"):
+        assert dotenv_file.value_of(path, name) == read.get(name)
 
 
 @pytest.mark.parametrize(

@@ -99,7 +99,7 @@ def env_file(environ: Mapping[str, str], folder: Path) -> Path | None:
 
 def _read(file: Path) -> dict[str, str]:
     try:
-        return read_env_file(file, interpolate=False)
+        return read_env_file(file)
     except OSError as error:
         raise InputError(f"{file} cannot be read: {error.strerror}.", f"Set {URL} and {KEY}.") from error
     except UnicodeDecodeError as error:

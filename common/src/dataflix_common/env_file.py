@@ -1,5 +1,6 @@
 """The file ``.env``: where it is, and what it says."""
 
+import io
 import os
 import sys
 from collections.abc import Mapping
@@ -21,13 +22,11 @@ def env_file_path(environ: Mapping[str, str] = os.environ, folder: Path | None =
     return Path(environ.get(ENV_FILE_VARIABLE) or (folder or Path(sys.prefix).parent) / ".env").absolute()
 
 
-def read_env_file(path: Path, *, interpolate: bool = True) -> dict[str, str]:
+def read_env_file(path: Path) -> dict[str, str]:
     """Return the variables of a ``.env`` that have a value; none when there is no such file.
 
-    Args:
-        path: the file.
-        interpolate: replace ``${NAME}`` by variables of the file and the environment. Turn it off for a file
-            that somebody else may have written: it could copy a secret of the environment into an address.
+    ``${NAME}`` in a value stays as it is written. A password may have it, and in a file that somebody else
+    wrote it could copy a secret of the environment into an address.
 
     Raises:
         OSError: the file exists and cannot be read.
@@ -35,7 +34,10 @@ def read_env_file(path: Path, *, interpolate: bool = True) -> dict[str, str]:
     """
     if not path.is_file():
         return {}
-    return {name: value for name, value in dotenv_values(path, interpolate=interpolate).items() if value}
+    # Some editors begin a UTF-8 file with a byte order mark.
+    text = path.read_bytes().decode("utf-8-sig")
+    values = dotenv_values(stream=io.StringIO(text), interpolate=False)
+    return {name: value for name, value in values.items() if value}
 
 
 def with_env_file(environ: Mapping[str, str] = os.environ, folder: Path | None = None) -> dict[str, str]:

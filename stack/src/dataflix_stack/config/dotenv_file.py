@@ -120,7 +120,8 @@ def set_value(path: Path, name: str, value: str) -> None:
     """
     try:
         with exclusive_lock(path.with_name(path.name + ".lock"), wait=True):
-            set_key(path, name, value, quote_mode="never" if _PLAIN.fullmatch(value) else "always")
+            # It puts quotes around a value, but escapes no backslash.
+            set_key(path, name, _written(value), quote_mode="never")
     except OSError as error:
         raise StackError(f"{path} can't be written ({error.strerror}): set {name}={value} in it.") from error
 

@@ -209,11 +209,12 @@ class Compose:
         )
 
     def _command(self, *arguments: str) -> list[str]:
-        return ["docker", "compose", "--env-file", str(self._settings.env_file), *arguments]
+        # Compose reads a `.env` by rules of its own: it keeps a backslash that ours takes away, for instance.
+        return ["docker", "compose", "--env-file", os.devnull, *arguments]
 
     def _environ(self) -> dict[str, str]:
-        # Compose would prefer a variable of the shell to `.env`.
-        environ = {name: value for name, value in os.environ.items() if not name.startswith("DATAFLIX_")}
+        shell = {name: value for name, value in os.environ.items() if not name.startswith("DATAFLIX_")}
+        environ = {**self._settings.values, **shell}
         if has_source(self._settings):
             chosen = environ.get("COMPOSE_FILE") or "docker-compose.yml"
             environ["COMPOSE_FILE"] = f"{chosen}{os.pathsep}{_SOURCE_FILE}"

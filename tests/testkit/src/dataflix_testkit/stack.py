@@ -100,7 +100,8 @@ class Stack:
 
     def read_settings(self) -> None:
         """Read the `.env` that the first start has written."""
-        self.settings = {name: value or "" for name, value in dotenv_values(self.env_file).items()}
+        values = dotenv_values(self.env_file, interpolate=False)
+        self.settings = {name: value or "" for name, value in values.items()}
 
     def _stack_settings(self) -> Settings:
         return Settings({**self.settings, "DATAFLIX_HOME": str(self.home)}, self.env_file, self.home)
