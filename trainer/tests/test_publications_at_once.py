@@ -1,5 +1,6 @@
 """Publications at once, in any order and of two machines: the lists are those of the version that serves."""
 
+import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from dataflix_trainer.data.warehouse import Warehouse
 from dataflix_trainer.errors import BusyError
 from dataflix_trainer.promotion import publication, recommendation_lists
 from dataflix_trainer.promotion.rule import Verdict
+from dataflix_trainer.registry import warehouse_copy
 from dataflix_trainer.registry.registry import Registry
 from dataflix_trainer.settings import ClickHouseSettings, MlflowSettings
 
@@ -107,3 +109,51 @@ def test_a_champion_that_never_rests_is_told(
     with pytest.raises(BusyError, match="changed 5 times"):
         publication.publish(warehouse, registry, registry.version("1"))
     assert published(warehouse) == before
+
+
+def copied_champion(warehouse: Warehouse) -> list[int]:
+    table = warehouse.batches("SELECT model_version FROM analytics.registry_versions WHERE is_champion")
+    return [value for batch in table for value in batch.column(0).to_pylist()]
+
+
+@pytest.mark.parametrize("changed_before", [warehouse_copy.VERSIONS_TABLE, warehouse_copy.METRICS_TABLE])
+def test_the_champion_changes_while_the_registry_is_copied(
+    registry: Registry,
+    other_machine: Registry,
+    warehouse: Warehouse,
+    monkeypatch: pytest.MonkeyPatch,
+    changed_before: str,
+) -> None:
+    """Another machine's copy is done first, and this one, which has read earlier, replaces it."""
+    publication.force(registry, registry.version("1"))
+    swap = warehouse_copy.swap_table
+
+    def change_before(target: Warehouse, table: str, *words: Any) -> Any:
+        if table == changed_before:
+            monkeypatch.setattr(warehouse_copy, "swap_table", swap)
+            publication.force(other_machine, registry.version("2"))
+            warehouse_copy.copy_registry(warehouse, other_machine)
+            assert copied_champion(warehouse) == [2]
+        return swap(target, table, *words)
+
+    monkeypatch.setattr(warehouse_copy, "swap_table", change_before)
+    warehouse_copy.copy_registry(warehouse, registry)
+    assert copied_champion(warehouse) == [2]
+
+
+def test_a_registry_that_never_rests_is_copied_five_times_and_told(
+    registry: Registry,
+    warehouse: Warehouse,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    version = registry.version("1")
+    looks = itertools.count()
+    swapped: list[str] = []
+    monkeypatch.setattr(
+        Registry, "versions", lambda *_: [replace(version, tags={**version.tags, "look": str(next(looks))})]
+    )
+    monkeypatch.setattr(warehouse_copy, "swap_table", lambda _, table, __: swapped.append(table))
+    assert warehouse_copy.copy_registry(warehouse, registry) == 1
+    assert swapped.count(warehouse_copy.VERSIONS_TABLE) == 5
+    assert "event=registry_changes" in caplog.text
