@@ -96,6 +96,18 @@ def user(api: ApiClient) -> int:
     return api.new_user()
 
 
+@pytest.fixture
+def added(pg: PostgresServer) -> Iterator[None]:
+    """Remove what a test adds: others count movies."""
+    connection = data.connect(pg.dsn("dataflix_backend"))
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT max(movie_id) FROM movies")
+        last = cursor.fetchone()[0]
+        yield
+        cursor.execute("DELETE FROM movies WHERE movie_id > %s", (last,))
+    connection.close()
+
+
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory, model: Model) -> Path:
     """The home of a running server, with model 1 in it."""

@@ -1,22 +1,27 @@
 """Writes at once, on gunicorn's two workers: no update lost, no row without its owner, no 500."""
 
 import itertools
+import secrets
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 
+from dataflix_backend.database import Database
+from dataflix_backend.queries.api_keys import create_key, list_keys, rotate_key
 from dataflix_testkit import PostgresServer
 from dataflix_testkit.long_mode import short_or_long
 
 from .support import data
 from .support.api import ApiClient
 from .support.data import Catalogue
+from .support.keys import database
 from .support.models import publish, taste_model
 from .support.server import Server
 
@@ -99,6 +104,42 @@ def test_ratings_during_a_user_s_erasure_leave_no_orphans(
         for table in ("ratings", "watched_movies", "user_blocks", "feedback", "users"):
             assert rows(pg, f"SELECT count(*) FROM {table} WHERE user_id = %s", user) == [(0,)]
         api.get(f"/recommendations/{user}").problem(404)
+
+
+def test_of_equal_movies_added_at_once_one_is_stored(
+    server: Server, pg: PostgresServer, catalogue: Catalogue, added: None
+) -> None:
+    for number in range(ROUNDS):
+        # Equal as the check reads it: in another spelling, too, and without a year.
+        titles = (f"Twin {number}", f"TWIN {number}")
+        year = {"release_year": 1999} if number % 2 else {}
+        bodies = [{"title": titles[n % 2], **year} for n in range(CLIENTS)]
+        calls = [
+            lambda session, body=body: session.post(f"{server.url}/movies", json=body, timeout=30)
+            for body in bodies
+        ]
+        assert sorted(at_once(server, *calls)) == [201] + [409] * (CLIENTS - 1)
+        stored = rows(pg, "SELECT count(*) FROM movies WHERE lower(title) = lower(%s)", titles[0])
+        assert stored == [(1,)]
+
+
+def test_of_secrets_rotated_in_at_once_one_stays(pg: PostgresServer, server: Server) -> None:
+    for number in range(ROUNDS):
+        name = f"rotated-{number}"
+        create_key(database(pg), name, ["read"], None, secrets.token_bytes(32))
+        databases = [database(pg) for _ in range(CLIENTS)]
+        barrier = threading.Barrier(CLIENTS)
+
+        def rotate(one: Database, name: str = name, barrier: threading.Barrier = barrier) -> None:
+            barrier.wait()
+            rotate_key(one, name, timedelta(), secrets.token_bytes(32))
+
+        with ThreadPoolExecutor(CLIENTS) as pool:
+            list(pool.map(rotate, databases))
+        for one in databases:
+            one.close()
+        (key,) = (key for key in list_keys(database(pg)) if key["name"] == name)
+        assert key["good_secrets"] == 1
 
 
 def test_writes_while_models_are_swapped(

@@ -205,18 +205,6 @@ MOVIE = {
 }
 
 
-@pytest.fixture
-def added(pg: PostgresServer) -> Iterator[None]:
-    """Remove what a test adds: others count movies."""
-    connection = data.connect(pg.dsn("dataflix_backend"))
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT max(movie_id) FROM movies")
-        last = cursor.fetchone()[0]
-        yield
-        cursor.execute("DELETE FROM movies WHERE movie_id > %s", (last,))
-    connection.close()
-
-
 def test_an_added_movie_is_found_watched_and_rated_at_once(
     api: ApiClient, catalogue: Catalogue, added: None
 ) -> None:

@@ -1,4 +1,4 @@
-"""Postgres: a bounded pool of autocommit connections. Every call is one statement, so one round trip."""
+"""Postgres: a bounded pool of autocommit connections. Every call is one message, so one round trip."""
 
 import logging
 import select
@@ -73,7 +73,7 @@ class Database:
     """A pool of at most ``size`` connections, opened when needed and replaced when they break.
 
     All methods raise UnavailableError when Postgres cannot be reached or does not answer in time. Every
-    statement is atomic, so an error never leaves half a result.
+    call is atomic, so an error never leaves half a result.
     """
 
     def __init__(self, settings: PostgresSettings, size: int) -> None:
@@ -83,7 +83,10 @@ class Database:
         self._retry_after = 0.0
 
     def query(self, sql: LiteralString, parameters: Mapping[str, Any] | None = None) -> list[Row]:
-        """Run one statement and return its rows as dictionaries."""
+        """Run one statement and return its rows as dictionaries.
+
+        Several in one text are one transaction, and the rows are those of the last one.
+        """
         with self._connection() as connection, connection.cursor() as cursor:
             cursor.execute(sql, parameters)
             return _rows(cursor)

@@ -9,6 +9,7 @@ from psycopg2 import errors as pg
 
 from dataflix_backend.api_key import ApiKey
 from dataflix_backend.database import Database, Row
+from dataflix_backend.queries.locks import one_at_a_time
 
 BOOTSTRAP = "bootstrap"
 
@@ -25,7 +26,10 @@ WHERE
 """
 
 # A secret that was stored before is never accepted again: it was rotated away, or its key was revoked.
-_BOOTSTRAP = """
+_BOOTSTRAP = one_at_a_time(
+    "access.api_keys",
+    "%(name)s",
+    """
 WITH owner AS (
     INSERT INTO access.api_keys (name, scopes)
     SELECT %(name)s, '{admin}'
@@ -43,7 +47,8 @@ SELECT %(secret_hash)s, key_id
 FROM owner
 ON CONFLICT (secret_hash) DO NOTHING
 RETURNING key_id
-"""
+""",
+)
 
 _CREATE = """
 WITH owner AS (
@@ -62,7 +67,10 @@ RETURNING key_id
 """
 
 # The current secret ends after the overlap. A secret that was rotated away before keeps its end.
-_ROTATE = """
+_ROTATE = one_at_a_time(
+    "access.api_keys",
+    "%(name)s",
+    """
 WITH owner AS (
     SELECT key_id FROM access.api_keys WHERE name = %(name)s AND revoked_at IS NULL FOR UPDATE
 ),
@@ -79,7 +87,8 @@ INSERT INTO access.api_key_secrets (secret_hash, key_id)
 SELECT %(secret_hash)s, key_id
 FROM owner
 RETURNING key_id
-"""
+""",
+)
 
 _REVOKE = """
 WITH revoked AS (

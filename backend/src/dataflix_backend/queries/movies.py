@@ -8,6 +8,7 @@ from dataflix_backend.database import Database, Prepared, Row
 from dataflix_backend.exceptions import ConflictError, UnknownIdError
 from dataflix_backend.queries import pages
 from dataflix_backend.queries.attributes import HAS_ATTRIBUTES, attribute_parameters
+from dataflix_backend.queries.locks import one_at_a_time
 from dataflix_backend.queries.text import like_prefix
 from dataflix_backend.schemas.movies import Genre, Movie, MovieQuery, MovieSummary, NewMovie
 
@@ -82,7 +83,10 @@ CROSS JOIN (
 WHERE movie_id = %(movie_id)s
 """
 
-_CREATE = """
+_CREATE = one_at_a_time(
+    "movies.title",
+    "lower(%(title)s)",
+    """
 WITH same AS (
     SELECT movie_id
     FROM movies
@@ -111,7 +115,8 @@ SELECT
 FROM (SELECT) AS one
 LEFT JOIN same ON true
 LEFT JOIN added ON true
-"""
+""",
+)
 
 _BY_ID = Prepared(
     "movies_by_id",
