@@ -311,6 +311,24 @@ def test_input_that_is_not_utf_8_ends_nothing(menu: Terminal) -> None:
     assert "Traceback" not in menu.shown
 
 
+def test_an_answer_that_is_not_utf_8_is_no_yes(start: Start, dataflix: Invoke) -> None:
+    dataflix("users", "create", "morpheus", "morpheus@example.org")
+    erase = start("users", "erase", "morpheus")
+    erase.expect("for good?")
+    erase.press(b"y\xe9\n")
+    erase.expect("Error: invalid input")
+    erase.type("n")
+    assert erase.end() != 0
+    assert dataflix("users", "show", "morpheus").code == 0
+    choice = start("rate", "morpheus", "solaris", "2")
+    choice.expect("Which one")
+    choice.press(b"1\xe9\n")
+    choice.expect("is not a valid")
+    choice.type("1")
+    choice.expect("Solaris: 2.0 of 5")
+    assert choice.end() == 0
+
+
 def test_menu_does_not_open_without_an_api(start: Start) -> None:
     terminal = start(DATAFLIX_API_URL=f"http://127.0.0.1:{free_port()}")
     terminal.expect("The API does not answer")

@@ -129,3 +129,25 @@ def test_wrong_use() -> None:
     with pytest.raises(SystemExit) as caught:
         main(["fly"])
     assert caught.value.code == 2
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (UnicodeDecodeError("utf-8", b"caf\xe9", 3, 4, "unexpected end of data"), "not UTF-8"),
+        (EOFError(), "No password was typed"),
+    ],
+)
+def test_a_password_that_cannot_be_read_is_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: Exception, message: str
+) -> None:
+    def ask(_: str) -> str:
+        raise error
+
+    monkeypatch.delenv("DATAFLIX_SOURCE_CHECK_PASSWORD", raising=False)
+    monkeypatch.setattr("getpass.getpass", ask)
+    assert main(["inspect", "--user", "somebody"]) == 1
+    told = capsys.readouterr().err
+    assert message in told
+    assert "DATAFLIX_SOURCE_CHECK_PASSWORD" in told
+    assert "caf" not in told

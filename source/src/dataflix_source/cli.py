@@ -260,8 +260,19 @@ def _environ(options: argparse.Namespace) -> Mapping[str, str]:
         return os.environ
     password = os.environ.get("DATAFLIX_SOURCE_CHECK_PASSWORD")
     if password is None:
-        password = getpass.getpass(f"Password of {options.user}: ")
+        password = _ask_password(options.user)
     return {**os.environ, "DATAFLIX_SOURCE_USER": options.user, "DATAFLIX_SOURCE_PASSWORD": password}
+
+
+def _ask_password(user: str) -> str:
+    other_way = "or set DATAFLIX_SOURCE_CHECK_PASSWORD"
+    try:
+        return getpass.getpass(f"Password of {user}: ")
+    except UnicodeDecodeError:
+        # The error has bytes of the password.
+        raise RefusedError(f"What was typed is not UTF-8. Set the terminal to UTF-8, {other_way}.") from None
+    except EOFError:
+        raise RefusedError(f"No password was typed. Type it, {other_way}.") from None
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -3,18 +3,13 @@
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from types import ModuleType
 from typing import TypeVar
 
 from rich.console import Console
 from rich.text import Text
 
 from dataflix_cli.text import safe
-
-try:
-    # Lets input() edit a line, and recalls earlier ones with the arrow keys.
-    import readline
-except ImportError:  # pragma: no cover  Python can be built without it; then a line can't be edited
-    readline = None  # type: ignore[assignment]
 
 Value = TypeVar("Value")
 
@@ -32,6 +27,7 @@ class Prompt:
 
     def __init__(self, console: Console) -> None:
         self._console = console
+        self._readline = _load_readline()
 
     def text(self, question: str, typed: str = "") -> str:
         """Return the stripped answer, which may be empty.
@@ -45,7 +41,7 @@ class Prompt:
         """
         self._console.file.flush()
         try:
-            with _line_holds(typed):
+            with _line_holds(self._readline, typed):
                 return input(self._bold(f"{question}: ")).strip()
         except EOFError as error:
             self._console.print()
@@ -92,14 +88,27 @@ class Prompt:
         return self.value(question, parse)
 
     def _bold(self, question: str) -> str:
-        if not self._console.is_terminal or readline is None or os.environ.get("NO_COLOR"):
+        if not self._console.is_terminal or self._readline is None or os.environ.get("NO_COLOR"):
             return question
         # The two marks tell readline which characters take no place on the line.
         return f"\x01\x1b[1m\x02{question}\x01\x1b[0m\x02"
 
 
+def _load_readline() -> ModuleType | None:
+    """Let input() edit lines and recall earlier ones with the arrow keys, in this whole process.
+
+    Not before the menu runs: readline leaves the beginning of a broken UTF-8 character out, without a word. A
+    question of a command, such as "Erase this person?", must get what was typed.
+    """
+    try:
+        import readline  # noqa: PLC0415
+    except ImportError:  # pragma: no cover  Python can be built without it; then a line can't be edited
+        return None
+    return readline
+
+
 @contextmanager
-def _line_holds(text: str) -> Iterator[None]:
+def _line_holds(readline: ModuleType | None, text: str) -> Iterator[None]:
     """Let the next line hold a text, which the person can change."""
     if readline is None or not text:
         yield
