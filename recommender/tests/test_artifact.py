@@ -34,6 +34,7 @@ FILES = (
     "link_offsets.npy",
     "link_items.npy",
     "link_values.npy",
+    "recent_popularity.npy",
 )
 
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, random_array, vstack
 
 from dataflix_recommender import (
@@ -16,8 +17,10 @@ from dataflix_recommender import (
     ItemItemWeights,
     Model,
     ModelInfo,
+    RecentPopularity,
     batch_ranker,
 )
+from dataflix_recommender.data.recent_popularity import MICROSECONDS_PER_DAY
 
 ModelFactory = Callable[..., Model]
 ITEMS, N = 400, 10
@@ -54,6 +57,21 @@ def item_item(plain: Model) -> Model:
     return with_item_item(plain, ItemItemWeights.from_matrix(matrix, slope=0.2), info=info)
 
 
+@pytest.fixture(scope="module")
+def recent(item_item: Model) -> Model:
+    """Recent popularity for items with long and short factors, with and without item-item weights."""
+    values = np.random.default_rng(5).beta(0.3, 2.0, ITEMS).astype(np.float32)
+    return Model(
+        item_item.info,
+        item_item.item_ids,
+        item_item.item_factors,
+        item_item.catalogue,
+        item_item.weights,
+        item_item_weights=item_item.item_item_weights,
+        recent_popularity=RecentPopularity(values, 0.05, 0.1, until=100 * MICROSECONDS_PER_DAY),
+    )
+
+
 def with_item_item(model: Model, weights: ItemItemWeights, *, info: ModelInfo | None = None) -> Model:
     return Model(
         info or model.info,
@@ -80,37 +98,47 @@ def user_rows(number: int = 150, seed: int = 5) -> csr_matrix:
     return csr_matrix(rows)
 
 
-def history(model: Model, rows: csr_matrix, user: int) -> History:
+def absences(number: int = 150) -> NDArray[np.int64]:
+    """Latest events from half a year before to a month after the last one that the model knows."""
+    days = np.random.default_rng(6).integers(-80, 130, number)
+    return np.asarray(days * MICROSECONDS_PER_DAY, dtype=np.int64)
+
+
+def history(model: Model, rows: csr_matrix, user: int, last_at: int | None = None) -> History:
     events = slice(rows.indptr[user], rows.indptr[user + 1])
-    return History(model.item_ids[rows.indices[events]], rows.data[events])
+    return History(model.item_ids[rows.indices[events]], rows.data[events], last_at=last_at)
 
 
-@pytest.mark.parametrize("kind", ["plain", "item_item"])
+@pytest.mark.parametrize("kind", ["plain", "item_item", "recent"])
 def test_each_user_gets_the_list_and_the_scores_of_a_single_user(
     kind: str, request: pytest.FixtureRequest
 ) -> None:
     model: Model = request.getfixturevalue(kind)
     rows = user_rows()
-    ranked, scores = BatchRanker(model).recommend(rows, N)
+    last_at = absences()
+    ranker = BatchRanker(model)
+    ranked, scores = ranker.recommend(rows, N, last_at)
+    all_scores = ranker.scores(rows, last_at)
     for user in range(rows.shape[0]):
-        alone = model.recommend(history(model, rows, user), N, explain=False)
+        alone = model.recommend(history(model, rows, user, int(last_at[user])), N, explain=False)
         listed = ranked[user] != NO_ITEM
         assert model.item_ids[ranked[user, listed]].tolist() == [item.item_id for item in alone]
         expected = np.array([item.score for item in alone])
         bound = 1e-5 * np.abs(expected).max(initial=0)
         np.testing.assert_allclose(scores[user, listed], expected, rtol=1e-5, atol=bound)
         assert not scores[user, ~listed].any()
+        np.testing.assert_allclose(all_scores[user, ranked[user, listed]], expected, rtol=1e-5, atol=bound)
 
 
-@pytest.mark.parametrize("kind", ["plain", "item_item"])
+@pytest.mark.parametrize("kind", ["plain", "item_item", "recent"])
 def test_pruned_items_would_not_be_in_the_list(
     kind: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model: Model = request.getfixturevalue(kind)
     rows = user_rows(seed=6)
-    ranked, scores = BatchRanker(model).recommend(rows, N)
+    ranked, scores = BatchRanker(model).recommend(rows, N, absences())
     monkeypatch.setattr(batch_ranker, "MIN_HEAD_ITEMS", ITEMS)
-    unpruned, unpruned_scores = BatchRanker(model).recommend(rows, N)
+    unpruned, unpruned_scores = BatchRanker(model).recommend(rows, N, absences())
     np.testing.assert_array_equal(ranked, unpruned)
     np.testing.assert_allclose(scores, unpruned_scores, rtol=1e-5, atol=1e-6)
 

@@ -10,7 +10,16 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, random_array
 
-from dataflix_recommender import History, ItemItemWeights, Model, Reranker, RerankOptions, Rules, UserProfile
+from dataflix_recommender import (
+    History,
+    ItemItemWeights,
+    Model,
+    RecentPopularity,
+    Reranker,
+    RerankOptions,
+    Rules,
+    UserProfile,
+)
 from dataflix_recommender.algorithms.top_k import top_k
 
 ModelFactory = Callable[..., Model]
@@ -38,6 +47,7 @@ def catalogue(
     if not item_item:
         return model
     matrix = csr_matrix(random_array((ITEMS, ITEMS), density=0.02, rng=rng, dtype=np.float32))
+    recent = RecentPopularity(rng.beta(0.3, 2.0, ITEMS).astype(np.float32), 0.1 * scale, 0.0, 0)
     info = replace(model.info, item_item_slope=0.2)
     return Model(
         info,
@@ -46,6 +56,7 @@ def catalogue(
         model.catalogue,
         model.weights,
         item_item_weights=ItemItemWeights.from_matrix(matrix, slope=0.2),
+        recent_popularity=recent,
     )
 
 

@@ -33,6 +33,7 @@ from dataflix_recommender.data.history import EMPTY_HISTORY, Event, Events, Hist
 from dataflix_recommender.data.item_item_weights import ItemItemWeights, event_values
 from dataflix_recommender.data.kind_counts import KindCounts
 from dataflix_recommender.data.model_info import ModelInfo
+from dataflix_recommender.data.recent_popularity import RecentPopularity, recent_values
 from dataflix_recommender.data.source_identity import OWN_SOURCE, SourceIdentity
 from dataflix_recommender.errors import (
     ArtifactError,
@@ -71,6 +72,7 @@ __all__ = [
     "Model",
     "ModelInfo",
     "Reason",
+    "RecentPopularity",
     "Recommendation",
     "RecommenderError",
     "RerankOptions",
@@ -82,6 +84,7 @@ __all__ = [
     "UserProfile",
     "event_values",
     "metrics",
+    "recent_values",
     "top_k_rows",
 ]
 

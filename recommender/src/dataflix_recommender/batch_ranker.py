@@ -2,8 +2,8 @@
 
 Items that have item-item weights come first (the head), the others in order of the length of their factors
 (the tail). Most of the tail is never multiplied: y x is at most |y| |x|, and no item of a block is in a list
-whose last score is above that. Teflioudi, Gemulla and Mykytiuk, "LEMP: Fast Retrieval of Large Entries in a
-Matrix Product" (2015), prune so.
+whose last score is above that and what recent popularity adds at most. Teflioudi, Gemulla and Mykytiuk,
+"LEMP: Fast Retrieval of Large Entries in a Matrix Product" (2015), prune so.
 """
 
 import numpy as np
@@ -53,15 +53,20 @@ class BatchRanker:
         self._head = head + (model.size - head) % TAIL_BLOCK_ITEMS
         tail = lengths[self._positions][self._head :]
         self._tail_lengths = tail.reshape(-1, TAIL_BLOCK_ITEMS).max(axis=1, initial=0).astype(np.float32)
+        self._recent = model.recent_popularity.values[self._positions]
+        tail_recent = self._recent[self._head :].reshape(-1, TAIL_BLOCK_ITEMS)
+        self._tail_recent: NDArray[np.float32] = tail_recent.max(axis=1, initial=0)
         places = self._places[weights.indices]
         self._item_item = csr_matrix((weights.data, places, weights.indptr), shape=(model.size, self._head))
 
-    def recommend(self, user_items: csr_matrix, n: int) -> Lists:
+    def recommend(self, user_items: csr_matrix, n: int, last_at: NDArray[np.int64] | None = None) -> Lists:
         """Return the list of each user, as ``Model.recommend`` returns it for that history.
 
         Args:
             user_items: [U, I] weights; columns are positions in ``item_ids``. Each stored entry is seen.
             n: The length of a list.
+            last_at: int64[U], microseconds since 1970 of each user's latest event; None for users who are
+                here now.
 
         Returns:
             Positions int64[U, n], NO_ITEM where a user has fewer unseen items, and scores float32[U, n], 0
@@ -82,19 +87,25 @@ class BatchRanker:
             values[user_items.indices[user_items.indptr[row] : user_items.indptr[row + 1]]] = -np.inf
             best = top_k_masked(values, n)
             ranked[row, : len(best)], best_scores[row, : len(best)] = best, values[best]
+        strengths = self._model.recent_popularity.strengths(np.diff(user_items.indptr), last_at)
         folded = np.flatnonzero(has_factors)
         block = max(1, SCORES_PER_BLOCK // self._head)
         for start in range(0, len(folded), block):
             some = folded[start : start + block]
             rows = user_items if len(some) == users else user_items[some]
-            ranked[some], best_scores[some] = self._rank(factors[some], rows, n)
+            ranked[some], best_scores[some] = self._rank(factors[some], rows, strengths[some], n)
         return ranked, best_scores
 
-    def scores(self, user_items: csr_matrix) -> NDArray[np.float32]:
-        """Return float32[U, I]: the score of each item for each row of weights, seen items included."""
+    def scores(self, user_items: csr_matrix, last_at: NDArray[np.int64] | None = None) -> NDArray[np.float32]:
+        """Return float32[U, I]: the score of each item for each row of weights, seen items included.
+
+        See ``recommend`` for ``last_at``.
+        """
         factors = self._fold_in.factors(user_items)
         scores: NDArray[np.float32] = factors @ self._factors.T
         self._add_item_item_scores(scores[:, : self._head], user_items)
+        strengths = self._model.recent_popularity.strengths(np.diff(user_items.indptr), last_at)
+        _add_popularity(scores, strengths, self._recent)
         scores = scores[:, self._places]
         scores[~factors.any(axis=1)] = self._model.popularity
         return scores
@@ -114,19 +125,23 @@ class BatchRanker:
             part = csr_matrix((weights.data, weights.indices, offsets), (len(bounds) - 1, self._head))
             scores[start : start + USERS_PER_GATHER] += part.toarray()
 
-    def _rank(self, factors: NDArray[np.float32], rows: csr_matrix, n: int) -> Lists:
-        """Return the lists of users with ``factors`` [B, F] and events ``rows`` [B, I]."""
+    def _rank(
+        self, factors: NDArray[np.float32], rows: csr_matrix, strengths: NDArray[np.float32], n: int
+    ) -> Lists:
+        """Return the lists of users with ``factors`` [B, F], events ``rows`` [B, I] and ``strengths`` [B]."""
         users = len(factors)
         seen_by = np.repeat(np.arange(users), np.diff(rows.indptr))
         seen = self._places[rows.indices]
         head = factors @ self._factors[: self._head].T
         self._add_item_item_scores(head, rows)
+        _add_popularity(head, strengths, self._recent[: self._head])
         in_head = seen < self._head
         head[seen_by[in_head], seen[in_head]] = -np.inf
         thresholds = row_thresholds(head, n)[:, None]
         owners, places = reaching(head, thresholds)
         found = [(owners, places, head[owners, places])]
         bounds = np.linalg.norm(factors, axis=1)[:, None] * self._tail_lengths
+        bounds += strengths[:, None] * self._tail_recent
         in_reach = bounds + SLACK * (bounds + np.abs(thresholds)) >= thresholds
         row_of = np.empty(users, dtype=np.int64)
         for block in np.flatnonzero(in_reach.any(axis=0)):
@@ -134,6 +149,7 @@ class BatchRanker:
             first = self._head + block * TAIL_BLOCK_ITEMS
             last = first + TAIL_BLOCK_ITEMS
             scores = factors[some] @ self._factors[first:last].T
+            _add_popularity(scores, strengths[some], self._recent[first:last])
             row_of[:] = -1
             row_of[some] = np.arange(len(some))
             here = np.flatnonzero((seen >= first) & (seen < last) & (row_of[seen_by] >= 0))
@@ -142,3 +158,12 @@ class BatchRanker:
             found.append((some[owners], places + first, scores[owners, places]))
         owners, places, best = (np.concatenate(parts) for parts in zip(*found, strict=True))
         return top_k_grouped(users, n, owners, self._positions[places], best)
+
+
+def _add_popularity(
+    scores: NDArray[np.float32], strengths: NDArray[np.float32], recent: NDArray[np.float32]
+) -> None:
+    """Add to ``scores`` [B, M] what recent popularity [M] adds for users with ``strengths`` [B]."""
+    # Most models have none: an outer product of zeros would cost as much as the scores.
+    if strengths.any():
+        scores += strengths[:, None] * recent

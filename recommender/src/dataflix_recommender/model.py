@@ -60,8 +60,9 @@ class Model(ModelData):
     def contributions(self, history: History, item_ids: ArrayLike) -> NDArray[np.float64]:
         """Return float64[T, n]: how much each event of ``history`` adds to the score of each item.
 
-        A row sums to the score. An event that is negative or of an unknown item adds nothing by itself: a
-        dislike changes the system that is solved for the positive events.
+        A row sums to the score, less what the item's recent popularity adds. An event that is negative or of
+        an unknown item adds nothing by itself: a dislike changes the system that is solved for the positive
+        events.
 
         Raises:
             UnknownItemError: The model does not know one of ``item_ids``.

@@ -13,11 +13,14 @@ from dataflix_recommender.data.confidence_weights import ConfidenceWeights
 from dataflix_recommender.data.item_item_weights import ARTIFACT_NAMES, ItemItemWeights
 from dataflix_recommender.data.model_info import ModelInfo
 from dataflix_recommender.data.packed_strings import PackedStrings
+from dataflix_recommender.data.recent_popularity import RecentPopularity
 from dataflix_recommender.errors import ArtifactError, InvalidModelError
 from dataflix_recommender.lists.popularity import Popularity
 from dataflix_recommender.lists.reranker import ItemFeatures
 
 CATALOGUE_COLUMNS = ("genre_codes", "genre_offsets", *NUMBERS)
+# The file of the array, and the numbers beside it in the manifest.
+RECENT_POPULARITY = "recent_popularity"
 
 
 class ModelData:
@@ -31,6 +34,7 @@ class ModelData:
         weights: The definition of confidence.
         gram: float64[F, F], Y'Y.
         item_item_weights: The item-item part of the score.
+        recent_popularity: The part of the score that is the same for all.
         pruner: Finds the candidates of a list.
         item_norms: float32[I], the lengths of the factors.
         fallback: The ranking for a user whose preferences are not known.
@@ -49,8 +53,9 @@ class ModelData:
         *,
         gram: NDArray[np.float64] | None = None,
         item_item_weights: ItemItemWeights | None = None,
+        recent_popularity: RecentPopularity | None = None,
     ) -> None:
-        """Put the parts together. ``gram`` None is computed; ``item_item_weights`` None are empty."""
+        """Put the parts together. ``gram`` None is computed; other parts that are None add nothing."""
         items = len(item_ids)
         if items == 0:
             raise InvalidModelError("a model needs at least one item")
@@ -78,6 +83,10 @@ class ModelData:
             item_item_weights = ItemItemWeights.empty(items)
         if len(item_item_weights) != items:
             raise InvalidModelError(f"{items} items, but item-item weights of {len(item_item_weights)}")
+        if recent_popularity is None:
+            recent_popularity = RecentPopularity.empty(items)
+        if len(recent_popularity) != items:
+            raise InvalidModelError(f"{items} items, but recent popularity of {len(recent_popularity)}")
         self.info = info
         self.item_ids = item_ids
         self.item_factors = item_factors
@@ -85,6 +94,7 @@ class ModelData:
         self.weights = weights
         self.gram = gram
         self.item_item_weights = item_item_weights
+        self.recent_popularity = recent_popularity
         self.pruner = MipsPruner.from_factors(item_factors, gram)
         self.item_norms: NDArray[np.float32] = np.linalg.norm(item_factors, axis=1)
         self.fallback = Popularity.from_catalogue(catalogue)
@@ -126,10 +136,17 @@ class ModelData:
         }
         arrays |= {name: getattr(self.catalogue, name) for name in (*CATALOGUE_COLUMNS, *YOUNGER_NUMBERS)}
         arrays |= self.item_item_weights.arrays
+        recent = self.recent_popularity
+        arrays[RECENT_POPULARITY] = recent.values
         header = {
             "info": self.info.to_dict(),
             "genre_names": list(self.catalogue.genre_names),
             "kind_weights": self.weights.kinds,
+            RECENT_POPULARITY: {
+                "weight": recent.weight,
+                "returning_weight": recent.returning_weight,
+                "until": recent.until,
+            },
         }
         write_artifact(path, arrays, header)
 
@@ -146,6 +163,8 @@ class ModelData:
             genre_names = tuple(manifest["genre_names"])
             # Artifacts from before December 2026 have no kinds.
             kind_weights = {kind: float(value) for kind, value in manifest.get("kind_weights", {}).items()}
+            # Nor do they have recent popularity.
+            strengths = dict(manifest.get(RECENT_POPULARITY, {}))
         except (AttributeError, KeyError, TypeError, ValueError, InvalidModelError) as error:
             raise ArtifactError(path / MANIFEST, f"has no usable info: {error!r}") from error
 
@@ -163,9 +182,16 @@ class ModelData:
             )
             weights = ConfidenceWeights(array("weights"), kind_weights)
             item_item = ItemItemWeights(*map(array, ARTIFACT_NAMES), slope=info.item_item_slope)
-            factors, gram = array("item_factors"), array("gram")
+            recent = RecentPopularity(array(RECENT_POPULARITY), **strengths) if strengths else None
             return cls(
-                info, array("item_ids"), factors, catalogue, weights, gram=gram, item_item_weights=item_item
+                info,
+                array("item_ids"),
+                array("item_factors"),
+                catalogue,
+                weights,
+                gram=array("gram"),
+                item_item_weights=item_item,
+                recent_popularity=recent,
             )
-        except InvalidModelError as error:
+        except (InvalidModelError, TypeError) as error:
             raise ArtifactError(path, str(error)) from error

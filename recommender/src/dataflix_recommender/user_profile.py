@@ -140,7 +140,10 @@ class UserProfile:
         ]
 
     def contributions(self, targets: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Return float64[T, P]: what each positive event adds to the score of each target position."""
+        """Return float64[T, P]: what each positive event adds to the score of each target position.
+
+        Recent popularity adds the rest.
+        """
         shares = self.folded.contributions(self._model.item_factors[targets])
         if self._item_item is not None:
             shares += self._item_item.contributions(targets)
@@ -152,9 +155,7 @@ class UserProfile:
         # Scores that are cached already make pruning needless.
         if n > 0 and "scores" not in vars(self):
             pruner = self._model.pruner
-            candidates = pruner.candidates(
-                self.folded.factors, self._item_item_scores, n, eligible, self._score
-            )
+            candidates = pruner.candidates(self.folded.factors, self._added_scores, n, eligible, self._score)
         if candidates is None:
             best = top_k(self.scores, n, eligible)
             return best, self.scores[best]
@@ -169,9 +170,30 @@ class UserProfile:
         Therefore it is one dot product for each item: a product with the matrix sums in blocks of rows.
         """
         scores: NDArray[np.float32] = np.vecdot(self._model.item_factors[positions], self.folded.factors)
-        if self._item_item_scores is not None:
-            scores += self._item_item_scores[positions]
+        if self._added_scores is not None:
+            scores += self._added_scores[positions]
         return scores
+
+    @cached_property
+    def _added_scores(self) -> NDArray[np.float32] | None:
+        """What the other parts of the model add to the product of factors, float32[I]; None for nothing."""
+        popularity = self._popularity_scores
+        item_item = None if self._item_item is None else self._item_item.scores()
+        if popularity is None:
+            return item_item
+        return popularity if item_item is None else item_item + popularity
+
+    @cached_property
+    def _popularity_scores(self) -> NDArray[np.float32] | None:
+        """What recent popularity adds to each item's score, float32[I]; None for nothing."""
+        recent, last_at = self._model.recent_popularity, self._history.last_at
+        events = np.array([np.count_nonzero(self.positions >= 0)])
+        strength = recent.strengths(events, None if last_at is None else np.array([last_at]))[0]
+        # A user without a positive event has a list of popular items already.
+        if not strength or not len(self.positive_events):
+            return None
+        added: NDArray[np.float32] = strength * recent.values
+        return added
 
     @cached_property
     def _item_item(self) -> ItemItemRows | None:
@@ -180,26 +202,23 @@ class UserProfile:
             return None
         return weights.rows_of(self.positions[events], self._history.weights[events])
 
-    @cached_property
-    def _item_item_scores(self) -> NDArray[np.float32] | None:
-        """What the item-item part adds to each item's score, float32[I]."""
-        return None if self._item_item is None else self._item_item.scores()
-
     def _history_reasons(self, best: NDArray[np.int64]) -> list[Reason]:
         shares = self.contributions(best)
         columns, values = top_k_columns(shares, MAX_CONTRIBUTIONS)
         events = self.positive_events[columns].tolist()
         # The same few items of a history explain most of a list: look each of them up once.
         described = {event: self._describe(event) for event in {event for row in events for event in row}}
+        popularity = np.zeros(len(best)) if self._popularity_scores is None else self._popularity_scores[best]
         reasons = []
-        for row, parts, score in zip(events, values.tolist(), shares.sum(axis=1).tolist(), strict=True):
+        sums = zip(shares.sum(axis=1).tolist(), popularity.tolist(), strict=True)
+        for row, parts, (score, popular) in zip(events, values.tolist(), sums, strict=True):
             contributions = [
                 Contribution(*described[event], part)
                 for event, part in zip(row, parts, strict=True)
                 if part > 0
             ]
             remainder = score - sum(contribution.value for contribution in contributions)
-            reasons.append(history_reason(contributions, remainder))
+            reasons.append(history_reason(contributions, remainder, popular))
         return reasons
 
     def _describe(self, event: int) -> tuple[int, str, float | None]:

@@ -24,12 +24,14 @@ class Events:
         ratings: float32[n], NaN for an item without a rating.
         liked_codes: int8[n], see ``confidence_weights.LIKED_CODES``.
         kinds: What was done with the items besides rating and watching them; None for nothing.
+        last_at: Microseconds since 1970 of the latest event; None for a user who is here now.
     """
 
     item_ids: NDArray[np.int64]
     ratings: NDArray[np.float32]
     liked_codes: NDArray[np.int8]
     kinds: KindCounts | None = None
+    last_at: int | None = None
 
     @classmethod
     def from_rows(cls, rows: Iterable[Event]) -> Self:
@@ -54,14 +56,23 @@ class History:
         item_ids: int64[n].
         weights: float32[n], negative for a dislike.
         ratings: float32[n], NaN for an item that was only watched.
+        last_at: Microseconds since 1970 of the latest event; None for a user who is here now.
 
     Raises:
         InvalidHistoryError: The lengths differ, an item occurs twice, or a weight is 0 or not finite.
     """
 
-    __slots__ = ("item_ids", "ratings", "weights")
+    __slots__ = ("item_ids", "last_at", "ratings", "weights")
 
-    def __init__(self, item_ids: ArrayLike, weights: ArrayLike, ratings: ArrayLike | None = None) -> None:
+    def __init__(
+        self,
+        item_ids: ArrayLike,
+        weights: ArrayLike,
+        ratings: ArrayLike | None = None,
+        *,
+        last_at: int | None = None,
+    ) -> None:
+        self.last_at = last_at
         self.item_ids: NDArray[np.int64] = np.asarray(item_ids, dtype=np.int64)
         self.weights: NDArray[np.float32] = np.asarray(weights, dtype=np.float32)
         if ratings is None:
@@ -92,7 +103,7 @@ class History:
         """
         columns = events if isinstance(events, Events) else Events.from_rows(events)
         weighed = weights.weigh(columns.ratings, columns.liked_codes, columns.kinds)
-        return cls(columns.item_ids, weighed, columns.ratings)
+        return cls(columns.item_ids, weighed, columns.ratings, last_at=columns.last_at)
 
     def __len__(self) -> int:
         return len(self.item_ids)

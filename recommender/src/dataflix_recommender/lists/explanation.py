@@ -32,26 +32,40 @@ class Contribution(NamedTuple):
 class Reason(NamedTuple):
     """Why one item is recommended.
 
-    The values of ``contributions`` and ``remainder`` sum to the score. Both are empty for a reason that does
-    not come from the user's history.
+    The values of ``contributions``, ``remainder`` and ``popularity`` sum to the score. All are empty for a
+    reason that does not come from the user's history.
 
     Attributes:
         kind: The kind of reason.
         text: The reason in words.
         contributions: The items of the history that add most, highest first.
         remainder: What the other items of the history add together.
+        popularity: What the item's recent popularity adds.
     """
 
     kind: ReasonKind
     text: str
     contributions: tuple[Contribution, ...] = ()
     remainder: float = 0.0
+    popularity: float = 0.0
 
 
-def history_reason(contributions: Sequence[Contribution], remainder: float) -> Reason:
-    """Return the reason for an item that is scored from a history; ``contributions`` are highest first."""
+def history_reason(
+    contributions: Sequence[Contribution], remainder: float, popularity: float = 0.0
+) -> Reason:
+    """Return the reason for an item that is scored from a history.
+
+    Args:
+        contributions: The items of the history that add most, highest first.
+        remainder: What the other items of the history add together.
+        popularity: What the item's recent popularity adds; above all else together, it is the reason.
+    """
+    history = remainder + sum(contribution.value for contribution in contributions)
+    if popularity > max(history, 0):
+        return Reason("trending", "Popular lately", tuple(contributions), remainder, popularity)
     if not contributions:
-        return Reason("different", "Something different from what you have rated so far", (), remainder)
+        text = "Something different from what you have rated so far"
+        return Reason("different", text, (), remainder, popularity)
     named = contributions[:MAX_NAMED]
     rated = [f"{item.title} {item.rating:g}★" for item in named if item.rating is not None]
     watched = [item.title for item in named if item.rating is None]
@@ -61,7 +75,8 @@ def history_reason(contributions: Sequence[Contribution], remainder: float) -> R
     if watched:
         phrases.append("watched " + " and ".join(watched))
     kind: ReasonKind = "because_you_rated" if rated else "because_you_watched"
-    return Reason(kind, "Because you " + " and ".join(phrases), tuple(contributions), remainder)
+    text = "Because you " + " and ".join(phrases)
+    return Reason(kind, text, tuple(contributions), remainder, popularity)
 
 
 def popularity_reason(
