@@ -76,7 +76,8 @@ def fit_model(
         factors=factors, iterations=iterations, seed=seed, regularization_scale=scale
     )
     threads = len(os.sched_getaffinity(0))
-    fitted = fit(interactions(ratings).matrix, parameters, threads=threads)
+    events = interactions(ratings)
+    fitted = fit(events.matrix, parameters, threads=threads, times=events.times)
     frame = random_model(ratings.n_movies, factors, seed=seed, item_item=False)
     info = fitted.to_model_info(frame.info, parameters)
     return _replaced(frame, info, fitted.factors.items, fitted.item_item_weights)

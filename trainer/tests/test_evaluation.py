@@ -31,7 +31,12 @@ def holdout() -> Holdout:
     targets[1, [1]] = 3
     targets[2, [4]] = 1
     users = np.array([0, 1, 2])
-    return Holdout(csr_matrix(train), users, csr_matrix(train[users]), csr_matrix(targets), ITEMS)
+    learnt = csr_matrix(train)
+    return Holdout(learnt, users, learnt[users], csr_matrix(targets), ITEMS, no_times(learnt))
+
+
+def no_times(train: csr_matrix) -> np.ndarray:
+    return np.zeros(train.nnz, dtype=np.int64)
 
 
 def test_metrics_are_those_of_the_lists_that_serving_gives(
@@ -65,8 +70,9 @@ def test_a_model_older_than_the_data_is_ranked_by_what_it_knows(
     # It knows a item that is gone (25), and not the newest two; without them the order is the same.
     old_ids = np.array([10, 20, 25, 30, 40, 50, 60], dtype=np.int64)
     old = model_of(old_ids, np.insert(factors[:6], 2, 0.0, axis=0), weights)
+    learnt = holdout.train[:, :6]
     known_only = Holdout(
-        holdout.train[:, :6], holdout.users, holdout.known[:, :6], holdout.targets[:, :6], ITEMS[:6]
+        learnt, holdout.users, holdout.known[:, :6], holdout.targets[:, :6], ITEMS[:6], no_times(learnt)
     )
     expected = evaluate_model(model_of(ITEMS[:6], factors[:6], weights), known_only)
     found = evaluate_model(old, holdout)
@@ -77,7 +83,8 @@ def test_a_model_older_than_the_data_is_ranked_by_what_it_knows(
 
 def test_nobody_to_evaluate_gives_no_figures(weights: ConfidenceWeights) -> None:
     empty = csr_matrix((0, 8), dtype=np.float32)
-    nobody = Holdout(csr_matrix((4, 8), dtype=np.float32), np.array([], dtype=np.int64), empty, empty, ITEMS)
+    nothing = np.array([], dtype=np.int64)
+    nobody = Holdout(csr_matrix((4, 8), dtype=np.float32), nothing, empty, empty, ITEMS, nothing)
     evaluation = evaluate_model(model_of(ITEMS, np.ones((8, 2)), weights), nobody)
     assert evaluation.means() == {}
     assert evaluation.users == 0

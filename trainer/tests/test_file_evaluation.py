@@ -65,6 +65,8 @@ def test_a_report_has_every_model_with_every_figure(ratings: Path, tmp_path: Pat
             assert figure["low"] <= figure["mean"] <= figure["high"]
         assert model["seconds"] > 0
         assert model["name"] in result.stdout
+    groups = {row["users"] for row in report["comparisons"]}
+    assert groups == ({"all", "known", "new"} if protocol == "temporal" else {"all"})
     if protocol != "temporal":  # tastes are plain, so models that learn them are far above popularity
         for name in ("als", "ease", "itemknn"):
             assert (
@@ -93,16 +95,17 @@ def test_tuning_is_told_and_finds_nothing_worse_on_the_validation(ratings: Path,
         if candidate.space:
             tuning = models[candidate.name]["tuning"]
             assert tuning["trials"] >= 1
-            scorer = candidate.fit(split.validation, candidate.defaults, Conditions(1, 2))
-            vectors = np.ones((split.validation.train.shape[1], 1), dtype=np.float32)
-            default = measure(scorer, split.validation, (10,), vectors, seed=1).figures["ndcg@10"]["mean"]
+            (part,) = split.validation
+            scorer = candidate.fit(part, candidate.defaults, Conditions(1, 2))
+            vectors = np.ones((part.train.shape[1], 1), dtype=np.float32)
+            default = measure([scorer], [part], (10,), [vectors], seed=1).figures["ndcg@10"]["mean"]
             assert tuning["default_ndcg@10"] == pytest.approx(default)
             assert tuning["validation_ndcg@10"] >= default - 1e-6
             assert set(models[candidate.name]["params"]) == set(candidate.space)
 
 
 def test_what_is_measured_is_what_is_served(ratings: Path) -> None:
-    part = PROTOCOLS["strong"](read_ratings(ratings), seed=1).test
+    (part,) = PROTOCOLS["strong"](read_ratings(ratings), seed=1).test
     for candidate in CANDIDATES:
         scorer = candidate.fit(part, candidate.defaults, Conditions(1, 2))
         if not isinstance(scorer, ProductScorer):
@@ -114,17 +117,43 @@ def test_what_is_measured_is_what_is_served(ratings: Path) -> None:
             assert [item.item_id for item in listed] == ranked[row].tolist()
 
 
+def small_part(
+    train: csr_matrix, known: csr_matrix, seen: csr_matrix, targets: csr_matrix, users: list[int]
+) -> EvalSplit:
+    nothing = np.zeros(train.nnz, dtype=np.int64)
+    ids = np.array(users)
+    is_new = np.diff(train.indptr)[ids] == 0
+    return EvalSplit(train, nothing, ids, is_new, known, seen, targets, np.zeros(len(ids), dtype=np.int64))
+
+
 def test_measuring_masks_what_is_seen_and_not_only_what_is_known() -> None:
     train = csr_matrix(np.array([[1, 1, 1, 0], [1, 1, 0, 0], [1, 0, 0, 1]], dtype=np.float32))
     known = csr_matrix(np.array([[1, 0, 0, 0]], dtype=np.float32))
     seen = csr_matrix(np.array([[1, 1, 0, 0]], dtype=np.float32))
     targets = csr_matrix(np.array([[0, 0, 0, 1]], dtype=np.float32))
-    part = EvalSplit(train, np.zeros(train.nnz, dtype=np.int64), known, seen, targets)
+    part = small_part(train, known, seen, targets, [0])
     ranked = rank(popular(train), part, 3)
     assert ranked.tolist() == [[2, 3, -1]]
-    measured = measure(popular(train), part, (1, 3), np.eye(4, dtype=np.float32), seed=1)
+    measured = measure([popular(train)], [part], (1, 3), [np.eye(4, dtype=np.float32)], seed=1)
     assert measured.figures["mrr@3"]["mean"] == 0.5
     assert measured.figures["hit@1"]["mean"] == 0
+
+
+def test_a_user_who_is_asked_twice_counts_once() -> None:
+    train = csr_matrix(np.array([[1, 0, 0, 0], [1, 1, 0, 0], [0, 0, 0, 0]], dtype=np.float32))
+    later = csr_matrix(np.array([[1, 0, 0, 0], [1, 1, 0, 0], [1, 0, 0, 0]], dtype=np.float32))
+    known = csr_matrix(np.array([[1, 0, 0, 0], [1, 0, 0, 0]], dtype=np.float32))
+    hit = csr_matrix(np.array([[0, 1, 0, 0], [0, 1, 0, 0]], dtype=np.float32))
+    miss = csr_matrix(np.array([[0, 0, 0, 1], [0, 0, 0, 1]], dtype=np.float32))
+    first = small_part(train, known, known, hit, [0, 2])
+    second = small_part(later, known[:1], known[:1], miss[:1], [2])
+    scorers = [popular(train), popular(later)]
+    measured = measure(scorers, [first, second], (1,), [np.eye(4, dtype=np.float32)] * 2, seed=1)
+    # User 0 hit; user 2 hit as a new user and missed as a known one.
+    assert measured.per_user["all"]["hit@1"].tolist() == [1, 0.5]
+    assert measured.per_user["known"]["hit@1"].tolist() == [1, 0]
+    assert measured.per_user["new"]["hit@1"].tolist() == [1]
+    assert measured.figures["hit@1"]["mean"] == 0.75
 
 
 @pytest.mark.parametrize(

@@ -7,14 +7,23 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
 
-from dataflix_recommender import ModelInfo
+from dataflix_recommender import ModelInfo, recent_values
 from dataflix_recommender.baselines import Ease
 from dataflix_trainer.model import fit as fitting
 from dataflix_trainer.model.als import fit_factors
-from dataflix_trainer.model.fit import fit
+from dataflix_trainer.model.fit import FittedModel
 from dataflix_trainer.model.hyperparameters import Hyperparameters
 
 PARAMETERS = Hyperparameters(factors=6, iterations=4, link_regularization=5.0)
+
+
+def fit(
+    matrix: csr_matrix, parameters: Hyperparameters, *, threads: int, times: np.ndarray | None = None
+) -> FittedModel:
+    """Fit on events whose times do not matter, unless they are given."""
+    if times is None:
+        times = np.zeros(matrix.nnz, dtype=np.int64)
+    return fitting.fit(matrix, parameters, threads=threads, times=times)
 
 
 @pytest.fixture(scope="module")
@@ -117,3 +126,36 @@ def test_items_with_few_likes_have_factors_alone(matrix: csr_matrix) -> None:
     assert fit(few, PARAMETERS, threads=1).item_item_weights.matrix.nnz == 0
     one = csr_matrix(np.ones((4, 1), dtype=np.float32))  # and nothing to be linked to
     assert fit(one, PARAMETERS, threads=1).item_item_weights.matrix.nnz == 0
+
+
+@pytest.mark.parametrize(("users", "items"), [(80, 20), (15, 40)])
+def test_dropout_is_a_ridge_that_grows_with_popularity(users: int, items: int) -> None:
+    dense = (np.random.default_rng(3).random((users, items)) < 0.3).astype(np.float32)
+    dense[:2] = 1  # every item has events
+    ease, system = Ease.fit_weighted(csr_matrix(dense), regularization=7.0, dropout=0.4)
+    gram = dense.T.astype(np.float64) @ dense
+    expected = gram + np.diag(7.0 + 0.4 / 0.6 * np.diag(gram))
+    np.testing.assert_allclose(system, expected, rtol=1e-6)
+    inverse = np.linalg.inv(expected)
+    weights = -inverse / np.diag(inverse)
+    np.fill_diagonal(weights, 0)
+    np.testing.assert_allclose(ease.weights, weights, rtol=1e-4, atol=1e-6)
+
+
+def test_links_have_the_dropout_that_was_asked_for(matrix: csr_matrix) -> None:
+    weights = [
+        fit(matrix, replace(PARAMETERS, link_dropout=dropout), threads=1).item_item_weights.matrix.toarray()
+        for dropout in (0.0, 0.5)
+    ]
+    assert np.abs(weights[1]).sum() < np.abs(weights[0]).sum()
+
+
+def test_recent_popularity_is_of_likes_and_nothing_without_a_weight(matrix: csr_matrix) -> None:
+    times = np.arange(matrix.nnz, dtype=np.int64) * 3_600_000_000
+    assert not fit(matrix, PARAMETERS, threads=1, times=times).recent_popularity.values.any()
+    asked = replace(PARAMETERS, recent_weight=0.2, returning_weight=0.1, recent_half_life_days=3.0)
+    recent = fit(matrix, asked, threads=1, times=times).recent_popularity
+    liked = matrix.data > 0
+    expected = recent_values(matrix.indices[liked], times[liked], matrix.shape[1], half_life_days=3.0)
+    np.testing.assert_array_equal(recent.values, expected)
+    assert (recent.weight, recent.returning_weight, recent.until) == (0.2, 0.1, times.max())

@@ -27,7 +27,7 @@ def cells(matrix: csr_matrix) -> set[tuple[int, int]]:
 
 
 def parts(split: RatingsSplit) -> list[EvalSplit]:
-    return [split.validation, split.test]
+    return [*split.validation, *split.test]
 
 
 @pytest.mark.parametrize("name", PROTOCOLS)
@@ -55,11 +55,11 @@ def test_one_seed_is_one_split(name: str) -> None:
         assert cells(part.targets) == cells(again.targets)
         assert cells(part.train) == cells(again.train)
     if name != "temporal":
-        assert cells(one.test.targets) != cells(other.test.targets)
+        assert cells(one.test[0].targets) != cells(other.test[0].targets)
 
 
 def test_a_sample_asks_some_users_the_same_and_teaches_the_same() -> None:
-    whole = PROTOCOLS["random"](some_ratings(1), seed=1).test
+    (whole,) = PROTOCOLS["random"](some_ratings(1), seed=1).test
     some = whole.sampled(30, seed=2)
     assert some.train is whole.train
     assert some.targets.shape[0] == 30
@@ -78,26 +78,47 @@ def questions(part: EvalSplit, row: int) -> list[list[int]]:
 def test_temporal_learns_nothing_from_the_future() -> None:
     ratings = some_ratings(3)
     split = PROTOCOLS["temporal"](ratings, seed=1)
-    liked = ratings.chosen(ratings.stars >= 4)
-    cuts = np.quantile(liked.times, [0.8, 0.9])
-    assert split.validation.times.max() < cuts[0]
-    assert cuts[0] <= split.test.times.max() < cuts[1]
-    assert split.test.train.nnz == pytest.approx(0.9 * len(liked), rel=0.01)
-    for facts, part in zip((split.facts["validation"], split.facts["test"]), parts(split), strict=True):
-        # Nobody is evaluated twice, and those who are new are known by their own first events.
-        assert part.targets.shape[0] <= facts["users_with_past"] + facts["users_folded_in"]
-        assert facts["users_folded_in"] > 0 < facts["users_with_past"]
-    assert split.validation.train.nnz < split.test.train.nnz
+    is_liked = ratings.stars >= 4
+    times = csr_matrix((ratings.times, (ratings.users, ratings.items)), shape=ratings.shape)
+    cuts = [*np.quantile(ratings.times[is_liked], [0.5, 0.6, 0.7, 0.8, 0.9]), np.inf]
+    assert (len(split.validation), len(split.test)) == (2, 3)
+    for part, start, end in zip(parts(split), cuts, cuts[1:], strict=False):
+        assert part.train.nnz == np.count_nonzero(is_liked & (ratings.times < start))
+        assert part.times.max() < start
+        asked = times[part.users].multiply(part.targets)
+        assert start <= asked.data.min() <= asked.data.max() < end
+        # The latest of what is known is before everything that is asked.
+        assert (part.last_at <= np.array([asked[row].data.min() for row in range(len(part.users))])).all()
+        assert np.diff(part.train.indptr)[part.users[part.is_new]].max(initial=0) == 0
+        assert part.is_new.any()
+        assert not part.is_new.all()
+    facts = split.facts["test"]
+    assert facts["known_users"] + facts["new_users"] == sum(len(part.users) for part in split.test)
+
+
+def test_temporal_masks_what_was_rated_low_before() -> None:
+    ratings = some_ratings(8)
+    low = ratings.stars < 4
+    times = csr_matrix((ratings.times, (ratings.users, ratings.items)), shape=ratings.shape)
+    disliked = csr_matrix((np.ones(low.sum()), (ratings.users[low], ratings.items[low])), shape=ratings.shape)
+    for part in PROTOCOLS["temporal"](ratings, seed=1).test:
+        more = part.seen.astype(bool).astype(np.int8) - part.known.astype(bool).astype(np.int8)
+        more.eliminate_zeros()
+        assert more.nnz > 0
+        assert more.multiply(disliked[part.users]).nnz == more.nnz
+        for row in np.flatnonzero(part.is_new):
+            assert times[part.users[row]].multiply(more[row]).data.max(initial=0) <= part.last_at[row]
 
 
 def test_temporal_knows_new_users_by_their_first_events() -> None:
-    # 40 old users in the past; 12 new ones with ten items each, in the order of their numbers.
+    # 47 old users in the past; 5 new ones with ten items each, in the order of their numbers.
     user = np.repeat(np.arange(52), 10)
     item = np.tile(np.arange(10), 52)
-    times = np.where(user < 40, np.arange(520) % 50, 1000 + item)
+    times = np.where(user < 47, np.arange(520) % 50, 1000 + item)
     ratings = Ratings.from_columns(user, item, np.full(520, 5, np.float32), times, {"source": "invented"})
-    test = PROTOCOLS["temporal"](ratings, seed=1).test
-    for row in range(test.known.shape[0]):
+    test = PROTOCOLS["temporal"](ratings, seed=1).test[-1]
+    assert test.is_new.any()
+    for row in np.flatnonzero(test.is_new):
         known, asked = test.known[row].indices, test.targets[row].indices
         assert known.max() < asked.min()
 
@@ -114,7 +135,7 @@ def test_strong_keeps_held_out_users_out_of_training() -> None:
         # What nobody in training took is asked of nobody.
         learnt = set(part.train.indices.tolist())
         assert set(part.targets.indices.tolist()) <= learnt
-    assert cells(split.validation.train) == cells(split.test.train)
+    assert cells(split.validation[0].train) == cells(split.test[0].train)
 
 
 def test_random_splits_each_user_and_masks_the_validation_in_the_test() -> None:
@@ -153,5 +174,5 @@ def test_too_few_users_are_refused(name: str) -> None:
 def test_many_users_are_drawn_from(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(protocols, "MAX_USERS", 12)
     split = PROTOCOLS["random"](some_ratings(7, users=120, items=80), seed=1)
-    assert split.test.targets.shape[0] == 12
-    assert split.test.train.shape[0] > 12
+    assert split.test[0].targets.shape[0] == 12
+    assert split.test[0].train.shape[0] > 12

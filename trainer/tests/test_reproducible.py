@@ -53,11 +53,14 @@ def test_what_serves_has_had_the_iterations_asked_for(data: TrainingData, asked:
     trained = fit_and_evaluate(data, parameters, TrainingProvenance(), threads=1)
     assert trained.model.info.iterations == asked
     assert trained.evaluated.info.iterations == trained.params["iterations_evaluated"] == evaluated
-    train = latest_events(data.interactions, seed=HOLDOUT_SEED).train
-    alone = fit_product_model(data, train, replace(parameters, iterations=evaluated), threads=1)
+    holdout = latest_events(data.interactions, seed=HOLDOUT_SEED)
+    train = holdout.train
+    cold = replace(parameters, iterations=evaluated)
+    alone = fit_product_model(data, train, holdout.times, cold, threads=1)
     np.testing.assert_array_equal(trained.evaluated.item_factors, alone.item_factors)
-    first = fit(train, replace(parameters, iterations=evaluated), threads=1)
-    last = fit(data.interactions.matrix, parameters, threads=1, start=first.factors)
+    first = fit(train, cold, threads=1, times=holdout.times)
+    interactions = data.interactions
+    last = fit(interactions.matrix, parameters, threads=1, times=interactions.times, start=first.factors)
     np.testing.assert_array_equal(trained.model.item_factors, last.factors.items)
 
 

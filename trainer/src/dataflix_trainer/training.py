@@ -131,14 +131,14 @@ def fit_and_evaluate(
     )
     holdout = latest_events(interactions, seed=HOLDOUT_SEED)
     cold = replace(parameters, iterations=parameters.cold_iterations)
-    first = fit_logged(holdout.train, cold, threads)
+    first = fit_logged(holdout.train, holdout.times, cold, threads)
     evaluated = build_model(data, first, cold, replace(info, iterations=cold.iterations))
     with ThreadPoolExecutor(1, thread_name_prefix="popularity") as pool:
         popularity = pool.submit(evaluate_popularity, holdout)
         evaluation = evaluate_model(evaluated, holdout)
         metrics = _model_metrics(evaluation, popularity.result())
     log.info("event=evaluated users=%d %s", evaluation.users, main_metrics(metrics))
-    final = fit_logged(interactions.matrix, parameters, threads, start=first.factors)
+    final = fit_logged(interactions.matrix, interactions.times, parameters, threads, start=first.factors)
     model = build_model(data, final, parameters, info.with_metrics(metrics))
     params = asdict(parameters) | {
         "regularization": model.info.regularization,

@@ -18,8 +18,11 @@ from dataflix_recommender.baselines.popular import popular, recent
 class Scorer(Protocol):
     """A model that scores all items for users, given the items that they took."""
 
-    def scores(self, known: csr_matrix) -> NDArray[np.float32]:
-        """Return float32[U, I] for the rows of ``known`` [U, I]."""
+    def scores(self, known: csr_matrix, last_at: NDArray[np.int64] | None = None) -> NDArray[np.float32]:
+        """Return float32[U, I] for the rows of ``known`` [U, I].
+
+        ``last_at`` has the time of each user's latest event, for models that know time.
+        """
         ...
 
 

@@ -2,6 +2,10 @@
 
 Steck, "Embarrassingly Shallow Autoencoders for Sparse Data" (2019). With the Gram matrix G = X'X and
 P = (G + regularization I)^-1 its weights are B = I - P / diag(P): zero on the diagonal, dense elsewhere.
+
+With dropout p of the history's items, P = (G + p / (1 - p) diag(G) + regularization I)^-1: popular items,
+which explain much by chance, are trusted less (EDLAE; Steck, "Autoencoders that don't overfit towards the
+Identity", 2020).
 """
 
 from dataclasses import dataclass
@@ -57,33 +61,45 @@ class Ease:
 
     @classmethod
     def fit_weighted(
-        cls, events: csr_matrix, *, regularization: float, max_items: int = MAX_ITEMS, threads: int = 1
+        cls,
+        events: csr_matrix,
+        *,
+        regularization: float,
+        dropout: float = 0.0,
+        max_items: int = MAX_ITEMS,
+        threads: int = 1,
     ) -> "tuple[Ease, NDArray[np.floating]]":
         """Fit on weighted events.
 
         Args:
             events: [U, I]; the scale of a row is how much its user counts.
             regularization: The ridge.
+            dropout: The share of a history's events that is left out, in expectation; from 0 to below 1.
             max_items: Only so many of the most popular items are fitted.
             threads: The threads to use.
 
         Returns:
-            The model, and the system X'X + regularization I, [M, M]. The system takes longer to compute than
-            its inverse, so a caller that needs it should not compute it again.
+            The model, and the system that is inverted, [M, M]. The system takes longer to compute than its
+            inverse, so a caller that needs it should not compute it again.
 
         Raises:
-            InvalidModelError: As ``fit``.
+            InvalidModelError: As ``fit``; or the dropout is out of range.
         """
+        if not 0 <= dropout < 1:
+            raise InvalidModelError(f"EASE's dropout must be from 0 to below 1, got {dropout}")
         items = _items(events, regularization, max_items)
         events = events[:, items]
         with threadpool_limits(threads, "blas"):
             system = _system(events, regularization, threads)
+            counts = system.diagonal() - regularization
+            ridges = regularization + dropout / (1 - dropout) * counts
+            system.flat[:: len(items) + 1] += ridges - regularization
             few = _few_users(events)
-            inverse = _inverse_by_users(events, regularization) if few else _inverse(system.copy())
+            inverse = _inverse_by_users(events, ridges) if few else _inverse(system.copy())
             return cls(_weights(inverse), items), system
 
-    def scores(self, known: csr_matrix) -> NDArray[np.float32]:
-        """Return float32[U, I] for the rows of ``known`` [U, I]."""
+    def scores(self, known: csr_matrix, last_at: NDArray[np.int64] | None = None) -> NDArray[np.float32]:
+        """Return float32[U, I] for the rows of ``known`` [U, I], whatever the time."""
         scored = binary(known)[:, self.items] @ self.weights
         if len(self.items) == known.shape[1]:
             return np.asarray(scored, dtype=np.float32)
@@ -134,15 +150,22 @@ def _few_users(events: csr_matrix) -> bool:
     return bool(users < items)
 
 
-def _inverse_by_users(events: csr_matrix, regularization: float) -> NDArray[np.floating]:
-    """Return (X'X + regularization I)^-1 by Woodbury's identity, which inverts a matrix of the users."""
-    x = events.toarray().astype(_precision(events.shape[1]))
+def _inverse_by_users(events: csr_matrix, ridges: float | NDArray[np.floating]) -> NDArray[np.floating]:
+    """Return (X'X + R)^-1 by Woodbury's identity, which inverts a matrix of the users.
+
+    R is the diagonal matrix of ``ridges``, one for all items or one for each. With X R^-1/2 for X it is
+    R^-1/2 (X'X + I)^-1 R^-1/2.
+    """
+    precision = _precision(events.shape[1])
+    roots = np.sqrt(np.broadcast_to(ridges, events.shape[1])).astype(precision)
+    x = events.toarray().astype(precision) / roots
     system = x @ x.T
-    system.flat[:: len(system) + 1] += regularization
+    system.flat[:: len(system) + 1] += 1
     solved = cho_solve(cho_factor(system, lower=True, overwrite_a=True), x)
-    inverse: NDArray[np.floating] = x.T @ solved
-    inverse /= -regularization
-    inverse.flat[:: len(inverse) + 1] += 1 / regularization
+    inverse: NDArray[np.floating] = x.T @ -solved
+    inverse.flat[:: len(inverse) + 1] += 1
+    inverse /= roots
+    inverse /= roots[:, None]
     return inverse
 
 

@@ -46,7 +46,7 @@ class ItemKNN:
         # The rows of the blocks are the scored items.
         return cls(vstack(blocks, format="csr").T.tocsr())
 
-    def scores(self, known: csr_matrix) -> NDArray[np.float32]:
+    def scores(self, known: csr_matrix, last_at: NDArray[np.int64] | None = None) -> NDArray[np.float32]:
         """Return float32[U, I]: the sum of similarities to the items of each row of ``known`` [U, I]."""
         result: NDArray[np.float32] = (binary(known) @ self.weights).toarray()
         return result

@@ -19,7 +19,7 @@ class SameForAll:
 
     item_scores: NDArray[np.float32]
 
-    def scores(self, known: csr_matrix) -> NDArray[np.float32]:
+    def scores(self, known: csr_matrix, last_at: NDArray[np.int64] | None = None) -> NDArray[np.float32]:
         """Return float32[U, I] for the rows of ``known`` [U, I], read-only: all rows share one array."""
         return np.broadcast_to(self.item_scores, known.shape)
 

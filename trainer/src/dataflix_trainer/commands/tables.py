@@ -80,7 +80,8 @@ def _comparison(row: Mapping[str, Any]) -> str:
     ratio = "-" if row["ratio"] is None else f"{row['ratio']:.3f}"
     difference = row["difference"]
     return (
-        f"{row['model']} / {row['against']}: {ratio} in {row['metric'].upper()}, difference "
+        f"{row['model']} / {row['against']}: {ratio} in {row['metric'].upper()} of {row['users']} "
+        f"{row['evaluated_users']:,} users, difference "
         f"{difference['mean']:+.4f} ({difference['low']:+.4f} to {difference['high']:+.4f})"
     )
 

@@ -35,6 +35,7 @@ class Holdout:
         targets: float32[E, I], their held-out events with positive weight, at least one each. Held-out
             events with negative weight are in neither matrix.
         item_ids: int64[I].
+        times: int64[nnz], microseconds since 1970 of the entries of ``train``.
     """
 
     train: csr_matrix
@@ -42,6 +43,7 @@ class Holdout:
     known: csr_matrix
     targets: csr_matrix
     item_ids: NDArray[np.int64]
+    times: NDArray[np.int64]
 
 
 def latest_events(interactions: Interactions, *, seed: int, max_users: int = MAX_USERS) -> Holdout:
@@ -56,7 +58,8 @@ def latest_events(interactions: Interactions, *, seed: int, max_users: int = MAX
     train = _subset(matrix, ~held_out)
     targets = _subset(matrix, held_out & (matrix.data > 0))
     users = np.flatnonzero(np.diff(targets.indptr))
-    return Holdout(train, users, train[users], targets[users], interactions.item_ids)
+    times = interactions.times[~held_out]
+    return Holdout(train, users, train[users], targets[users], interactions.item_ids, times)
 
 
 def without_latest(interactions: Interactions, *, seed: int, max_users: int = MAX_USERS) -> Interactions:

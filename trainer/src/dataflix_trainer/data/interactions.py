@@ -114,6 +114,15 @@ def _positions(items: NDArray[np.int64], item_ids: NDArray[np.int64]) -> NDArray
     return positions
 
 
+def latest_times(matrix: csr_matrix, times: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return int64[U], the latest of the ``times`` of each row's entries; 0 for a row without entries."""
+    latest = np.zeros(matrix.shape[0], dtype=np.int64)
+    filled = np.flatnonzero(np.diff(matrix.indptr))
+    if len(filled):
+        latest[filled] = np.maximum.reduceat(times, matrix.indptr[filled])
+    return latest
+
+
 def move_columns(matrix: csr_matrix, to: NDArray[np.int64], size: int) -> csr_matrix:
     """Return ``matrix`` [U, I] with column ``i`` moved to ``to[i]`` of ``size``, or dropped at -1.
 

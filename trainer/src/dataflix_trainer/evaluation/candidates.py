@@ -16,6 +16,7 @@ from scipy.sparse import csr_matrix
 
 from dataflix_recommender import BatchRanker, ConfidenceWeights, Item, ItemCatalogue, Model, ModelInfo
 from dataflix_recommender.baselines import Ease, ItemKNN, Scorer, popular, recent
+from dataflix_trainer.evaluation.options import Protocol
 from dataflix_trainer.evaluation.protocols import EvalSplit
 from dataflix_trainer.model.fit import fit
 from dataflix_trainer.model.hyperparameters import Hyperparameters
@@ -24,8 +25,11 @@ from dataflix_trainer.model.search_space import (
     ALS_SPACE,
     INITIAL_TRIALS,
     SPACE,
+    TIME_INITIAL_TRIALS,
+    TIME_SPACE,
     als_defaults,
     defaults,
+    time_defaults,
 )
 
 Params = Mapping[str, Any]
@@ -65,9 +69,9 @@ class ProductScorer:
 
     model: Model
 
-    def scores(self, known: csr_matrix) -> NDArray[np.float32]:
-        """Return float32[U, I] for the rows of ``known`` [U, I]."""
-        return BatchRanker(self.model).scores(known)
+    def scores(self, known: csr_matrix, last_at: NDArray[np.int64] | None = None) -> NDArray[np.float32]:
+        """Return float32[U, I] for the rows of ``known`` [U, I], whose latest events were ``last_at``."""
+        return BatchRanker(self.model).scores(known, last_at)
 
 
 def _popular(split: EvalSplit, params: Params, conditions: Conditions) -> Scorer:
@@ -87,24 +91,23 @@ def _ease(split: EvalSplit, params: Params, conditions: Conditions) -> Scorer:
 
 
 def _als(split: EvalSplit, params: Params, conditions: Conditions) -> Scorer:
-    return fit_product_model(split.train, Hyperparameters.plain(**params, seed=conditions.seed), conditions)
+    return fit_product_model(split, Hyperparameters.plain(**params, seed=conditions.seed), conditions)
 
 
 def _dataflix(split: EvalSplit, params: Params, conditions: Conditions) -> Scorer:
-    return fit_product_model(split.train, Hyperparameters(**params, seed=conditions.seed), conditions)
+    return fit_product_model(split, Hyperparameters(**params, seed=conditions.seed), conditions)
 
 
-def fit_product_model(
-    train: csr_matrix, parameters: Hyperparameters, conditions: Conditions
-) -> ProductScorer:
-    """Fit a model of the product on ``train`` [U, I], for items without metadata.
+def fit_product_model(split: EvalSplit, parameters: Hyperparameters, conditions: Conditions) -> ProductScorer:
+    """Fit a model of the product on the training part of a split, for items without metadata.
 
     A user without likes gets the most popular items.
 
     Raises:
         DataError: no model can be fitted.
     """
-    fitted = fit(train, parameters, threads=conditions.threads)
+    train = split.train
+    fitted = fit(train, parameters, threads=conditions.threads, times=split.times)
     users, items = train.shape
     counts = np.bincount(train.indices, minlength=items)
     catalogue = ItemCatalogue.from_items(
@@ -129,8 +132,17 @@ def fit_product_model(
             catalogue,
             ConfidenceWeights.default(),
             item_item_weights=fitted.item_item_weights,
+            recent_popularity=fitted.recent_popularity,
         )
     )
+
+
+def candidates_of(protocol: Protocol) -> tuple[Candidate, ...]:
+    """Return the models to compare; ours has a part that only a split in time can measure."""
+    if protocol is not Protocol.TEMPORAL:
+        return CANDIDATES
+    ours = Candidate("dataflix", _dataflix, time_defaults(), TIME_SPACE, TIME_INITIAL_TRIALS)
+    return tuple(ours if candidate.name == ours.name else candidate for candidate in CANDIDATES)
 
 
 CANDIDATES = (
@@ -141,9 +153,10 @@ CANDIDATES = (
         _ease,
         # The best for MovieLens 20M in the paper, and the default of most libraries.
         {"regularization": 500.0},
-        {"regularization": FloatDistribution(10, 5000, log=True)},
+        # On a split in time, the best may be forty times that of a random one.
+        {"regularization": FloatDistribution(10, 50_000, log=True)},
         # Some good places first, as for the product's model, so that a short budget finds more.
-        ({"regularization": 200.0}, {"regularization": 100.0}, {"regularization": 1000.0}),
+        tuple({"regularization": ridge} for ridge in (200.0, 100.0, 1000.0, 3000.0, 10_000.0)),
     ),
     Candidate(
         "itemknn",
@@ -160,5 +173,6 @@ CANDIDATES = (
         _recent,
         {"half_life_days": 90.0},
         {"half_life_days": FloatDistribution(1, 3650, log=True)},
+        tuple({"half_life_days": days} for days in (3.0, 7.0, 30.0, 365.0)),
     ),
 )

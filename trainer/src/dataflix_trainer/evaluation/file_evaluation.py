@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from dataflix_recommender import metrics
 from dataflix_recommender.baselines import Ease, Scorer
 from dataflix_trainer.data.ratings import Ratings
-from dataflix_trainer.evaluation.candidates import CANDIDATES, Conditions, Params, ProductScorer
-from dataflix_trainer.evaluation.measurement import Measurement, measure
+from dataflix_trainer.evaluation.candidates import Conditions, Params, ProductScorer, candidates_of
+from dataflix_trainer.evaluation.measurement import ALL, Measurement, measure
 from dataflix_trainer.evaluation.options import FileEvaluationOptions
-from dataflix_trainer.evaluation.protocols import PROTOCOLS, RatingsSplit
+from dataflix_trainer.evaluation.protocols import PROTOCOLS, RatingsSplit, counts_of
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +54,7 @@ def split_ratings(ratings: Ratings, options: FileEvaluationOptions) -> RatingsSp
         DataError: too few users are left to evaluate.
     """
     split = PROTOCOLS[options.protocol](ratings, seed=options.seed)
-    log.info("event=split protocol=%s %s", options.protocol, split.test.counts())
+    log.info("event=split protocol=%s %s", options.protocol, counts_of(split.test))
     return split
 
 
@@ -91,17 +91,17 @@ def _measure_all(
 ) -> dict[str, Outcome]:
     conditions = Conditions(options.seed, options.threads)
     outcomes: dict[str, Outcome] = {}
-    vectors: NDArray[np.float32] | None = None
-    for candidate in CANDIDATES:
+    vectors: list[NDArray[np.float32]] | None = None
+    for candidate in candidates_of(options.protocol):
         tuning = tuned.get(candidate.name)
         params = candidate.defaults if tuning is None else tuning.params
         began = time.monotonic()
-        scorer = candidate.fit(split.test, params, conditions)
+        scorers = [candidate.fit(part, params, conditions) for part in split.test]
         if vectors is None:
-            vectors = _item_vectors(scorer)
-        measurement = measure(scorer, split.test, options.cutoffs, vectors, seed=options.seed)
+            vectors = [_item_vectors(scorer) for scorer in scorers]
+        measurement = measure(scorers, split.test, options.cutoffs, vectors, seed=options.seed)
         seconds = time.monotonic() - began
-        notes = _notes(scorer, tuning)
+        notes = _notes(scorers[-1], tuning)
         outcomes[candidate.name] = Outcome(candidate.name, measurement, params, seconds, notes)
         log.info("event=measured model=%s seconds=%.1f", candidate.name, seconds)
     return outcomes
@@ -129,32 +129,41 @@ def _data(ratings: Ratings, split: RatingsSplit) -> dict[str, Any]:
         "users": users,
         "items": items,
         "ratings": len(ratings),
-        "catalogue": split.test.train.shape[1],
-        "validation": split.validation.counts(),
-        "test": split.test.counts(),
+        "catalogue": split.test[0].train.shape[1],
+        "validation": counts_of(split.validation),
+        "test": counts_of(split.test),
         "protocol_counts": split.facts,
         "diversity_vectors": "item factors of the run's plain ALS",
     }
 
 
 def _comparisons(outcomes: Mapping[str, Outcome], options: FileEvaluationOptions) -> list[dict[str, Any]]:
-    """Return how the product's model compares with each other one: the ratio and the paired interval."""
+    """Return how the product's model compares with each other one: the ratio and the paired interval.
+
+    Where some users were known and some new when models were fitted, both groups are compared as well.
+    """
     name = f"ndcg@{options.main_cutoff}"
     ours = REPORT_ORDER[0]
+    groups = list(outcomes[ours].measurement.per_user)
     rows = []
-    for other in REPORT_ORDER:
-        if other == ours or other not in outcomes:
-            continue
-        values, baseline = (outcomes[model].measurement.per_user[name] for model in (ours, other))
-        mean, low, high = metrics.bootstrap_interval(values - baseline, seed=options.seed)
-        base = float(baseline.mean())
-        rows.append(
-            {
-                "metric": name,
-                "model": ours,
-                "against": other,
-                "ratio": float(values.mean()) / base if base else None,
-                "difference": {"mean": mean, "low": low, "high": high},
-            }
-        )
+    for group in groups if len(groups) > 2 else [ALL]:  # noqa: PLR2004 - all, and one that is all of them
+        for other in REPORT_ORDER:
+            if other == ours or other not in outcomes:
+                continue
+            values, baseline = (outcomes[model].measurement.per_user[group][name] for model in (ours, other))
+            mean, low, high = metrics.bootstrap_interval(values - baseline, seed=options.seed)
+            base = float(baseline.mean())
+            rows.append(
+                {
+                    "metric": name,
+                    "users": group,
+                    "evaluated_users": len(values),
+                    "model": ours,
+                    "against": other,
+                    "value": float(values.mean()),
+                    "baseline": base,
+                    "ratio": float(values.mean()) / base if base else None,
+                    "difference": {"mean": mean, "low": low, "high": high},
+                }
+            )
     return rows

@@ -4,8 +4,9 @@ All protocols have in common: ratings become events whose stars remain as weight
 ranked, items that a user is known to have taken are masked, and no candidate items are sampled.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from dataflix_recommender import ConfidenceWeights
+from dataflix_trainer.data.interactions import latest_times
 from dataflix_trainer.data.ratings import Ratings
 from dataflix_trainer.errors import DataError
 from dataflix_trainer.evaluation.options import Protocol
@@ -28,8 +30,10 @@ FOLD_IN_SHARE = 0.8
 # intervals wider than any difference between models.
 HELD_OUT_USERS = 0.2
 VALIDATION, TEST = 1, 2
-# Shares of the events, in time, before validation and before test.
-CUTS = (0.8, 0.9)
+# Shares of the events, in time, before each window of validation and of test. A window ends where the next
+# begins. Several, because people and catalogues change: what was best for one month may not be for the next.
+VALIDATION_CUTS = (0.5, 0.6)
+TEST_CUTS = (0.7, 0.8, 0.9)
 # Users that are evaluated. More would narrow no interval that matters, and cost minutes.
 MAX_USERS = 10_000
 # Fewer users leave intervals wider than any difference between models.
@@ -43,42 +47,62 @@ class EvalSplit:
     Attributes:
         train: float32[U, I], confidence weights to fit on.
         times: int64[nnz], microseconds since 1970 of the entries of ``train``.
+        users: int64[E], who is evaluated, by the rows of ``train``.
+        is_new: bool[E], whether nothing of the user is in ``train``.
         known: float32[E, I], the weights that the evaluated users are folded in from.
         seen: float32[E, I], what their lists may not hold: ``known`` and more.
         targets: [E, I], the held-out items to find, at least one per user.
+        last_at: int64[E], microseconds since 1970 of the latest event in ``known``.
     """
 
     train: csr_matrix
     times: NDArray[np.int64]
+    users: NDArray[np.int64]
+    is_new: NDArray[np.bool_]
     known: csr_matrix
     seen: csr_matrix
     targets: csr_matrix
+    last_at: NDArray[np.int64]
 
     def sampled(self, users: int, *, seed: int) -> "EvalSplit":
         """Return the split with ``users`` of the evaluated users, drawn at random; itself if it has fewer."""
         if self.targets.shape[0] <= users:
             return self
         rows = np.sort(np.random.default_rng(seed).choice(self.targets.shape[0], users, replace=False))
-        return replace(self, known=self.known[rows], seen=self.seen[rows], targets=self.targets[rows])
-
-    def counts(self) -> dict[str, int]:
-        """Return the numbers of users and events."""
-        return {
-            "train_users": int(np.count_nonzero(np.diff(self.train.indptr))),
-            "train_events": int(self.train.nnz),
-            "evaluated_users": int(self.targets.shape[0]),
-            "known_events": int(self.known.nnz),
-            "target_events": int(self.targets.nnz),
-        }
+        return replace(
+            self,
+            users=self.users[rows],
+            is_new=self.is_new[rows],
+            known=self.known[rows],
+            seen=self.seen[rows],
+            targets=self.targets[rows],
+            last_at=self.last_at[rows],
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class RatingsSplit:
-    """The validation and test splits of a protocol, and ``facts`` about them for reports."""
+    """The validation and test splits of a protocol, and ``facts`` about them for reports.
 
-    validation: EvalSplit
-    test: EvalSplit
+    Each has one part, or one for each window of time.
+    """
+
+    validation: Sequence[EvalSplit]
+    test: Sequence[EvalSplit]
     facts: dict[str, Any]
+
+
+def counts_of(splits: Sequence[EvalSplit]) -> dict[str, int]:
+    """Return the numbers of users and events; the training part is the last and largest one."""
+    train = splits[-1].train
+    return {
+        "cuts": len(splits),
+        "train_users": int(np.count_nonzero(np.diff(train.indptr))),
+        "train_events": int(train.nnz),
+        "evaluated_users": len(np.unique(np.concatenate([split.users for split in splits]))),
+        "known_events": sum(int(split.known.nnz) for split in splits),
+        "target_events": sum(int(split.targets.nnz) for split in splits),
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,60 +133,80 @@ class _Events:
         *,
         seen: NDArray[np.bool_] | None = None,
     ) -> EvalSplit:
-        """Build a split that evaluates users with a known event and a target.
-
-        Raises:
-            DataError: there are too few such users.
-        """
+        """Build a split that evaluates users with a known event and a target, MAX_USERS at most."""
         known_matrix, target_matrix = self.matrix(known), self.matrix(targets)
         eligible = np.flatnonzero((np.diff(known_matrix.indptr) > 0) & (np.diff(target_matrix.indptr) > 0))
-        if len(eligible) < MIN_USERS:
-            raise DataError(
-                f"only {len(eligible)} users of {self.ratings.facts.get('source')} can be evaluated by this "
-                f"protocol, at least {MIN_USERS} are needed: use more data or another protocol"
-            )
         if len(eligible) > MAX_USERS:
             eligible = np.sort(generator.choice(eligible, MAX_USERS, replace=False))
         targets_of = target_matrix[eligible]
         targets_of.data[:] = 1
         known_of = known_matrix[eligible]
-        seen_of = known_of if seen is None else self.matrix(seen)[eligible]
-        return EvalSplit(self.matrix(train), self.ratings.times[train], known_of, seen_of, targets_of)
+        learnt = self.matrix(train)
+        return EvalSplit(
+            learnt,
+            self.ratings.times[train],
+            eligible,
+            np.diff(learnt.indptr)[eligible] == 0,
+            known_of,
+            known_of if seen is None else self.matrix(seen)[eligible],
+            targets_of,
+            latest_times(known_matrix, self.ratings.times[known])[eligible],
+        )
+
+    def check(self, *groups: Sequence[EvalSplit]) -> None:
+        """Check that each group of splits evaluates enough users.
+
+        Raises:
+            DataError: there are too few.
+        """
+        fewest = min(sum(len(split.users) for split in splits) for splits in groups)
+        if fewest < MIN_USERS:
+            raise DataError(
+                f"only {fewest} users of {self.ratings.facts.get('source')} can be evaluated by this "
+                f"protocol, at least {MIN_USERS} are needed: use more data or another protocol"
+            )
 
 
 def temporal(ratings: Ratings, *, seed: int) -> RatingsSplit:
-    """Split at two moments; models are fitted on nothing later (Ji et al. 2023, Meng et al. 2020).
+    """Split at several moments; models are fitted on nothing later (Ji et al. 2023, Meng et al. 2020).
 
-    Ratings of 4 and more are the events. The cuts leave 80 % of them, then 90 %, in the past. For the test,
-    models are fitted on all events before the second cut, as before going live. Users with events before the
-    cut are folded in from those; new users from the first 80 % of what they took since, and asked for the
-    rest. Both kinds are counted.
+    Ratings of 4 and more are the events; lists leave out what a user has rated lower, too. Each cut in time
+    leaves a share of the events in the past, on which models are fitted anew, as before going live (rolling
+    origin; Hyndman and Athanasopoulos, "Forecasting: Principles and Practice", 2021). The question is what
+    people take until the next cut. Users with events before the cut are folded in from those; new users from
+    the first 80 % of what they took since. Windows in which nobody can be asked are left out. The windows of
+    validation end before those of the test begin.
     """
-    events = _Events.from_ratings(ratings.chosen(ratings.stars >= LIKED))
-    times = events.ratings.times
+    events = _Events.from_ratings(ratings)
     generator = np.random.default_rng(seed)
-    first, second = (float(np.quantile(times, cut)) for cut in CUTS)
-    validation, validation_counts = _after(events, first, second, generator)
-    test, test_counts = _after(events, second, np.inf, generator)
-    return RatingsSplit(validation, test, {"validation": validation_counts, "test": test_counts})
+    liked = ratings.times[ratings.stars >= LIKED]
+    if not len(liked):
+        raise DataError(f"no rating in {ratings.facts.get('source')} is {LIKED:g} or more")
+    cuts = [*np.quantile(liked, [*VALIDATION_CUTS, *TEST_CUTS]), np.inf]
+    windows = [_after(events, start, end, generator) for start, end in pairwise(cuts)]
+    validation = [split for split in windows[: len(VALIDATION_CUTS)] if len(split.users)]
+    test = [split for split in windows[len(VALIDATION_CUTS) :] if len(split.users)]
+    events.check(validation, test)
+    return RatingsSplit(validation, test, {"validation": _kinds(validation), "test": _kinds(test)})
 
 
-def _after(
-    events: _Events, start: float, end: float, generator: np.random.Generator
-) -> tuple[EvalSplit, dict[str, int]]:
+def _kinds(splits: Sequence[EvalSplit]) -> dict[str, int]:
+    """Return how many users are asked who were known at a cut, and who were new."""
+    is_new = np.concatenate([split.is_new for split in splits])
+    return {"known_users": int(np.count_nonzero(~is_new)), "new_users": int(np.count_nonzero(is_new))}
+
+
+def _after(events: _Events, start: float, end: float, generator: np.random.Generator) -> EvalSplit:
     users, times = events.ratings.users, events.ratings.times
-    past, window = times < start, (times >= start) & (times < end)
-    counts = np.bincount(users, minlength=events.ratings.shape[0])
-    has_past = np.bincount(users[past], minlength=len(counts)) > 0
+    liked = events.ratings.stars >= LIKED
+    past, window = liked & (times < start), liked & (times >= start) & (times < end)
+    has_past = np.bincount(users[past], minlength=events.ratings.shape[0]) > 0
     is_new = window & ~has_past[users]
     early = is_new & (_position(users, times, is_new) < _share(users, is_new, FOLD_IN_SHARE))
     known = past | early
-    split = events.split(past, known, window & ~early, generator)
-    in_window = np.bincount(users[window], minlength=len(counts)) > 0
-    return split, {
-        "users_with_past": int(np.count_nonzero(in_window & has_past)),
-        "users_folded_in": int(np.count_nonzero(in_window & ~has_past)),
-    }
+    until = latest_times(events.matrix(known), times[known])
+    seen = known | (~liked & (times <= np.where(has_past, start, until)[users]))
+    return events.split(past, known, window & ~early, generator, seen=seen)
 
 
 def strong(ratings: Ratings, *, seed: int) -> RatingsSplit:
@@ -192,7 +236,9 @@ def strong(ratings: Ratings, *, seed: int) -> RatingsSplit:
         asked = kept & (of_user == number)
         return events.split(train, asked & fold_in, asked & ~fold_in, generator)
 
-    return RatingsSplit(split(VALIDATION), split(TEST), {"held_out_users": held_out})
+    validation, test = [split(VALIDATION)], [split(TEST)]
+    events.check(validation, test)
+    return RatingsSplit(validation, test, {"held_out_users": held_out})
 
 
 def random(ratings: Ratings, *, seed: int) -> RatingsSplit:
@@ -211,11 +257,10 @@ def random(ratings: Ratings, *, seed: int) -> RatingsSplit:
     in_test = position < held_out[users]
     in_validation = ~in_test & (position < 2 * held_out[users])
     train = ~in_test & ~in_validation
-    return RatingsSplit(
-        events.split(train, train, in_validation, generator),
-        events.split(train, train, in_test, generator, seen=~in_test),
-        {"core": CORE},
-    )
+    validation = [events.split(train, train, in_validation, generator)]
+    test = [events.split(train, train, in_test, generator, seen=~in_test)]
+    events.check(validation, test)
+    return RatingsSplit(validation, test, {"core": CORE})
 
 
 def core(ratings: Ratings, k: int) -> Ratings:

@@ -5,13 +5,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from dataflix_recommender import metrics
 from dataflix_trainer.data.ratings_file import read_ratings
 from dataflix_trainer.errors import ExportError, MissingExtraError
 from dataflix_trainer.evaluation.candidates import CANDIDATES, Candidate, Conditions, Params
 from dataflix_trainer.evaluation.measurement import ndcg
 from dataflix_trainer.evaluation.options import MAIN_CUTOFF
-from dataflix_trainer.evaluation.protocols import PROTOCOLS, EvalSplit
+from dataflix_trainer.evaluation.protocols import PROTOCOLS, EvalSplit, counts_of
 from dataflix_trainer.evaluation.report_file import write_json
 
 log = logging.getLogger(__name__)
@@ -56,14 +58,14 @@ def write_sweeps(path: Path, out: Path, *, seed: int, threads: int) -> list[str]
     return [*(f"{name}.svg" for name in PROTOCOLS), FIGURES_FILE]
 
 
-def _measure(split: EvalSplit, conditions: Conditions) -> dict[str, Any]:
+def _measure(splits: Sequence[EvalSplit], conditions: Conditions) -> dict[str, Any]:
     """Return the curves of the parameters that vary, and the levels of the baselines."""
     by_name = {candidate.name: candidate for candidate in CANDIDATES}
     curves = {
         parameter: {
             name: [
                 {"at": value}
-                | _figure(candidate, split, {**candidate.defaults, parameter: value}, conditions)
+                | _figure(candidate, splits, {**candidate.defaults, parameter: value}, conditions)
                 for value in values
             ]
             for name in SWEPT
@@ -71,14 +73,17 @@ def _measure(split: EvalSplit, conditions: Conditions) -> dict[str, Any]:
         }
         for parameter, values in SWEEPS.items()
     }
-    levels = {name: _figure(by_name[name], split, by_name[name].defaults, conditions) for name in LEVELS}
-    return {"evaluated_users": int(split.targets.shape[0]), "curves": curves, "levels": levels}
+    levels = {name: _figure(by_name[name], splits, by_name[name].defaults, conditions) for name in LEVELS}
+    users = counts_of(splits)["evaluated_users"]
+    return {"evaluated_users": users, "curves": curves, "levels": levels}
 
 
 def _figure(
-    candidate: Candidate, split: EvalSplit, params: Params, conditions: Conditions
+    candidate: Candidate, splits: Sequence[EvalSplit], params: Params, conditions: Conditions
 ) -> dict[str, float]:
-    values = ndcg(candidate.fit(split, params, conditions), split, MAIN_CUTOFF)
+    values = np.concatenate(
+        [ndcg(candidate.fit(split, params, conditions), split, MAIN_CUTOFF) for split in splits]
+    )
     mean, low, high = metrics.bootstrap_interval(values, seed=conditions.seed)
     log.info("event=figure model=%s params=%s ndcg=%.4f", candidate.name, dict(params), mean)
     return {"mean": mean, "low": low, "high": high}

@@ -1,4 +1,4 @@
-"""Fits both parts of a model: item factors by ALS, and item-item weights by EASE."""
+"""Fits the parts of a model: item factors by ALS, item-item weights by EASE, and recent popularity."""
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_matrix, csr_matrix
 
-from dataflix_recommender import ItemItemWeights, ModelInfo, event_values
+from dataflix_recommender import ItemItemWeights, ModelInfo, RecentPopularity, event_values, recent_values
 from dataflix_recommender.baselines import Ease
 from dataflix_trainer.model.als import Factors, fit_factors
 from dataflix_trainer.model.hyperparameters import Hyperparameters
@@ -28,13 +28,15 @@ class FittedModel:
 
     Attributes:
         factors: of users and items.
-        item_item_weights: the other part of the score.
+        item_item_weights: the second part of the score.
+        recent_popularity: the third, which is the same for all users.
         regularization: the ridge of ALS that was used.
         mean_events: events of an average user.
     """
 
     factors: Factors
     item_item_weights: ItemItemWeights
+    recent_popularity: RecentPopularity
     regularization: float
     mean_events: float
 
@@ -50,16 +52,22 @@ class FittedModel:
 
 
 def fit(
-    matrix: csr_matrix, parameters: Hyperparameters, *, threads: int, start: Factors | None = None
+    matrix: csr_matrix,
+    parameters: Hyperparameters,
+    *,
+    threads: int,
+    times: NDArray[np.int64],
+    start: Factors | None = None,
 ) -> FittedModel:
-    """Fit both parts on ``matrix`` [U, I] of weights.
+    """Fit all parts on ``matrix`` [U, I] of weights.
 
     The same matrix, parameters, threads, cores and ``start`` give the same bits.
 
     Args:
         matrix: float32[U, I].
-        parameters: of both parts.
+        parameters: of all parts.
         threads: of ALS and of the refit of item-item weights.
+        times: int64[nnz], microseconds since 1970 of the entries of ``matrix``.
         start: factors of nearly the same matrix with the same parameters; they save most iterations.
 
     Raises:
@@ -72,7 +80,22 @@ def fit(
     if parameters.activity_exponent:
         weighed = _scale_rows(matrix, (counts / mean) ** -parameters.activity_exponent)
     factors = fit_factors(weighed, parameters, regularization=ridge, threads=threads, start=start)
-    return FittedModel(factors, _fit_item_item(matrix, counts / mean, parameters, threads), ridge, mean)
+    item_item = _fit_item_item(matrix, counts / mean, parameters, threads)
+    return FittedModel(factors, item_item, _fit_recent(matrix, times, parameters), ridge, mean)
+
+
+def _fit_recent(
+    matrix: csr_matrix, times: NDArray[np.int64], parameters: Hyperparameters
+) -> RecentPopularity:
+    """Return the recent popularity of each item: of what people liked, and nothing without a weight."""
+    if not (parameters.recent_weight or parameters.returning_weight):
+        return RecentPopularity.empty(matrix.shape[1])
+    liked = matrix.data > 0
+    values = recent_values(
+        matrix.indices[liked], times[liked], matrix.shape[1], half_life_days=parameters.recent_half_life_days
+    )
+    until = int(times.max(initial=0))
+    return RecentPopularity(values, parameters.recent_weight, parameters.returning_weight, until)
 
 
 def _fit_item_item(
@@ -100,6 +123,7 @@ def _fit_item_item(
     ease, system = Ease.fit_weighted(
         events,
         regularization=parameters.link_regularization,
+        dropout=parameters.link_dropout,
         max_items=min(eligible, MAX_ITEMS),
         threads=threads,
     )

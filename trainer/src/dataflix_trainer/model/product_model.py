@@ -3,6 +3,8 @@
 import logging
 from datetime import UTC, datetime
 
+import numpy as np
+from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from dataflix_recommender import Model, ModelInfo
@@ -15,22 +17,31 @@ log = logging.getLogger(__name__)
 
 
 def fit_product_model(
-    data: TrainingData, matrix: csr_matrix, parameters: Hyperparameters, *, threads: int
+    data: TrainingData,
+    matrix: csr_matrix,
+    times: NDArray[np.int64],
+    parameters: Hyperparameters,
+    *,
+    threads: int,
 ) -> Model:
-    """Fit on ``matrix`` [U, I], a part of the data, as a training does.
+    """Fit on ``matrix`` [U, I] with the ``times`` of its entries, a part of the data, as a training does.
 
     Raises:
         DataError: there is nothing to learn from, or the factors are not finite.
     """
-    fitted = fit_logged(matrix, parameters, threads)
+    fitted = fit_logged(matrix, times, parameters, threads)
     return build_model(data, fitted, parameters, model_info(data, parameters))
 
 
 def fit_logged(
-    matrix: csr_matrix, parameters: Hyperparameters, threads: int, start: Factors | None = None
+    matrix: csr_matrix,
+    times: NDArray[np.int64],
+    parameters: Hyperparameters,
+    threads: int,
+    start: Factors | None = None,
 ) -> FittedModel:
     """Fit as ``fit`` does, and log it."""
-    fitted = fit(matrix, parameters, threads=threads, start=start)
+    fitted = fit(matrix, parameters, threads=threads, times=times, start=start)
     log.info(
         "event=fitted interactions=%d factors=%d regularization=%.3f item_item_weights=%d",
         *(matrix.nnz, parameters.factors, fitted.regularization, fitted.item_item_weights.matrix.nnz),
@@ -74,4 +85,5 @@ def build_model(
         data.catalogue,
         data.weights,
         item_item_weights=fitted.item_item_weights,
+        recent_popularity=fitted.recent_popularity,
     )

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from dataflix_recommender import NO_ITEM, BatchRanker, Model
-from dataflix_trainer.data.interactions import Interactions, move_columns
+from dataflix_trainer.data.interactions import Interactions, latest_times, move_columns
 from dataflix_trainer.data.table_swap import swap_table
 from dataflix_trainer.data.warehouse import Warehouse
 
@@ -61,9 +61,11 @@ def write_recommendations(
     slices = (user_ids[start : start + USERS_PER_PART] for start in range(0, len(user_ids), USERS_PER_PART))
 
     ranker = BatchRanker(model)
+    latest = latest_times(interactions.matrix, interactions.times)
 
     def rank(part: NDArray[np.int64]) -> pa.Table:
-        ranked, scores = ranker.recommend(_histories(interactions, part, model), TOP_N)
+        histories, last_at = _histories(interactions, latest, part, model)
+        ranked, scores = ranker.recommend(histories, TOP_N, last_at)
         rows, positions = np.nonzero(ranked != NO_ITEM)
         item_ids = model.item_ids[ranked[rows, positions]]
         return _table(version, now, part[rows], positions, item_ids, scores[rows, positions])
@@ -104,8 +106,13 @@ def find_erased_users(warehouse: Warehouse, staged: str) -> str | None:
     return f"{rows} of the rows are of users who were erased meanwhile; publish again" if rows else None
 
 
-def _histories(interactions: Interactions, user_ids: NDArray[np.int64], model: Model) -> csr_matrix:
-    """Return float32[U, model.size], the weights of the given users; users without events have empty rows."""
+def _histories(
+    interactions: Interactions, latest: NDArray[np.int64], user_ids: NDArray[np.int64], model: Model
+) -> tuple[csr_matrix, NDArray[np.int64]]:
+    """Return the weights of the given users, float32[U, model.size], and the time of their latest events.
+
+    Users without events have empty rows, and the time 0.
+    """
     rows = np.searchsorted(interactions.user_ids, user_ids)
     found = np.minimum(rows, len(interactions.user_ids) - 1)
     has_events = interactions.user_ids[found] == user_ids
@@ -113,7 +120,9 @@ def _histories(interactions: Interactions, user_ids: NDArray[np.int64], model: M
     chosen = interactions.matrix[found[has_events]]
     offsets = np.concatenate(([0], np.cumsum(counts)))
     histories = csr_matrix((chosen.data, chosen.indices, offsets), (len(user_ids), chosen.shape[1]))
-    return move_columns(histories, model.positions(interactions.item_ids), model.size)
+    last_at = np.zeros(len(user_ids), dtype=np.int64)
+    last_at[has_events] = latest[found[has_events]]
+    return move_columns(histories, model.positions(interactions.item_ids), model.size), last_at
 
 
 def _table(

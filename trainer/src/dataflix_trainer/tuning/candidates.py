@@ -1,13 +1,13 @@
 """Tunes the candidates of an evaluation on its validation split."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dataflix_trainer.evaluation.candidates import CANDIDATES, Candidate, Conditions
+from dataflix_trainer.evaluation.candidates import Candidate, Conditions, candidates_of
 from dataflix_trainer.evaluation.file_evaluation import TunedParameters
 from dataflix_trainer.evaluation.measurement import ndcg
 from dataflix_trainer.evaluation.options import FileEvaluationOptions
@@ -23,7 +23,7 @@ MAX_TUNING_USERS = 2_000
 
 
 def tune_candidates(
-    validation: EvalSplit, options: FileEvaluationOptions, seconds: float
+    validation: Sequence[EvalSplit], options: FileEvaluationOptions, seconds: float
 ) -> dict[str, TunedParameters]:
     """Tune each candidate that has parameters.
 
@@ -31,13 +31,14 @@ def tune_candidates(
     (few parameters, few trials) goes to those after it.
 
     Args:
-        validation: the split that tuning measures on.
+        validation: the parts of the split that tuning measures on.
         options: seed, threads and the k of the NDCG to maximize.
         seconds: the budget of all candidates together.
     """
     # Those with few parameters end early.
-    waiting = sorted((c for c in CANDIDATES if c.space), key=lambda candidate: len(candidate.space))
-    sample = validation.sampled(MAX_TUNING_USERS, seed=options.seed)
+    with_parameters = [candidate for candidate in candidates_of(options.protocol) if candidate.space]
+    waiting = sorted(with_parameters, key=lambda candidate: len(candidate.space))
+    sample = [split.sampled(MAX_TUNING_USERS // len(validation), seed=options.seed) for split in validation]
     tuned = {}
     for position, candidate in enumerate(waiting):
         result = _tune(candidate, sample, options, seconds / (len(waiting) - position))
@@ -56,12 +57,15 @@ def tune_candidates(
 
 
 def _tune(
-    candidate: Candidate, sample: EvalSplit, options: FileEvaluationOptions, seconds: float
+    candidate: Candidate, sample: Sequence[EvalSplit], options: FileEvaluationOptions, seconds: float
 ) -> TuningResult:
     conditions = Conditions(options.seed, options.threads)
 
     def objective(params: Mapping[str, Any]) -> NDArray[np.float64]:
-        return ndcg(candidate.fit(sample, params, conditions), sample, options.main_cutoff)
+        measured = [
+            ndcg(candidate.fit(split, params, conditions), split, options.main_cutoff) for split in sample
+        ]
+        return np.concatenate(measured)
 
     log.info("event=tuning_started model=%s seconds=%.0f", candidate.name, seconds)
     result = search(

@@ -78,7 +78,8 @@ def tune(
     )
 
     def objective(params: Mapping[str, Any]) -> NDArray[np.float64]:
-        model = fit_product_model(data, validation.train, Hyperparameters(**params), threads=threads)
+        parameters = Hyperparameters(**params)
+        model = fit_product_model(data, validation.train, validation.times, parameters, threads=threads)
         return evaluate_model(model, validation).per_user[MAIN_METRIC]
 
     def on_trial(number: int, params: Mapping[str, Any], value: float) -> None:
