@@ -53,7 +53,7 @@ def catalogue(pg: PostgresServer) -> data.Catalogue:
 
 @pytest.fixture(scope="session")
 def model(catalogue: data.Catalogue) -> Model:
-    return models.taste_model(catalogue.genres, catalogue.titles)
+    return models.taste_model(catalogue.genres, catalogue.titles, returning_weight=50.0)
 
 
 @pytest.fixture(scope="session")

@@ -55,8 +55,39 @@ def test_answer_names_model_and_reasons(api: ApiClient, catalogue: Catalogue) ->
     assert "Horror" in top["genres"]
     assert top["title"] == catalogue.titles[top["movie_id"]]
     assert top["reason"]["text"].startswith("Because you rated Horror Movie")
-    explained = sum(part["contribution"] for part in top["reason"]["because"]) + top["reason"]["other"]
-    assert explained == pytest.approx(top["score"], abs=1e-5)
+    assert top["reason"]["popularity"] > 0
+    assert explained(top) == pytest.approx(top["score"], abs=1e-5)
+
+
+def explained(row: Any) -> float:
+    """Return the sum of all that a reason says about a score."""
+    reason = row["reason"]
+    of_history = sum(float(part["contribution"]) for part in reason["because"])
+    return of_history + float(reason["other"]) + float(reason["popularity"])
+
+
+def test_who_comes_back_gets_what_is_popular_lately(
+    api: ApiClient, catalogue: Catalogue, pg: PostgresServer
+) -> None:
+    user = api.new_user()
+    like(api, user, *catalogue.movies_of("Horror")[:3])
+    here = recommended(api, user)
+    connection = data.connect(pg.dsn("postgres"))
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE ratings SET rated_at = '2026-01-01' WHERE user_id = %s", (user,))
+        cursor.execute(
+            "INSERT INTO watched_movies (user_id, movie_id, watched_at) VALUES (%s, %s, %s)",
+            (user, catalogue.movies_of("Drama")[0], "2026-02-01"),
+        )
+    away = recommended(api, user)
+    assert [row["movie_id"] for row in away] == sorted(row["movie_id"] for row in away)
+    for row in away:
+        assert (row["reason"]["kind"], row["reason"]["text"]) == ("trending", "Popular lately")
+        assert explained(row) == pytest.approx(row["score"], abs=1e-4)
+    like(api, user, catalogue.movies_of("Horror")[3])
+    assert {row["reason"]["kind"] for row in recommended(api, user)} == {
+        row["reason"]["kind"] for row in here
+    }
 
 
 def test_rating_changes_the_next_answer_and_delete_changes_it_back(

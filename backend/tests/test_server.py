@@ -9,13 +9,14 @@ import subprocess
 import threading
 import time
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 
-from dataflix_recommender import History, Model
+from dataflix_recommender import Events, History, Model
 from dataflix_testkit import PostgresServer, free_port
 from dataflix_testkit.long_mode import short_or_long
 
@@ -81,8 +82,11 @@ def test_models_are_swapped_without_a_failed_or_mixed_answer(
     known = data.connect(pg.dsn("dataflix_backend"))
     with known.cursor() as cursor:
         cursor.execute("SELECT movie_id, rating, liked FROM ratings WHERE user_id = %s", (user,))
-        events = cursor.fetchall()
+        rows = cursor.fetchall()
+        cursor.execute("SELECT max(rated_at) FROM ratings WHERE user_id = %s", (user,))
+        ((last_at,),) = cursor.fetchall()
     known.close()
+    events = replace(Events.from_rows(rows), last_at=round(last_at.timestamp() * 1e6))
     versions = {"1": model} | {
         str(seed): taste_model(catalogue.genres, catalogue.titles, seed=seed) for seed in range(2, 9)
     }

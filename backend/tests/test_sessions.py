@@ -82,7 +82,11 @@ def test_contributions_and_other_add_up_to_every_score(api: ApiClient, catalogue
     rows = api.post("/recommendations", {"ratings": ratings, "watched": movies[40:44], "n": 100}).json["data"]
     assert len(rows) == len(movies) - 29
     for row in rows:
-        explained = sum(part["contribution"] for part in row["reason"]["because"]) + row["reason"]["other"]
+        explained = (
+            sum(part["contribution"] for part in row["reason"]["because"])
+            + row["reason"]["other"]
+            + row["reason"]["popularity"]
+        )
         assert explained == pytest.approx(row["score"], abs=1e-5)
 
 

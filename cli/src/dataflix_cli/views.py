@@ -118,6 +118,9 @@ def explained_recommendations(output: Output, answer: Json) -> None:
         rows += [("", "", part["contribution"], _part(part)) for part in reason["because"]]
         if reason["because"] and reason["other"]:
             rows.append(("", "", reason["other"], f"all other {output.source().items}"))
+        # A server from before December 2026 has none.
+        if reason.get("popularity"):
+            rows.append(("", "", reason["popularity"], "popular lately"))
     if rows:
         output.table((">#", "Title", ">Score", "Why, and its parts"), rows)
     list_note(output, answer)

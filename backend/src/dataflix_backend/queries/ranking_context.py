@@ -20,6 +20,7 @@ SELECT
     e.movie_ids,
     e.ratings,
     e.liked_codes,
+    e.last_at,
     i.kind_movie_ids,
     i.kind_counts,
     i.kinds,
@@ -62,13 +63,15 @@ FROM (
         coalesce(string_agg(float4send(coalesce(rating, 'NaN')), ''), '') AS ratings,
         coalesce(
             string_agg(int2send(CASE WHEN liked THEN 1 WHEN NOT liked THEN 2 ELSE 0 END::int2), ''), ''
-        ) AS liked_codes
+        ) AS liked_codes,
+        -- Older databases may hold infinite times, and some from the future.
+        (extract(EPOCH FROM least(greatest(max(happened_at), 'epoch'), now())) * 1e6)::bigint AS last_at
     FROM (
-        SELECT r.movie_id, r.rating, r.liked
+        SELECT r.movie_id, r.rating, r.liked, r.rated_at AS happened_at
         FROM ratings AS r
         WHERE r.user_id = $1
         UNION ALL
-        SELECT w.movie_id, NULL, NULL
+        SELECT w.movie_id, NULL, NULL, w.watched_at
         FROM watched_movies AS w
         WHERE
             w.user_id = $1
@@ -76,7 +79,7 @@ FROM (
                 SELECT FROM ratings AS r WHERE r.user_id = w.user_id AND r.movie_id = w.movie_id
             )
         UNION ALL
-        SELECT DISTINCT x.movie_id, NULL::real, NULL::boolean
+        SELECT x.movie_id, NULL::real, NULL::boolean, max(x.last_at)
         FROM interactions AS x
         INNER JOIN source.event_kinds AS k ON x.kind = k.kind AND k.weight IS NOT NULL
         WHERE
@@ -87,6 +90,7 @@ FROM (
             AND NOT EXISTS (
                 SELECT FROM watched_movies AS w WHERE w.user_id = x.user_id AND w.movie_id = x.movie_id
             )
+        GROUP BY x.movie_id
     ) AS events
 ) AS e
 CROSS JOIN (
@@ -164,6 +168,7 @@ def load_ranking_context(database: Database, user_id: int | None) -> RankingCont
         np.frombuffer(row["ratings"], dtype=">f4").astype(np.float32),
         np.frombuffer(row["liked_codes"], dtype=">i2").astype(np.int8),
         _kind_counts(row, movie_ids),
+        row["last_at"],
     )
     rules = [ActiveRule(**rule) for rule in row["rules"]]
     return RankingContext(events, row["blocked"], rules, _movies_state(row))

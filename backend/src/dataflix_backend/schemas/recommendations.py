@@ -83,12 +83,13 @@ class Because(TypedDict):
 
 @with_config(STRICT)
 class Reason(TypedDict):
-    """Why a movie is recommended; the contributions and ``other`` add up to the score."""
+    """Why a movie is recommended; the contributions, ``other`` and ``popularity`` add up to the score."""
 
     kind: str
     text: str
     because: list[Because]
     other: Annotated[float, Field(description="The sum of all other contributions.")]
+    popularity: Annotated[float, Field(description="What the movie's recent popularity adds.")]
 
 
 @with_config(STRICT)

@@ -49,7 +49,7 @@ class ReasonWords:
         """Return the kind and the text of a reason."""
         if self.items is None:
             return reason.kind, reason.text
-        if reason.contributions:
+        if reason.contributions and reason.kind != "trending":
             named = reason.contributions[:_MAX_NAMED]
             is_rated = any(part.rating is not None for part in named)
             return "because_you_rated" if is_rated else "because_of_events", self._because(named)

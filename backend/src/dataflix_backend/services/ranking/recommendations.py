@@ -125,6 +125,7 @@ def _row(
                 for part in reason.contributions
             ],
             "other": reason.remainder,
+            "popularity": reason.popularity,
         },
         "rule": {"rule_id": rule.rule_id, "kind": rule.kind} if rule else None,
     }
