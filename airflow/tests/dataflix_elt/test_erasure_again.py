@@ -15,6 +15,7 @@ from dataflix_testkit import clickhouse, postgres
 from dataflix_testkit.long_mode import only_long
 
 from ..support.engines import Engines
+from ..support.kills import erase_and_kill
 
 MARTS = {
     "dim_users": "SELECT user_id, username_hash, email_hash FROM raw.users FINAL",
@@ -120,6 +121,32 @@ def test_a_second_try_finds_what_the_first_one_found(engines: Engines, data: Pat
 
     assert len(run(engines, data).erasures) == 1
     assert engines.sql("SELECT count(*) FROM pii.former_pseudonyms WHERE user_id = 10") == [(0,)]
+
+
+@pytest.mark.parametrize("when", [pytest.param("before", marks=only_long), "after"])
+def test_a_try_that_was_killed_or_gave_up_is_finished_by_the_next_one(engines: Engines, when: str) -> None:
+    """Nothing is verified while a part with the person's rows is on the disk, whoever removed the rows."""
+    user = {"before": 70, "after": 71}[when]
+    add(engines, user, f"killed-{when}", 1, 2)
+    # So many rows that a slow query holds the parts until all tries are done.
+    engines.sql(
+        "INSERT INTO users (user_id, username, email)"
+        " SELECT i, 'many-' || i, 'many-' || i || '@example.org' FROM generate_series(1001, 1100) AS i"
+        " ON CONFLICT DO NOTHING;"
+        " INSERT INTO ratings (user_id, movie_id, rating)"
+        " SELECT i, m, 4 FROM generate_series(1001, 1100) AS i, generate_series(1, 9) AS m"
+        " ON CONFLICT DO NOTHING"
+    )
+    load(engines)
+    engines.sql(f"SELECT erase_user({user})")
+    with engines.being_read("raw.ratings"):
+        assert erase_and_kill(engines.source, engines.warehouse, "ALTER TABLE raw.ratings DELETE", when)
+        for _ in range(2):
+            with pytest.raises(ErasureIncompleteError, match="still on ClickHouse's disk"):
+                erase(engines.source, engines.warehouse, None, wait_s=0)
+    assert len(run(engines, None).erasures) == 1
+    assert ratings(engines, user, "raw.ratings") == []
+    assert engines.query("SELECT name FROM system.tables WHERE engine_full LIKE '%old_parts_lifetime%'") == []
 
 
 @pytest.mark.parametrize("changed", [False, True], ids=["replaced by a load", "address changed before"])
@@ -252,6 +279,28 @@ def test_rows_of_the_erased_do_not_stay_because_the_loaders_clock_is_behind(
 
     assert ratings(engines, 21, "analytics.fct_ratings") == []
     assert ratings(engines, 21) == [2]
+
+
+def test_rows_of_the_erased_do_not_stay_because_a_killed_try_has_changed_their_table(
+    engines: Engines,
+) -> None:
+    """The table then looks newer than the load of the new user's rows, and has the erased user's."""
+    add(engines, 22, "before", 1)
+    load(engines)
+    build(engines)
+    # ClickHouse keeps the tables' age in seconds.
+    time.sleep(1.1)
+    engines.sql(f"DELETE FROM users WHERE user_id = 22; {_added(22, 'behind', 2)}")
+    for table in TABLES:
+        engines.load(table)
+    time.sleep(1.1)
+    command = "ALTER TABLE analytics.fct_ratings DELETE"
+    assert erase_and_kill(engines.source, engines.warehouse, command, "before")
+
+    assert len(run(engines, None).erasures) == 1
+
+    assert ratings(engines, 22, "analytics.fct_ratings") == []
+    assert ratings(engines, 22) == [2]
 
 
 def test_a_username_that_signs_up_again_does_not_stop_the_erasure(engines: Engines, data: Path) -> None:

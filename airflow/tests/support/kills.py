@@ -1,4 +1,4 @@
-"""Loads in processes of their own, which kill themselves (SIGKILL) at a chosen moment.
+"""Loads and erasures in processes of their own, which kill themselves (SIGKILL) at a chosen moment.
 
 A moment is the n-th call of either engine: just before it, just after it, or, for an insert, halfway. The
 processes are forked from one that has imported everything, so a process costs a twentieth of a second.
@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from dataflix_elt.clients import clickhouse, postgres
+from dataflix_elt.erasure.erase import erase
 from dataflix_elt.loading.load import load
 from dataflix_elt.loading.reconciliation import Verify
 from dataflix_elt.settings import SourceSettings, WarehouseSettings
@@ -95,15 +96,36 @@ def load_and_kill(
     verify: Verify = Verify.KEYS,
 ) -> bool:
     """Load in another process; returns whether it was killed, and False if it ended before."""
+    return _is_killed(_load, table, source, warehouse, {"full": full, "verify": verify}, moment)
+
+
+def _erase(source: SourceSettings, warehouse: WarehouseSettings, command: str, when: str) -> None:
+    call = clickhouse.Session.command
+
+    def deadly(session: clickhouse.Session, statement: str) -> None:
+        if command in statement and when == "before":
+            _die()
+        call(session, statement)
+        if command in statement:
+            _die()
+
+    setattr(clickhouse.Session, "command", deadly)  # noqa: B010 - mypy allows no other way
+    erase(source, warehouse, None)
+
+
+def erase_and_kill(source: SourceSettings, warehouse: WarehouseSettings, command: str, when: str) -> bool:
+    """Erase in another process, which is killed before or after the first command with a text."""
+    return _is_killed(_erase, source, warehouse, command, when)
+
+
+def _is_killed(work: Callable[..., None], *arguments: object) -> bool:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__])
-    process = context.Process(
-        target=_load, args=(table, source, warehouse, {"full": full, "verify": verify}, moment)
-    )
+    process = context.Process(target=work, args=arguments)
     # The process that they are forked from imports this module by its name, which only pytest finds.
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv("PYTHONPATH", _PACKAGES, prepend=os.pathsep)
         process.start()
     process.join()
-    assert process.exitcode in {0, -signal.SIGKILL}, f"the load failed with {process.exitcode}"
+    assert process.exitcode in {0, -signal.SIGKILL}, f"it failed with {process.exitcode}"
     return process.exitcode != 0

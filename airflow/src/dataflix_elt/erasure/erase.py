@@ -13,7 +13,11 @@ from pathlib import Path
 from dataflix_elt.clients import clickhouse, postgres
 from dataflix_elt.erasure.conditions import conditions_of
 from dataflix_elt.erasure.file_search import require_clean_files
-from dataflix_elt.erasure.pending_deletes import wait_for_pending_deletes
+from dataflix_elt.erasure.pending_deletes import (
+    keep_old_parts_as_usual,
+    tables_with_brief_parts,
+    wait_for_pending_deletes,
+)
 from dataflix_elt.erasure.pseudonyms import find_pseudonyms, require_pseudonyms
 from dataflix_elt.erasure.records import Evidence, pending_erasures, record_verified
 from dataflix_elt.erasure.removal import remove_everywhere
@@ -91,8 +95,10 @@ def erase(
                 if data is not None:
                     require_pseudonyms(pending, pseudonyms)
                 removed, searched = remove_everywhere(target, conditions)
-                mutated = {(database, name) for database, name in (path.split(".") for path in removed)}
-                wait_for_pending_deletes(target, mutated, wait_s)
+                # Not from `removed`: an earlier try may have removed rows, and have been killed or given up.
+                changed = tables_with_brief_parts(target)
+                wait_for_pending_deletes(target, changed, wait_s)
+                keep_old_parts_as_usual(target, changed)
                 scanned = None if data is None else require_clean_files(target, data, pseudonyms)
             evidence = Evidence(sum(removed.values()), searched, scanned, conditions.feedback_deletions)
             record_verified(records, pending, evidence)

@@ -6,16 +6,58 @@ from collections.abc import Set
 from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 
 from dataflix_elt.clients.clickhouse import Session
-from dataflix_elt.errors import ErasureIncompleteError
+from dataflix_elt.errors import ErasureIncompleteError, WarehouseError
 from dataflix_elt.log import EventLog
 
 _log = EventLog(logging.getLogger(__name__))
 
 ANALYTICS = "analytics"
+# ClickHouse's answer if a table was dropped since it was listed.
+UNKNOWN_TABLE = "(code 60)"
 _POLL_S = 0.25
+
+# While a table has this setting, parts with rows of erased users may be on the disk. It is set before rows
+# are removed, and reset once the parts are gone: so the next try waits for what a killed one has left.
+_SETTING = "old_parts_lifetime"
+_BRIEF_S = 1
+# As it stands in `system.tables.engine_full`.
+BRIEF = f"{_SETTING} = {_BRIEF_S}"
 
 # Database and table.
 TableName = tuple[str, str]
+
+
+def keep_old_parts_briefly(target: Session, path: str) -> None:
+    """Let the server delete replaced parts of a table at once, not after eight minutes.
+
+    Raises:
+        WarehouseError: there is no such table.
+    """
+    target.command(f"ALTER TABLE {path} MODIFY SETTING {BRIEF}")
+
+
+def tables_with_brief_parts(target: Session) -> set[TableName]:
+    """Return the tables whose replaced parts are deleted at once, also those of earlier tries."""
+    rows = target.query(
+        "SELECT database, name FROM system.tables"
+        " WHERE database IN ({raw:String}, {analytics:String})"
+        " AND position(engine_full, {setting:String}) > 0",
+        raw=target.database,
+        analytics=ANALYTICS,
+        setting=BRIEF,
+    )
+    return {(str(database), str(name)) for database, name in rows}
+
+
+def keep_old_parts_as_usual(target: Session, tables: Set[TableName]) -> None:
+    """Undo `keep_old_parts_briefly` for tables whose replaced parts are gone."""
+    for database, name in sorted(tables):
+        try:
+            target.command(f"ALTER TABLE {database}.{name} RESET SETTING {_SETTING}")
+        except WarehouseError as error:
+            # dbt and the trainer replace their tables.
+            if UNKNOWN_TABLE not in str(error):
+                raise
 
 
 def wait_for_pending_deletes(target: Session, mutated: Set[TableName], wait_s: float) -> None:

@@ -12,7 +12,7 @@ from collections import Counter
 
 from dataflix_elt.clients import clickhouse
 from dataflix_elt.erasure.conditions import Conditions, WarehouseTable
-from dataflix_elt.erasure.pending_deletes import ANALYTICS
+from dataflix_elt.erasure.pending_deletes import ANALYTICS, BRIEF, UNKNOWN_TABLE, keep_old_parts_briefly
 from dataflix_elt.errors import ErasureIncompleteError, WarehouseError
 from dataflix_elt.log import EventLog
 from dataflix_elt.tables import LAST_XID
@@ -25,14 +25,12 @@ _PASSES = 5
 # Milliseconds lie between the statement that creates a table of dbt and the one that fills it.
 _LOOKS = 3
 _LOOK_S = 0.5
-# ClickHouse's answer if a table was dropped since it was listed.
-_UNKNOWN_TABLE = "(code 60)"
 # How dbt names a table that it is filling.
 _UNFINISHED = re.compile("__dbt_(backup|new_data|tmp)")
 
 
 def remove_everywhere(target: clickhouse.Session, conditions: Conditions) -> tuple[dict[str, int], list[str]]:
-    """Remove the users' rows from all tables.
+    """Remove the users' rows from all tables; for the parts that had them see `pending_deletes`.
 
     Returns:
         How many there were, by table; and the tables that have none at the end.
@@ -67,19 +65,23 @@ def _tables(target: clickhouse.Session, created: dict[str, int]) -> list[Warehou
 
     Args:
         target: the warehouse.
-        created: gets when each table was created, by uuid, unless it has that.
+        created: gets when each table was created, by uuid, unless it has that. When that was cannot be told
+            of a table that an earlier try has changed. It counts as old, so it may lose rows of a new user
+            with the id of an erased one, and gets them back when it is built again.
     """
     rows = target.query(
-        "SELECT t.database, t.name, toString(t.uuid), toUnixTimestamp(t.metadata_modification_time),"  # noqa: S608
+        "SELECT t.database, t.name, toString(t.uuid),"  # noqa: S608
+        " if(position(t.engine_full, {brief:String}) > 0, 0, toUnixTimestamp(t.metadata_modification_time)),"
         f" t.database = {{raw:String}} AND max(c.name = '{LAST_XID.name}')"
         " FROM system.tables AS t"
         " INNER JOIN system.columns AS c ON t.database = c.database AND t.name = c.table"
         " WHERE t.database IN ({raw:String}, {analytics:String})"
         " AND endsWith(t.engine, 'MergeTree')"
-        " GROUP BY t.database, t.name, t.uuid, t.metadata_modification_time"
+        " GROUP BY t.database, t.name, t.uuid, t.metadata_modification_time, t.engine_full"
         " HAVING max(c.name = 'user_id') ORDER BY t.database DESC, t.name",
         raw=target.database,
         analytics=ANALYTICS,
+        brief=BRIEF,
     )
     return [
         WarehouseTable(
@@ -106,11 +108,10 @@ def _remove(target: clickhouse.Session, path: str, condition: str) -> int:
         ((count,),) = target.query(f"SELECT count() FROM {path} WHERE {condition}")  # noqa: S608
         if not count:
             return 0
-        target.command(f"ALTER TABLE {path} MODIFY SETTING old_parts_lifetime = 1")
+        keep_old_parts_briefly(target, path)
         target.command(f"ALTER TABLE {path} DELETE WHERE {condition} SETTINGS mutations_sync = 2")
-        target.command(f"ALTER TABLE {path} RESET SETTING old_parts_lifetime")
     except WarehouseError as error:
-        if _UNKNOWN_TABLE not in str(error):
+        if UNKNOWN_TABLE not in str(error):
             raise
         return 0
     _log.info("rows_erased", table=path, rows=count)
