@@ -1,13 +1,15 @@
 """One Postgres, one MLflow, one published model and one application for all tests of the backend."""
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import orjson
 import pytest
 from flask import Flask
 
-from dataflix_backend.app import bare_app, create_app
+from dataflix_backend.app import bare_app, close_app, create_app
 from dataflix_backend.settings import Settings
 from dataflix_backend.web.openapi import document
 from dataflix_recommender import Model
@@ -19,6 +21,18 @@ from .support.api import API_KEY, ApiClient
 from .support.contract import Contract, CopiedContract
 from .support.killable import KillablePostgres, killable_postgres
 from .support.server import Server, serving
+
+StartApp = Callable[[Settings], Flask]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _all_closed() -> Iterator[None]:
+    """Fail if a test has left an application open: its threads would ask a Postgres that is gone."""
+    before = set(threading.enumerate())
+    yield
+    names = {"source-watcher", "api-key-cache", "model-watcher", "stale-context-cache"}
+    left = [thread.name for thread in set(threading.enumerate()) - before if thread.name in names]
+    assert left == [], "start applications with start_app or running_app"
 
 
 @pytest.fixture(scope="session")
@@ -66,11 +80,29 @@ def settings_for(home: Path, pg: PostgresServer, **changes: str) -> Settings:
     return Settings.from_environ(environ)
 
 
+@contextmanager
+def running_app(settings: Settings) -> Iterator[Flask]:
+    """An application, which is closed at the end of the block."""
+    app = create_app(settings)
+    try:
+        yield app
+    finally:
+        close_app(app)
+
+
+@pytest.fixture
+def start_app() -> Iterator[StartApp]:
+    """Starts applications for the time of a test."""
+    with ExitStack() as running:
+        yield lambda settings: running.enter_context(running_app(settings))
+
+
 @pytest.fixture(scope="session")
-def app(pg: PostgresServer, model: Model, tmp_path_factory: pytest.TempPathFactory) -> Flask:
+def app(pg: PostgresServer, model: Model, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
     home = tmp_path_factory.mktemp("home")
     models.publish(home / "models", "7", model)
-    return create_app(settings_for(home, pg))
+    with running_app(settings_for(home, pg)) as app:
+        yield app
 
 
 @pytest.fixture
@@ -84,10 +116,10 @@ def untrained(
     catalogue: data.Catalogue,
     contract: Contract,
     tmp_path_factory: pytest.TempPathFactory,
-) -> ApiClient:
+) -> Iterator[ApiClient]:
     """An API that has no model yet."""
-    app = create_app(settings_for(tmp_path_factory.mktemp("untrained"), pg))
-    return ApiClient(app.test_client(), contract)
+    with running_app(settings_for(tmp_path_factory.mktemp("untrained"), pg)) as app:
+        yield ApiClient(app.test_client(), contract)
 
 
 @pytest.fixture
@@ -134,10 +166,13 @@ def shop_model(copied: copies.Copied) -> Model:
 
 
 @pytest.fixture(scope="session")
-def shop_app(copied: copies.Copied, shop_model: Model, tmp_path_factory: pytest.TempPathFactory) -> Flask:
+def shop_app(
+    copied: copies.Copied, shop_model: Model, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Flask]:
     home = tmp_path_factory.mktemp("shop")
     models.publish(home / "models", "1", shop_model)
-    return create_app(settings_for(home, copied.server))
+    with running_app(settings_for(home, copied.server)) as app:
+        yield app
 
 
 @pytest.fixture

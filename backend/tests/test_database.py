@@ -8,12 +8,11 @@ from pathlib import Path
 import pytest
 
 from dataflix_backend import database as database_module
-from dataflix_backend.app import create_app
 from dataflix_backend.database import Database, Prepared
 from dataflix_backend.exceptions import UnavailableError
 from dataflix_testkit import PostgresServer, free_port, postgres
 
-from .conftest import settings_for
+from .conftest import StartApp, settings_for
 from .support import data
 from .support.api import ApiClient
 from .support.contract import Contract
@@ -57,9 +56,9 @@ def test_statements_are_prepared_again_on_another_connection(pg: PostgresServer,
 
 
 def test_without_postgres_the_app_starts_and_names_the_missing_part(
-    pg: PostgresServer, tmp_path: Path, contract: Contract
+    pg: PostgresServer, tmp_path: Path, contract: Contract, start_app: StartApp
 ) -> None:
-    app = create_app(settings_for(tmp_path, pg, DATAFLIX_POSTGRES_PORT=str(free_port())))
+    app = start_app(settings_for(tmp_path, pg, DATAFLIX_POSTGRES_PORT=str(free_port())))
     api = ApiClient(app.test_client(), contract)
     assert api.get("/healthz", key=None).json == {"status": "ok"}
     unready = api.get("/readyz", key=None)
@@ -72,9 +71,9 @@ def test_without_postgres_the_app_starts_and_names_the_missing_part(
         assert "127.0.0.1" not in problem["detail"]
 
 
-def test_postgres_lost_under_way_answers_503(tmp_path: Path, contract: Contract) -> None:
+def test_postgres_lost_under_way_answers_503(tmp_path: Path, contract: Contract, start_app: StartApp) -> None:
     with postgres() as server:
-        app = create_app(settings_for(tmp_path, server))
+        app = start_app(settings_for(tmp_path, server))
         api = ApiClient(app.test_client(), contract)
         user = api.new_user()
         assert api.get("/readyz", key=None).status == 200

@@ -6,13 +6,12 @@ from typing import Any
 
 import pytest
 
-from dataflix_backend.app import create_app
 from dataflix_backend.exceptions import InvalidInputError
 from dataflix_backend.services.list_ids import ListIds, ListOrigin
 from dataflix_recommender import Model
 from dataflix_testkit import PostgresServer
 
-from .conftest import settings_for
+from .conftest import running_app, settings_for
 from .support import data
 from .support.api import API_KEY, ApiClient
 from .support.contract import Contract
@@ -106,8 +105,12 @@ def test_serving_a_list_writes_nothing(
     with admin.cursor() as cursor:
         cursor.execute("ALTER ROLE dataflix_backend SET default_transaction_read_only = on")
         try:
-            reading = ApiClient(create_app(settings_for(tmp_path, pg)).test_client(), contract)
-            lists = [reading.get(f"/recommendations/{user}").json, reading.post("/recommendations", {}).json]
+            with running_app(settings_for(tmp_path, pg)) as app:
+                reading = ApiClient(app.test_client(), contract)
+                lists = [
+                    reading.get(f"/recommendations/{user}").json,
+                    reading.post("/recommendations", {}).json,
+                ]
         finally:
             cursor.execute("ALTER ROLE dataflix_backend RESET default_transaction_read_only")
     admin.close()

@@ -2,12 +2,11 @@
 
 from pathlib import Path
 
-from dataflix_backend.app import create_app
 from dataflix_backend.services.model.files import ChampionStatus, write_champion
 from dataflix_recommender import Model
 from dataflix_testkit import PostgresServer
 
-from .conftest import settings_for
+from .conftest import StartApp, settings_for
 from .support.api import ApiClient
 from .support.contract import Contract
 from .support.models import publish
@@ -28,13 +27,13 @@ def test_health_needs_no_postgres_in_the_document(api: ApiClient) -> None:
 
 
 def test_readiness_and_model_say_why_another_model_is_served(
-    pg: PostgresServer, contract: Contract, model: Model, tmp_path: Path
+    pg: PostgresServer, contract: Contract, model: Model, tmp_path: Path, start_app: StartApp
 ) -> None:
     settings = settings_for(tmp_path, pg)
     publish(settings.models_dir, "1", model)
     reason = "Version 2 cannot be served: manifest.json has format version 2; this code reads 3"
     write_champion(settings.models_dir, ChampionStatus("2", reason))
-    api = ApiClient(create_app(settings).test_client(), contract)
+    api = ApiClient(start_app(settings).test_client(), contract)
     assert api.get("/readyz", key=None).json["checks"] == {"postgres": "ok", "model": "1", "champion": reason}
     assert api.get("/model").json["champion_problem"] == reason
     write_champion(settings.models_dir, ChampionStatus("1"))
@@ -43,12 +42,12 @@ def test_readiness_and_model_say_why_another_model_is_served(
 
 
 def test_without_a_model_that_can_be_read_the_reason_is_given(
-    pg: PostgresServer, contract: Contract, model: Model, tmp_path: Path
+    pg: PostgresServer, contract: Contract, model: Model, tmp_path: Path, start_app: StartApp
 ) -> None:
     settings = settings_for(tmp_path, pg)
     publish(settings.models_dir, "1", model)
     damage(settings.models_dir / "1-test")
-    api = ApiClient(create_app(settings).test_client(), contract)
+    api = ApiClient(start_app(settings).test_client(), contract)
     checks = api.get("/readyz", key=None).json["checks"]
     assert checks["model"] == "none"
     assert "cannot be loaded" in checks["champion"]

@@ -3,6 +3,7 @@
 import itertools
 import json
 import subprocess
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -40,6 +41,9 @@ class Clock:
         return self.now
 
 
+NewCache = Callable[[str], ApiKeyCache]
+
+
 @pytest.fixture
 def clock() -> Clock:
     return Clock()
@@ -51,10 +55,26 @@ def cache_file(tmp_path: Path) -> KeyCacheFile:
 
 
 @pytest.fixture
-def keys(pg: PostgresServer, app: Flask, clock: Clock, cache_file: KeyCacheFile) -> ApiKeyCache:
-    return ApiKeyCache(
-        database(pg), API_KEY, RateLimiter(0, 0, SharedCounters.private()), cache_file, clock=clock
-    )
+def new_cache(pg: PostgresServer, clock: Clock, cache_file: KeyCacheFile) -> Iterator[NewCache]:
+    """Makes the cache of a worker with this key in `.env`; what it started ends with the test."""
+    made: list[tuple[ApiKeyCache, Database]] = []
+
+    def new(secret: str) -> ApiKeyCache:
+        asked = database(pg)
+        limiter = RateLimiter(0, 0, SharedCounters.private())
+        made.append((ApiKeyCache(asked, secret, limiter, cache_file, clock=clock), asked))
+        return made[-1][0]
+
+    yield new
+    for cache, asked in made:
+        cache.refreshing.stop()
+        assert cache.refreshing.join(60)
+        asked.close()
+
+
+@pytest.fixture
+def keys(app: Flask, new_cache: NewCache) -> ApiKeyCache:
+    return new_cache(API_KEY)
 
 
 def keys_command(pg: PostgresServer, *words: str) -> subprocess.CompletedProcess[str]:
@@ -254,15 +274,10 @@ def test_unknown_keys_are_bounded_and_known_ones_are_not(keys: ApiKeyCache, pg: 
 
 
 def test_a_new_key_in_env_replaces_the_first_for_good(
-    pg: PostgresServer, app: Flask, clock: Clock, cache_file: KeyCacheFile
+    pg: PostgresServer, app: Flask, clock: Clock, new_cache: NewCache
 ) -> None:
     first, second = (f"key-of-the-env-file-{number}" for number in "12")
-    caches = {
-        secret: ApiKeyCache(
-            database(pg), secret, RateLimiter(0, 0, SharedCounters.private()), cache_file, clock=clock
-        )
-        for secret in (first, second)
-    }
+    caches = {secret: new_cache(secret) for secret in (first, second)}
     try:
         for keys in caches.values():
             keys.start()
@@ -276,13 +291,13 @@ def test_a_new_key_in_env_replaces_the_first_for_good(
 
 
 def test_a_revoked_bootstrap_key_stays_revoked_when_the_api_starts_again(
-    pg: PostgresServer, cache_file: KeyCacheFile
+    pg: PostgresServer, new_cache: NewCache
 ) -> None:
     secret = "key-of-the-env-file-4"
     try:
-        ApiKeyCache(database(pg), secret, RateLimiter(0, 0, SharedCounters.private()), cache_file).start()
+        new_cache(secret).start()
         revoke_key(database(pg), BOOTSTRAP)
-        again = ApiKeyCache(database(pg), secret, RateLimiter(0, 0, SharedCounters.private()), cache_file)
+        again = new_cache(secret)
         again.start()
         assert again.find(secret) is None
     finally:

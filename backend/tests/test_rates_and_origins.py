@@ -3,16 +3,16 @@
 import os
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from dataflix_backend.app import create_app
 from dataflix_backend.settings import Settings
 from dataflix_common.settings import SettingsError
 from dataflix_testkit import PostgresServer
 
-from .conftest import settings_for
+from .conftest import StartApp, settings_for
 from .support.api import API_KEY, ApiClient
 from .support.contract import Contract
 from .support.keys import make_key
@@ -23,14 +23,19 @@ SITE = "https://movies.example"
 PREFLIGHT = {"Origin": SITE, "Access-Control-Request-Method": "POST"}
 
 
-def client(pg: PostgresServer, home: Path, contract: Contract, **changes: str) -> ApiClient:
-    return ApiClient(create_app(settings_for(home, pg, **changes)).test_client(), contract)
+Client = Callable[..., ApiClient]
 
 
-def test_a_key_over_its_limit_gets_the_time_to_wait(
-    pg: PostgresServer, tmp_path: Path, contract: Contract
-) -> None:
-    api = client(pg, tmp_path, contract, DATAFLIX_BACKEND_RATE_LIMIT="5")
+@pytest.fixture
+def client(pg: PostgresServer, tmp_path: Path, contract: Contract, start_app: StartApp) -> Client:
+    """Returns an API with changed settings."""
+    return lambda **changes: ApiClient(
+        start_app(settings_for(tmp_path, pg, **changes)).test_client(), contract
+    )
+
+
+def test_a_key_over_its_limit_gets_the_time_to_wait(pg: PostgresServer, client: Client) -> None:
+    api = client(DATAFLIX_BACKEND_RATE_LIMIT="5")
     busy, other = make_key(pg, ["read"]), make_key(pg, ["read"])
     assert [api.get("/genres", key=busy).status for _ in range(5)] == [200] * 5
     refused = api.get("/genres", key=busy)
@@ -65,17 +70,15 @@ def test_all_workers_count_together(pg: PostgresServer, tmp_path: Path) -> None:
     assert statuses.count(429) == 30 - statuses.count(200)
 
 
-def test_refused_requests_count_too(pg: PostgresServer, tmp_path: Path, contract: Contract) -> None:
-    api = client(pg, tmp_path, contract, DATAFLIX_BACKEND_RATE_LIMIT="3")
+def test_refused_requests_count_too(pg: PostgresServer, client: Client) -> None:
+    api = client(DATAFLIX_BACKEND_RATE_LIMIT="3")
     key = make_key(pg, ["read"])
     assert [api.get("/users", key=key).status for _ in range(4)] == [403, 403, 403, 429]
 
 
-def test_administrators_can_be_limited_and_others_not(
-    pg: PostgresServer, tmp_path: Path, contract: Contract
-) -> None:
+def test_administrators_can_be_limited_and_others_not(pg: PostgresServer, client: Client) -> None:
     changes = {"DATAFLIX_BACKEND_RATE_LIMIT": "0", "DATAFLIX_BACKEND_ADMIN_RATE_LIMIT": "2"}
-    api = client(pg, tmp_path, contract, **changes)
+    api = client(**changes)
     key = make_key(pg, ["read"])
     assert [api.get("/genres", key=API_KEY).status for _ in range(3)] == [200, 200, 429]
     assert {api.get("/genres", key=key).status for _ in range(20)} == {200}
@@ -87,10 +90,8 @@ def test_other_sites_pages_are_closed_out_by_default(api: ApiClient) -> None:
     assert not [name for name in answer.headers.keys() if name.startswith("Access-Control")]  # noqa: SIM118
 
 
-def test_named_origins_are_let_in_and_no_others(
-    pg: PostgresServer, tmp_path: Path, contract: Contract
-) -> None:
-    api = client(pg, tmp_path, contract, DATAFLIX_BACKEND_CORS_ORIGINS=f"https://a.example, {SITE}")
+def test_named_origins_are_let_in_and_no_others(client: Client) -> None:
+    api = client(DATAFLIX_BACKEND_CORS_ORIGINS=f"https://a.example, {SITE}")
     raw = api._client.open("/ratings", method="OPTIONS", headers=PREFLIGHT)
     assert raw.status_code == 204
     assert raw.headers["Access-Control-Allow-Origin"] == SITE

@@ -9,7 +9,7 @@ import orjson
 import pytest
 from flask import Flask
 
-from dataflix_backend.app import bare_app, create_app
+from dataflix_backend.app import bare_app
 from dataflix_backend.services.container import Services
 from dataflix_backend.source import IdForm
 from dataflix_backend.web.openapi import document
@@ -17,7 +17,7 @@ from dataflix_backend.web.source_ids import ONE, SEVERAL
 from dataflix_recommender import Model
 from dataflix_testkit import free_port
 
-from .conftest import settings_for
+from .conftest import StartApp, settings_for
 from .support import models
 from .support.api import ApiClient
 from .support.contract import Contract
@@ -324,12 +324,12 @@ def test_no_answer_has_a_number_of_ours(shop: ApiClient) -> None:
 
 
 def test_without_postgres_known_people_are_served_and_others_get_popular_items(
-    shop_app: Flask, copied: Copied, shop_model: Model, tmp_path: Any
+    shop_app: Flask, copied: Copied, shop_model: Model, tmp_path: Any, start_app: StartApp
 ) -> None:
     """A worker that starts while Postgres is away knows from a file that its numbers are no ids."""
     models.publish(tmp_path / "models", "1", shop_model)
     settings = settings_for(tmp_path, copied.server)
-    app = create_app(settings)
+    app = start_app(settings)
     away = settings_for(tmp_path, copied.server, DATAFLIX_POSTGRES_PORT=str(free_port()))
 
     def got(path: str) -> Any:
@@ -348,7 +348,7 @@ def test_without_postgres_known_people_are_served_and_others_get_popular_items(
     unread = got(f"/recommendations/{segment(UNKNOWN)}")
     assert unread["meta"]["as_of"] is None
     assert {row["movie_id"] for row in unread["data"]} <= set(ITEMS)
-    started = create_app(away)
+    started = start_app(away)
     assert services_of(started).source.current.is_copy
     refused = started.test_client().get("/popular", headers={"X-API-Key": settings.api_key})
     assert refused.status_code == 503

@@ -5,7 +5,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dataflix_backend.app import create_app
 from dataflix_backend.queries.ranking_context import load_ranking_context
 from dataflix_backend.services.ranking.reasons import ReasonWords, is_past
 from dataflix_backend.source import EventKind, Identity, Source, Words
@@ -18,7 +17,7 @@ from dataflix_recommender import (
     Reason,
 )
 
-from .conftest import settings_for
+from .conftest import StartApp, settings_for
 from .support.api import ApiClient
 from .support.copied import ADDRESS, ITEMS, LONG, Copied, segment
 from .support.keys import database
@@ -103,11 +102,11 @@ def test_the_strongest_kind_is_named() -> None:
 
 
 def test_without_ratings_and_without_a_model_counts_rank(
-    copied: Copied, tmp_path: Any, shop: ApiClient
+    copied: Copied, tmp_path: Any, shop: ApiClient, start_app: StartApp
 ) -> None:
     # Other tests rate.
     copied.execute("DELETE FROM ratings")
-    app = create_app(settings_for(tmp_path, copied.server))
+    app = start_app(settings_for(tmp_path, copied.server))
     client = ApiClient(app.test_client(), shop.contract)
     expected = copied.execute(
         "SELECT i.source_key, count(*) FROM watched_movies JOIN source.items AS i USING (movie_id) GROUP BY 1"

@@ -5,15 +5,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from flask import Flask
 
-from dataflix_backend.app import create_app
 from dataflix_backend.services.model.store import ModelStore, fits
 from dataflix_backend.source import OUR_TABLES, Identity, Source
 from dataflix_recommender import OWN_SOURCE, SourceIdentity
 from dataflix_testkit import PostgresServer
 
-from .conftest import settings_for
+from .conftest import StartApp, settings_for
 from .support import data, models
 from .support.api import ApiClient
 from .support.copied import ITEMS, SHOP, Copied
@@ -76,12 +74,12 @@ def test_a_champion_of_another_source_is_refused_and_the_last_good_model_stays(
 
 
 def test_the_api_says_so_and_serves_popular_items(
-    copied: Copied, shop: ApiClient, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    copied: Copied, shop: ApiClient, tmp_path: Path, caplog: pytest.LogCaptureFixture, start_app: StartApp
 ) -> None:
     sample = models.taste_model({1: ["Action"]}, {1: "One"})
     models.publish(tmp_path / "models", "9", sample)
     with caplog.at_level(logging.ERROR):
-        app = create_app(settings_for(tmp_path, copied.server))
+        app = start_app(settings_for(tmp_path, copied.server))
     client = ApiClient(app.test_client(), shop.contract)
     ready = client.get("/readyz", key=None).json
     assert ready["checks"]["model"] == "none"
@@ -93,11 +91,15 @@ def test_the_api_says_so_and_serves_popular_items(
 
 
 def test_a_model_of_a_shop_does_not_serve_our_own_tables(
-    pg: PostgresServer, catalogue: data.Catalogue, api: ApiClient, app: Flask, tmp_path: Path
+    pg: PostgresServer,
+    catalogue: data.Catalogue,
+    api: ApiClient,
+    tmp_path: Path,
+    start_app: StartApp,
 ) -> None:
     models.publish(
         tmp_path / "models", "3", models.taste_model(catalogue.genres, catalogue.titles, source=SHOP)
     )
-    client = ApiClient(create_app(settings_for(tmp_path, pg)).test_client(), api.contract)
+    client = ApiClient(start_app(settings_for(tmp_path, pg)).test_client(), api.contract)
     assert client.get("/popular").json["meta"]["source"] == "popularity"
     client.get("/model").problem(404)

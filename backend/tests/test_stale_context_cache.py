@@ -9,7 +9,6 @@ from flask import Flask
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataflix_backend.app import create_app
 from dataflix_backend.database import Database
 from dataflix_backend.queries.ranking_context import RankingContext
 from dataflix_backend.services.container import Services
@@ -19,7 +18,7 @@ from dataflix_backend.services.ranking.stale_context_cache import StaleContextCa
 from dataflix_recommender import Events, Model
 from dataflix_testkit import PostgresServer, free_port
 
-from .conftest import settings_for
+from .conftest import StartApp, settings_for
 from .support.api import ApiClient
 from .support.contract import Contract
 from .support.models import publish
@@ -44,10 +43,10 @@ def test_the_cache_is_bounded_and_keeps_the_newest(reads: list[tuple[int, int]])
 
 
 def test_without_postgres_sessions_charts_and_similar_movies_come_from_the_model(
-    pg: PostgresServer, model: Model, tmp_path: Path, contract: Contract
+    pg: PostgresServer, model: Model, tmp_path: Path, contract: Contract, start_app: StartApp
 ) -> None:
     publish(tmp_path / "models", "7", model)
-    away = create_app(settings_for(tmp_path, pg, DATAFLIX_POSTGRES_PORT=str(free_port())))
+    away = start_app(settings_for(tmp_path, pg, DATAFLIX_POSTGRES_PORT=str(free_port())))
     api = ApiClient(away.test_client(), contract)
     movie = model.popular(1)[0][0]
     lists = [

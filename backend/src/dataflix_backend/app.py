@@ -1,5 +1,7 @@
 """The application factory."""
 
+from collections.abc import Callable
+
 from flask import Flask
 
 from dataflix_backend import resources
@@ -25,6 +27,9 @@ from dataflix_backend.web.encoded_slashes import EncodedSlashes
 
 # The largest valid body, a session of 1,000 ratings, has about 52 KB.
 MAX_BODY_BYTES = 64 * 1024
+_CLOSE = "dataflix-close"
+# A statement of a thread ends after 10 s at the latest; a worker that ends need not wait for its answer.
+_CLOSE_WAIT_S = 2.0
 
 
 def create_app(settings: Settings) -> Flask:
@@ -60,11 +65,27 @@ def create_app(settings: Settings) -> Flask:
     auth.register(app, keys, limiter, database)
     openapi.prepare(app)
     app.wsgi_app = EncodedSlashes(app.wsgi_app, lambda: source.current.is_copy)  # type: ignore[method-assign]
+    repeated = (source.reading, keys.refreshing, models.watching, stale_contexts.forgetting)
+
+    def close() -> None:
+        for one in repeated:
+            one.stop()
+        for one in repeated:
+            one.join(_CLOSE_WAIT_S)
+        database.close()
+
+    app.extensions[_CLOSE] = close
     source.start()
     keys.start()
     models.start()
     stale_contexts.start()
     return app
+
+
+def close_app(app: Flask) -> None:
+    """End the threads of an application and close its connections. No request may be running or follow."""
+    close: Callable[[], None] = app.extensions[_CLOSE]
+    close()
 
 
 def bare_app() -> Flask:

@@ -60,6 +60,15 @@ def post_worker_init(worker: Any) -> None:
     gc.freeze()
 
 
+def worker_exit(server: Any, worker: Any) -> None:
+    """Close the application of a worker that ends; one that could not start has none."""
+    # Not above: gunicorn's main process, which reads this file, would keep old code over a reload.
+    from dataflix_backend.app import close_app  # noqa: PLC0415
+
+    if (application := getattr(worker, "wsgi", None)) is not None:
+        close_app(application)
+
+
 def child_exit(server: Any, worker: Any) -> None:
     """Remove the live gauges of a worker that has ended."""
     multiprocess.mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]

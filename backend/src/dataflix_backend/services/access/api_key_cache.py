@@ -14,6 +14,7 @@ from dataflix_backend.exceptions import UnavailableError
 from dataflix_backend.queries.api_keys import find_key, find_keys, register_bootstrap
 from dataflix_backend.services.access.key_cache_file import KeyCacheFile
 from dataflix_backend.services.access.rate_limiter import RateLimiter
+from dataflix_backend.services.repeated import Repeated
 
 # How long a key is used without a lookup. After this time, every worker refuses a revoked key.
 FRESH_S = 2.0
@@ -37,7 +38,11 @@ class _Entry:
 
 
 class ApiKeyCache:
-    """Finds the key that belongs to a secret; one cache for each worker."""
+    """Finds the key that belongs to a secret; one cache for each worker.
+
+    Attributes:
+        refreshing: looks up all keys again from time to time.
+    """
 
     def __init__(
         self,
@@ -57,8 +62,7 @@ class ApiKeyCache:
         self._refused: OrderedDict[bytes, float] = OrderedDict()
         self._limiter = limiter
         self._file = file
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._refresh_loop, name="api-key-cache", daemon=True)
+        self.refreshing = Repeated(self.refresh, REFRESH_INTERVAL_S, "api-key-cache")
 
     def start(self) -> None:
         """Register the bootstrap key, load the keys of earlier workers, and refresh all of them from now on.
@@ -70,7 +74,7 @@ class ApiKeyCache:
             self._look_up(self._bootstrap)
         except UnavailableError:
             _log.warning("bootstrap key not registered yet")
-        self._thread.start()
+        self.refreshing.start()
 
     def load_file(self) -> None:
         """Load the keys on disk. Each is looked up before its first use, unless Postgres is away."""
@@ -159,17 +163,6 @@ class ApiKeyCache:
             else:
                 self._entries[hashed] = _Entry(key, now, now)
                 _drop_oldest(self._entries, MAX_KEYS)
-
-    def _refresh_loop(self) -> None:
-        while not self._stop.wait(REFRESH_INTERVAL_S):
-            try:
-                self.refresh()
-            except UnavailableError:
-                # The cache stays as it is: no key can be revoked meanwhile.
-                continue
-            except Exception:  # noqa: BLE001 - logged in full
-                # The thread must live: without it a revoked key could work again in an outage.
-                _log.exception("refresh of the API keys failed")
 
 
 def _drop_oldest(entries: OrderedDict[bytes, Any], limit: int) -> None:

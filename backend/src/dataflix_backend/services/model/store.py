@@ -1,7 +1,6 @@
 """The model that a worker serves. It is replaced in one step, and never by a damaged one."""
 
 import logging
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from dataflix_backend.services.model import files
+from dataflix_backend.services.repeated import Repeated
 from dataflix_backend.source import Source
 from dataflix_recommender import OWN_SOURCE, ArtifactError, Model
 
@@ -83,6 +83,7 @@ class ModelStore:
 
     Attributes:
         models_dir: the folder that the synchroniser writes.
+        watching: loads the next model.
     """
 
     def __init__(self, models_dir: Path, source: Callable[[], Source]) -> None:
@@ -93,8 +94,7 @@ class ModelStore:
         self._other_source = ""
         self._seen: tuple[int, ...] | None = None
         self._retry_at: float | None = None
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="model-watcher", daemon=True)
+        self.watching = Repeated(self.refresh, WATCH_INTERVAL_S, "model-watcher")
 
     @property
     def loaded(self) -> LoadedModel | None:
@@ -105,13 +105,7 @@ class ModelStore:
     def start(self) -> None:
         """Load the current model and watch for the next one."""
         self.refresh()
-        self._thread.start()
-
-    def stop(self) -> None:
-        """End the watcher."""
-        self._stop.set()
-        if self._thread.is_alive():
-            self._thread.join()
+        self.watching.start()
 
     def refresh(self) -> None:
         """Load the model that ``current.json`` names, if the file has changed since the last call.
@@ -173,11 +167,3 @@ class ModelStore:
         if log_refusal:
             kept = self._loaded.version if self._loaded else None
             _log.error("model refused", extra={"version": entry.version, "kept": kept, "reason": reason})
-
-    def _watch(self) -> None:
-        while not self._stop.wait(WATCH_INTERVAL_S):
-            try:
-                self.refresh()
-            except Exception:  # noqa: BLE001 - logged in full
-                # The thread must live: without it the worker would never load a later model.
-                _log.exception("model watcher failed")

@@ -1,15 +1,14 @@
 """The contexts that a worker read last, kept in memory for the time when Postgres is away."""
 
-import logging
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass
 
 from dataflix_backend.database import Database
-from dataflix_backend.exceptions import UnavailableError
 from dataflix_backend.queries.ranking_context import RankingContext
 from dataflix_backend.queries.users import find_deleted_users
 from dataflix_backend.services.ranking.erased_users import ErasedUsers
+from dataflix_backend.services.repeated import Repeated
 
 # About 15 MB per worker: an event takes 13 bytes, and a user's overhead is that of about 70 events.
 MAX_EVENTS = 1_000_000
@@ -18,8 +17,6 @@ _USER_COST = 70
 _KIND_COST = 2
 # While Postgres answers, every worker forgets a user who was deleted past the API within this time.
 FORGET_INTERVAL_S = 10.0
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +35,11 @@ class StaleContext:
 
 
 class StaleContextCache:
-    """The last context of each user, and of sessions without a user (None); the oldest is dropped first."""
+    """The last context of each user, and of sessions without a user (None); the oldest is dropped first.
+
+    Attributes:
+        forgetting: forgets deleted users from time to time.
+    """
 
     def __init__(self, database: Database, erased: ErasedUsers) -> None:
         self._database = database
@@ -46,12 +47,11 @@ class StaleContextCache:
         self._lock = threading.Lock()
         self._entries: OrderedDict[int | None, StaleContext] = OrderedDict()
         self._cost = 0
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._forget_loop, name="stale-context-cache", daemon=True)
+        self.forgetting = Repeated(self._forget, FORGET_INTERVAL_S, "stale-context-cache")
 
     def start(self) -> None:
         """Forget deleted users from time to time."""
-        self._thread.start()
+        self.forgetting.start()
 
     def put(self, user_id: int | None, context: RankingContext, read_at_s: float) -> None:
         """Store a context; ``read_at_s`` is when its reading began, by the monotonic clock."""
@@ -102,14 +102,6 @@ class StaleContextCache:
         if entry is not None:
             self._cost -= entry.cost
 
-    def _forget_loop(self) -> None:
-        while not self._stop.wait(FORGET_INTERVAL_S):
-            try:
-                self.forget_deleted_users()
-                self._erased.forget_old()
-            except UnavailableError:
-                # No user can be deleted meanwhile; the next round finds all deleted users.
-                continue
-            except Exception:  # noqa: BLE001 - logged in full
-                # The thread must live: without it this worker would never forget a deleted user.
-                _log.exception("forgetting deleted users failed")
+    def _forget(self) -> None:
+        self.forget_deleted_users()
+        self._erased.forget_old()

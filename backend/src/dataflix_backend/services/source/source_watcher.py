@@ -1,7 +1,6 @@
 """What our tables are a copy of: read every few seconds, and kept in a file for an outage of Postgres."""
 
 import logging
-import threading
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -12,6 +11,7 @@ import orjson
 from dataflix_backend.database import Database
 from dataflix_backend.exceptions import UnavailableError
 from dataflix_backend.queries.source import load_source
+from dataflix_backend.services.repeated import Repeated
 from dataflix_backend.services.source.source_ids import SourceIds
 from dataflix_backend.source import OUR_TABLES, EventKind, Identity, IdForm, Source, Words
 from dataflix_common.files import PRIVATE, replace_file
@@ -29,6 +29,7 @@ class SourceWatcher:
 
     Attributes:
         current: what was read last. A request reads it once.
+        reading: reads it again from time to time.
     """
 
     def __init__(self, database: Database, ids: SourceIds, file: Path) -> None:
@@ -36,8 +37,8 @@ class SourceWatcher:
         self._ids = ids
         self._file = file
         self._has_ids = False
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="source-watcher", daemon=True)
+        self._rounds = 0
+        self.reading = Repeated(self._watch, REFRESH_INTERVAL_S, "source-watcher")
         self.current = OUR_TABLES
 
     def start(self) -> None:
@@ -47,7 +48,7 @@ class SourceWatcher:
             self.refresh()
         except UnavailableError:
             _log.warning("source not read yet")
-        self._thread.start()
+        self.reading.start()
 
     def refresh(self) -> None:
         """Read the source.
@@ -75,19 +76,10 @@ class SourceWatcher:
                 _log.warning("source not written", extra={"reason": type(error).__name__})
 
     def _watch(self) -> None:
-        rounds = 0
-        while not self._stop.wait(REFRESH_INTERVAL_S):
-            rounds += 1
-            try:
-                self.refresh()
-                if rounds % _ROUNDS_TO_FORGET == 0:
-                    self._ids.forget_deleted_people()
-            except UnavailableError:
-                # Nothing is copied meanwhile.
-                continue
-            except Exception:  # noqa: BLE001 - logged in full
-                # The thread must live: without it this worker would never take another source's ids.
-                _log.exception("reading the source failed")
+        self._rounds += 1
+        self.refresh()
+        if self._rounds % _ROUNDS_TO_FORGET == 0:
+            self._ids.forget_deleted_people()
 
 
 def _save(file: Path, source: Source) -> None:
