@@ -10,6 +10,7 @@ import mlflow
 import pytest
 from click.testing import Result
 
+from dataflix_trainer.data import table_swap
 from dataflix_trainer.data.warehouse import Warehouse
 from dataflix_trainer.errors import BusyError
 from dataflix_trainer.promotion import publication, recommendation_lists
@@ -126,7 +127,7 @@ def test_the_champion_changes_while_the_registry_is_copied(
 ) -> None:
     """Another machine's copy is done first, and this one, which has read earlier, replaces it."""
     publication.force(registry, registry.version("1"))
-    swap = warehouse_copy.swap_table
+    swap = table_swap.swap_table
 
     def change_before(target: Warehouse, table: str, *words: Any) -> Any:
         if table == changed_before:
