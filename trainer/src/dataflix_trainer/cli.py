@@ -1,7 +1,7 @@
 """The command ``trainer``. Each command imports the slow libraries that it needs."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -26,6 +26,9 @@ from dataflix_trainer.model.hyperparameters import (
     DEFAULT_SEED as DEFAULT_TRAINING_SEED,
 )
 from dataflix_trainer.settings import MAX_RETENTION_DAYS, RETENTION_DAYS, available_cores
+
+if TYPE_CHECKING:
+    from dataflix_trainer.data.rating_scale import RatingScale
 
 EPILOG = (
     "Settings come from the environment and .env (DATAFLIX_*). Exit codes: 0 success; 1 other errors; 2 "
@@ -204,6 +207,7 @@ def _evaluate_file(
     tune: bool,
     budget: float,
     threads: int | None,
+    scale: "RatingScale | None",
 ) -> CommandResult:
     if protocol is None:
         raise click.UsageError("--ratings needs --protocol.")
@@ -212,6 +216,7 @@ def _evaluate_file(
     return ratings_files.evaluate_file(
         ratings,
         FileEvaluationOptions(Protocol(protocol), threads or available_cores(), cutoffs, seed),
+        scale=scale,
         tuning_seconds=budget if tune else None,
         out=out,
     )

@@ -2,12 +2,16 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from dataflix_trainer.errors import DataError
 from dataflix_trainer.evaluation.options import DEFAULT_CUTOFFS, DEFAULT_SEED, MAX_CUTOFF, Protocol
 from dataflix_trainer.settings import MAX_THREADS
+
+if TYPE_CHECKING:
+    from dataflix_trainer.data.rating_scale import RatingScale
 
 MAX_SEED = 2**32 - 1
 DEFAULT_TUNING_SECONDS = 600
@@ -43,8 +47,20 @@ def ratings_option(*, required: bool) -> Callable[[Any], Any]:
         "--ratings",
         type=click.Path(path_type=Path),
         required=required,
-        help="MovieLens folder or zip, or a CSV or Parquet file with user, item, rating and timestamp.",
+        help="MovieLens folder or zip; or a CSV or Parquet file: user, item, timestamp, and rating or count.",
     )
+
+
+def parse_scale(_: click.Context, __: click.Parameter, text: str | None) -> "RatingScale | None":
+    """Return the scale of the ratings, None if it is to be recognised; called by click."""
+    if text is None:
+        return None
+    from dataflix_trainer.data.rating_scale import RatingScale  # noqa: PLC0415 - imports numpy
+
+    try:
+        return RatingScale.parse(text)
+    except DataError as error:
+        raise click.BadParameter(str(error)) from error
 
 
 def file_evaluation_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -62,6 +78,13 @@ def file_evaluation_options(command: Callable[..., Any]) -> Callable[..., Any]:
             default=DEFAULT_TUNING_SECONDS,
             show_default=True,
             help="Seconds for tuning all models.",
+        ),
+        click.option(
+            "--scale",
+            callback=parse_scale,
+            metavar="LOW:HIGH|thumbs",
+            show_default="the narrowest usual one that holds the ratings",
+            help="What the ratings mean.",
         ),
         click.option("--tune", is_flag=True, help="Tune every model on the validation split first."),
         drawing_seed_option,

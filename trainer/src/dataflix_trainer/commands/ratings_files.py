@@ -5,6 +5,7 @@ from pathlib import Path
 
 from dataflix_trainer.commands.results import CommandResult
 from dataflix_trainer.commands.tables import file_report
+from dataflix_trainer.data.rating_scale import RatingScale
 from dataflix_trainer.data.ratings_file import read_ratings
 from dataflix_trainer.errors import ExportError
 from dataflix_trainer.evaluation.file_evaluation import evaluate_candidates, split_ratings
@@ -19,13 +20,19 @@ from dataflix_trainer.tuning.candidates import tune_candidates
 
 
 def evaluate_file(
-    path: Path, options: FileEvaluationOptions, *, tuning_seconds: float | None, out: Path | None
+    path: Path,
+    options: FileEvaluationOptions,
+    *,
+    scale: RatingScale | None,
+    tuning_seconds: float | None,
+    out: Path | None,
 ) -> CommandResult:
     """Measure the product's model and the baselines on a file of ratings.
 
     Args:
         path: of the ratings.
         options: protocol, cutoffs, seed and threads.
+        scale: what the ratings mean; None recognises it.
         tuning_seconds: time for tuning all models; None measures their defaults.
         out: file for the whole report, if any.
 
@@ -38,7 +45,7 @@ def evaluate_file(
         raise ExportError(f"{out} can't be written: its folder must exist and be writable")
     if out is not None and _holds_ratings(out, path):
         raise ExportError(f"{out} is not written: it belongs to the ratings in {path}; name another file")
-    ratings = read_ratings(path)
+    ratings = read_ratings(path, scale)
     split = split_ratings(ratings, options)
     tuned = {} if tuning_seconds is None else tune_candidates(split.validation, options, tuning_seconds)
     report = evaluate_candidates(ratings, split, options, tuned)

@@ -64,7 +64,7 @@ def file_report(report: Mapping[str, Any], options: FileEvaluationOptions) -> st
     return "\n".join(
         [
             f"{data['source']}: {data['ratings']:,} ratings of {data['users']:,} users, "
-            f"{data['items']:,} movies",
+            f"{data['items']:,} movies, scale {data['scale']}",
             f"Protocol {report['protocol']}, seed {report['seed']}, "
             + ("tuned on the validation split" if report["tuned"] else "defaults, not tuned"),
             f"Trained on {test['train_events']:,} events of {test['train_users']:,} users. Evaluated on "

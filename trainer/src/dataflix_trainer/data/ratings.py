@@ -1,4 +1,4 @@
-"""Ratings of any source, as columns of numbers."""
+"""Ratings and other events of any source, as columns of numbers."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -15,12 +15,13 @@ DENSE = 10
 
 @dataclass(frozen=True, slots=True)
 class Ratings:
-    """One rating per user and item, ordered by user, then item.
+    """One rating per user and item, or what was done without one, ordered by user, then item.
 
     Attributes:
         users: int32[n], from 0 without gaps.
         items: int32[n], from 0 without gaps.
-        stars: float32[n], 0.5 to 5 in half steps.
+        stars: float32[n], 0.5 to 5 in half steps; NaN where nobody rates.
+        weights: float32[n], the confidence weights.
         times: int64[n], microseconds since 1970.
         facts: about the source, for reports.
     """
@@ -28,6 +29,7 @@ class Ratings:
     users: NDArray[np.int32]
     items: NDArray[np.int32]
     stars: NDArray[np.float32]
+    weights: NDArray[np.float32]
     times: NDArray[np.int64]
     facts: dict[str, Any]
 
@@ -48,7 +50,7 @@ class Ratings:
         if len(users) == 0:
             raise DataError(f"{facts.get('source')} holds no rating")
         try:
-            ConfidenceWeights.default().weigh(stars, np.zeros(len(stars), dtype=np.int64))
+            weights = ConfidenceWeights.default().weigh(stars, np.zeros(len(stars), dtype=np.int64))
         except InvalidHistoryError as error:
             raise DataError(f"{facts.get('source')}: {error}") from error
         order = np.lexsort((times, items, users))
@@ -59,9 +61,47 @@ class Ratings:
             factorize(users[last]),
             factorize(items[last]),
             stars[last],
+            weights[order][last],
             times[last],
             facts | {"duplicates_left_out": duplicates},
         )
+
+    @classmethod
+    def from_events(
+        cls,
+        users: NDArray[np.int64],
+        items: NDArray[np.int64],
+        counts: NDArray[np.float32],
+        times: NDArray[np.int64],
+        facts: dict[str, Any],
+    ) -> "Ratings":
+        """Add up events without opinions: n of one user and item weigh log2(1 + n), as in the warehouse.
+
+        Raises:
+            DataError: there is no event, or a count is not above 0.
+        """
+        if len(users) == 0:
+            raise DataError(f"{facts.get('source')} holds no event")
+        wrong = ~(np.isfinite(counts) & (counts > 0))
+        if wrong.any():
+            raise DataError(f"{facts.get('source')}: a count must be above 0, not {counts[wrong][0]:g}")
+        order = np.lexsort((times, items, users))
+        users, items, counts, times = users[order], items[order], counts[order], times[order]
+        last = np.append((np.diff(users) != 0) | (np.diff(items) != 0), True)
+        ends = np.flatnonzero(last)
+        totals = np.diff(np.concatenate(([0.0], np.cumsum(counts, dtype=np.float64)[ends])))
+        return cls(
+            factorize(users[last]),
+            factorize(items[last]),
+            np.full(len(ends), np.nan, dtype=np.float32),
+            np.log2(1 + totals).astype(np.float32),
+            times[last],
+            facts | {"events": len(users)},
+        )
+
+    def at_least(self, stars: float) -> NDArray[np.bool_]:
+        """Return bool[n], which ratings have so many stars; of events without opinions all count."""
+        return np.isnan(self.stars) | (self.stars >= stars)
 
     def __len__(self) -> int:
         return len(self.users)
@@ -86,6 +126,7 @@ class Ratings:
             factorize(self.users[rows]),
             factorize(self.items[rows]),
             self.stars[rows],
+            self.weights[rows],
             self.times[rows],
             self.facts,
         )

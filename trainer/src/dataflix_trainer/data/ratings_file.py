@@ -17,6 +17,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from dataflix_trainer.data.rating_scale import RatingScale
 from dataflix_trainer.data.ratings import Ratings, factorize
 from dataflix_trainer.errors import DataError
 
@@ -25,6 +26,7 @@ SYNONYMS: dict[str, frozenset[str]] = {
     "item": frozenset({"item", "itemid", "iid", "movie", "movieid", "film", "filmid", "productid", "asin"}),
     "rating": frozenset({"rating", "ratings", "score", "stars", "overall"}),
     "timestamp": frozenset({"timestamp", "time", "date", "datetime", "ts", "ratedat", "unixreviewtime"}),
+    "count": frozenset({"count", "counts", "plays", "playcount", "quantity", "listens", "views", "times"}),
 }
 PARQUET_MAGIC = b"PAR1"
 SNIFF_BYTES = 8192
@@ -35,7 +37,7 @@ MAX_DEPTH = 3
 USUAL_NAMES = ("ratings.csv", "ratings.dat", "u.data", "ratings.parquet")
 EXPECTED = (
     "a MovieLens folder or zip file (ratings.csv, ratings.dat or u.data), or a CSV or Parquet file with the "
-    "columns user, item, rating and timestamp"
+    "columns user, item, rating and timestamp; without rating, each row is an event, or as many as count says"
 )
 MICROSECONDS = 1_000_000
 # RuntimeError: an encrypted archive, or one packed in a way that Python cannot read.
@@ -47,7 +49,9 @@ _UNREADABLE = (
 MAX_SECONDS = 9e12
 _DAT = re.compile(rb"\d+::\d+::[\d.]+::\d+\r?")
 _TABS = re.compile(rb"\d+\t\d+\t[\d.]+\t\d+\r?")
-_COLUMNS = list(SYNONYMS)
+_COLUMNS = ["user", "item", "rating", "timestamp"]
+# A file has a rating for each row, or counts of what was done, or neither.
+_OPTIONAL = ("rating", "count")
 
 
 @dataclass(frozen=True)
@@ -70,8 +74,12 @@ class _Source:
             return stream.read(size)
 
 
-def read_ratings(path: Path) -> Ratings:
+def read_ratings(path: Path, scale: RatingScale | None = None) -> Ratings:
     """Read all ratings of a file or folder.
+
+    Args:
+        path: of the file, folder or zip file.
+        scale: what its ratings mean; None takes the narrowest usual scale that holds them.
 
     Raises:
         DataError: they cannot be read; the message names the file and what is wrong with it.
@@ -80,7 +88,7 @@ def read_ratings(path: Path) -> Ratings:
         source, kind = _find(path)
         table = _table(source, kind)
         facts = {"source": path.name, "file": source.name, "layout": kind}
-        return _ratings(table, source.name, facts)
+        return _ratings(table, source.name, facts, scale)
     except _UNREADABLE as error:
         raise DataError(f"{path} can't be read: {error}") from error
 
@@ -129,16 +137,26 @@ def _delimiter(header: bytes) -> str:
     return max(",;\t", key=lambda mark: header.count(mark.encode()))
 
 
-def _places(names: list[str]) -> list[int] | None:
-    """Return the positions of user, item, rating and timestamp; None if one is missing or there twice."""
+def _places(names: list[str]) -> dict[str, int] | None:
+    """Return the position of each column that is wanted; None if one is missing or there twice."""
     # RecBole's atomic files have the type after a colon.
     plain = [re.sub(r"[^a-z]", "", name.lower().partition(":")[0]) for name in names]
-    places = [[at for at, name in enumerate(plain) if name in SYNONYMS[wanted]] for wanted in _COLUMNS]
-    return [place[0] for place in places] if all(len(place) == 1 for place in places) else None
+    places = {
+        wanted: [at for at, name in enumerate(plain) if name in synonyms]
+        for wanted, synonyms in SYNONYMS.items()
+    }
+    found = {wanted: at[0] for wanted, at in places.items() if len(at) == 1}
+    needed = [wanted for wanted in SYNONYMS if wanted not in _OPTIONAL]
+    if any(wanted not in found for wanted in needed) or len(places["rating"]) > 1:
+        return None
+    if "rating" in found:
+        # A count beside a rating says nothing that the rating does not.
+        found.pop("count", None)
+    return found
 
 
 def _table(source: _Source, kind: str) -> pa.Table:
-    """Return a table with the columns user, item, rating and timestamp."""
+    """Return a table with the columns user, item and timestamp, and rating or count if it has them."""
     content = source.read()
     if kind == "parquet":
         file = _arrow_file(content)
@@ -149,8 +167,8 @@ def _table(source: _Source, kind: str) -> pa.Table:
                 f"{source.name} must have one column each for {', '.join(_COLUMNS)}; "
                 f"it has: {', '.join(names)}"
             )
-        wanted = [names[place] for place in places]
-        return pq.read_table(file, columns=wanted).select(wanted).rename_columns(_COLUMNS)
+        wanted = [names[place] for place in places.values()]
+        return pq.read_table(file, columns=wanted).select(wanted).rename_columns(list(places))
     if kind == "csv":
         delimiter = _delimiter(content.partition(b"\n")[0])
         table = pyarrow.csv.read_csv(
@@ -159,7 +177,7 @@ def _table(source: _Source, kind: str) -> pa.Table:
         places = _places(table.column_names)
         if places is None:
             raise DataError(f"{source.name} must have one column each for {', '.join(_COLUMNS)}")
-        return table.select(places).rename_columns(_COLUMNS)
+        return table.select(list(places.values())).rename_columns(list(places))
     if kind == "dat":
         content = content.replace(b"::", b"\t")
     return pyarrow.csv.read_csv(
@@ -180,17 +198,29 @@ def _arrow_file(content: bytes) -> pa.BufferReader:
     return pa.BufferReader(stream.getvalue())
 
 
-def _ratings(table: pa.Table, name: str, facts: dict[str, Any]) -> Ratings:
-    missing = [column for column in _COLUMNS if table[column].null_count]
+def _ratings(table: pa.Table, name: str, facts: dict[str, Any], scale: RatingScale | None) -> Ratings:
+    missing = [column for column in table.column_names if table[column].null_count]
     if missing:
         raise DataError(f"{name}: {table[missing[0]].null_count} rows have no {missing[0]}")
-    return Ratings.from_columns(
-        _ids(table["user"]),
-        _ids(table["item"]),
-        _floats(table["rating"], name),
-        _microseconds(table["timestamp"], name),
-        facts,
-    )
+    users, items = _ids(table["user"]), _ids(table["item"])
+    times = _microseconds(table["timestamp"], name)
+    if "rating" not in table.column_names:
+        if scale is not None:
+            raise DataError(f"{name} has no ratings that --scale could explain")
+        has_counts = "count" in table.column_names
+        counts = _floats(table["count"], name) if has_counts else np.ones(len(users), dtype=np.float32)
+        return Ratings.from_events(users, items, counts, times, facts | {"scale": "none"})
+    values = _floats(table["rating"], name)
+    if len(values) == 0:
+        raise DataError(f"{facts['source']} holds no rating")
+    if not np.isfinite(values).all():
+        raise DataError(f"{name}: {np.count_nonzero(~np.isfinite(values))} ratings are not numbers")
+    try:
+        scale = scale or RatingScale.recognise(values)
+        stars = scale.stars(values)
+    except DataError as error:
+        raise DataError(f"{name}: {error}") from error
+    return Ratings.from_columns(users, items, stars, times, facts | {"scale": str(scale)})
 
 
 def _ids(column: pa.ChunkedArray) -> NDArray[np.int64]:

@@ -1,6 +1,7 @@
 """How ratings are split into training, validation and test data.
 
-All protocols have in common: ratings become events whose stars remain as weights, the whole catalogue is
+All protocols have in common: ratings become events whose stars remain as weights (what was done without an
+opinion is an event as well), the whole catalogue is
 ranked, items that a user is known to have taken are masked, and no candidate items are sampled.
 """
 
@@ -13,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-from dataflix_recommender import ConfidenceWeights
 from dataflix_trainer.data.interactions import latest_times
 from dataflix_trainer.data.ratings import Ratings
 from dataflix_trainer.errors import DataError
@@ -107,21 +107,15 @@ def counts_of(splits: Sequence[EvalSplit]) -> dict[str, int]:
 
 @dataclass(frozen=True, slots=True)
 class _Events:
-    """Ratings with their weights, and matrices of chosen ones."""
+    """Ratings, and matrices of chosen ones."""
 
     ratings: Ratings
-    weights: NDArray[np.float32]
-
-    @classmethod
-    def from_ratings(cls, ratings: Ratings) -> "_Events":
-        stars = ratings.stars
-        return cls(ratings, ConfidenceWeights.default().weigh(stars, np.zeros(len(stars), dtype=np.int64)))
 
     def matrix(self, chosen: NDArray[np.bool_]) -> csr_matrix:
         rows = self.ratings.users[chosen]
         offsets = np.concatenate(([0], np.cumsum(np.bincount(rows, minlength=self.ratings.shape[0]))))
         # Ratings are sorted by user and item, so entries and times are in the same order.
-        data = (self.weights[chosen], self.ratings.items[chosen], offsets)
+        data = (self.ratings.weights[chosen], self.ratings.items[chosen], offsets)
         return csr_matrix(data, shape=self.ratings.shape)
 
     def split(
@@ -177,9 +171,9 @@ def temporal(ratings: Ratings, *, seed: int) -> RatingsSplit:
     the first 80 % of what they took since. Windows in which nobody can be asked are left out. The windows of
     validation end before those of the test begin.
     """
-    events = _Events.from_ratings(ratings)
+    events = _Events(ratings)
     generator = np.random.default_rng(seed)
-    liked = ratings.times[ratings.stars >= LIKED]
+    liked = ratings.times[ratings.at_least(LIKED)]
     if not len(liked):
         raise DataError(f"no rating in {ratings.facts.get('source')} is {LIKED:g} or more")
     cuts = [*np.quantile(liked, [*VALIDATION_CUTS, *TEST_CUTS]), np.inf]
@@ -198,7 +192,7 @@ def _kinds(splits: Sequence[EvalSplit]) -> dict[str, int]:
 
 def _after(events: _Events, start: float, end: float, generator: np.random.Generator) -> EvalSplit:
     users, times = events.ratings.users, events.ratings.times
-    liked = events.ratings.stars >= LIKED
+    liked = events.ratings.at_least(LIKED)
     past, window = liked & (times < start), liked & (times >= start) & (times < end)
     has_past = np.bincount(users[past], minlength=events.ratings.shape[0]) > 0
     is_new = window & ~has_past[users]
@@ -216,9 +210,9 @@ def strong(ratings: Ratings, *, seed: int) -> RatingsSplit:
     users each, 10,000 at most; models are fitted on all other users, also for the test. A held-out user is
     folded in from 80 % of their events, drawn at random, and asked for the rest.
     """
-    liked = ratings.chosen(ratings.stars >= LIKED)
+    liked = ratings.chosen(ratings.at_least(LIKED))
     enough = np.bincount(liked.users) >= MIN_EVENTS_STRONG
-    events = _Events.from_ratings(liked.chosen(enough[liked.users]))
+    events = _Events(liked.chosen(enough[liked.users]))
     users, items = events.ratings.users, events.ratings.items
     generator = np.random.default_rng(seed)
     order = generator.permutation(events.ratings.shape[0])
@@ -248,7 +242,7 @@ def random(ratings: Ratings, *, seed: int) -> RatingsSplit:
     Each user's events are split 80/10/10. Models are fitted on the 80 %, also for the test; the events of
     validation are masked in the test.
     """
-    events = _Events.from_ratings(core(ratings.chosen(ratings.stars >= LIKED_RANDOM), CORE))
+    events = _Events(core(ratings.chosen(ratings.at_least(LIKED_RANDOM)), CORE))
     users = events.ratings.users
     generator = np.random.default_rng(seed)
     counts = np.bincount(users)
