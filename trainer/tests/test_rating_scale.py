@@ -54,8 +54,7 @@ def test_a_scale_that_is_named_is_taken() -> None:
 def test_more_is_never_fewer_stars(scale: str, places: list[float]) -> None:
     ends = RatingScale.parse(scale)
     values = ends.low + np.sort(np.array(places)) * (ends.high - ends.low)
-    values = np.clip(values, ends.low, ends.high).astype(np.float32)
-    mapped = ends.stars(values)
+    mapped = ends.stars(np.clip(values, ends.low, ends.high).astype(np.float32))
     assert (np.diff(mapped) >= 0).all()
     assert set((mapped * 2).tolist()) <= set(range(1, 11))
 
