@@ -63,6 +63,7 @@ def test_more_is_never_fewer_stars(scale: str, places: list[float]) -> None:
     ("values", "scale", "message"),
     [
         ([*[4.0] * 200, 6.0], None, "1 of 201 ratings are off the scale .0.5 to 5., the first is 6"),
+        ([1, 1, 1], None, "every rating is 1, which is no opinion"),
         ([3, 12], "1:10", "1 of 2 ratings are off the scale"),
         ([0, 0.5], "thumbs", "off the scale .thumbs."),
         ([-500, 3], None, "fit no usual scale; name it"),

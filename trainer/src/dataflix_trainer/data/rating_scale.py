@@ -65,6 +65,11 @@ class RatingScale:
         different = set(np.unique(values).tolist())
         if _UP in different and different - {_UP} and different <= {_UP, *_DOWNS}:
             return cls(0, 1, is_thumbs=True)
+        if different == {_UP}:
+            raise DataError(
+                "every rating is 1, which is no opinion: leave the column out, so that rows count as events, "
+                "or name the scale: --scale LOW:HIGH"
+            )
         for low, high in _USUAL:
             if np.mean((values < low) | (values > high)) <= _MISTAKES:
                 return cls(low, high)

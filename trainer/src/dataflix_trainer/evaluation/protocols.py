@@ -153,7 +153,8 @@ class _Events:
         Raises:
             DataError: there are too few.
         """
-        fewest = min(sum(len(split.users) for split in splits) for splits in groups)
+        users = [{user for split in splits for user in split.users.tolist()} for splits in groups]
+        fewest = min(map(len, users))
         if fewest < MIN_USERS:
             raise DataError(
                 f"only {fewest} users of {self.ratings.facts.get('source')} can be evaluated by this "
