@@ -90,6 +90,7 @@ API_COMPUTED: Mapping[str, tuple[str, ...]] = {
     "RankedMovie.rank": _RANKING,
     "RankedMovie.score": _RANKING,
     "Reason.other": _SCORE,
+    "Reason.popularity": _SCORE,
     "Recommendation.rank": _SCORE,
     "Recommendation.score": _SCORE,
     "Rule.is_active": ("postgres ranking_rules.starts_at", "postgres ranking_rules.ends_at"),
