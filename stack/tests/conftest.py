@@ -4,15 +4,11 @@ import json
 import os
 import stat
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-
-from dataflix_stack.config import short_path
 
 _FAKE_DOCKER = """
 import json, os, sys
@@ -64,14 +60,6 @@ class FakeDocker:
         return json.dumps(
             {"Service": service, "State": state, "Health": health, "ExitCode": code, "Name": "x"}
         )
-
-
-@pytest.fixture(autouse=True)
-def links(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Keep the short links to the state folders of tests out of the system's folders."""
-    with TemporaryDirectory(prefix="dfx-", dir="/tmp") as folder:
-        monkeypatch.setattr(short_path, "_FOLDERS", (Path(folder),))
-        yield
 
 
 @pytest.fixture

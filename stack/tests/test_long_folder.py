@@ -87,6 +87,11 @@ def test_a_short_path_is_used_as_it_is() -> None:
     assert short_home(home) == home
 
 
+def test_links_of_tests_do_not_stay_in_the_systems_folders() -> None:
+    link = short_home(Path("/srv/" + "d" * MAX_HOME_BYTES))
+    assert link.parent.name.startswith("dfx-"), "conftest.py removes that folder at the end"
+
+
 def test_bytes_are_counted_not_letters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(short_path, "_FOLDERS", (tmp_path,))
     assert short_home(Path("/" + "ж" * (MAX_HOME_BYTES // 2))).parent == tmp_path
