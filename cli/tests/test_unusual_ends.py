@@ -128,6 +128,7 @@ def test_export_replaces_a_file_that_others_can_read(dataflix: Invoke, tmp_path:
     assert json.loads(file.read_text())["user"]["username"] == "neo"
     assert file.stat().st_mode & 0o777 == 0o600
     assert (tmp_path / "link.json").is_symlink()
+    assert dataflix("users", "export", "neo", "--file", "").code == 2
     full = dataflix("users", "export", "neo", "--file", "/dev/full")
     assert (full.code, full.out) == (2, "")
     assert "No space left" in full.err

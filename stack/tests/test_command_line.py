@@ -104,6 +104,13 @@ def test_data_whose_path_the_system_refuses_is_reported(stack: Settings, tmp_pat
         assert "Traceback" not in printed
 
 
+@pytest.mark.parametrize("option", ["--data", "--source"])
+def test_an_empty_path_is_not_the_sample(stack: Settings, option: str) -> None:
+    code, printed = run(f"{option} ''")
+    assert code == 2
+    assert f"argument {option}: it is empty" in printed
+
+
 def test_lost_progress_is_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(progress, "_lost", type(progress._lost)())
     with Path("/dev/full").open("w") as full:

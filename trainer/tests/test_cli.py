@@ -86,6 +86,13 @@ def test_help_does_not_wait_for_what_is_slow_to_import() -> None:
         ("evaluate", "--tune", "1"),
         ("evaluate", "--out=report.json"),
         ("benchmark", "--ratings=x", "--json=y"),
+        ("evaluate", "--ratings=", "--protocol=random"),
+        ("evaluate", "--ratings=x", "--protocol=random", f"--k={'9' * 5000}"),
+        ("evaluate", "--ratings=x", "--protocol=random", "--k=10,²"),
+        ("tune", "--budget=nan"),
+        ("tune", "--budget=inf"),
+        ("train", "--alpha=inf"),
+        ("train", "--regularization=nan"),
     ],
 )
 def test_wrong_usage_is_refused(words: tuple[str, ...]) -> None:

@@ -126,6 +126,7 @@ def test_errors_have_their_code_and_status(api: Api, sql: str, code: int, status
         ({"default_format": "CSV; DROP TABLE x"}, 73),
         ({"compress": "1"}, 48),
         ({"max_query_size": "x"}, 36),
+        ({"max_query_size": "9" * 5000}, 36),
         ({"role": "administrator_of_others"}, 48),
     ],
 )

@@ -1,10 +1,16 @@
-"""A click group that does not end by itself when its output fails. Needs click, as all that use it do."""
+"""A click group whose errors are short, and that does not end by itself when its output fails.
+
+Needs click, as all that use it do.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import click
+
+# Some lines of a terminal. A message holds the value that is wrong, which may have thousands of characters.
+_MAX_MESSAGE = 600
 
 
 class _UnwritableOutputError(Exception):
@@ -21,10 +27,18 @@ def _past_click() -> Iterator[None]:
         yield
     except OSError as error:
         raise _UnwritableOutputError(error) from error
+    except click.UsageError as error:
+        message, half = error.format_message(), _MAX_MESSAGE // 2
+        if len(message) <= _MAX_MESSAGE:
+            raise
+        raise click.UsageError(f"{message[:half]} ... {message[-half:]}", error.ctx) from error
 
 
 class OutputErrorsGroup(click.Group):
-    """Raises errors of the output, where click ends with 1 and no word when a pipe is closed."""
+    """Raises errors of the output, where click ends with 1 and no word when a pipe is closed.
+
+    The message of an error of use is cut in the middle if it is very long.
+    """
 
     def make_context(self, *arguments: Any, **more: Any) -> click.Context:
         """Read the arguments; print the help if they ask for it."""

@@ -23,6 +23,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from dataflix_common.argument_types import number_in, shown
 from dataflix_common.ports import MAX_PORT
 
 # Shorter secrets can be guessed. ./run.sh makes longer ones.
@@ -95,9 +96,10 @@ def whole_number(low: int, high: int, what: str = "a whole number") -> Callable[
 
     def check(value: Any) -> int:
         text = str(value).strip()
-        if text.isascii() and text.isdecimal() and low <= int(text) <= high:
-            return int(text)
-        raise invalid(f"must be {what} from {low} to {high}, not {text!r}")
+        number = number_in(text, low, high)
+        if number is None:
+            raise invalid(f"must be {what} from {low} to {high}, not {shown(text)}")
+        return number
 
     return check
 

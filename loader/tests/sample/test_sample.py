@@ -168,11 +168,12 @@ def test_a_folder_in_the_place_of_a_file_changes_nothing(
     assert (tmp_path / "movies.csv").read_text() == "mine"
 
 
-@pytest.mark.parametrize("users", ["0", "-1", "many"])
-def test_a_wrong_number_of_users_is_refused(users: str) -> None:
+@pytest.mark.parametrize("users", ["0", "-1", "many", "100001", "9" * 5000])
+def test_a_wrong_number_of_users_is_refused(users: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as left:
         generate_command.main(["folder", "--users", users])
     assert left.value.code == 2
+    assert f"must be a whole number from 1 to 100000, not '{users[:4]}" in capsys.readouterr().err
 
 
 def test_loading_twice_changes_nothing(

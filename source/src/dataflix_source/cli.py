@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from dataflix_common import argument_types
 from dataflix_common.files import replace_file
 from dataflix_source import settings
 from dataflix_source.capture import install_script, removal_script
@@ -36,6 +37,8 @@ could not be reached or used, 130 interrupted. With any code but 0 nothing was c
 """
 _INTERRUPTED = 130
 _DEFAULT_FILE = Path("dataflix.yml")
+# A week.
+_MAX_EVERY_S = 604_800
 _TIME = "%Y-%m-%d %H:%M:%S"
 # A copy without changes takes about a tenth of a second.
 _EVERY_S = 60
@@ -288,7 +291,11 @@ def _parser() -> argparse.ArgumentParser:
         one.set_defaults(run=run)
         if has_file:
             one.add_argument(
-                "file", nargs="?", type=Path, default=_DEFAULT_FILE, help="the description (dataflix.yml)"
+                "file",
+                nargs="?",
+                type=argument_types.path,
+                default=_DEFAULT_FILE,
+                help="the description (dataflix.yml)",
             )
         if has_user:
             one.add_argument(
@@ -303,7 +310,10 @@ def _parser() -> argparse.ArgumentParser:
         "inspect", _inspect, "look at the source and propose a description", has_file=False, has_user=True
     )
     inspect.add_argument(
-        "--output", type=Path, metavar="FILE", help="where to write it; by default it is printed"
+        "--output",
+        type=argument_types.path,
+        metavar="FILE",
+        help="where to write it; by default it is printed",
     )
     command("check", _check, "say what is missing before the first copy", has_user=True)
     script = command(
@@ -324,7 +334,7 @@ def _parser() -> argparse.ArgumentParser:
     one = command("follow", _follow, "copy again and again, until it is stopped; ./run.sh starts it")
     one.add_argument(
         "--every",
-        type=float,
+        type=argument_types.number(0, _MAX_EVERY_S),
         default=_EVERY_S,
         metavar="SECONDS",
         help=f"rest at least so long after each copy ({_EVERY_S}); a slow one rests twenty times its time",

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
+from dataflix_common import argument_types
 from dataflix_common.command_end import discard, prepare_streams, run_to_end
 from dataflix_stack.config import settings as stack_settings
 from dataflix_stack.docker.up import up_in_docker
@@ -76,6 +77,12 @@ def _real_path(path: str | None) -> Path | None:
     return Path(os.path.realpath(path)) if path else None
 
 
+def _given(text: str) -> str:
+    """Return a path as it was typed: ./none is a folder, and none is not."""
+    argument_types.path(text)
+    return text
+
+
 def _source(words: list[str]) -> NoReturn:
     """Become `dataflix-source`, with a `.env` to write settings into."""
     settings = stack_settings.load(create=True)
@@ -93,8 +100,10 @@ def _sentence(error: OSError) -> str:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="run.sh", allow_abbrev=False)
     data = parser.add_mutually_exclusive_group()
-    data.add_argument("--data", metavar="PATH|none", help="a MovieLens folder or zip; none: start empty")
-    data.add_argument("--source", metavar="FILE", help="the description of your own database")
+    data.add_argument(
+        "--data", type=_given, metavar="PATH|none", help="a MovieLens folder or zip; none: start empty"
+    )
+    data.add_argument("--source", type=_given, metavar="FILE", help="the description of your own database")
     parser.add_argument("--docker", action="store_true", help="run the services in containers")
     commands = parser.add_subparsers(dest="command")
     commands.add_parser("status").add_argument("--json", action="store_true")

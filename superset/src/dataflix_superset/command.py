@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
+from dataflix_common import argument_types
 from dataflix_common.command_end import say
 from dataflix_superset import bundle
 from dataflix_superset import settings as setup_settings
@@ -42,7 +43,7 @@ def main() -> None:
     parser.add_argument(
         "bundle",
         nargs="?",
-        type=Path,
+        type=argument_types.path,
         default=ROOT / "superset" / "assets",
         metavar="BUNDLE",
         help="folder of the import bundle (superset/assets)",

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from dataflix_common.click_types import FiniteRange, PathType
 from dataflix_trainer import openmp
 from dataflix_trainer.commands.options import (
     DEFAULT_TUNING_SECONDS,
@@ -56,13 +57,13 @@ def main() -> None:
 )
 @click.option(
     "--alpha",
-    type=click.FloatRange(0, min_open=True),
+    type=FiniteRange(0, min_open=True),
     show_default=tuned_default(DEFAULT_ALPHA),
     help="How much confidence grows with an event's weight.",
 )
 @click.option(
     "--regularization",
-    type=click.FloatRange(0, min_open=True),
+    type=FiniteRange(0, min_open=True),
     show_default="scaled to the data",
     help="Ridge of the factors.",
 )
@@ -76,7 +77,7 @@ def main() -> None:
     "--item-item-weight",
     "--link-weight",
     "link_weight",
-    type=click.FloatRange(0),
+    type=FiniteRange(0),
     show_default=tuned_default(DEFAULT_LINK_WEIGHT),
     help="Weight of the item-item part of the score; 0 leaves it out.",
 )
@@ -136,7 +137,7 @@ def fingerprint(*, factors: int, iterations: int) -> CommandResult:
 @main.command()
 @click.option(
     "--budget",
-    type=click.FloatRange(1),
+    type=FiniteRange(1),
     default=DEFAULT_TUNING_SECONDS,
     show_default=True,
     help="Seconds after which no trial begins.",
@@ -158,9 +159,7 @@ def tune(*, budget: float, reset: bool) -> CommandResult:
 @click.argument("version", required=False)
 @ratings_option(required=False)
 @file_evaluation_options
-@click.option(
-    "--out", type=click.Path(path_type=Path), help="File for the whole report, as JSON; with --ratings."
-)
+@click.option("--out", type=PathType(), help="File for the whole report, as JSON; with --ratings.")
 @prints_result
 @click.pass_context
 def evaluate(
@@ -190,7 +189,7 @@ def evaluate(
 @main.command(hidden=True)
 @ratings_option(required=True)
 @file_evaluation_options
-@click.option("--json", "out", type=click.Path(path_type=Path), required=True, help="File for the report.")
+@click.option("--json", "out", type=PathType(), required=True, help="File for the report.")
 @prints_text
 def benchmark(*, ratings: Path, out: Path, **options: Any) -> CommandResult:
     """Measure models on a file of ratings: the old name of trainer evaluate --ratings."""
@@ -340,7 +339,7 @@ def export(file_format: str, out: str) -> CommandResult:
 
 @main.command()
 @ratings_option(required=True)
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for plots and figures.")
+@click.option("--out", type=PathType(), required=True, help="Folder for plots and figures.")
 @drawing_seed_option
 @prints_result
 def report(ratings: Path, out: Path, seed: int) -> CommandResult:

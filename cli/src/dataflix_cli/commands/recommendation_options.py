@@ -9,10 +9,11 @@ import click
 from dataflix_cli.commands.options import RELEASE_YEAR, RUNNING_TIME
 from dataflix_cli.lookup import movie_id
 from dataflix_cli.session import Session
+from dataflix_common.click_types import FiniteRange
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-_SHARE = click.FloatRange(0, 1)
+_SHARE = FiniteRange(0, 1)
 
 _OPTIONS = (
     click.option("--genre", multiple=True, help="Only movies of this genre; repeat it for more genres."),
@@ -21,7 +22,7 @@ _OPTIONS = (
     click.option("--year-to", type=RELEASE_YEAR, help="Latest release year."),
     click.option("--minutes-from", type=RUNNING_TIME, help="Shortest running time."),
     click.option("--minutes-to", type=RUNNING_TIME, help="Longest running time."),
-    click.option("--min-rating", type=click.FloatRange(0.5, 5), help="Lowest mean rating."),
+    click.option("--min-rating", type=FiniteRange(0.5, 5), help="Lowest mean rating."),
     click.option(
         "--attribute",
         multiple=True,

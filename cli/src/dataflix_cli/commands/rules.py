@@ -9,6 +9,7 @@ from dataflix_cli.client import path_of
 from dataflix_cli.commands.options import LOCAL_TIME, api_time, json_option, page_options, until_option
 from dataflix_cli.lookup import movie_id
 from dataflix_cli.session import Session, pass_session
+from dataflix_common.click_types import FiniteRange
 
 KINDS = ("pin", "boost", "bury")
 # What the API takes when none is given; a test compares both.
@@ -37,7 +38,7 @@ def rules() -> None:
 )
 @click.option(
     "--strength",
-    type=click.FloatRange(0, 1, min_open=True),
+    type=FiniteRange(0, 1, min_open=True),
     show_default=str(DEFAULT_STRENGTH),
     help="For a boost: the share of the range of scores that is added.",
 )

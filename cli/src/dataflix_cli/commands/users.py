@@ -12,6 +12,7 @@ from dataflix_cli.errors import InputError
 from dataflix_cli.lookup import user_id
 from dataflix_cli.session import Session, pass_session
 from dataflix_cli.text import safe
+from dataflix_common.click_types import PathType
 from dataflix_common.files import replace_file
 
 
@@ -60,7 +61,7 @@ def create(session: Session, /, **person: object) -> None:
 @click.argument("user")
 @click.option(
     "--file",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=PathType(dir_okay=False),
     help="Write to this file, which only you can read.",
 )
 @json_option

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from dataflix_cli.text import safe
+from dataflix_common.argument_types import number_in
 
 Value = TypeVar("Value")
 
@@ -78,8 +79,9 @@ class Prompt:
         """
 
         def parse(text: str) -> int | str:
-            if text.isascii() and text.isdecimal() and 1 <= int(text) <= count:
-                return int(text)
+            number = number_in(text, 1, count)
+            if number is not None:
+                return number
             if text.lower() in letters:
                 return text.lower()
             numbers = [f"a number from 1 to {count}"] if count else []

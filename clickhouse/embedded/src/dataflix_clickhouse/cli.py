@@ -9,6 +9,7 @@ import click
 from dataflix_clickhouse import settings as settings_module
 from dataflix_clickhouse.errors import StartupError
 from dataflix_common.click_group import OutputErrorsGroup
+from dataflix_common.click_types import PathType
 from dataflix_common.command_end import run_to_end
 from dataflix_common.settings import SettingsError
 
@@ -36,10 +37,10 @@ def main() -> None:
 
 
 @main.command()
-@click.option("--path", type=click.Path(path_type=Path), help="Data folder [DATAFLIX_HOME/clickhouse].")
+@click.option("--path", type=PathType(), help="Data folder [DATAFLIX_HOME/clickhouse].")
 @click.option("--host", help="Address to listen on [DATAFLIX_CLICKHOUSE_HOST or 127.0.0.1].")
 @click.option("--port", type=click.IntRange(1, 65535), help="Port [DATAFLIX_CLICKHOUSE_PORT or 8123].")
-@click.option("--init", type=click.Path(path_type=Path), help="Folder of SQL files to run at the start.")
+@click.option("--init", type=PathType(), help="Folder of SQL files to run at the start.")
 def serve(path: Path | None, host: str | None, port: int | None, init: Path | None) -> None:
     """Serve a data folder until SIGTERM or SIGINT."""
     logging.basicConfig(level=logging.INFO, format=_LOG_FORMAT, stream=sys.stderr)

@@ -4,9 +4,9 @@ import argparse
 import json
 from contextlib import ExitStack
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
+from dataflix_common import argument_types
 from dataflix_common.command_end import say
 from dataflix_common.env_file import env_file_path
 from dataflix_loader import settings
@@ -59,13 +59,18 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=_DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("path", type=Path, metavar="PATH", help="folder or zip file of a MovieLens data set")
     parser.add_argument(
-        "--rejects", type=Path, metavar="FILE", help="leave out invalid lines and write them to this CSV file"
+        "path", type=argument_types.path, metavar="PATH", help="folder or zip file of a MovieLens data set"
+    )
+    parser.add_argument(
+        "--rejects",
+        type=argument_types.path,
+        metavar="FILE",
+        help="leave out invalid lines and write them to this CSV file",
     )
     parser.add_argument(
         "--manifest",
-        type=Path,
+        type=argument_types.path,
         metavar="FILE",
         help="where to write the manifest; default: a new file in DATAFLIX_HOME/imports",
     )

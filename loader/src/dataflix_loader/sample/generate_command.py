@@ -1,8 +1,8 @@
 """The command `scripts/generate_sample_data.py`."""
 
 import argparse
-from pathlib import Path
 
+from dataflix_common import argument_types
 from dataflix_common.command_end import say
 from dataflix_loader.errors import LoadError
 from dataflix_loader.progress import print_summary
@@ -17,12 +17,19 @@ only with --replace. Exit codes: 0 written, 1 the files can't be written or are 
 use, 4 written, but the summary could not be.
 """
 
+# 3 GB of memory: each user has an opinion of each of the 476 movies.
+_MAX_USERS = 100_000
+_MAX_SEED = 2**63 - 1
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Write the sample into a folder; returns the exit code."""
     parser = sample_parser(_DESCRIPTION)
     parser.add_argument(
-        "folder", type=Path, metavar="FOLDER", help="where to write; created if it does not exist"
+        "folder",
+        type=argument_types.path,
+        metavar="FOLDER",
+        help="where to write; created if it does not exist",
     )
     parser.add_argument("--replace", action="store_true", help="replace the four files if they exist")
     options = parser.parse_args(arguments)
@@ -44,23 +51,17 @@ def sample_parser(description: str) -> argparse.ArgumentParser:
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "--users", type=_positive, default=DEFAULT_USERS, metavar="N", help="number of users (%(default)s)"
+        "--users",
+        type=argument_types.whole_number(1, _MAX_USERS),
+        default=DEFAULT_USERS,
+        metavar="N",
+        help="number of users (%(default)s)",
     )
     parser.add_argument(
-        "--seed", type=_natural, default=DEFAULT_SEED, metavar="N", help="of the random numbers (%(default)s)"
+        "--seed",
+        type=argument_types.whole_number(0, _MAX_SEED),
+        default=DEFAULT_SEED,
+        metavar="N",
+        help="of the random numbers (%(default)s)",
     )
     return parser
-
-
-def _natural(text: str) -> int:
-    number = int(text)
-    if number < 0:
-        raise argparse.ArgumentTypeError(f"must be 0 or more, not {number}")
-    return number
-
-
-def _positive(text: str) -> int:
-    number = _natural(text)
-    if number == 0:
-        raise argparse.ArgumentTypeError("must be 1 or more")
-    return number

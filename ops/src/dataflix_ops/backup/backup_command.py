@@ -2,8 +2,8 @@
 
 import argparse
 import sys
-from pathlib import Path
 
+from dataflix_common import argument_types
 from dataflix_ops.backup.archive import create_backup
 from dataflix_ops.backup.errors import BackupError
 from dataflix_ops.backup.local_stack import local_state_file, open_stores
@@ -24,7 +24,8 @@ Afterwards, backups in the same parent folder that are older than N days are del
 hold people who were erased since. --prune does only that, for the backups in the given folder.
 """
 
-_MAX_DIGITS = 5
+# 270 years: longer than anything is kept.
+_MAX_DAYS = 99_999
 
 
 def main() -> None:
@@ -34,14 +35,14 @@ def main() -> None:
     )
     parser.add_argument(
         "folder",
-        type=Path,
+        type=argument_types.path,
         metavar="FOLDER",
         help="a new folder; with --prune, the parent of backups",
     )
     parser.add_argument("--prune", action="store_true", help="make no backup, only delete old ones")
     parser.add_argument(
         "--keep-days",
-        type=_days,
+        type=argument_types.whole_number(1, _MAX_DAYS),
         metavar="N",
         help="how many days to keep backups; default: DATAFLIX_RETENTION_DAYS",
     )
@@ -65,9 +66,3 @@ def main() -> None:
         sys.exit(f"backup: {error}")
     # A cron job that can't keep the messages must not look fine.
     sys.exit(1 if is_output_lost() else 0)
-
-
-def _days(text: str) -> int:
-    if not (text.isascii() and text.isdecimal() and len(text) <= _MAX_DIGITS and int(text) > 0):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of days from 1 to 99999")
-    return int(text)

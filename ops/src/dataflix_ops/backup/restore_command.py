@@ -4,6 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from dataflix_common import argument_types
 from dataflix_ops.backup.archive import ENV_FILE, restore_backup
 from dataflix_ops.backup.errors import BackupError
 from dataflix_ops.backup.local_stack import open_stores, restore_state, running_stores
@@ -29,7 +30,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=_DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("folder", type=Path, metavar="FOLDER", help="the backup")
+    parser.add_argument("folder", type=argument_types.path, metavar="FOLDER", help="the backup")
     parser.add_argument("--yes", action="store_true", help="do not ask before everything is replaced")
     arguments = parser.parse_args()
     try:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from dataflix_common import ports
+from dataflix_common.argument_types import number_in
 from dataflix_common.model_registry import DEFAULT_MODEL_NAME, PROMOTION_KEY_VARIABLE
 
 _SECRET = re.compile(r"[A-Za-z0-9_=-]{16,}")
@@ -65,7 +66,7 @@ def _must_match(pattern: re.Pattern[str], what: str) -> Callable[[str], str | No
 
 
 def _port_problem(value: str) -> str | None:
-    if value.isdecimal() and 1 <= int(value) <= ports.MAX_PORT:
+    if number_in(value, 1, ports.MAX_PORT) is not None:
         return None
     return f"must be a port, a whole number from 1 to {ports.MAX_PORT}"
 

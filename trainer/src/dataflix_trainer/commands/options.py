@@ -1,11 +1,12 @@
 """Options that several commands of ``trainer`` share."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from dataflix_common.argument_types import number_in, shown
+from dataflix_common.click_types import FiniteRange, PathType
 from dataflix_trainer.errors import DataError
 from dataflix_trainer.evaluation.options import DEFAULT_CUTOFFS, DEFAULT_SEED, MAX_CUTOFF, Protocol
 from dataflix_trainer.settings import MAX_THREADS
@@ -19,10 +20,12 @@ DEFAULT_TUNING_SECONDS = 600
 
 def parse_cutoffs(_: click.Context, __: click.Parameter, text: str) -> tuple[int, ...]:
     """Return lengths of lists such as ``10,20,100``, ascending; called by click."""
-    parts = [part.strip() for part in text.split(",")]
-    if not all(part.isascii() and part.isdecimal() and 1 <= int(part) <= MAX_CUTOFF for part in parts):
-        raise click.BadParameter(f"must be whole numbers from 1 to {MAX_CUTOFF} with commas, not {text!r}")
-    return tuple(sorted({int(part) for part in parts}))
+    numbers = {number_in(part.strip(), 1, MAX_CUTOFF) for part in text.split(",")}
+    if None in numbers:
+        raise click.BadParameter(
+            f"must be whole numbers from 1 to {MAX_CUTOFF} with commas, not {shown(text)}"
+        )
+    return tuple(sorted(number for number in numbers if number is not None))
 
 
 def drawing_seed_option(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -45,7 +48,7 @@ def ratings_option(*, required: bool) -> Callable[[Any], Any]:
     """Return the option ``--ratings``."""
     return click.option(
         "--ratings",
-        type=click.Path(path_type=Path),
+        type=PathType(),
         required=required,
         help="MovieLens folder or zip; or a CSV or Parquet file: user, item, timestamp, and rating or count.",
     )
@@ -74,7 +77,7 @@ def file_evaluation_options(command: Callable[..., Any]) -> Callable[..., Any]:
         ),
         click.option(
             "--budget",
-            type=click.FloatRange(1),
+            type=FiniteRange(1),
             default=DEFAULT_TUNING_SECONDS,
             show_default=True,
             help="Seconds for tuning all models.",

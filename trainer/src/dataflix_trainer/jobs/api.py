@@ -7,12 +7,15 @@ from flask import Flask, Response, current_app, jsonify, request
 from werkzeug.exceptions import HTTPException
 
 from dataflix_common import problem
+from dataflix_common.argument_types import number_in, shown
 from dataflix_trainer.jobs.job import Job
 from dataflix_trainer.jobs.requests import BadRequestError, parse_job
 from dataflix_trainer.jobs.runner import JobRunner
 from dataflix_trainer.jobs.store import JobStore, KeyConflictError
 
 MAX_BODY_BYTES = 64 * 1024
+# No file is larger.
+_MAX_OFFSET = 2**63 - 1
 # Keys of the application's extensions.
 STORE = "dataflix_jobs"
 RUNNER = "dataflix_runner"
@@ -84,10 +87,11 @@ def show_job(job_id: str) -> Response:
 
 def show_log(job_id: str) -> Response:
     """Return the log of a job from a byte offset on."""
-    offset = request.args.get("offset", "0")
-    if not (offset.isascii() and offset.isdecimal()):
-        raise BadRequestError(f"offset must be a whole number from 0, not {offset!r}")
-    text, next_offset, complete = _store().read_log(_job(job_id), int(offset))
+    given = request.args.get("offset", "0")
+    offset = number_in(given, 0, _MAX_OFFSET)
+    if offset is None:
+        raise BadRequestError(f"offset must be a whole number from 0 to {_MAX_OFFSET}, not {shown(given)}")
+    text, next_offset, complete = _store().read_log(_job(job_id), offset)
     return jsonify(text=text, next_offset=next_offset, complete=complete)
 
 

@@ -14,6 +14,7 @@ from dataflix_clickhouse.access.statement_policy import PROFILE_SETTING
 from dataflix_clickhouse.error_codes import ErrorCode
 from dataflix_clickhouse.errors import query_error
 from dataflix_clickhouse.queries.sessions import SessionRequest
+from dataflix_common.argument_types import number_in, shown
 
 # Parameters of the HTTP interface; all others are settings of the engine.
 _ARGUMENTS = frozenset(
@@ -54,6 +55,8 @@ _FORMAT_NAME = re.compile(r"[A-Za-z][A-Za-z0-9]*")
 # ClickHouse's max_query_size: the length of a statement, without insert data.
 DEFAULT_MAX_QUERY_BYTES = 262_144
 MAX_QUERY_BYTES_LIMIT = 1 << 20
+# The engine's settings of this kind are UInt64.
+_MAX_SETTING = 2**64 - 1
 
 
 @dataclass(frozen=True)
@@ -147,11 +150,12 @@ class Request:
             QueryError: the setting max_query_size is not a number.
         """
         text = self.settings.get("max_query_size", str(DEFAULT_MAX_QUERY_BYTES))
-        if not text.isascii() or not text.isdigit():
+        number = number_in(text, 0, _MAX_SETTING)
+        if number is None:
             raise query_error(
-                ErrorCode.BAD_ARGUMENTS, f"max_query_size must be a number of bytes, not {text!r}."
+                ErrorCode.BAD_ARGUMENTS, f"max_query_size must be a number of bytes, not {shown(text)}."
             )
-        return min(int(text), MAX_QUERY_BYTES_LIMIT) or MAX_QUERY_BYTES_LIMIT
+        return min(number, MAX_QUERY_BYTES_LIMIT) or MAX_QUERY_BYTES_LIMIT
 
     @property
     def is_readonly_method(self) -> bool:

@@ -10,6 +10,7 @@ from dataflix_clickhouse.access.accounts import MAX_SESSIONS, Account
 from dataflix_clickhouse.error_codes import ErrorCode
 from dataflix_clickhouse.errors import query_error
 from dataflix_clickhouse.queries.session_context import SessionContext
+from dataflix_common.argument_types import number_in, shown
 
 # ClickHouse's default_session_timeout and max_session_timeout.
 DEFAULT_TIMEOUT_S = 60
@@ -134,9 +135,10 @@ class Sessions:
 def _timeout(text: str | None) -> int:
     if text is None:
         return DEFAULT_TIMEOUT_S
-    if not text.isascii() or not text.isdigit() or not 0 < int(text) <= MAX_TIMEOUT_S:
+    timeout = number_in(text, 1, MAX_TIMEOUT_S)
+    if timeout is None:
         raise query_error(
             ErrorCode.BAD_ARGUMENTS,
-            f"Invalid session timeout {text!r}: it must be 1 to {MAX_TIMEOUT_S} seconds.",
+            f"Invalid session timeout {shown(text)}: it must be 1 to {MAX_TIMEOUT_S} seconds.",
         )
-    return int(text)
+    return timeout
