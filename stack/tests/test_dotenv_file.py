@@ -1,5 +1,6 @@
 """`.env` is written once, private and complete, and every mistake in it is reported by name."""
 
+import os
 import stat
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -62,7 +63,7 @@ def test_a_bad_value_in_the_environment_leaves_no_file(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("value", ["", "0", "65536", "-1", "5e3", "eighty"])
+@pytest.mark.parametrize("value", ["", "0", "65536", "-1", "5e3", "eighty", "9" * 5000, "٨٠"])
 def test_an_invalid_port_is_named(env_file: Path, value: str) -> None:
     change(env_file, "DATAFLIX_MLFLOW_PORT", value)
     with pytest.raises(StackError, match="DATAFLIX_MLFLOW_PORT must be a port"):
@@ -121,6 +122,12 @@ def test_a_byte_order_mark_is_no_mistake(env_file: Path) -> None:
 def test_a_folder_in_the_place_of_the_file_is_reported(tmp_path: Path) -> None:
     with pytest.raises(StackError, match="can't be read: Is a directory"):
         dotenv_file.read(tmp_path, {})
+
+
+def test_a_pipe_in_the_place_of_the_file_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "env")
+    with pytest.raises(StackError, match="it is a pipe"):
+        dotenv_file.read(tmp_path / "env", {})
 
 
 def test_a_missing_variable_is_named(env_file: Path) -> None:

@@ -1,5 +1,6 @@
 """The file ``.env``: where it is, and what it says."""
 
+import errno
 import io
 import os
 import sys
@@ -29,13 +30,20 @@ def read_env_file(path: Path) -> dict[str, str]:
     wrote it could copy a secret of the environment into an address.
 
     Raises:
-        OSError: the file exists and cannot be read.
-        UnicodeDecodeError: the file is not UTF-8.
+        OSError: the file exists and cannot be read, or is a folder.
+        UnicodeDecodeError: the file is not UTF-8, or has a zero byte.
     """
+    if path.is_dir():
+        # As open() does; a folder is no setting, and not the lack of settings either.
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     if not path.is_file():
         return {}
+    content = path.read_bytes()
+    if b"\0" in content:
+        place = content.index(b"\0")
+        raise UnicodeDecodeError("utf-8", content, place, place + 1, "a zero byte is no text")
     # Some editors begin a UTF-8 file with a byte order mark.
-    text = path.read_bytes().decode("utf-8-sig")
+    text = content.decode("utf-8-sig")
     values = dotenv_values(stream=io.StringIO(text), interpolate=False)
     return {name: value for name, value in values.items() if value}
 

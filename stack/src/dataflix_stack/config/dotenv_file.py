@@ -257,6 +257,9 @@ def _checked_bindings(path: Path) -> list[Binding]:
 
 
 def _text(path: Path) -> str:
+    if path.is_fifo():
+        # Who reads it would wait for a writer.
+        raise StackError(f"{path} can't be read: it is a pipe.")
     try:
         # Some editors begin a UTF-8 file with a byte order mark.
         text = path.read_bytes().decode("utf-8-sig")
