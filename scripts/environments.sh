@@ -35,6 +35,10 @@ usable() {
 make_venv() {
   local venv=$1 python
   usable "$venv" && return
+  # Its services may run from it at this moment.
+  if [ -e "$venv" ] && [ ! -O "$venv" ] && [ "$(id -u)" != 0 ]; then
+    die "$ROOT/$venv belongs to another account, and this one cannot use it. Run the command as that account, or clone the project."
+  fi
   python=$(find_python)
   rm -rf "$venv"
   if command -v uv >/dev/null; then
@@ -76,6 +80,7 @@ build() { # NAME VENV "LOCKS" "PACKAGES"
   mark="$venv/.dataflix-$name"
   now=$(fingerprint "$venv" "${locks[@]}" "${sources[@]}")
   if [ "$(cat "$mark" 2>/dev/null || echo none)" = "$now" ]; then return; fi
+  [ -w "$venv" ] || die "$ROOT/$venv must be brought up to date, and this account cannot write it. Run the command as the account that built it."
   uv=$(find_uv)
   "$uv" pip install --quiet --python "$venv" --require-hashes "${requirements[@]}"
   if [ ${#editables[@]} -gt 0 ]; then

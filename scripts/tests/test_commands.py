@@ -4,6 +4,8 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -77,6 +79,35 @@ def test_an_incomplete_environment_is_named_with_what_is_missing() -> None:
     assert result.returncode == 1
     assert result.stderr.endswith("run scripts/environments.sh core. It lacks no.\n")
     assert len(result.stderr.splitlines()) == 1
+
+
+@pytest.fixture
+def of_root() -> Iterator[Path]:
+    """A clone of root's that other accounts can read."""
+    if os.geteuid() != 0 or shutil.which("setpriv") is None:
+        pytest.skip("needs root and setpriv")
+    # Other accounts can't enter the folders of tests.
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        (folder / "scripts").mkdir()
+        shutil.copy(ROOT / "scripts" / "environments.sh", folder / "scripts")
+        (folder / ".venv" / "bin").mkdir(parents=True)
+        yield folder
+
+
+@pytest.mark.parametrize("mode", [0o755, 0o777])
+def test_another_account_s_environment_is_neither_removed_nor_repaired(of_root: Path, mode: int) -> None:
+    """That account's services run from it, whether it can be written or not."""
+    (of_root / ".venv").chmod(mode)
+    (of_root / ".venv" / "bin" / "python").symlink_to("/root/no/such/python")
+    command = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+    command += ["bash", str(of_root / "scripts" / "environments.sh"), "core"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "belongs to another account" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert (of_root / ".venv" / "bin" / "python").is_symlink()
 
 
 PROGRAMS = [
