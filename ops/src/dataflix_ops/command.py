@@ -2,14 +2,14 @@
 
 import argparse
 import os
-import re
 import signal
 import sys
 from pathlib import Path
 
+from dataflix_common import argument_types
 from dataflix_common.files import check_replaceable, replace_file
 from dataflix_ops.erasure_certificate import signature
-from dataflix_ops.erasure_certificate.certificate import issue
+from dataflix_ops.erasure_certificate.certificate import issue, summary
 from dataflix_ops.erasure_certificate.errors import CertificateError
 from dataflix_ops.erasure_certificate.warehouses import Warehouse
 from dataflix_ops.postgres_session import administrator
@@ -19,6 +19,10 @@ from dataflix_stack.errors import StackError
 from dataflix_stack.progress import say
 
 _KEY = "MODEL_PROMOTION_KEY"
+# Of a bigint, as Postgres numbers erasures.
+_MAX_NUMBER = 2**63 - 1
+# Certificates have some 5 kB; a wrong file may be a data set.
+_MAX_CERTIFICATE_BYTES = 1 << 20
 _ISSUE = """Print a signed certificate of an erasure, as JSON. It names nobody.
 
 The command trains twice: on the warehouse, and on a new one that holds the present rows alone and
@@ -56,20 +60,24 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     issuing.add_argument("erasure_id", type=_number, metavar="ID", help="number of the erasure")
-    issuing.add_argument("--output", type=Path, metavar="FILE", help="write it to a file of mode 600")
+    issuing.add_argument(
+        "--output", type=argument_types.path, metavar="FILE", help="write it to a file of mode 600"
+    )
     verifying = commands.add_parser(
         "verify-certificate",
         help="check the signature of a certificate",
         description=_VERIFY,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    verifying.add_argument("file", type=Path, metavar="FILE", help="the certificate")
+    verifying.add_argument("file", type=argument_types.path, metavar="FILE", help="the certificate")
     verifying.add_argument("--public-key", metavar="HEX", help="64 hexadecimal digits; default: that of .env")
     return parser
 
 
 def _issue(erasure_id: int, output: Path | None) -> None:
     settings = stack_settings.load(create=False)
+    # Before two trainings: a key of another form cannot sign.
+    public_key = signature.public_key(settings[_KEY])
     if output is not None:
         _check_output(output)
     with administrator(
@@ -89,7 +97,7 @@ def _issue(erasure_id: int, output: Path | None) -> None:
         replace_file(output, text)
     except OSError as error:
         raise CertificateError(f"{output} can't be written: {error.strerror}") from error
-    say(f"{output}: signed; verify it with the public key {signature.public_key(settings[_KEY])}")
+    say(f"{output}: signed; verify it with the public key {public_key}")
 
 
 def _check_output(path: Path) -> None:
@@ -105,17 +113,19 @@ def _check_output(path: Path) -> None:
 
 def _verify(file: Path, public_key: str | None) -> None:
     try:
-        text = file.read_text(encoding="utf-8")
+        with file.open("rb") as stream:
+            content = stream.read(_MAX_CERTIFICATE_BYTES + 1)
+        text = content.decode()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise CertificateError(f"{file} can't be read: {reason}") from error
-    trusted = public_key or signature.public_key(stack_settings.load(create=False)[_KEY])
-    certificate = signature.verified(text, trusted)
-    erasure = certificate["erasure"]
-    print(
-        f"The certificate is valid: erasure {erasure['number']} of {erasure['requested_at']}, verified "
-        f"{erasure['verified_at']}, issued {certificate['issued_at']}, signed with {trusted}."
-    )
+    if len(content) > _MAX_CERTIFICATE_BYTES:
+        raise CertificateError(f"{file} is no certificate of an erasure: it is too large.")
+    # An empty key is a variable of the shell that is not set, and not the wish to trust .env.
+    if public_key is None:
+        public_key = signature.public_key(stack_settings.load(create=False)[_KEY])
+    certificate = signature.verified(text, public_key)
+    print(f"The certificate is valid: {summary(certificate)}, signed with {public_key}.")
 
 
 def _warehouse(settings: Settings) -> Warehouse:
@@ -124,6 +134,7 @@ def _warehouse(settings: Settings) -> Warehouse:
 
 
 def _number(text: str) -> int:
-    if not re.fullmatch("[1-9][0-9]{0,18}", text):
-        raise argparse.ArgumentTypeError(f"{text!r} is not the number of an erasure")
-    return int(text)
+    number = argument_types.number_in(text, 1, _MAX_NUMBER)
+    if number is None:
+        raise argparse.ArgumentTypeError(f"{argument_types.shown(text)} is not the number of an erasure")
+    return number

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,7 +20,7 @@ from dataflix_common.locks import exclusive_lock
 from dataflix_ops import command
 from dataflix_ops.erasure_certificate import certificate as certificate_module
 from dataflix_ops.erasure_certificate import signature
-from dataflix_ops.erasure_certificate.certificate import issue
+from dataflix_ops.erasure_certificate.certificate import FORM, issue, summary
 from dataflix_ops.erasure_certificate.errors import CertificateError
 from dataflix_ops.erasure_certificate.retraining import require_same_bytes, retrain
 from dataflix_ops.erasure_certificate.warehouses import Fill, Warehouse, copy_rows, reference_warehouse
@@ -242,7 +243,7 @@ def test_only_verified_erasures_get_one(world: World) -> None:
     (pending,) = world.sql("SELECT max(erasure_id) FROM erasures")[0]
     with pytest.raises(CertificateError, match=f"Erasure {pending} is not verified"):
         world.issue(pending)
-    with pytest.raises(CertificateError, match="1 other erasures are not verified"):
+    with pytest.raises(CertificateError, match="One other erasure is not verified"):
         world.issue(first)
     # The record alone does not make the warehouse forget.
     world.sql(f"UPDATE erasures SET user_id = NULL, verified_at = now() WHERE erasure_id = {pending};")
@@ -250,10 +251,68 @@ def test_only_verified_erasures_get_one(world: World) -> None:
         world.issue(pending)
 
 
+def test_what_happens_during_the_trainings_is_noticed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A certificate speaks of the moment when it is signed, which is minutes after the first look."""
+    world.elt("load")
+    world.elt("erase")
+    (erasure_id,) = world.sql("SELECT max(erasure_id) FROM erasures")[0]
+    training: dict[str, Any] = {"files": {}}
+    happens: list[str] = []
+
+    @contextmanager
+    def reference(_fill: Fill, _folder: Path) -> Iterator[Warehouse]:
+        for event in happens:
+            if event.startswith("load"):
+                world.elt(*event.split())
+            else:
+                world.sql(event)
+        yield warehouse_of(world.target)
+
+    monkeypatch.setattr(certificate_module, "retrain", lambda *_: training)
+    monkeypatch.setattr(certificate_module, "reference_warehouse", reference)
+    monkeypatch.setattr(certificate_module, "_text", lambda *_: {"signed": True})
+    assert world.issue(erasure_id) == {"signed": True}
+    # The parts of the new table may have the names of the old ones.
+    happens[:] = ["load --full --table users", "load --full --table users"]
+    with pytest.raises(CertificateError, match="pipeline wrote to the warehouse meanwhile"):
+        world.issue(erasure_id)
+    # Without a trigger there is no record of the erasure.
+    happens[:] = [
+        "SET session_replication_role = replica; ALTER TABLE users DISABLE TRIGGER ALL;"
+        f" DELETE FROM ratings WHERE user_id = {FIRST_ID + 3};"
+        f" DELETE FROM users WHERE user_id = {FIRST_ID + 3};"
+        " ALTER TABLE users ENABLE TRIGGER ALL"
+    ]
+    with pytest.raises(CertificateError, match="Somebody was erased meanwhile"):
+        world.issue(erasure_id)
+    world.sql(f"INSERT INTO users (user_id, username, email) VALUES ({FIRST_ID + 3}, 'b', 'b@example.org')")
+    happens[:] = [f"SELECT erase_user({FIRST_ID + 5})"]
+    with pytest.raises(CertificateError, match="One other erasure is not verified yet"):
+        world.issue(erasure_id)
+
+
+SAID: dict[str, Any] = {
+    "form": FORM,
+    "issued_at": datetime(2026, 11, 30, tzinfo=UTC).isoformat(),
+    "erasure": {"number": 1, "requested_at": "2026-11-28", "verified_at": "2026-11-29"},
+    "searched": {"files_were_searched": True, "files_for_the_pseudonyms": 12},
+}
+
+
 def certificate() -> str:
-    return signature.sign(
-        {"erasure": {"number": 1}, "issued_at": datetime(2026, 11, 30, tzinfo=UTC).isoformat()}, KEY
-    )
+    return signature.sign(SAID, KEY)
+
+
+def test_a_certificate_without_a_search_of_files_says_so() -> None:
+    assert "verified 2026-11-29, when 12 files were searched;" in summary(SAID)
+    said = SAID | {"searched": {"files_were_searched": False, "files_for_the_pseudonyms": None}}
+    assert "verified 2026-11-29, when no file was searched;" in summary(said)
+
+
+@pytest.mark.parametrize("said", [{}, SAID | {"form": "form 2"}, {"form": None}])
+def test_a_certificate_of_another_form_is_not_judged(said: dict[str, Any]) -> None:
+    with pytest.raises(CertificateError, match=r"signature is valid, but .* form that this version"):
+        summary(signature.verified(signature.sign(said, KEY), signature.public_key(KEY)))
 
 
 def test_the_form_of_a_file_does_not_matter() -> None:
@@ -309,7 +368,10 @@ def test_a_certificate_of_another_key_is_refused() -> None:
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(b"\xff\xfe", "it is not UTF-8"), (None, "No such file or directory"), (b"{}", "no certificate")],
+    [
+        *((b"\xff\xfe", "it is not UTF-8"), (None, "No such file or directory"), (b"{}", "no certificate")),
+        (b" " * (1 << 21), "it is too large"),
+    ],
 )
 def test_the_command_says_what_is_wrong_with_a_file(
     tmp_path: Path, content: bytes | None, message: str
@@ -330,6 +392,22 @@ def test_the_command_says_what_is_wrong_with_a_file(
     assert done.returncode == 1
     assert message in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_an_empty_key_is_not_that_of_env(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A variable of the shell that is not set is an empty text: who trusts a key must not get another one."""
+    monkeypatch.setenv("DATAFLIX_ENV_FILE", str(tmp_path / "env"))
+    monkeypatch.setenv("DATAFLIX_HOME", str(tmp_path / "home"))
+    key = stack_settings.load(create=True)["MODEL_PROMOTION_KEY"]
+    (tmp_path / "file").write_text(signature.sign(SAID, key))
+    monkeypatch.setattr(sys, "argv", ["ops.py", "verify-certificate", str(tmp_path / "file")])
+    command.main()
+    assert "The certificate is valid: erasure 1 of 2026-11-28" in capsys.readouterr().out
+    monkeypatch.setattr(sys, "argv", [*sys.argv, "--public-key", ""])
+    with pytest.raises(SystemExit, match="64 hexadecimal digits"):
+        command.main()
 
 
 def test_an_output_that_cannot_be_written_is_refused_before_anything_is_trained(

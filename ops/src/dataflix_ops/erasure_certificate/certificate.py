@@ -59,10 +59,39 @@ def issue(
     say("training on a new warehouse that holds its present rows alone")
     with reference_warehouse(fill or partial(copy_rows, client), folder) as reference:
         of_reference = retrain(reference, training_options)
+    # What it says of this moment must still be so: trainings take minutes.
     if warehouses.raw_state(client) != before:
         raise CertificateError("The pipeline wrote to the warehouse meanwhile. Try again when it is done.")
     require_same_bytes(present, of_reference)
+    if record.read(connection, erasure_id) != erasure or record.unknown_users(
+        connection, warehouses.user_ids(client)
+    ):
+        raise CertificateError("Somebody was erased meanwhile. First: ./run.sh pipeline")
     return _text(erasure, present, record.version(connection), warehouses.version(client))
+
+
+def summary(certificate: dict[str, Any]) -> str:
+    """Return what a signed certificate says, in a few words.
+
+    Raises:
+        CertificateError: it is of another form than those of this version.
+    """
+    if certificate.get("form") != FORM:
+        raise CertificateError(
+            "The signature is valid, but the certificate is of a form that this version of Dataflix does not "
+            f"know. It knows: {FORM}."
+        )
+    erasure = certificate["erasure"]
+    searched = certificate["searched"]
+    files = (
+        f"{searched['files_for_the_pseudonyms']} files were searched"
+        if searched["files_were_searched"]
+        else "no file was searched"
+    )
+    return (
+        f"erasure {erasure['number']} of {erasure['requested_at']}, verified {erasure['verified_at']}, when "
+        f"{files}; issued {certificate['issued_at']}"
+    )
 
 
 def _text(

@@ -48,9 +48,10 @@ def read(connection: Connection, erasure_id: int) -> ErasureRecord:
             f"Erasure {erasure_id} is not verified yet. The pipeline does that: ./run.sh pipeline"
         )
     if pending:
+        others = "One other erasure is" if pending == 1 else f"{pending} other erasures are"
         raise CertificateError(
-            f"{pending} other erasures are not verified yet, so the warehouse holds people who are no longer "
-            "in Postgres. First: ./run.sh pipeline"
+            f"{others} not verified yet, so the warehouse holds people who are no longer in Postgres. First: "
+            "./run.sh pipeline"
         )
     return ErasureRecord(*row)
 
