@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from dataflix_stack.airflow import pipeline
-from dataflix_stack.airflow.api import LogLine, Task
+from dataflix_stack.airflow.api import LogLine, Task, import_error
 from dataflix_stack.airflow.pipeline import run_pipeline
 from dataflix_stack.errors import StackError
 
@@ -136,6 +136,46 @@ def test_a_dag_that_cannot_run_is_not_triggered(use: Use, fake: FakeAirflow, sai
         run_pipeline({}, timeout=10, out=lambda _: None)
 
     assert fake.triggered == 0
+
+
+TRACE = """Traceback (most recent call last):
+  File "selectors.py", line 415, in select
+    fd_event_list = self._selector.poll(timeout)
+ValueError: inner
+airflow.sdk.exceptions.{raised}
+Please take a look at these docs:
+* https://airflow.apache.org/docs, PID: 23426
+"""
+
+
+@pytest.mark.parametrize(
+    ("trace", "reason"),
+    [
+        (TRACE.format(raised="AirflowTaskTimeout: timeout after 120.0s."), "AirflowTaskTimeout: timeout"),
+        (TRACE.format(raised="AirflowException"), "AirflowException"),
+        ("SyntaxError: invalid syntax (x.py, line 3)", "SyntaxError: invalid syntax"),
+        ("something else\n", "something else"),
+        ("", "no reason given"),
+    ],
+)
+def test_what_airflow_cannot_read_is_told_in_one_line(trace: str, reason: str) -> None:
+    told = import_error({"filename": "elt_pipeline.py", "stack_trace": trace})
+    assert reason in told
+    assert told.startswith("elt_pipeline.py can't be read: ")
+    assert len(told.splitlines()) == 1
+
+
+def test_a_dag_that_was_read_too_slowly_is_waited_for(use: Use) -> None:
+    slow = import_error({"filename": "x.py", "stack_trace": TRACE.format(raised="AirflowTaskTimeout: 120 s")})
+    load = task("load", "success", "1")
+    answers = [None, None, {"is_paused": False}]
+    airflow = use(FakeAirflow([("success", [load])], dag_answers=answers, errors=[slow]))
+    run_pipeline({}, timeout=10, out=lambda _: None)
+    assert airflow.triggered == 1
+    airflow = use(FakeAirflow([], dag_answers=[None], errors=[slow]))
+    with pytest.raises(StackError, match=r"AirflowTaskTimeout: 120 s\. This machine is too busy"):
+        run_pipeline({}, timeout=0, out=lambda _: None)
+    assert airflow.triggered == 0
 
 
 def test_a_run_that_takes_too_long_is_left_running(use: Use) -> None:

@@ -7,6 +7,7 @@ import requests
 
 from dataflix_ops.doctor.check import Check, CheckError
 from dataflix_ops.doctor.http import new_session, request, request_ok
+from dataflix_stack.airflow.api import import_error
 from dataflix_stack.airflow.environment import USER
 from dataflix_stack.airflow.pipeline import DAG_ID
 from dataflix_stack.config.settings import Settings
@@ -43,7 +44,7 @@ def _dag(settings: Settings) -> str:
     http, api = _airflow(settings), settings.url("AIRFLOW") + "/api/v2"
     errors = request_ok(http, "GET", f"{api}/importErrors").json()["import_errors"]
     if errors:
-        raise CheckError(f"{errors[0]['filename']} can't be read: {errors[0]['stack_trace'][-200:]}")
+        raise CheckError(import_error(errors[0]))
     dag = request_ok(http, "GET", f"{api}/dags/{DAG_ID}").json()
     return "paused" if dag["is_paused"] else "active"
 

@@ -1,5 +1,6 @@
 """Client of the part of Airflow's REST API that the stack uses."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,6 +20,20 @@ _RETRY_TIMEOUT_S = 90
 _RETRY_WAIT_S = 1.0
 _PAGE = 100
 _TOO_MANY = requests.codes.too_many_requests
+
+
+# How Airflow says that reading a DAG file took too long. It reads the file again later.
+SLOW_IMPORT = "AirflowTaskTimeout"
+# The line of a traceback that says what was raised.
+_RAISED = re.compile(r"^[A-Za-z_][\w.]*(?:Error|Exception|Exit|Interrupt|Timeout|Warning)\b.*", re.MULTILINE)
+_MAX_REASON = 500
+
+
+def import_error(error: Mapping[str, Any]) -> str:
+    """Return what Airflow says about a DAG file that it cannot import, without the traceback."""
+    trace = str(error["stack_trace"]).strip()
+    raised = _RAISED.findall(trace) or trace.splitlines()[-1:] or ["no reason given"]
+    return f"{error['filename']} can't be read: {raised[-1][:_MAX_REASON]}"
 
 
 @dataclass(frozen=True)
@@ -80,9 +95,9 @@ class AirflowApi:
         return None if response.status_code == requests.codes.not_found else _json(response)
 
     def import_errors(self) -> list[str]:
-        """Return one message for each DAG file that Airflow cannot import."""
+        """Return one sentence for each DAG file that Airflow cannot import."""
         errors = _json(self._request("GET", "/api/v2/importErrors"))["import_errors"]
-        return [f"{error['filename']}:\n{error['stack_trace']}" for error in errors]
+        return list(map(import_error, errors))
 
     def trigger(self, dag_id: str, conf: Mapping[str, Any]) -> str:
         """Start a run now and return its id.

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from dataflix_stack.airflow.api import AirflowApi, Task
+from dataflix_stack.airflow.api import SLOW_IMPORT, AirflowApi, Task
 from dataflix_stack.errors import StackError
 from dataflix_stack.progress import say
 
@@ -87,8 +87,11 @@ def _wait_for_dag(api: AirflowApi, deadline: float, watch: Callable[[], None]) -
             if dag["is_paused"]:
                 raise StackError(f"{DAG_ID} is paused: resume it at {api.url}/dags/{DAG_ID}, then try again.")
             return
-        if errors := api.import_errors():
-            raise StackError(f"Airflow cannot read {DAG_ID}. " + "\n".join(errors)[-3000:])
+        errors = api.import_errors()
+        if lasting := [error for error in errors if SLOW_IMPORT not in error]:
+            raise StackError("Airflow: " + "; ".join(lasting) + ". More is in airflow-dag-processor.log.")
+        if time.monotonic() > deadline and errors:
+            raise StackError("Airflow: " + "; ".join(errors) + ". This machine is too busy.")
         if time.monotonic() > deadline:
             raise StackError(f"Airflow at {api.url} has not found {DAG_ID}; see airflow-dag-processor.log.")
         time.sleep(_POLL_S)
