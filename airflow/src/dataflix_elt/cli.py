@@ -7,11 +7,13 @@ import os
 import sys
 import uuid
 from dataclasses import asdict
+from pathlib import Path
 
 from dataflix_common.command_end import run_to_end
+from dataflix_common.env_file import env_file_path, with_env_file
 from dataflix_elt import steps
 from dataflix_elt.clients.dbt_project import manifest, manifest_sha256
-from dataflix_elt.errors import EltError
+from dataflix_elt.errors import EltError, SettingsError
 from dataflix_elt.loading.load import load
 from dataflix_elt.loading.reconciliation import Verify
 from dataflix_elt.settings import DbtSettings, SourceSettings, WarehouseSettings
@@ -30,6 +32,7 @@ def _main() -> str | None:
         # They log what they also raise.
         logging.getLogger(library).setLevel(logging.CRITICAL)
     try:
+        _add_env_file()
         match arguments.command:
             case "load":
                 _load(arguments)
@@ -79,6 +82,24 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("tables", help="show the tables with their columns and keys")
     commands.add_parser("manifest", help="update dbt's manifest; show its path and hash")
     return parser
+
+
+def _add_env_file() -> None:
+    """Add the settings of `.env` to the environment, which wins, so that a person's shell needs no exports.
+
+    Raises:
+        SettingsError: the file can't be read.
+    """
+    # The environment is in the folder airflow of the project.
+    root = Path(sys.prefix).parents[1]
+    path = env_file_path(os.environ, root)
+    try:
+        if path.exists():
+            os.environ.update(with_env_file(os.environ, root))
+    except OSError as error:
+        raise SettingsError(f"{path} can't be read: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{path} is not UTF-8. Save the file as UTF-8.") from error
 
 
 def _load(arguments: argparse.Namespace) -> None:

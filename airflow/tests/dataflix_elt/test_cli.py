@@ -8,6 +8,7 @@ from pathlib import Path
 
 from dataflix_elt.tables import TABLE_NAMES
 from dataflix_testkit import free_port
+from dataflix_testkit.process import clean_environ
 
 from ..support.engines import Engines
 
@@ -48,6 +49,24 @@ def test_loads_are_incremental_unless_full_is_requested(engines: Engines) -> Non
     ]
     assert printed[0]["rows_written"] == 1
     assert printed[0]["rows"] == printed[1]["rows"]
+
+
+def test_settings_come_from_the_env_file_as_the_messages_say(engines: Engines, tmp_path: Path) -> None:
+    values = engines.source_server.environ | engines.warehouse_server.environ
+    file = tmp_path / "env"
+    file.write_text("".join(f"{name}={value}\n" for name, value in values.items()))
+    environ = clean_environ({"DATAFLIX_ENV_FILE": str(file)})
+    command = [ELT, "load", "--table", "movies"]
+
+    def run(**changes: str) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(command, env=environ | changes, capture_output=True, text=True, check=False)
+
+    assert run().returncode == 0
+    away = run(DATAFLIX_CLICKHOUSE_PORT=str(free_port()))
+    assert (away.returncode, away.stderr.startswith("elt: ClickHouse at")) == (1, True)
+    file.write_bytes(b"DATAFLIX_POSTGRES_DB=\xff\n")
+    assert run().stderr == f"elt: {file} is not UTF-8. Save the file as UTF-8.\n"
+    assert run(DATAFLIX_ENV_FILE=str(tmp_path)).stderr == f"elt: {tmp_path} can't be read: Is a directory.\n"
 
 
 def test_a_failure_is_one_line_and_exit_1(engines: Engines) -> None:
