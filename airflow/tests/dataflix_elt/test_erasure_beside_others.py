@@ -2,10 +2,12 @@
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from uuid import uuid4
 
 import pytest
+from clickhouse_connect.driver.exceptions import DatabaseError
 
 from dataflix_elt import steps
 from dataflix_elt.clients import postgres
@@ -78,6 +80,43 @@ def test_no_user_is_erased_while_lists_are_published_or_a_table_is_loaded(
 
     assert is_pending(engines, erased)
     assert engines.query(f"SELECT count() FROM raw.users WHERE user_id = {erased}") == [(1,)]
+
+
+@pytest.mark.parametrize("name", ["`analytics`.`fct_first`", "analytics.fct_first"])
+def test_the_first_build_of_a_model_is_refused_while_it_runs(
+    engines: Engines, erased: int, name: str
+) -> None:
+    """It has no other table to take the place of, so dbt fills the table under its own name."""
+    engines.admin.command(f"CREATE TABLE {name} (user_id Int64) ENGINE = MergeTree ORDER BY user_id")
+    client, query_id = engines.warehouse_server.client("dbt", autogenerate_session_id=False), uuid4().hex
+
+    def fill() -> None:
+        with suppress(DatabaseError):
+            # It has read the user before the erasure begins, and nobody sees that before it ends: long after.
+            client.command(
+                f'/* {{"app": "dbt"}} */ insert into {name} ("user_id") SELECT user_id + sleepEachRow(1)'
+                f" FROM numbers(600) CROSS JOIN (SELECT user_id FROM raw.users WHERE user_id = {erased})"
+                " SETTINGS max_block_size = 1",
+                settings={"query_id": query_id},
+            )
+
+    build = threading.Thread(target=fill)
+    build.start()
+    try:
+        while not engines.query("SELECT 1 FROM system.processes WHERE query LIKE '%sleepEachRow%'")[1:]:
+            assert build.is_alive()
+        with pytest.raises(ErasureIncompleteError, match="dbt is filling fct_first"):
+            erase(engines.source, engines.warehouse, None)
+        assert is_pending(engines, erased)
+        engines.admin.command(f"KILL QUERY WHERE query_id = '{query_id}' SYNC")
+        build.join()
+        erase(engines.source, engines.warehouse, None)
+        assert not is_pending(engines, erased)
+        assert engines.query(f"SELECT count() FROM {name} WHERE user_id = {erased}") == [(0,)]
+    finally:
+        engines.admin.command(f"KILL QUERY WHERE query_id = '{query_id}' SYNC")
+        build.join()
+        engines.admin.command(f"DROP TABLE {name} SYNC")
 
 
 def test_a_running_build_of_dbt_is_refused_and_leftovers_of_killed_ones_are_no_obstacle(

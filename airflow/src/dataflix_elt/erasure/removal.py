@@ -27,6 +27,8 @@ _LOOKS = 3
 _LOOK_S = 0.5
 # How dbt names a table that it is filling.
 _UNFINISHED = re.compile("__dbt_(backup|new_data|tmp)")
+# What a statement inserts into. dbt begins its statements with a comment.
+_INSERT = re.compile(r"\binsert\s+into\s+(?:table\s+)?([\w.`]+)", re.IGNORECASE)
 
 
 def remove_everywhere(target: clickhouse.Session, conditions: Conditions) -> tuple[dict[str, int], list[str]]:
@@ -92,7 +94,19 @@ def _tables(target: clickhouse.Session, created: dict[str, int]) -> list[Warehou
 
 
 def _being_filled(target: clickhouse.Session, tables: list[WarehouseTable]) -> list[str]:
-    """Return the tables that dbt is filling. No statement works on one that a failed build has left."""
+    """Return the tables that dbt is filling. No statement works on one that a failed build has left.
+
+    What a statement has inserted is not seen before it ends. The first build of a model fills the table under
+    its own name.
+    """
+    rows = target.query("SELECT query FROM system.processes WHERE query_kind = 'Insert'")
+    inserts = [found[1] for (text,) in rows if (found := _INSERT.search(text))]
+    if filled := [
+        table.name
+        for table in tables
+        if table.database == ANALYTICS and any(table.path == name.replace("`", "") for name in inserts)
+    ]:
+        return filled
     unfinished = [table.name for table in tables if _UNFINISHED.search(table.name)]
     for _ in range(_LOOKS if unfinished else 0):
         rows = target.query("SELECT query FROM system.processes WHERE position(query, '__dbt_') > 0")
