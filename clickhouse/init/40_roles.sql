@@ -26,6 +26,8 @@ GRANT SELECT ON analytics.* TO analytics_reader;
 -- Erasure: the ELT removes users from all tables that dbt and the trainer derived from its own, and waits until the
 -- files are deleted.
 GRANT SELECT, ALTER DELETE, ALTER SETTINGS ON analytics.* TO raw_writer;
+-- Where an erasure leaves few people who share a region and an age, the ELT hides these until dbt counts again.
+GRANT ALTER UPDATE ON analytics.dim_users* TO raw_writer;
 GRANT SELECT ON system.parts TO raw_writer;
 GRANT SELECT ON system.dropped_tables TO raw_writer;
 -- With it, the ELT distinguishes a running build by dbt from a killed one.

@@ -8,20 +8,17 @@ erased user are removed, and the others stay. A table of `analytics` has the new
 created after the last load, by the warehouse's clock; otherwise it has the erased user's.
 """
 
-import csv
-import io
-import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import NamedTuple
 
 from dataflix_elt.clients import clickhouse, postgres
+from dataflix_elt.erasure import id_tables
 from dataflix_elt.erasure.records import PendingErasure
 from dataflix_elt.tables import LAST_XID, SOURCE_SCHEMA, TABLE_NAMES, TABLES, table_named
 
-_PREFIX = "erasing__"
 # The new user of an id has not been loaded: no table of analytics is newer than this.
 _NEVER = datetime(2200, 1, 1, tzinfo=UTC)
 
@@ -114,7 +111,7 @@ def conditions_of(
     records: postgres.Session, target: clickhouse.Session, pending: list[PendingErasure]
 ) -> Iterator[Conditions]:
     """Create the tables that say what to remove, and drop them at the end."""
-    _drop_tables_of_killed_runs(target)
+    id_tables.drop_those_of_killed_runs(target)
     deletions = records.rows(
         "SELECT deletion_id, recommendation_id, movie_id, event, is_back"  # noqa: S608
         f" FROM {SOURCE_SCHEMA}._erased_feedback"
@@ -124,11 +121,11 @@ def conditions_of(
     ids = {"erased": "Int64", "deleted_in": "UInt64", "is_id_in_use": "Bool"}
     with ExitStack() as tables:
         first = tables.enter_context(
-            _table(target, ids, ((p.user_id, p.deleted_in, int(p.is_id_in_use)) for p in pending))
+            id_tables.table(target, ids, ((p.user_id, p.deleted_in, int(p.is_id_in_use)) for p in pending))
         )
         loaded_at = _loaded_at(target, first, [p for p in pending if p.is_id_in_use])
         second = tables.enter_context(
-            _table(
+            id_tables.table(
                 target,
                 ids | {"loaded_at": "DateTime64(6, 'UTC')"},
                 (
@@ -141,7 +138,7 @@ def conditions_of(
             )
         )
         gone = {(list_id, movie, event) for _, list_id, movie, event, is_back in deletions if not is_back}
-        feedback = tables.enter_context(_table(target, feedback_key, sorted(gone)))
+        feedback = tables.enter_context(id_tables.table(target, feedback_key, sorted(gone)))
         yield Conditions(second, feedback, [int(row[0]) for row in deletions])
 
 
@@ -174,35 +171,3 @@ def _loaded_at(target: clickhouse.Session, ids: str, pending: list[PendingErasur
         f" WHERE i.is_id_in_use AND r.{LAST_XID.name} >= i.deleted_in"
     )
     return {int(user_id): last for (user_id,) in rows if int(user_id) not in old}
-
-
-def _drop_tables_of_killed_runs(target: clickhouse.Session) -> None:
-    for (name,) in target.query(
-        "SELECT name FROM system.tables"
-        " WHERE database = {database:String} AND startsWith(name, {prefix:String})",
-        database=target.database,
-        prefix=_PREFIX,
-    ):
-        target.command(f"DROP TABLE IF EXISTS {target.path(name)} SYNC")
-
-
-@contextmanager
-def _table(
-    target: clickhouse.Session, columns: Mapping[str, str], rows: Iterable[tuple[object, ...]]
-) -> Iterator[str]:
-    """Create a table of these columns, by their types, and rows, and drop it at the end; gives its path."""
-    name = _PREFIX + uuid.uuid4().hex[:12]
-    definitions = ", ".join(f"{column} {kind}" for column, kind in columns.items())
-    target.command(f"CREATE TABLE {target.path(name)} ({definitions}) ENGINE = MergeTree ORDER BY tuple()")
-    try:
-        if lines := list(map(_csv, rows)):
-            target.insert(name, tuple(columns), lines)
-        yield target.path(name)
-    finally:
-        target.command(f"DROP TABLE IF EXISTS {target.path(name)} SYNC")
-
-
-def _csv(row: tuple[object, ...]) -> bytes:
-    line = io.StringIO()
-    csv.writer(line, lineterminator="\n").writerow(row)
-    return line.getvalue().encode()

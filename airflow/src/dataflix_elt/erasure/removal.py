@@ -11,6 +11,7 @@ import time
 from collections import Counter
 
 from dataflix_elt.clients import clickhouse
+from dataflix_elt.erasure import small_groups
 from dataflix_elt.erasure.conditions import Conditions, WarehouseTable
 from dataflix_elt.erasure.pending_deletes import ANALYTICS, BRIEF, UNKNOWN_TABLE, keep_old_parts_briefly
 from dataflix_elt.errors import ErasureIncompleteError, WarehouseError
@@ -50,6 +51,9 @@ def remove_everywhere(target: clickhouse.Session, conditions: Conditions) -> tup
                 f"dbt is filling {', '.join(filled)}. Nothing was marked as verified; try again when the "
                 "pipeline is done."
             )
+        for table in tables:
+            if table.database == ANALYTICS and table.name.startswith(small_groups.PREFIX):
+                _hide_small_groups(target, table.name, conditions.of(table))
         found = {table.path: _remove(target, table.path, conditions.of(table)) for table in tables}
         removed.update(found)
         # A table that was swapped meanwhile may have been looked at twice, and the other one never. A new
@@ -114,6 +118,15 @@ def _being_filled(target: clickhouse.Session, tables: list[WarehouseTable]) -> l
             return filled
         time.sleep(_LOOK_S)
     return []
+
+
+def _hide_small_groups(target: clickhouse.Session, name: str, condition: str) -> None:
+    try:
+        small_groups.hide_small_groups(target, name, condition)
+    except WarehouseError as error:
+        # dbt has dropped it meanwhile.
+        if UNKNOWN_TABLE not in str(error):
+            raise
 
 
 def _remove(target: clickhouse.Session, path: str, condition: str) -> int:
