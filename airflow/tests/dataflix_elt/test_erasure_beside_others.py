@@ -82,40 +82,52 @@ def test_no_user_is_erased_while_lists_are_published_or_a_table_is_loaded(
     assert engines.query(f"SELECT count() FROM raw.users WHERE user_id = {erased}") == [(1,)]
 
 
-@pytest.mark.parametrize("name", ["`analytics`.`fct_first`", "analytics.fct_first"])
-def test_the_first_build_of_a_model_is_refused_while_it_runs(
-    engines: Engines, erased: int, name: str
-) -> None:
-    """It has no other table to take the place of, so dbt fills the table under its own name."""
-    engines.admin.command(f"CREATE TABLE {name} (user_id Int64) ENGINE = MergeTree ORDER BY user_id")
+@contextmanager
+def building(engines: Engines, target: str, value: str) -> Iterator[None]:
+    """Let dbt fill a table for ten minutes with a value that it has read, or until the end of the block."""
     client, query_id = engines.warehouse_server.client("dbt", autogenerate_session_id=False), uuid4().hex
 
     def fill() -> None:
         with suppress(DatabaseError):
-            # It has read the user before the erasure begins, and nobody sees that before it ends: long after.
             client.command(
-                f'/* {{"app": "dbt"}} */ insert into {name} ("user_id") SELECT user_id + sleepEachRow(1)'
-                f" FROM numbers(600) CROSS JOIN (SELECT user_id FROM raw.users WHERE user_id = {erased})"
-                " SETTINGS max_block_size = 1",
+                f'/* {{"app": "dbt"}} */ insert into {target} ("user_id")'
+                f" SELECT {value} + sleepEachRow(1) FROM numbers(600) SETTINGS max_block_size = 1",
                 settings={"query_id": query_id},
             )
 
     build = threading.Thread(target=fill)
     build.start()
     try:
+        # The first row is this query.
         while not engines.query("SELECT 1 FROM system.processes WHERE query LIKE '%sleepEachRow%'")[1:]:
             assert build.is_alive()
-        with pytest.raises(ErasureIncompleteError, match="dbt is filling fct_first"):
-            erase(engines.source, engines.warehouse, None)
-        assert is_pending(engines, erased)
+        yield
+    finally:
         engines.admin.command(f"KILL QUERY WHERE query_id = '{query_id}' SYNC")
         build.join()
+
+
+@pytest.mark.parametrize("name", ["`analytics`.`fct_first`", "analytics.fct_first"])
+def test_the_first_build_of_a_model_is_refused_while_it_runs(
+    engines: Engines, erased: int, name: str
+) -> None:
+    """It has no other table to take the place of, so dbt fills the table under its own name.
+
+    It has read the user before the erasure begins, and nobody sees that before it ends.
+    """
+    engines.admin.command(f"CREATE TABLE {name} (user_id Int64) ENGINE = MergeTree ORDER BY user_id")
+    user = f"(SELECT max(user_id) FROM raw.users WHERE user_id = {erased})"
+    try:
+        with (
+            building(engines, name, user),
+            pytest.raises(ErasureIncompleteError, match="dbt is filling fct_first"),
+        ):
+            erase(engines.source, engines.warehouse, None)
+        assert is_pending(engines, erased)
         erase(engines.source, engines.warehouse, None)
         assert not is_pending(engines, erased)
         assert engines.query(f"SELECT count() FROM {name} WHERE user_id = {erased}") == [(0,)]
     finally:
-        engines.admin.command(f"KILL QUERY WHERE query_id = '{query_id}' SYNC")
-        build.join()
         engines.admin.command(f"DROP TABLE {name} SYNC")
 
 
@@ -128,25 +140,12 @@ def test_a_running_build_of_dbt_is_refused_and_leftovers_of_killed_ones_are_no_o
     engines.admin.command(f"INSERT INTO raw.{left.name} SELECT * FROM raw.users")
     engines.admin.command(f"CREATE TABLE {UNFINISHED} (user_id Int64) ENGINE = MergeTree ORDER BY user_id")
     engines.admin.command(f"INSERT INTO {UNFINISHED} VALUES ({erased})")
-    build = threading.Thread(
-        target=engines.warehouse_server.client("dbt", autogenerate_session_id=False).command,
-        # Three seconds, in blocks of one row: long enough to be seen.
-        args=(
-            f"INSERT INTO {UNFINISHED} SELECT number + sleepEachRow(0.1) FROM numbers(30) SETTINGS"
-            " max_block_size = 1",
-        ),
-    )
-    build.start()
-    try:
-        while not engines.query("SELECT 1 FROM system.processes WHERE query LIKE '%sleepEachRow%numbers%'")[
-            1:
-        ]:
-            assert build.is_alive()
-        with pytest.raises(ErasureIncompleteError, match="dbt is filling dim_users__dbt_backup"):
-            erase(engines.source, engines.warehouse, None)
-        assert is_pending(engines, erased)
-    finally:
-        build.join()
+    with (
+        building(engines, UNFINISHED, "number"),
+        pytest.raises(ErasureIncompleteError, match="dbt is filling dim_users__dbt_backup"),
+    ):
+        erase(engines.source, engines.warehouse, None)
+    assert is_pending(engines, erased)
     try:
         erase(engines.source, engines.warehouse, None)
 
