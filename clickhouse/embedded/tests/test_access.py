@@ -123,6 +123,7 @@ def test_each_user_can_do_its_work(api: Api) -> None:
         ("elt_writer", "INSERT INTO analytics.recommendations (user_id) VALUES (1)"),
         ("elt_writer", "DROP TABLE analytics.recommendations"),
         ("elt_writer", "TRUNCATE TABLE analytics.recommendations"),
+        ("elt_writer", "ALTER TABLE analytics.recommendations UPDATE movie_id = 1 WHERE 1"),
         ("elt_writer", "CREATE DATABASE x"),
         ("elt_writer", "DROP DATABASE raw"),
         ("dbt", "INSERT INTO raw.movies (movie_id) VALUES (1)"),
