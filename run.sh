@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Starts Dataflix: ./run.sh [--data PATH|none] [--source FILE] [--docker] | status [--json] | pipeline [--full] | source ...
+# Starts Dataflix: ./run.sh [--data PATH|none] [--source FILE] [--docker] | status [--json] | pipeline [--full] [--accept-source] | source ...
 set -euo pipefail
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
@@ -10,7 +10,8 @@ Use: ./run.sh [--data PATH]     build, start, load data and run the pipeline onc
      ./run.sh --source FILE     the same with your own database, which FILE describes; later: ./run.sh
      ./run.sh --docker          the same in Docker, with or without --data or --source
      ./run.sh status [--json]   every service, its port and its health
-     ./run.sh pipeline [--full] run elt_pipeline again and wait for its end; --full: load whole tables, not only changes
+     ./run.sh pipeline [--full] run elt_pipeline again and wait for its end; --full: load whole tables, not only changes;
+                                --accept-source: take over another database than the one that was copied and loaded
      ./run.sh source COMMAND    look at your own database, check its description, copy it: ./run.sh source --help
 
 PATH is a MovieLens folder or zip, or none to start empty; without it, the sample data is loaded. Settings are in .env.

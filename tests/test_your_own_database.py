@@ -122,7 +122,7 @@ def test_an_application_that_is_not_ours(stack: Stack) -> None:
         # Without its triggers nothing starts, and the message says how they are made.
         refused = stack.command("run.sh", "--source", description)
         assert refused.returncode == 1
-        assert "`dataflix-source script` prints what makes it" in refused.stderr
+        assert "`./run.sh source script` prints what makes it" in refused.stderr
         assert stack.command("run.sh", "status").returncode == 1
         script = stack.command("run.sh", "source", "script", description, "--user", f"{other.name}_owner")
         assert script.returncode == 0, script.stderr

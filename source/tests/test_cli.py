@@ -46,11 +46,11 @@ def test_the_way_from_nothing_to_a_copy(
     capsys.readouterr()
     for command in ("ready", "copy"):
         assert run(command) == 1
-        assert "`dataflix-source script` prints what makes it" in capsys.readouterr().err
+        assert "`./run.sh source script` prints what makes it" in capsys.readouterr().err
     assert run("status") == 0
     shown = capsys.readouterr().out
     assert "The last copy failed" in shown
-    assert "`dataflix-source script` prints what makes it" in shown
+    assert "`./run.sh source script` prints what makes it" in shown
     assert "Nothing was copied" in shown
     assert run("script", "--user", "app_owner") == 0
     run_script(library, capsys.readouterr().out)

@@ -142,7 +142,9 @@ def test_many_deletions_are_asked_for(
         run_copy(source.reader, own_settings, described())
         before = what_came(own)
         source.execute("DELETE FROM reader WHERE card LIKE 'R%'")
-        with pytest.raises(RefusedError, match=r"100 of 103 people .* --accept-deletions"):
+        with pytest.raises(
+            RefusedError, match=r"100 of 103 people .* `\./run\.sh source copy --accept-deletions`"
+        ):
             run_copy(source.reader, own_settings, described())
         assert what_came(own) == before
         assert fetch(own, "SELECT FROM erasures") == []
@@ -161,7 +163,9 @@ def test_another_database_is_refused_by_name(
     )
     with application(server, sql=more) as other:
         with pytest.raises(
-            RefusedError, match=f"comes from database {readable.name} .* this is database {other.name}"
+            RefusedError,
+            match=f"comes from database {readable.name} .* this is database {other.name} .*"
+            "`./run.sh pipeline --accept-source`",
         ):
             run_copy(other.reader, own_settings, described())
         assert what_came(own) == before

@@ -48,3 +48,10 @@ def test_settings_come_from_env(tmp_path: Path) -> None:
     found = settings.load_source({"DATAFLIX_ENV_FILE": str(file)})
     assert found.address == "shop on db.example:5432"
     assert "very-secret" not in repr(found)
+
+
+def test_the_description_in_use_needs_no_naming(tmp_path: Path) -> None:
+    file = tmp_path / ".env"
+    assert settings.load_description_file({"DATAFLIX_ENV_FILE": str(file)}) == Path("dataflix.yml")
+    file.write_text("DATAFLIX_SOURCE_FILE=/elsewhere/shop.yml\n", encoding="utf-8")
+    assert settings.load_description_file({"DATAFLIX_ENV_FILE": str(file)}) == Path("/elsewhere/shop.yml")

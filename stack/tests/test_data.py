@@ -1,10 +1,13 @@
 """Which data a state folder gets: what was asked for, what .env says, and never other data on top."""
 
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from dataflix_stack import status
+from dataflix_stack import status, up
+from dataflix_stack.__main__ import main
+from dataflix_stack.config import dotenv_file
 from dataflix_stack.config import settings as stack_settings
 from dataflix_stack.config.settings import Settings
 from dataflix_stack.config.state import State
@@ -162,3 +165,26 @@ def test_status_tells_a_copy_that_fails(
     assert "Your database was not copied yet." in shown
     assert "Copies fail since 10:01: it went away [here]" in shown
     assert status.status(as_json=True) is False
+
+
+@pytest.mark.parametrize("accepted", [False, True])
+def test_another_database_is_taken_over_by_the_copy_and_by_the_load(
+    stack: Settings, monkeypatch: pytest.MonkeyPatch, *, accepted: bool
+) -> None:
+    """Both refuse one that was not there before, and name this way out."""
+    asked: list[object] = []
+
+    def copied(_: Settings, *words: str) -> subprocess.CompletedProcess[str]:
+        asked.append("--accept-source" in words)
+        return subprocess.CompletedProcess(words, 0, "", "")
+
+    dotenv_file.set_value(stack.env_file, "DATAFLIX_SOURCE_FILE", "/the/shop.yml")
+    monkeypatch.setattr(source, "_run", copied)
+    monkeypatch.setattr(up, "is_healthy", lambda *_: True)
+    monkeypatch.setattr(up, "run_pipeline", lambda *_, **options: asked.append(options["accept_source"]))
+    monkeypatch.setattr(up, "latest_publication", lambda _: None)
+    monkeypatch.setattr("sys.argv", ["run.sh", "pipeline", *(["--accept-source"] if accepted else [])])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 0
+    assert asked == [accepted, accepted]

@@ -77,7 +77,7 @@ def test_each_step_has_one_line_when_it_ends(use: Use) -> None:
 
     assert [line.split() for line in lines] == [["load", "1.5", "s"], ["train", "1.5", "s"]]
     assert (result.run_id, result.steps) == ("the-run", {"load": 1.5, "train": 1.5})
-    assert airflow.conf == {"full": True}
+    assert airflow.conf == {"full": True, "accept_source": False}
 
 
 def test_a_failed_dbt_test_is_reported_from_the_build_log(use: Use) -> None:

@@ -76,7 +76,7 @@ def test_rows_of_another_database_are_refused_by_name(
     said = str(refused.value)
     assert "shop (database 16400 of cluster 7345)" in said
     assert "dvdrental (database 16500 of cluster 7345)" in said
-    assert "elt load --accept-source" in said
+    assert "./run.sh pipeline --accept-source, or elt load --accept-source" in said
     assert "DATAFLIX_HOME" in said
     assert copied.query(f"select id from raw.{table.name} final") == [(1,)]
     assert len(origins(copied, table)) == 1

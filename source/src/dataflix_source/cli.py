@@ -36,7 +36,6 @@ DATAFLIX_SOURCE_HOST, _PORT, _DB, _USER, _PASSWORD, _SSLMODE and _SSLROOTCERT, f
 could not be reached or used, 130 interrupted. With any code but 0 nothing was changed.
 """
 _INTERRUPTED = 130
-_DEFAULT_FILE = Path("dataflix.yml")
 # A week.
 _MAX_EVERY_S = 604_800
 _TIME = "%Y-%m-%d %H:%M:%S"
@@ -48,6 +47,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns the exit code."""
     options = _parser().parse_args(arguments)
     try:
+        if "file" in options and options.file is None:
+            options.file = settings.load_description_file()
         return int(options.run(options))
     except SourceError as error:
         print(error, file=sys.stderr)
@@ -71,7 +72,7 @@ def _inspect(options: argparse.Namespace) -> int:
             replace_file(options.output, text, mode=None)
         except OSError as error:
             raise RefusedError(f"{options.output} can't be written: {error.strerror}.") from error
-        print(f"{options.output}: read it, correct it, then run dataflix-source check.")
+        print(f"{options.output}: read it, correct it, then run ./run.sh source check.")
     else:
         print(text, end="")
     return 0
@@ -294,8 +295,8 @@ def _parser() -> argparse.ArgumentParser:
                 "file",
                 nargs="?",
                 type=argument_types.path,
-                default=_DEFAULT_FILE,
-                help="the description (dataflix.yml)",
+                help="the description; by default what DATAFLIX_SOURCE_FILE in .env names, else"
+                f" {settings.DESCRIPTION_FILE}",
             )
         if has_user:
             one.add_argument(

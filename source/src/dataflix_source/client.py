@@ -167,7 +167,7 @@ def _of_source(error: psycopg2.Error, settings: SourceSettings) -> SourceError:
     if isinstance(error, errors.InsufficientPrivilege):
         return DatabaseError(
             f"The source {settings.address} refused: {message}. Role {settings.user} needs that right; "
-            "`dataflix-source check` names all that are missing."
+            "`./run.sh source check` names all that are missing."
         )
     if isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError) and not error.pgcode:
         return SourceUnavailableError(f"The source {settings.address} went away: {message}.")

@@ -130,7 +130,7 @@ def found(catalog: Catalog, name: TableName) -> Table:
     """
     table = catalog.find(name)
     if table is None:
-        raise RefusedError(f"The source has no table or view {name}. `dataflix-source check` says more.")
+        raise RefusedError(f"The source has no table or view {name}. `./run.sh source check` says more.")
     return table
 
 
@@ -138,7 +138,7 @@ def _column(table: Table, name: str, reference: Reference) -> Column:
     column = table.columns.get(name)
     if column is None:
         raise RefusedError(
-            f"{table.name} has no column {name} ({reference}). `dataflix-source check` says more."
+            f"{table.name} has no column {name} ({reference}). `./run.sh source check` says more."
         )
     return column
 

@@ -21,6 +21,7 @@ _SSL_MODES = ("disable", "prefer", "require", "verify-ca", "verify-full")
 VERIFIED = ("verify-ca", "verify-full")
 # Our role in our own Postgres; postgres/init gives it its rights.
 COPIER = "dataflix_copier"
+DESCRIPTION_FILE = Path("dataflix.yml")
 
 
 def _sslmode(value: Any) -> str:
@@ -119,6 +120,15 @@ def load_source(environ: Mapping[str, str] = os.environ) -> SourceSettings:
         raise DatabaseError(
             str(error).replace("Settings come from .env, which ./run.sh writes.", "Write them into .env.")
         ) from None
+
+
+def load_description_file(environ: Mapping[str, str] = os.environ) -> Path:
+    """Return the description that the stack uses; before there is one, the one of the current folder.
+
+    Raises:
+        DatabaseError: `.env` can't be read.
+    """
+    return Path(_environ(environ).get("DATAFLIX_SOURCE_FILE") or DESCRIPTION_FILE)
 
 
 def load_own(environ: Mapping[str, str] = os.environ) -> OwnSettings:

@@ -54,7 +54,7 @@ def _run(arguments: argparse.Namespace) -> bool:
         case "status":
             return status(as_json=arguments.json)
         case "pipeline":
-            pipeline(full=arguments.full)
+            pipeline(full=arguments.full, accept_source=arguments.accept_source)
         case "stop":
             stop(purge=arguments.purge, assume_yes=arguments.yes)
         case _:
@@ -109,6 +109,11 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("status").add_argument("--json", action="store_true")
     run_again = commands.add_parser("pipeline")
     run_again.add_argument("--full", action="store_true", help="load whole tables, not only changes")
+    run_again.add_argument(
+        "--accept-source",
+        action="store_true",
+        help="take over another database than the one that was copied and loaded",
+    )
     stop = commands.add_parser("stop")
     stop.add_argument("--purge", action="store_true")
     stop.add_argument("--yes", action="store_true")

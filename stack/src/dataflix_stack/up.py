@@ -65,11 +65,12 @@ def up(chosen: Chosen) -> None:
     print_summary(settings)
 
 
-def pipeline(*, full: bool) -> None:
+def pipeline(*, full: bool, accept_source: bool) -> None:
     """Run `elt_pipeline` again and wait for its end.
 
     Args:
         full: load whole tables instead of changes.
+        accept_source: take over another database than the one that was copied and loaded.
 
     Raises:
         StackError: a service is not healthy, your own database could not be copied, or the run failed.
@@ -82,9 +83,14 @@ def pipeline(*, full: bool) -> None:
             f"Not running or not healthy: {', '.join(unhealthy)}. ./run.sh starts what is missing."
         )
     if has_source(settings):
-        source.copy(settings)
-    watch = _watch(settings)
-    run_pipeline(settings.values, timeout=PIPELINE_TIMEOUT_S, full=full, watch=watch)
+        source.copy(settings, accept_source=accept_source)
+    run_pipeline(
+        settings.values,
+        timeout=PIPELINE_TIMEOUT_S,
+        full=full,
+        accept_source=accept_source,
+        watch=_watch(settings),
+    )
     _tell_refusal(latest_publication(settings))
 
 

@@ -70,6 +70,6 @@ def require_same_source(table: str, loaded: Origin, now: Origin, *, is_tracked: 
         after = f"database {now.database_oid} of cluster {now.system_identifier}"
     raise OtherSourceError(
         f"raw.{table} was loaded from {before}, and this is {after}. Nothing was loaded. To replace what the "
-        "warehouse holds: elt load --accept-source. To keep it, give this database a Dataflix of its own: "
-        "another DATAFLIX_HOME, or another ClickHouse."
+        "warehouse holds: ./run.sh pipeline --accept-source, or elt load --accept-source. To keep it, give "
+        "this database a Dataflix of its own: another DATAFLIX_HOME, or another ClickHouse."
     )

@@ -121,7 +121,7 @@ class Snapshot:
         if len(identities) > 1:
             raise SchemaDriftError(
                 f"Rows of several databases are in {self._session.address}: "
-                f"{', '.join(map(str, identities))}. dataflix-source copy --accept-source makes it one."
+                f"{', '.join(map(str, identities))}. ./run.sh pipeline --accept-source makes them one."
             )
         return identities[0]
 

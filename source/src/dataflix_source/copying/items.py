@@ -34,7 +34,7 @@ def find_gone(own: Session, keys: list[str] | None) -> int:
     if shared:
         raise RefusedError(
             f"{shared:,} id(s) of items stand in several rows of the source. Two items can't have one id. "
-            "`dataflix-source check` says where; nothing was changed."
+            "`./run.sh source check` says where; nothing was changed."
         )
     own.execute(f"ANALYZE {STAGE}")
     own.execute(

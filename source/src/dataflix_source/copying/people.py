@@ -82,7 +82,7 @@ def _refuse_shared_ids(own: Session) -> None:
     if shared:
         raise RefusedError(
             f"{shared:,} id(s) of people stand in several rows of the source. Two people can't have one id. "
-            "`dataflix-source check` says where; nothing was changed."
+            "`./run.sh source check` says where; nothing was changed."
         )
 
 

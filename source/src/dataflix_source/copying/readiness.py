@@ -10,7 +10,7 @@ from dataflix_source.looking.findings import Findings
 from dataflix_source.looking.structure import check_structure
 from dataflix_source.settings import SourceSettings
 
-_AGAIN = "Run what `dataflix-source script` prints again; the next copy then compares everything."
+_AGAIN = "Run what `./run.sh source script` prints again; the next copy then compares everything."
 
 
 def refuse_unready(settings: SourceSettings, description: Description) -> None:
@@ -48,7 +48,7 @@ def refuse_other_structure(description: Description, catalog: Catalog) -> None:
     check_structure(description, catalog, findings)
     if findings.problems:
         first, *others = findings.problems
-        more = f" And {len(others)} more; `dataflix-source check` lists them." if others else ""
+        more = f" And {len(others)} more; `./run.sh source check` lists them." if others else ""
         raise RefusedError(f"The source does not fit the description. {first.place}: {first.text}{more}")
 
 
@@ -67,7 +67,7 @@ def installation(source: Session, description: Description, content: str) -> tup
     if not source.value("SELECT to_regclass(%s) IS NOT NULL", (f"{schema}.installation",)):
         raise RefusedError(
             f"The source has no schema {description.source.capture_schema} of ours, which copy: triggers"
-            " needs. `dataflix-source script` prints what makes it."
+            " needs. `./run.sh source script` prints what makes it."
         )
     found, installed, complete_from = source.row(
         f"SELECT installation_id::text, content_hash, complete_from::text::bigint FROM {schema}.installation"

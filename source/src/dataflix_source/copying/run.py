@@ -287,8 +287,8 @@ class _Run:
             if gone > _FEW and gone > _SHARE * known:
                 raise RefusedError(
                     f"{gone:,} of {known:,} {what} are not in the source any more, and would be erased here"
-                    f" with all that "
-                    "is known of them. Nothing was changed. If that is right, --accept-deletions does it."
+                    " with all that is known of them. Nothing was changed. If that is right,"
+                    " `./run.sh source copy --accept-deletions` does it."
                 )
 
     def _state(

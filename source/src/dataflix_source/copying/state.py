@@ -114,10 +114,9 @@ def refuse_other_source(states: dict[str, CopyState], identity: Identity, *, acc
         if state.identity != identity and not accept:
             raise RefusedError(
                 f"Our copy comes from {state.identity}; this is {identity}. Nothing was changed. If the"
-                f" application's "
-                "database has moved, --accept-source takes the new one over after comparing everything. For"
-                " another "
-                "application, start with an empty database of ours."
+                " application's database has moved, `./run.sh pipeline --accept-source` compares everything"
+                " and takes the new one over. For another application, start with another DATAFLIX_HOME and"
+                " DATAFLIX_ENV_FILE."
             )
 
 

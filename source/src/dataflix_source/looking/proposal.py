@@ -111,7 +111,7 @@ class _Proposal:
         body = [*self._people(), "", *self._items(), "", "events:"]
         for events in roles.events:
             body += self._events(events)
-        yield f"# Proposed by dataflix-source inspect for {self._settings.dbname}."
+        yield f"# Proposed by ./run.sh source inspect for {self._settings.dbname}."
         yield "# Read every line: names and samples can mislead."
         yield "version: 1"
         yield ""

@@ -37,6 +37,7 @@ def run_pipeline(
     *,
     timeout: float,
     full: bool = False,
+    accept_source: bool = False,
     out: Callable[[str], None] = say,
     watch: Callable[[], None] = lambda: None,
 ) -> PipelineResult:
@@ -46,6 +47,7 @@ def run_pipeline(
         env: DATAFLIX_AIRFLOW_HOST, _PORT and _ADMIN_PASSWORD.
         timeout: seconds after which the run must have ended.
         full: load whole tables instead of changes.
+        accept_source: replace what was loaded from another database.
         out: called with a line for each task that has ended.
         watch: called about once a second while the run is waited for; what it raises ends the wait.
 
@@ -57,7 +59,7 @@ def run_pipeline(
     deadline = began + timeout
     api = AirflowApi(env, watch)
     _wait_for_dag(api, deadline, watch)
-    run_id = api.trigger(DAG_ID, {"full": full})
+    run_id = api.trigger(DAG_ID, {"full": full, "accept_source": accept_source})
     reported: dict[tuple[str, int], Task] = {}
     while True:
         watch()

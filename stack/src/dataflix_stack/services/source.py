@@ -45,14 +45,19 @@ def refuse_unready(settings: Settings) -> None:
         raise StackError(_message(done))
 
 
-def copy(settings: Settings) -> None:
+def copy(settings: Settings, *, accept_source: bool = False) -> None:
     """Bring our Postgres in line with the source.
+
+    Args:
+        settings: the stack's settings.
+        accept_source: take over another database than the one that was copied.
 
     Raises:
         StackError: the copy was refused or failed; it changed nothing.
     """
+    accepted = ["--accept-source"] if accept_source else []
     with step("copy of your database"):
-        done = _run(settings, "copy", settings["SOURCE_FILE"], "--wait", "--quiet")
+        done = _run(settings, "copy", settings["SOURCE_FILE"], "--wait", "--quiet", *accepted)
     if done.returncode != 0:
         raise StackError(f"Your database was not copied, and nothing was changed:\n{_message(done)}")
     for line in done.stdout.strip().splitlines():
