@@ -32,6 +32,7 @@ CREATE TABLE IF NOT EXISTS copies (
     rows_count bigint NOT NULL,
     left_out_count bigint NOT NULL
 );
+ALTER TABLE copies ADD COLUMN IF NOT EXISTS slot_lsn pg_lsn;
 
 COMMENT ON TABLE copies IS 'What was copied from which database, one row for people, for items, and for each table of events.';
 COMMENT ON COLUMN copies.entity IS 'people, items, events.0, events.1 and so on, as in the description.';
@@ -40,7 +41,7 @@ COMMENT ON COLUMN copies.system_identifier IS 'Of the source''s cluster; null if
 COMMENT ON COLUMN copies.timeline IS 'Of the source''s cluster; another one after a restore.';
 COMMENT ON COLUMN copies.database_oid IS 'Of the source''s database.';
 COMMENT ON COLUMN copies.database_name IS 'Of the source''s database.';
-COMMENT ON COLUMN copies.mode IS 'How changes are found: triggers, updated_at or compare.';
+COMMENT ON COLUMN copies.mode IS 'How changes are found: triggers, replication, updated_at or compare.';
 COMMENT ON COLUMN copies.guarantee IS 'What that mode sees and what it does not, in words.';
 COMMENT ON COLUMN copies.installation_id IS 'Of the triggers in the source; others have gaps before them.';
 COMMENT ON COLUMN copies.description_hash IS 'Of the part of the description that says what is read.';
@@ -49,6 +50,7 @@ COMMENT ON COLUMN copies.read_at IS 'When that was, by the source''s clock.';
 COMMENT ON COLUMN copies.compared_at IS 'When every row was last compared, by the source''s clock.';
 COMMENT ON COLUMN copies.rows_count IS 'Rows here that come from this entity.';
 COMMENT ON COLUMN copies.left_out_count IS 'Rows of the last comparison whose person or item is not known.';
+COMMENT ON COLUMN copies.slot_lsn IS 'Up to where the source''s replication slot was read; one that is further was read by others.';
 
 CREATE TABLE IF NOT EXISTS people (
     source_key text PRIMARY KEY,

@@ -262,15 +262,18 @@ def _in_message(name: str) -> str:
 
 
 def removal_script(description: Description) -> str:
-    """Return the script that takes everything of ours out of the source."""
+    """Return the script that takes everything of ours out of the source, whatever the mode was."""
     schema = quoted(description.source.capture_schema.name)
     return f"""\
--- Takes away what Dataflix put into this database: the schema, and with it the triggers that call it.
+-- Takes away what Dataflix put into this database: the schema, and with it the triggers that call it, and the
+-- replication slot.
 \\set ON_ERROR_STOP on
 BEGIN;
 SET LOCAL lock_timeout = '{_LOCK_TIMEOUT}';
 DROP SCHEMA IF EXISTS {schema} CASCADE;
 COMMIT;
+SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots
+WHERE slot_name = {literal(description.source.slot)} AND database = current_database();
 """
 
 

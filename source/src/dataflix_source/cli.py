@@ -10,7 +10,7 @@ from pathlib import Path
 
 from dataflix_common import argument_types
 from dataflix_common.files import replace_file
-from dataflix_source import settings
+from dataflix_source import settings, slot
 from dataflix_source.capture import install_script, removal_script
 from dataflix_source.client import own_transaction, source_snapshot
 from dataflix_source.copying import attempts
@@ -97,9 +97,13 @@ def _script(options: argparse.Namespace) -> int:
     if options.remove:
         print(removal_script(file.description), end="")
         return 0
-    if file.description.source.copy_mode is not CopyMode.TRIGGERS:
+    make = {CopyMode.TRIGGERS: install_script, CopyMode.REPLICATION: slot.install_script}.get(
+        file.description.source.copy_mode
+    )
+    if make is None:
         raise RefusedError(
-            f"copy: {file.description.source.copy_mode} needs nothing in the source; copy: triggers does."
+            f"copy: {file.description.source.copy_mode} needs nothing in the source; copy: triggers and copy:"
+            " replication do."
         )
     source = settings.load_source(_environ(options))
     reader = options.reader or settings.load_source(os.environ).user
@@ -108,7 +112,7 @@ def _script(options: argparse.Namespace) -> int:
         if findings.problems:
             _tell(file, findings)
             raise RefusedError("No script was printed: the problems above come first.")
-        print(install_script(file.description, catalog, reader), end="")
+        print(make(file.description, catalog, reader), end="")
     return 0
 
 
@@ -317,9 +321,7 @@ def _parser() -> argparse.ArgumentParser:
         help="where to write it; by default it is printed",
     )
     command("check", _check, "say what is missing before the first copy", has_user=True)
-    script = command(
-        "script", _script, "print the SQL that the mode triggers needs in the source", has_user=True
-    )
+    script = command("script", _script, "print the SQL that the mode needs in the source", has_user=True)
     script.add_argument("--reader", help="the role that will copy (DATAFLIX_SOURCE_USER)")
     script.add_argument("--remove", action="store_true", help="print the SQL that takes it away again")
     command("ready", _ready, "say whether a copy could begin, with the rights of the role that copies")

@@ -9,6 +9,7 @@ from dataflix_source.looking.catalog import Catalog, read_catalog
 from dataflix_source.looking.findings import Findings
 from dataflix_source.looking.structure import check_structure
 from dataflix_source.settings import SourceSettings
+from dataflix_source.slot import refuse_unreadable, unseen
 
 _AGAIN = "Run what `./run.sh source script` prints again; the next copy then compares everything."
 
@@ -24,8 +25,11 @@ def refuse_unready(settings: SourceSettings, description: Description) -> None:
     with source_snapshot(settings) as source:
         catalog = read_catalog(source)
         refuse_other_structure(description, catalog)
-        if description.source.copy_mode is CopyMode.TRIGGERS:
-            installation(source, description, content_hash(description, catalog))
+        match description.source.copy_mode:
+            case CopyMode.TRIGGERS:
+                installation(source, description, content_hash(description, catalog))
+            case CopyMode.REPLICATION:
+                refuse_unreadable(source, description.source.slot)
 
 
 def refuse_ours(description: Description) -> None:
@@ -46,6 +50,9 @@ def refuse_other_structure(description: Description, catalog: Catalog) -> None:
     """
     findings = Findings()
     check_structure(description, catalog, findings)
+    if description.source.copy_mode is CopyMode.REPLICATION:
+        for place, problem in unseen(description, catalog):
+            findings.problem(place, problem)
     if findings.problems:
         first, *others = findings.problems
         more = f" And {len(others)} more; `./run.sh source check` lists them." if others else ""

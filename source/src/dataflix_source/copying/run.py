@@ -27,6 +27,7 @@ from dataflix_source.errors import RefusedError, SourceError
 from dataflix_source.looking.catalog import Catalog, read_catalog
 from dataflix_source.queries import Query, build, found
 from dataflix_source.settings import OwnSettings, SourceSettings
+from dataflix_source.slot import Shown, Slot, confirm, find, peek
 
 GUARANTEES = {
     CopyMode.TRIGGERS: (
@@ -57,6 +58,8 @@ class CopyResult:
         position: the moment of the source that our copy shows now.
         changes: of people, items and each table of events.
         kept_notes: why the source still has the notes of what was read; None if it does not.
+        slot: the replication slot that was read, if there is one.
+        read_to: how far it was read.
     """
 
     position: Position
@@ -64,6 +67,8 @@ class CopyResult:
     guarantee: str
     changes: tuple[Changes, ...]
     kept_notes: str | None = None
+    slot: Slot | None = None
+    read_to: int = 0
 
 
 @dataclass(frozen=True)
@@ -106,19 +111,22 @@ def copy(
             run = _Run(source, own, description, options, states, progress=progress)
             result = run.copy()
     # After our commit: what we have, the source may forget.
-    if description.source.copy_mode is CopyMode.TRIGGERS and not result.position.is_standby:
+    if result.slot or (description.source.copy_mode is CopyMode.TRIGGERS and not result.position.is_standby):
         try:
-            _forget(source_settings, description, result.position.xmin)
+            _forget(source_settings, description, result)
         except SourceError as error:
             # The copy is done. The next one reads the same notes again, and removes them.
             return replace(result, kept_notes=str(error))
     return result
 
 
-def _forget(settings: SourceSettings, description: Description, before: int) -> None:
+def _forget(settings: SourceSettings, description: Description, result: CopyResult) -> None:
     with source_writer(settings) as source:
+        if result.slot:
+            confirm(source, result.slot, result.read_to)
+            return
         schema = quoted(description.source.capture_schema.name)
-        source.execute(f"SELECT {schema}.forget(%s::text::xid8)", (str(before),))
+        source.execute(f"SELECT {schema}.forget(%s::text::xid8)", (str(result.position.xmin),))
 
 
 class _Run:
@@ -138,6 +146,8 @@ class _Run:
         self._mode = description.source.copy_mode
         self._schema = quoted(description.source.capture_schema.name)
         self._now = position(source)
+        self._slot: Slot | None = None
+        self._shown = Shown({}, 0)
 
     def copy(self) -> CopyResult:
         refuse_other_source(self._states, self._now.identity, accept=self._options.accept_source)
@@ -151,7 +161,8 @@ class _Run:
             if self._mode is CopyMode.TRIGGERS
             else (None, 0)
         )
-        compare = self._must_compare(queries, content, installation, complete_from)
+        unusable = self._read_slot() if self._mode is CopyMode.REPLICATION else None
+        compare = unusable or self._must_compare(queries, content, installation, complete_from)
         if compare:
             self._progress(f"everything is compared: {compare}")
         keys = {
@@ -165,11 +176,36 @@ class _Run:
             item_id_type=self._id_type(catalog, self._description.items),
             person_id_type=self._id_type(catalog, self._description.people),
         )
+        guarantee = self._guarantee(unusable)
         write_states(
             self._own,
-            [self._state(change, content, installation, everything=bool(compare)) for change in changes],
+            [
+                self._state(change, content, installation, guarantee, everything=bool(compare))
+                for change in changes
+            ],
         )
-        return CopyResult(self._now, self._mode, GUARANTEES[self._mode], tuple(changes))
+        return CopyResult(
+            self._now,
+            self._mode,
+            guarantee,
+            tuple(changes),
+            slot=self._slot,
+            read_to=self._shown.read_to,
+        )
+
+    def _read_slot(self) -> str | None:
+        """Read which rows have changed; returns why that can't be known, if it can't."""
+        found = find(self._source, self._description.source.slot)
+        if isinstance(found, str):
+            return found
+        self._slot = found
+        self._shown = peek(self._source, found, self._description, _MAX_KEYS)
+        return None
+
+    def _guarantee(self, unusable: str | None) -> str:
+        if unusable:
+            return f"Everything, in each copy, because {unusable}"
+        return self._slot.guarantee if self._slot else GUARANTEES[self._mode]
 
     @staticmethod
     def _id_type(catalog: Catalog, described: People | Items) -> str:
@@ -197,6 +233,8 @@ class _Run:
                 ),
                 "the last comparison is old": self._now.now - state.compared_at >= every,
                 "the source's clock went back": self._now.now < state.read_at,
+                "the replication slot is new, or others read it": self._slot is not None
+                and (state.slot_lsn is None or state.slot_lsn < self._slot.confirmed),
             }
             for reason, holds in reasons.items():
                 if holds:
@@ -206,16 +244,17 @@ class _Run:
     def _changed_keys(self, query: Query, catalog: Catalog) -> list[str] | None:
         """Return the keys of the units that may have changed; None for all of them."""
         state = self._states[query.entity]
-        if self._mode is CopyMode.TRIGGERS:
-            described = dict(self._description.tables())[query.entity]
-            table = catalog.tables[described.table]
-            noted = "row_key"
-            if key := key_reference(described).column:
-                column = table.columns[key]
-                kind = {"numeric": "numeric", "bpchar": "bpchar"}.get(column.type)
-                noted = column.id_text(f"row_key::{kind}" if kind else "row_key")
+        if self._mode is CopyMode.REPLICATION:
+            shown = self._shown.keys[query.entity]
+            if not shown:
+                return shown
             rows = self._source.rows(
-                f"SELECT DISTINCT {noted} FROM {self._schema}.changes"
+                f"SELECT DISTINCT {self._noted(query, catalog)} FROM unnest(%s::text[]) AS s (row_key)",
+                (shown,),
+            )
+        elif self._mode is CopyMode.TRIGGERS:
+            rows = self._source.rows(
+                f"SELECT DISTINCT {self._noted(query, catalog)} FROM {self._schema}.changes"
                 " WHERE entity = %s AND last_xid >= %s::text::xid8 LIMIT %s",
                 (query.entity, str(state.read_from), _MAX_KEYS + 1),
             )
@@ -227,6 +266,16 @@ class _Run:
             )
         keys = [key for (key,) in rows]
         return None if len(keys) > _MAX_KEYS or None in keys else sorted(keys)
+
+    def _noted(self, query: Query, catalog: Catalog) -> str:
+        """Return SQL for the text of an id, from the text of a key as Postgres writes it."""
+        described = dict(self._description.tables())[query.entity]
+        key = key_reference(described).column
+        if not key:
+            return "row_key"
+        column = catalog.tables[described.table].columns[key]
+        kind = {"numeric": "numeric", "bpchar": "bpchar"}.get(column.type)
+        return column.id_text(f"row_key::{kind}" if kind else "row_key")
 
     def _read(self, query: Query, keys: list[str] | None, target: str) -> int:
         if keys == []:
@@ -292,7 +341,7 @@ class _Run:
                 )
 
     def _state(
-        self, change: Changes, content: str, installation: str | None, *, everything: bool
+        self, change: Changes, content: str, installation: str | None, guarantee: str, *, everything: bool
     ) -> CopyState:
         before = self._states.get(change.entity)
         count = {
@@ -314,7 +363,7 @@ class _Run:
             self._now.identity,
             self._now.timeline,
             str(self._mode),
-            GUARANTEES[self._mode],
+            guarantee,
             installation,
             content,
             self._now.xmin,
@@ -322,4 +371,5 @@ class _Run:
             self._now.now if everything or before is None else before.compared_at,
             int(self._own.value(count)),
             left_out,
+            self._shown.read_to if self._slot else None,
         )

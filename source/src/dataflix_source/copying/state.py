@@ -8,6 +8,7 @@ from dataflix_source.client import LOCK_TIMEOUT, Session
 from dataflix_source.copying.identity import Identity
 from dataflix_source.description.model import Words
 from dataflix_source.errors import BusyError, RefusedError
+from dataflix_source.slot import lsn
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +28,13 @@ class CopyState:
     compared_at: datetime
     rows_count: int
     left_out_count: int
+    slot_lsn: int | None
 
 
 _COLUMNS = (
     "entity, source_name, system_identifier, database_oid, database_name, timeline, mode, guarantee,"
     " installation_id,"
-    " description_hash, read_from, read_at, compared_at, rows_count, left_out_count"
+    " description_hash, read_from, read_at, compared_at, rows_count, left_out_count, slot_lsn"
 )
 
 
@@ -61,7 +63,7 @@ def read_states(session: Session) -> dict[str, CopyState]:
         "SELECT entity, source_name, system_identifier, database_oid, database_name, timeline, mode,"
         " guarantee,"
         " installation_id::text, description_hash, read_from::text::bigint, read_at, compared_at, rows_count,"
-        " left_out_count FROM source.copies ORDER BY entity"
+        " left_out_count, (slot_lsn - '0/0')::bigint FROM source.copies ORDER BY entity"
     )
     return {row[0]: CopyState(row[0], row[1], Identity(row[2], row[3], row[4]), *row[5:]) for row in rows}
 
@@ -72,7 +74,7 @@ def write_states(session: Session, states: Iterable[CopyState]) -> None:
     for state in states:
         session.execute(
             f"INSERT INTO source.copies ({_COLUMNS})"
-            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s::text::xid8, %s, %s, %s, %s)",
+            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s::text::xid8, %s, %s, %s, %s, %s::pg_lsn)",
             (
                 state.entity,
                 state.source_name,
@@ -89,6 +91,7 @@ def write_states(session: Session, states: Iterable[CopyState]) -> None:
                 state.compared_at,
                 state.rows_count,
                 state.left_out_count,
+                None if state.slot_lsn is None else lsn(state.slot_lsn),
             ),
         )
 

@@ -51,6 +51,7 @@ class CopyMode(StrEnum):
     """How a run learns what has changed."""
 
     TRIGGERS = "triggers"
+    REPLICATION = "replication"
     UPDATED_AT = "updated_at"
     COMPARE = "compare"
 
@@ -106,6 +107,8 @@ Weight = Annotated[float, Field(allow_inf_nan=False), AfterValidator(_weight)]
 Word = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[^\W\d_][\w -]{0,38}[\w]$")]
 # Names of ours: of a source, of a kind of event, of an attribute.
 Name = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[a-z][a-z0-9_]{0,47}$")]
+# What Postgres allows.
+SlotName = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[a-z0-9_]{1,63}$")]
 KindValue = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 
 
@@ -142,6 +145,9 @@ class Source(Part):
         ColumnName("dataflix"),
         alias="schema",
         description="The one schema of ours in the source, for the mode triggers.",
+    )
+    slot: SlotName = Field(
+        "dataflix", description="The replication slot of ours in the source, for the mode replication."
     )
 
 

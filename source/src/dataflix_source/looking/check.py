@@ -1,5 +1,6 @@
 """Checks a description against its source: the catalog first, then counts of the rows."""
 
+from dataflix_source import slot
 from dataflix_source.client import Session
 from dataflix_source.description.model import CopyMode, Description, Events, Items, KindColumn, People
 from dataflix_source.description.references import ColumnName, Reference, literal, quoted
@@ -31,7 +32,17 @@ def check_source(
     findings = Findings()
     catalog = read_catalog(session)
     _check_server(session, settings, description, findings)
-    if check_structure(description, catalog, findings):
+    complete = check_structure(description, catalog, findings)
+    if description.source.copy_mode is CopyMode.REPLICATION:
+        for place, problem in slot.unseen(description, catalog):
+            findings.problem(place, problem)
+        for watch in slot.not_identified(session, description):
+            findings.note(
+                f"{watch.entity}.table",
+                f"An UPDATE or DELETE of {watch.table} makes a copy read all {watch.entity}: the WAL does"
+                f" not say whose rows they were. ALTER TABLE {watch.table} REPLICA IDENTITY FULL would.",
+            )
+    if complete:
         for place, described in description.tables():
             _Rows(session, catalog, description, findings, place, described).check()
     return catalog, findings
@@ -57,6 +68,10 @@ def _check_server(
             findings.note(
                 "source.copy", "The triggers' notes can't be removed over a standby; the primary keeps them."
             )
+    if description.source.copy_mode is CopyMode.REPLICATION:
+        found = slot.find(session, description.source.slot)
+        if isinstance(found, str):
+            findings.note("source.copy", f"Before the first copy: {found}")
     if not settings.is_local and settings.sslmode not in VERIFIED:
         state = "encrypted, but nobody verified who answers" if encrypted else "not encrypted"
         findings.note(

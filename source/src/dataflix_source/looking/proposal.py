@@ -142,6 +142,12 @@ class _Proposal:
             table.kind in ("r", "p") and table.is_ours and not table.has_children for table in tables
         ):
             return CopyMode.TRIGGERS
+        may_replicate = self._session.value(
+            "SELECT current_setting('wal_level') = 'logical'"
+            " AND (SELECT rolreplication FROM pg_roles WHERE rolname = current_user)"
+        )
+        if not standby and may_replicate and all(t.kind in ("r", "p") and t.is_logged for t in tables):
+            return CopyMode.REPLICATION
         if all(candidates.changed_column(table) for table in tables):
             return CopyMode.UPDATED_AT
         return CopyMode.COMPARE
