@@ -185,6 +185,7 @@ def test_watched_movie_is_listed_and_never_recommresult(dataflix: Invoke, user: 
 def test_charts_genres_model_and_health_print_answers(dataflix: Invoke) -> None:
     assert len(answer(dataflix, "trending", "--limit", "3")["data"]) == 3
     assert len(answer(dataflix, "popular", "--limit", "3")["data"]) == 3
+    assert dataflix("popular", "--offset", "5000").err.startswith("Nothing found.\n")
     assert "Sci-Fi" in dataflix("genres").out
     model = dataflix("model").out
     assert "ndcg@10" in model

@@ -133,6 +133,6 @@ def test_the_page_is_printed_without_users_and_without_movies_left(
 ) -> None:
     answers.by_path["/model"] = {"version": "1"}
     answers.by_path["/recommendations/1"] = {"data": []}
-    assert "this user has watched every movie" in page(stack, capsys)
+    assert "there is no movie that this user has not watched" in page(stack, capsys)
     answers.by_path["/users"] = {"data": []}
     assert "no users yet" in page(stack, capsys)

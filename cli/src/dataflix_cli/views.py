@@ -7,6 +7,8 @@ from dataflix_cli.text import day, minute, safe, title_and_year
 
 Json = dict[str, Any]
 
+_NOTHING = "Nothing found."
+
 
 def users(output: Output, answer: Json) -> None:
     """Show a list of users."""
@@ -95,6 +97,8 @@ def ranking(output: Output, answer: Json) -> None:
         for row in answer["data"]
     ]
     output.table((">#", ">Id", "Title", ">Year", "Genres", ">Score"), rows)
+    if not rows:
+        output.note(_NOTHING)
     model_note(output, answer["meta"])
 
 
@@ -159,6 +163,8 @@ def genres(output: Output, answer: Json) -> None:
         ("Genre", f">{output.source().items.capitalize()}"),
         [(row["genre"], row["movies_count"]) for row in answer["data"]],
     )
+    if not answer["data"]:
+        output.note(_NOTHING)
 
 
 def model(output: Output, answer: Json) -> None:
@@ -195,7 +201,7 @@ def page_note(output: Output, meta: Json) -> None:
     """Print which part of a list is shown, unless it is the whole list."""
     total, count = meta["total"], meta["count"]
     if count == 0:
-        output.note(f"This page is empty; the list has {total} rows." if total else "Nothing found.")
+        output.note(f"This page is empty; the list has {total} rows." if total else _NOTHING)
     elif count < total:
         output.note(f"{meta['offset'] + 1} to {meta['offset'] + count} of {total}.")
 
@@ -205,7 +211,7 @@ def list_note(output: Output, answer: Json) -> None:
     meta = answer["meta"]
     if not answer["data"]:
         item = output.source().item
-        output.note(f"There is nothing to recommend: every {item} was seen, blocked or filtered out.")
+        output.note(f"There is no {item} to recommend that was not seen, blocked or filtered out.")
         return
     model_note(output, meta)
     if meta["ignored"]:

@@ -58,7 +58,7 @@ def _print_recommendations(console: Console, settings: Settings) -> None:
         title, reason = escape(entry["title"]), escape(entry["reason"]["text"])
         console.print(f"  {entry['rank']}. {title}  [dim]{entry['score']:.2f}[/]\n     {reason}")
     if not answer["data"]:
-        console.print("  none: this user has watched every movie")
+        console.print("  none: there is no movie that this user has not watched")
 
 
 def _addresses(settings: Settings) -> list[tuple[str, str, str]]:
