@@ -38,7 +38,7 @@ types() {
   echo "mypy: scripts, postgres, dbt, superset, tests"
   MYPYPATH="stack/src:tools/src:superset/src:scripts:tests/testkit/src:tests" "$BIN/mypy" scripts postgres/tests dbt/tests \
     superset/src superset/tests superset/superset_config.py superset/superset_privacy.py \
-    superset/superset_login_limit.py tests || return 1
+    superset/superset_login_limit.py superset/superset_dates.py tests || return 1
   echo "mypy: benchmarks"
   MYPYPATH="benchmarks:stack/src:scripts:airflow/src" "$BIN/mypy" benchmarks
 }

@@ -161,13 +161,15 @@ EXPLORE_FORM_DATA_CACHE_CONFIG = FILTER_STATE_CACHE_CONFIG
 
 
 def FLASK_APP_MUTATOR(app: Any) -> None:  # noqa: N802  the name is Superset's
-    """Stop the new application from storing the text of people's queries, and limit wrong passwords."""
+    """Change the new application where settings do not reach: see the modules below."""
     # They import Superset, which is importing this file. The type checker does not see this folder.
+    import superset_dates  # type: ignore[import-not-found]  # noqa: PLC0415
     import superset_login_limit  # type: ignore[import-not-found]  # noqa: PLC0415
     import superset_privacy  # type: ignore[import-not-found]  # noqa: PLC0415
 
     superset_privacy.install(app)
     superset_login_limit.install(app)
+    superset_dates.install(app)
 
 
 # --- No queue: nothing runs in the background ---
