@@ -1,5 +1,7 @@
 """Attributes of the items of another application: shown, and filters of lists."""
 
+import json
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -29,8 +31,9 @@ def passing(condition: str) -> set[str]:
         ["sizes:m"],
         ["price:..15"],
         ["price:39"],
-        ["color:purple"],
-        ["sizes:x", "color:red"],
+        ["price:39.5"],
+        ["price:90..95"],
+        ["price:12", "color:red"],
     ],
 )
 def test_lists_hold_exactly_what_passes(shop: ApiClient, copied: Copied, conditions: list[str]) -> None:
@@ -44,6 +47,92 @@ def test_lists_hold_exactly_what_passes(shop: ApiClient, copied: Copied, conditi
     guest = shop.post("/recommendations", {"attribute": conditions, "limit": 100}).json
     assert {row["movie_id"] for row in guest["data"]} == wanted
     assert guest["meta"]["eligible"] == len(wanted)
+    for path in ("/popular", "/trending", f"/movies/{segment(ITEMS[4])}/similar"):
+        # All of a ranking, and what of it passes: the same order and scores.
+        everything = shop.get(path, query_string={"limit": "100"}).json["data"]
+        ranked = shop.get(path, query_string=given).json["data"]
+        assert without_ranks(ranked) == without_ranks(
+            row for row in everything if row["movie_id"] in wanted
+        ), path
+        assert [row["rank"] for row in ranked] == list(range(1, len(ranked) + 1))
+
+
+def without_ranks(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{name: value for name, value in row.items() if name != "rank"} for row in rows]
+
+
+def test_a_page_of_a_chart_counts_what_passes(shop: ApiClient) -> None:
+    given = {"attribute": "color:red"}
+    whole = shop.get("/popular", query_string=given).json["data"]
+    paged = [
+        row
+        for offset in range(0, len(whole), 2)
+        for row in shop.get("/popular", query_string=given | {"limit": "2", "offset": str(offset)}).json[
+            "data"
+        ]
+    ]
+    assert len(whole) > 2
+    assert paged == whole
+
+
+def test_similar_by_genres_passes_the_filter(shop: ApiClient, copied: Copied) -> None:
+    # The model does not know a new item.
+    key = "new by genres"
+    number = copied.add_item(key)
+    copied.execute("UPDATE movies SET genres = '{Lamps}' WHERE movie_id = %s", (number,))
+    try:
+        found = shop.get(
+            f"/movies/{segment(key)}/similar", query_string={"attribute": "color:red", "limit": "100"}
+        ).json
+        assert found["meta"]["source"] == "genres"
+        assert {row["movie_id"] for row in found["data"]} == passing("color:red")
+    finally:
+        copied.execute("DELETE FROM source.items WHERE movie_id = %s", (number,))
+        copied.execute("DELETE FROM movies WHERE movie_id = %s", (number,))
+
+
+LISTS = (
+    "/movies",
+    "/popular",
+    "/trending",
+    f"/movies/{segment(ITEMS[4])}/similar",
+    f"/recommendations/{segment(ADDRESS)}",
+)
+
+
+@pytest.mark.parametrize(
+    ("typed", "detail", "nearest"),
+    [
+        (["colour:red"], "There is no attribute 'colour'. Attributes are color, price, sizes.", ["color"]),
+        (["color:gren"], "There is no value 'gren' of the attribute color.", ["color:green", "color:red"]),
+        (["color:red", "sizes:xxl"], "There is no value 'xxl' of the attribute sizes.", []),
+        (["price:cheap"], "There is no value 'cheap' of the attribute price.", []),
+        (["color:1..5"], "The attribute color has no numbers, which LOW..HIGH needs.", []),
+        (["color:a, b"], "There is no value 'a, b' of the attribute color.", []),
+    ],
+)
+def test_what_no_item_has_is_refused_alike_everywhere(
+    shop: ApiClient, typed: list[str], detail: str, nearest: list[str]
+) -> None:
+    given = {"attribute": json.dumps(typed)}
+    answers = [shop.get(path, query_string=given) for path in LISTS]
+    answers.append(shop.post("/recommendations", {"attribute": typed}))
+    for answer in answers:
+        problem = answer.problem(400)
+        assert problem["type"] == "urn:dataflix:problem:unknown-attribute"
+        assert problem["detail"].startswith(detail)
+        assert problem["nearest"] == nearest
+
+
+def test_a_value_with_a_comma_is_found_in_json(shop: ApiClient, copied: Copied) -> None:
+    changed = "UPDATE source.items SET attributes = attributes || %s WHERE source_key = %s"
+    copied.execute(changed, ('{"color": "red, and blue"}', ITEMS[1]))
+    try:
+        given = {"attribute": '["color:Red, and blue"]'}
+        found = shop.get("/movies", query_string=given).json["data"]
+        assert [row["movie_id"] for row in found] == [ITEMS[1]]
+    finally:
+        copied.execute(changed, ('{"color": "green"}', ITEMS[1]))
 
 
 def test_an_item_shows_its_attributes_and_its_categories_are_genres(shop: ApiClient) -> None:
@@ -70,7 +159,8 @@ def test_attributes_named_like_ids_stay(shop: ApiClient, copied: Copied) -> None
     "wrong", ["color", "color:", ":red", "Color:red", "price:9..1", "color:\0", "x" * 60 + ":1"]
 )
 def test_what_is_no_filter_is_refused(shop: ApiClient, wrong: Any) -> None:
-    shop.get("/movies", query_string={"attribute": wrong}).problem(400)
+    for path in LISTS:
+        shop.get(path, query_string={"attribute": wrong}).problem(400)
     shop.post("/recommendations", {"attribute": [wrong]}).problem(422)
     shop.post("/recommendations", {"attribute": [5]}).problem(422)
 
@@ -78,4 +168,6 @@ def test_what_is_no_filter_is_refused(shop: ApiClient, wrong: Any) -> None:
 def test_our_own_movies_have_none(api: ApiClient) -> None:
     first = api.get("/movies?limit=1").json["data"][0]["movie_id"]
     assert api.get(f"/movies/{first}").json["attributes"] == {}
-    assert api.get("/movies?attribute=color:red").json["data"] == []
+    for path in ("/movies", "/popular", "/trending", f"/movies/{first}/similar"):
+        problem = api.get(f"{path}?attribute=color:red").problem(400)
+        assert problem["detail"] == "There is no attribute 'color'. There are none here."

@@ -92,10 +92,21 @@ def test_writing_and_words_of_the_shop(shop: Invoke) -> None:
     recommended = json.loads(shop("recommend", ANN, "--exclude", f"id:{LAMP}", "--json").out)
     assert LAMP not in {row["movie_id"] for row in recommended["data"]}
     assert recommended["data"]
-    nothing = shop("recommend", ANN, "--attribute", "color:blue")
+    nothing = shop("recommend", ANN, "--attribute", "color:red", "--exclude", f"id:{LAMP}")
     assert "every product was seen, blocked or filtered out" in nothing.err
     refused = shop("users", "create", "new", "new@example.org")
     assert "copied from shop" in refused.err
+
+
+def test_an_attribute_filters_each_list_and_is_refused_alike(shop: Invoke) -> None:
+    for command in (("popular",), ("trending",), ("movies", "similar", "Chair"), ("movies", "list")):
+        passing = json.loads(shop(*command, "--attribute", "color:red", "--json").out)
+        assert {row["movie_id"] for row in passing["data"]} <= {LAMP}
+        for typed in ("colour:red", "color:rde", "color:red, blue"):
+            refused = shop(*command, "--attribute", typed)
+            assert (refused.code, refused.out) == (2, ""), command
+            assert "There is no" in refused.err
+    assert "Did you mean color:red?" in shop("popular", "--attribute", "color:rde").err
 
 
 def test_our_own_words_stay(dataflix: Invoke) -> None:

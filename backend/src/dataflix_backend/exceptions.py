@@ -67,6 +67,25 @@ class UnknownGenreError(InvalidParameterError):
         )
 
 
+class UnknownAttributeError(InvalidParameterError):
+    """No item has this attribute, or this value of it.
+
+    Args:
+        detail: what was wrong.
+        nearest: names, or filters NAME:VALUE, that are spelt alike, the nearest first.
+    """
+
+    kind = "unknown-attribute"
+
+    def __init__(self, detail: str, nearest: Sequence[str]) -> None:
+        meant = f" Did you mean {' or '.join(nearest)}?" if nearest else ""
+        super().__init__(
+            f"{detail}{meant}",
+            errors=[{"field": "attribute", "message": "must be an attribute and a value that items have"}],
+            members={"nearest": list(nearest)},
+        )
+
+
 class NotJsonError(BackendError):
     """The body is not JSON."""
 

@@ -75,10 +75,17 @@ class Model(ModelData):
         result[:, profile.positive_events] = profile.contributions(targets)
         return result
 
-    def similar(self, item_id: int, n: int) -> list[tuple[int, float]]:
+    def similar(
+        self, item_id: int, n: int, eligible: NDArray[np.bool_] | None = None
+    ) -> list[tuple[int, float]]:
         """Return up to ``n`` pairs (item_id, cosine) of the items nearest to an item, nearest first.
 
         An item that nobody has rated or watched has no factors: it has no neighbours and is not a neighbour.
+
+        Args:
+            item_id: The item.
+            n: The length of the list, at least 1.
+            eligible: bool[I], the items that may be in the list; None allows all.
 
         Raises:
             UnknownItemError: The model does not know ``item_id``.
@@ -93,24 +100,30 @@ class Model(ModelData):
         products = self.item_factors @ self.item_factors[position]
         cosines = products / np.where(allowed, self.item_norms * self.item_norms[position], 1)
         allowed[position] = False
-        return self._pairs(cosines, n, allowed)
+        return self._pairs(cosines, n, allowed, eligible)
 
-    def popular(self, n: int) -> list[tuple[int, float]]:
-        """Return up to ``n`` pairs (item_id, Bayesian mean) of rated items, highest first.
+    def popular(self, n: int, eligible: NDArray[np.bool_] | None = None) -> list[tuple[int, float]]:
+        """Return up to ``n`` pairs (item_id, Bayesian mean) of rated and eligible items, highest first.
 
         Where nobody rates, they are (item_id, number of users who did something with the item).
         """
         if not self.catalogue.is_rated:
             counts = self.catalogue.events_counts.astype(np.float32)
-            return self._pairs(counts, n, counts > 0)
-        return self._pairs(self.catalogue.bayesian_means, n, self.catalogue.ratings_counts > 0)
+            return self._pairs(counts, n, counts > 0, eligible)
+        rated = self.catalogue.ratings_counts > 0
+        return self._pairs(self.catalogue.bayesian_means, n, rated, eligible)
 
-    def trending(self, n: int) -> list[tuple[int, float]]:
-        """Return up to ``n`` pairs (item_id, trending score) of items that have a score, highest first."""
-        return self._pairs(self.catalogue.trending_scores, n, self.catalogue.trending_scores > 0)
+    def trending(self, n: int, eligible: NDArray[np.bool_] | None = None) -> list[tuple[int, float]]:
+        """Return up to ``n`` pairs (item_id, score) of eligible items that trend, highest first."""
+        scores = self.catalogue.trending_scores
+        return self._pairs(scores, n, scores > 0, eligible)
 
     def _pairs(
-        self, scores: NDArray[np.float32], n: int, allowed: NDArray[np.bool_]
+        self,
+        scores: NDArray[np.float32],
+        n: int,
+        allowed: NDArray[np.bool_],
+        eligible: NDArray[np.bool_] | None,
     ) -> list[tuple[int, float]]:
-        best = top_k(scores, n, allowed)
+        best = top_k(scores, n, allowed if eligible is None else allowed & eligible)
         return list(zip(self.item_ids[best].tolist(), scores[best].tolist(), strict=True))

@@ -7,9 +7,10 @@ from typing import Any, cast
 from dataflix_backend.database import Database, Prepared, Row
 from dataflix_backend.exceptions import ConflictError, UnknownIdError
 from dataflix_backend.queries import pages
-from dataflix_backend.queries.attributes import HAS_ATTRIBUTES, attribute_parameters
+from dataflix_backend.queries.attributes import attribute_parameters, passes
 from dataflix_backend.queries.locks import one_at_a_time
 from dataflix_backend.queries.text import like_prefix
+from dataflix_backend.schemas.attributes import AttributeFilter
 from dataflix_backend.schemas.movies import Genre, Movie, MovieQuery, MovieSummary, NewMovie
 
 # psycopg2 sends parameters as literals, so a condition on a null parameter costs nothing.
@@ -37,12 +38,9 @@ WITH matching AS (
         )
         AND (%(year_from)s IS NULL OR release_year >= %(year_from)s)
         AND (%(year_to)s IS NULL OR release_year <= %(year_to)s)
-        AND (
-            cardinality(%(attribute_names)s::text[]) = 0
-            OR EXISTS (SELECT FROM source.items AS i WHERE i.movie_id = movies.movie_id AND """  # noqa: S608 - constants
-    + HAS_ATTRIBUTES
-    + """)
-        )
+        AND """  # noqa: S608 - constants
+    + passes("movies")
+    + """
 )
 SELECT
     (SELECT count(*) FROM matching) AS total,
@@ -128,7 +126,8 @@ WHERE movie_id = ANY($1)
 """,
 )
 
-_OF_SAME_GENRES = """
+_OF_SAME_GENRES = (
+    """
 SELECT
     m.movie_id, m.title, m.genres, m.release_year,
     shared.n::float8 / (cardinality(m.genres) + cardinality(t.genres) - shared.n) AS score
@@ -137,10 +136,15 @@ INNER JOIN movies AS m ON t.genres && m.genres AND t.movie_id <> m.movie_id
 CROSS JOIN LATERAL (
     SELECT count(*) AS n FROM unnest(m.genres) AS g (genre) WHERE g.genre = ANY(t.genres)
 ) AS shared
-WHERE t.movie_id = %(movie_id)s
+WHERE
+    t.movie_id = %(movie_id)s
+    AND """  # noqa: S608 - constants
+    + passes("m")
+    + """
 ORDER BY score DESC, abs(m.release_year - t.release_year) NULLS LAST, m.movie_id
 LIMIT %(limit)s
 """
+)
 
 _GENRES = """
 SELECT g.genre, count(*) AS movies_count
@@ -248,9 +252,15 @@ def find_movies(database: Database, movie_ids: Sequence[int]) -> dict[int, Row]:
     return {row["movie_id"]: row for row in rows}
 
 
-def find_movies_of_same_genres(database: Database, movie_id: int, limit: int) -> list[Row]:
-    """Return movies ordered by the Jaccard similarity of their genres (``score``), then by release year."""
-    return database.query(_OF_SAME_GENRES, {"movie_id": movie_id, "limit": limit})
+def find_movies_of_same_genres(
+    database: Database, movie_id: int, attributes: Sequence[AttributeFilter], limit: int
+) -> list[Row]:
+    """Return movies ordered by the Jaccard similarity of their genres (``score``), then by release year.
+
+    They pass every filter of ``attributes``.
+    """
+    parameters = {"movie_id": movie_id, "limit": limit, **attribute_parameters(attributes)}
+    return database.query(_OF_SAME_GENRES, parameters)
 
 
 def list_genres(database: Database) -> list[Genre]:

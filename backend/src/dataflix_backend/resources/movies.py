@@ -14,7 +14,7 @@ from dataflix_backend.schemas.movies import (
     RankedList,
     SimilarQuery,
 )
-from dataflix_backend.services import genres
+from dataflix_backend.services import attributes, genres
 from dataflix_backend.services.ranking.ranked_movies import similar_movies
 from dataflix_backend.services.source.own_tables import require_own_tables
 from dataflix_backend.web.current_services import services
@@ -30,7 +30,7 @@ blueprint = Blueprint("movies", __name__)
         "movies",
         {200: MovieList},
         query=MovieQuery,
-        description="A genre that no movie has is refused, and the problem names the nearest.",
+        description="A genre or an attribute that no movie has is refused; the problem names the nearest.",
         scope="read",
     )
 )
@@ -39,6 +39,8 @@ def index(query: MovieQuery) -> Response:
     data, total = list_movies(services().database, query)
     if query.genre and not total:
         genres.require_known(services().database, [query.genre])
+    if query.attribute and not total:
+        attributes.require_known(services().database, query.attribute)
     return answer({"data": data, "meta": page_meta(query, len(data), total)})
 
 
@@ -85,7 +87,9 @@ def show(movie_id: int) -> Response:
 def similar(movie_id: int, query: SimilarQuery) -> Response:
     """Answer the movies nearest to one."""
     held = services()
-    ranked = similar_movies(held.database, held.contexts, held.models.loaded, movie_id, query.limit)
+    ranked = similar_movies(
+        held.database, held.contexts, held.models.loaded, movie_id, query.attribute, limit=query.limit
+    )
     count = len(ranked.movies)
     meta = model_meta(ranked.loaded, ranked.source, ranked.context, count=count, limit=query.limit)
     return answer({"data": ranked.movies, "meta": meta})

@@ -21,7 +21,8 @@ from dataflix_backend.web.operation import Operation, answer, operation
 blueprint = Blueprint("recommendations", __name__)
 
 _FILTERS_AND_OPTIONS = (
-    "Filters leave movies out; a genre that no movie has is refused, and the problem names the nearest. "
+    "Filters leave movies out; a genre or an attribute that no movie has is refused, and the problem names "
+    "the nearest. "
     "diversity, freshness and popularity go from 0 to 1 and change the order; at 0 "
     "they do nothing. Rules of GET /rules apply last, and a row names the rule that moved it. "
     "meta.eligible counts the movies that could be listed; limit is at most 100."

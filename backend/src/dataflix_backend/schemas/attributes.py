@@ -12,12 +12,13 @@ MAX_VALUE_LENGTH = 200
 
 ATTRIBUTE_FILTER = (
     "Attributes that an item of the source must have: NAME:VALUE, ignoring case, or NAME:LOW..HIGH for "
-    "numbers, of which one may be left out."
+    "numbers, of which one may be left out. An attribute or a value that no item has is refused."
 )
 
 # As a description of a source names attributes.
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,47}", re.ASCII)
 _RANGE = re.compile(r"(-?[0-9]{1,30}(?:\.[0-9]{1,30})?)?\.\.(-?[0-9]{1,30}(?:\.[0-9]{1,30})?)?", re.ASCII)
+_NUMBER = re.compile(r"-?[0-9]{1,30}(?:\.[0-9]{1,30})?", re.ASCII)
 _SCHEMA = {"type": "string", "minLength": 3, "maxLength": 49 + MAX_VALUE_LENGTH}
 
 
@@ -25,6 +26,7 @@ class AttributeFilter(NamedTuple):
     """What one attribute must be.
 
     Attributes:
+        name: of the attribute.
         value: its text; None for a range.
         low: the lowest number.
         high: the highest number.
@@ -34,6 +36,11 @@ class AttributeFilter(NamedTuple):
     value: str | None = None
     low: Decimal | None = None
     high: Decimal | None = None
+
+    @property
+    def is_number(self) -> bool:
+        """Whether the value is a number."""
+        return self.value is not None and bool(_NUMBER.fullmatch(self.value))
 
 
 def _filter(value: object) -> AttributeFilter:
@@ -48,6 +55,8 @@ def _filter(value: object) -> AttributeFilter:
         raise refuse("must hold ranges in order")
     return AttributeFilter(name, None, low, high)
 
+
+SEVERAL = "Several are separated by commas, or an array in JSON."
 
 AttributesText = Annotated[tuple[Any, ...], listed(MAX_ATTRIBUTES, _filter, _SCHEMA, text=True)]
 Attributes = Annotated[tuple[Any, ...], listed(MAX_ATTRIBUTES, _filter, _SCHEMA, text=False)]

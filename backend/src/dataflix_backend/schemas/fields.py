@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
+import orjson
 from annotated_types import GroupedMetadata
 from pydantic import (
     AfterValidator,
@@ -71,6 +72,17 @@ def whole_number(text: str) -> int | None:
     return int(text) if len(text) <= _MAX_DIGITS and re.fullmatch(r"-?[0-9]+", text) else None
 
 
+def json_list(text: str) -> list[Any] | None:
+    """Return the array that ``text`` holds in JSON, or None."""
+    if not text.startswith("["):
+        return None
+    try:
+        found = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return None
+    return found if isinstance(found, list) else None
+
+
 # eq=False: annotations are hashed, and a schema is a dictionary.
 @dataclass(frozen=True, eq=False)
 class Rule(GroupedMetadata):
@@ -105,7 +117,7 @@ def whole(low: int, high: int, *, text: bool = False) -> Rule:
 
 
 def listed(high: int, item: Callable[[object], Any], schema: dict[str, Any], *, text: bool) -> Rule:
-    """Return the rule of several values: separated by commas in a query string, an array in JSON.
+    """Return the rule of several values: an array in JSON; in a query string separated by commas, too.
 
     Args:
         high: the most values that are accepted.
@@ -117,7 +129,9 @@ def listed(high: int, item: Callable[[object], Any], schema: dict[str, Any], *, 
     def validate(value: object, info: ValidationInfo) -> tuple[Any, ...]:
         values = value
         if isinstance(value, str) and not is_json(info):
-            values = [part.strip() for part in value.split(",")]
+            values = json_list(value)
+            if values is None:
+                values = [part.strip() for part in value.split(",")]
         if not isinstance(values, list):
             raise refuse("must be an array")
         if len(values) > high:

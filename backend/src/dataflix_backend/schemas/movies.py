@@ -6,7 +6,7 @@ from typing import Annotated, Any, Self
 from pydantic import AfterValidator, BaseModel, Field, StringConstraints, model_validator, with_config
 from typing_extensions import TypedDict
 
-from dataflix_backend.schemas.attributes import ATTRIBUTE_FILTER, AttributesText
+from dataflix_backend.schemas.attributes import ATTRIBUTE_FILTER, SEVERAL, AttributesText
 from dataflix_backend.schemas.common import STRICT, MovieLimit, Page, PageMeta
 from dataflix_backend.schemas.fields import Id, no_nul, refuse, require_order, whole
 from dataflix_backend.schemas.models import ModelMeta
@@ -30,6 +30,7 @@ MAX_GENRES = 20
 MAX_TMDB_ID = 2**31 - 1
 
 _Year = Annotated[int | None, whole(EARLIEST_YEAR, LATEST_YEAR, text=True)]
+_Attribute = Annotated[AttributesText, Field(description=f"{ATTRIBUTE_FILTER} {SEVERAL}")]
 _Search = Annotated[str | None, AfterValidator(no_nul)]
 
 
@@ -48,9 +49,7 @@ class MovieQuery(Page):
     ] = None
     year_from: Annotated[_Year, Field(description="Earliest release year.")] = None
     year_to: Annotated[_Year, Field(description="Latest release year.")] = None
-    attribute: Annotated[
-        AttributesText, Field(description=f"{ATTRIBUTE_FILTER} Several are separated by commas.")
-    ] = ()
+    attribute: _Attribute = ()
 
     @model_validator(mode="after")
     def _years_in_order(self) -> Self:
@@ -111,7 +110,15 @@ class NewMovie(BaseModel):
 
 
 class SimilarQuery(MovieLimit):
-    """How many similar movies."""
+    """Which similar movies to list."""
+
+    attribute: _Attribute = ()
+
+
+class ChartQuery(Page):
+    """Which movies of a chart to list."""
+
+    attribute: _Attribute = ()
 
 
 @with_config(STRICT)

@@ -25,5 +25,8 @@ class Problem(TypedDict):
     request_id: Annotated[str, Field(description="The X-Request-ID under which our logs know this request.")]
     errors: NotRequired[list[FieldError]]
     nearest: NotRequired[
-        Annotated[list[str], Field(description="For an unknown genre: genres that are spelt alike.")]
+        Annotated[
+            list[str],
+            Field(description="For an unknown genre or attribute: what is spelt alike, the nearest first."),
+        ]
     ]

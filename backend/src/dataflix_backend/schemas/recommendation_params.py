@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from dataflix_backend.schemas.attributes import ATTRIBUTE_FILTER, AttributesText
+from dataflix_backend.schemas.attributes import ATTRIBUTE_FILTER, SEVERAL, AttributesText
 from dataflix_backend.schemas.common import MovieLimit
 from dataflix_backend.schemas.fields import (
     MAX_ID,
@@ -26,8 +26,6 @@ from dataflix_backend.schemas.movies import (
 from dataflix_recommender import Filter, RerankOptions
 
 MAX_EXCLUDED = 1000
-
-_SEVERAL = "Several are separated by commas."
 
 
 def _genre(value: object) -> str:
@@ -64,7 +62,7 @@ _Share = Annotated[float, number(0, 1)]
 class RecommendationParams(MovieLimit):
     """What GET and POST share. Every movie of an answer passes every filter that is given."""
 
-    genre: Annotated[GenresText, Field(description=f"Genres of GET /genres, ignoring case. {_SEVERAL}")] = ()
+    genre: Annotated[GenresText, Field(description=f"Genres of GET /genres, ignoring case. {SEVERAL}")] = ()
     genre_match: Annotated[
         Literal["any", "all"], Field(description="Whether a movie must have any or all of the genres.")
     ] = "any"
@@ -76,8 +74,8 @@ class RecommendationParams(MovieLimit):
         Annotated[float | None, number(0.5, 5)],
         Field(description="Lowest mean rating; movies without a rating are left out."),
     ] = None
-    attribute: Annotated[AttributesText, Field(description=f"{ATTRIBUTE_FILTER} {_SEVERAL}")] = ()
-    exclude: Annotated[IdsText, Field(description=f"Movies to leave out, by movie_id. {_SEVERAL}")] = ()
+    attribute: Annotated[AttributesText, Field(description=f"{ATTRIBUTE_FILTER} {SEVERAL}")] = ()
+    exclude: Annotated[IdsText, Field(description=f"Movies to leave out, by movie_id. {SEVERAL}")] = ()
     diversity: Annotated[
         _Share, Field(description="0: the best, even if all are alike; 1: each unlike those above it.")
     ] = 0.0

@@ -22,7 +22,7 @@ from dataflix_backend.exceptions import (
     no_such_event,
     unknown_id,
 )
-from dataflix_backend.schemas.fields import MAX_ID, whole_number
+from dataflix_backend.schemas.fields import MAX_ID, json_list, whole_number
 from dataflix_backend.schemas.users import ID_PREFIX
 from dataflix_backend.services.source.source_ids import SourceIds
 from dataflix_backend.source import Source, Thing
@@ -255,13 +255,8 @@ def shown_text(text: str) -> str:
 
 def _listed(text: str, source: Source) -> list[Any]:
     """Return the ids of a parameter: separated by commas, or an array in JSON for ids that have commas."""
-    if text.startswith("["):
-        try:
-            found = orjson.loads(text)
-        except orjson.JSONDecodeError:
-            found = None
-        if isinstance(found, list):
-            return found
+    if (found := json_list(text)) is not None:
+        return found
     parts = [part.strip() for part in text.split(",")]
     if source.item_ids.is_integer:
         return [number if (number := whole_number(part)) is not None else part for part in parts]

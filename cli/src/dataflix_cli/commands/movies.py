@@ -4,7 +4,15 @@ import click
 
 from dataflix_cli import views
 from dataflix_cli.client import path_of
-from dataflix_cli.commands.options import RELEASE_YEAR, RUNNING_TIME, json_option, limit_option, page_options
+from dataflix_cli.commands.options import (
+    RELEASE_YEAR,
+    RUNNING_TIME,
+    as_list,
+    attribute_option,
+    json_option,
+    limit_option,
+    page_options,
+)
 from dataflix_cli.lookup import movie_id
 from dataflix_cli.session import Session, pass_session
 
@@ -19,18 +27,13 @@ def movies() -> None:
 @click.option("--genre", help="Only movies of this genre; dataflix genres lists them.")
 @click.option("--year-from", type=RELEASE_YEAR, help="Earliest release year.")
 @click.option("--year-to", type=RELEASE_YEAR, help="Latest release year.")
-@click.option(
-    "--attribute",
-    multiple=True,
-    metavar="NAME:VALUE",
-    help="Only items of the source with this attribute; NAME:LOW..HIGH for numbers; repeat it for more.",
-)
+@attribute_option
 @page_options
 @json_option
 @pass_session
 def list_movies(session: Session, /, text: str | None, attribute: tuple[str, ...], **filters: object) -> None:
     """List movies, or those with a title word that starts with TEXT."""
-    wanted = ",".join(attribute) or None
+    wanted = as_list(attribute)
     session.show_page(views.movies, session.api.get("/movies", q=text, attribute=wanted, **filters))
 
 
@@ -68,31 +71,34 @@ def add(session: Session, /, title: str, genres: tuple[str, ...], **fields: obje
 
 @movies.command()
 @click.argument("movie")
+@attribute_option
 @limit_option
 @json_option
 @pass_session
-def similar(session: Session, movie: str, limit: int) -> None:
+def similar(session: Session, movie: str, attribute: tuple[str, ...], limit: int) -> None:
     """Show movies that are similar to MOVIE, given by id or title."""
-    found = movie_id(session, movie)
-    session.show(views.ranking, session.api.get(path_of("movies", found, "similar"), limit=limit))
+    path = path_of("movies", movie_id(session, movie), "similar")
+    session.show(views.ranking, session.api.get(path, attribute=as_list(attribute), limit=limit))
 
 
 @click.command()
+@attribute_option
 @page_options
 @json_option
 @pass_session
-def trending(session: Session, limit: int, offset: int) -> None:
+def trending(session: Session, /, attribute: tuple[str, ...], **page: int) -> None:
     """Show the movies with the most recent activity."""
-    session.show(views.ranking, session.api.get("/trending", limit=limit, offset=offset))
+    session.show(views.ranking, session.api.get("/trending", attribute=as_list(attribute), **page))
 
 
 @click.command()
+@attribute_option
 @page_options
 @json_option
 @pass_session
-def popular(session: Session, limit: int, offset: int) -> None:
+def popular(session: Session, /, attribute: tuple[str, ...], **page: int) -> None:
     """Show the movies with the best ratings."""
-    session.show(views.ranking, session.api.get("/popular", limit=limit, offset=offset))
+    session.show(views.ranking, session.api.get("/popular", attribute=as_list(attribute), **page))
 
 
 @click.command()

@@ -1,6 +1,7 @@
 """Options and value types that several commands share."""
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -85,6 +86,24 @@ def limit_option(command: Command) -> Command:
         show_default=True,
         help="How many movies to show.",
     )(command)
+
+
+def attribute_option(command: Command) -> Command:
+    """Add ``--attribute``, which may be repeated; ``as_list`` makes a parameter of it."""
+    return click.option(
+        "--attribute",
+        multiple=True,
+        metavar="NAME:VALUE",
+        help="Only items of the source with this attribute; NAME:LOW..HIGH for numbers; repeat it for more.",
+    )(command)
+
+
+def as_list(values: Sequence[object]) -> str | None:
+    """Return values for a query string: separated by commas, in JSON if one has a comma; None if empty."""
+    texts = [str(value) for value in values]
+    if any("," in text or text.startswith("[") for text in texts):
+        return json.dumps(list(values))
+    return ",".join(texts) or None
 
 
 def until_option(*, required: bool) -> Callable[[Command], Command]:

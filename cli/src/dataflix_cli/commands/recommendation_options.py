@@ -1,12 +1,11 @@
 """Options that filter and rerank a list of recommendations."""
 
-import json
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import click
 
-from dataflix_cli.commands.options import RELEASE_YEAR, RUNNING_TIME
+from dataflix_cli.commands.options import RELEASE_YEAR, RUNNING_TIME, as_list, attribute_option
 from dataflix_cli.lookup import movie_id
 from dataflix_cli.session import Session
 from dataflix_common.click_types import FiniteRange
@@ -23,12 +22,7 @@ _OPTIONS = (
     click.option("--minutes-from", type=RUNNING_TIME, help="Shortest running time."),
     click.option("--minutes-to", type=RUNNING_TIME, help="Longest running time."),
     click.option("--min-rating", type=FiniteRange(0.5, 5), help="Lowest mean rating."),
-    click.option(
-        "--attribute",
-        multiple=True,
-        metavar="NAME:VALUE",
-        help="Only items of the source with this attribute; NAME:LOW..HIGH for numbers; repeat it for more.",
-    ),
+    attribute_option,
     click.option("--exclude", multiple=True, metavar="MOVIE", help="Leave out this movie, by id or title."),
     click.option("--diversity", type=_SHARE, help="0: by score only. 1: each movie unlike the others."),
     click.option("--freshness", type=_SHARE, help="0: by score only. 1: the newest movies first."),
@@ -67,15 +61,9 @@ def request_parameters(
 
 
 def as_query(parameters: dict[str, Any]) -> dict[str, object]:
-    """Return the parameters for a query string: lists become text with commas, ids with commas JSON."""
-    return {
-        name: _as_text(name, value) if isinstance(value, list) else value
-        for name, value in parameters.items()
-    }
+    """Return the parameters for a query string, lists as the API takes them there."""
+    return {name: _in_query(value) for name, value in parameters.items()}
 
 
-def _as_text(name: str, values: list[Any]) -> str:
-    texts = [str(value) for value in values]
-    if name == "exclude" and any("," in text or text.startswith("[") for text in texts):
-        return json.dumps(values)
-    return ",".join(texts)
+def _in_query(value: object) -> object:
+    return as_list(value) if isinstance(value, list) else value

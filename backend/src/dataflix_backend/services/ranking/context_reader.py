@@ -14,6 +14,7 @@ from dataflix_backend.queries.attributes import find_movies_with
 from dataflix_backend.queries.movies import find_movies
 from dataflix_backend.queries.ranking_context import RankingContext, load_ranking_context
 from dataflix_backend.schemas.attributes import AttributeFilter
+from dataflix_backend.services import attributes
 from dataflix_backend.services.ranking.movie_cache import MovieCache, MovieSnapshot
 from dataflix_backend.services.ranking.stale_context_cache import StaleContextCache
 from dataflix_backend.source import Source
@@ -116,14 +117,25 @@ class ContextReader:
                 context = replace(context, is_stale=True)
         return _movies_of_model(movie_ids, model), context
 
-    def having(self, filters: Sequence[AttributeFilter], model: Model) -> NDArray[np.bool_]:
+    def having(self, filters: Sequence[AttributeFilter], model: Model | None) -> NDArray[np.bool_] | None:
         """Return bool[I]: the movies of the model whose attributes pass every filter.
+
+        Returns:
+            None without filters or without a model.
 
         Raises:
             UnavailableError: Postgres is away, and the model does not know attributes.
+            UnknownAttributeError: no movie has an attribute, or its value.
         """
+        if not filters:
+            return None
+        found = find_movies_with(self._database, filters)
+        if not found.size:
+            attributes.require_known(self._database, filters)
+        if model is None:
+            return None
         passing = np.zeros(model.size, dtype=np.bool_)
-        positions = model.positions(find_movies_with(self._database, filters))
+        positions = model.positions(found)
         passing[positions[positions >= 0]] = True
         return passing
 

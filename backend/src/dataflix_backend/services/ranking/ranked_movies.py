@@ -3,9 +3,13 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from dataflix_backend.database import Database, Row
 from dataflix_backend.exceptions import UnknownIdError
 from dataflix_backend.queries.movies import find_movies, find_movies_of_same_genres
+from dataflix_backend.schemas.attributes import AttributeFilter
 from dataflix_backend.schemas.models import Source
 from dataflix_backend.schemas.movies import RankedMovie
 from dataflix_backend.services.model.store import LoadedModel
@@ -15,8 +19,8 @@ from dataflix_recommender import Model, UnknownItemError
 # When ranked movies no longer exist in Postgres, each further attempt asks for this many times as many.
 REACH_GROWTH = 4
 
-# Returns the best ``n`` movies of a model as (movie_id, score).
-Ranking = Callable[[Model, int], list[tuple[int, float]]]
+# Returns the best ``n`` eligible movies of a model as (movie_id, score); None makes all eligible.
+Ranking = Callable[[Model, int, NDArray[np.bool_] | None], list[tuple[int, float]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,26 +41,45 @@ class RankedMovies:
 
 
 def chart(
-    reader: ContextReader, loaded: LoadedModel | None, ranking: Ranking, limit: int, offset: int
+    reader: ContextReader,
+    loaded: LoadedModel | None,
+    ranking: Ranking,
+    attributes: Sequence[AttributeFilter],
+    *,
+    limit: int,
+    offset: int,
 ) -> RankedMovies:
-    """Return one page of a ranking of all movies, empty while there is no model."""
+    """Return one page of a ranking of all movies that pass, empty while there is no model.
+
+    Raises:
+        UnknownAttributeError: no movie has an attribute, or its value.
+    """
     context = RequestContext()
+    passing = reader.having(attributes, loaded.model if loaded else None)
     if loaded is None:
         return RankedMovies([], "popularity", None, context)
-    movies, context = _existing(reader, context, loaded.model, ranking, limit=limit, offset=offset)
+    movies, context = _existing(reader, context, loaded.model, ranking, passing, limit=limit, offset=offset)
     return RankedMovies(movies, loaded.source, loaded, context)
 
 
 def similar_movies(
-    database: Database, reader: ContextReader, loaded: LoadedModel | None, movie_id: int, limit: int
+    database: Database,
+    reader: ContextReader,
+    loaded: LoadedModel | None,
+    movie_id: int,
+    attributes: Sequence[AttributeFilter],
+    *,
+    limit: int,
 ) -> RankedMovies:
     """Return the movies nearest to one in the model, or by genres for a movie that the model does not know.
 
     Raises:
+        UnknownAttributeError: no movie has an attribute, or its value.
         UnknownIdError: the movie does not exist.
         UnavailableError: Postgres is away and the model does not know the movie.
     """
     context = RequestContext()
+    passing = reader.having(attributes, loaded.model if loaded else None)
     if loaded is not None:
         found, context = reader.find_movies(context, [movie_id], loaded.model)
         # Without Postgres, a movie that the model does not know may exist; the query below then fails.
@@ -64,7 +87,12 @@ def similar_movies(
             raise UnknownIdError("movie", movie_id)
         try:
             movies, context = _existing(
-                reader, context, loaded.model, lambda model, n: model.similar(movie_id, n), limit=limit
+                reader,
+                context,
+                loaded.model,
+                lambda model, n, eligible: model.similar(movie_id, n, eligible),
+                passing,
+                limit=limit,
             )
         except UnknownItemError:
             movies = []
@@ -72,7 +100,7 @@ def similar_movies(
             return RankedMovies(movies, loaded.source, loaded, context)
     elif movie_id not in find_movies(database, [movie_id]):
         raise UnknownIdError("movie", movie_id)
-    rows = find_movies_of_same_genres(database, movie_id, limit)
+    rows = find_movies_of_same_genres(database, movie_id, attributes, limit)
     by_genres = _ranked([(row, row["score"]) for row in rows])
     return RankedMovies(by_genres, "genres", loaded, context)
 
@@ -82,6 +110,7 @@ def _existing(
     context: RequestContext,
     model: Model,
     ranking: Ranking,
+    passing: NDArray[np.bool_] | None,
     *,
     limit: int,
     offset: int = 0,
@@ -89,7 +118,7 @@ def _existing(
     """Return one page of a ranking without movies that no longer exist, and the context to continue with."""
     reach = offset + limit
     while True:
-        ranked = ranking(model, reach)
+        ranked = ranking(model, reach, passing)
         movies, context = reader.find_movies(context, [movie_id for movie_id, _ in ranked], model)
         found = [(movies[movie_id], score) for movie_id, score in ranked if movie_id in movies]
         if len(found) >= offset + limit or len(ranked) < reach:

@@ -48,6 +48,7 @@ def recommend_to_user(
     """
     context = reader.read(user_id)
     if loaded is None:
+        reader.having(params.attribute, None)
         return RecommendedMovies([], 0, [], None, context)
     return _recommend(reader, loaded, context, params)
 
@@ -57,6 +58,7 @@ def recommend_to_session(
 ) -> RecommendedMovies:
     """Return the best movies for a person with these events; nothing is stored."""
     if loaded is None:
+        reader.having(params.attribute, None)
         return RecommendedMovies([], 0, [event[0] for event in events], None, RequestContext())
     return _recommend(reader, loaded, reader.read(None).with_events(Events.from_rows(events)), params)
 
@@ -75,8 +77,9 @@ def _recommend(
     reranker = Reranker(model.item_features, params.rerank_options, rules.rules)
     excluded = {*context.ranking.blocked, *params.exclude}
     eligible = profile.eligible(excluded, params.filter.mask(model.catalogue))
-    if params.attribute:
-        eligible &= reader.having(params.attribute, model)
+    passing = reader.having(params.attribute, model)
+    if passing is not None:
+        eligible &= passing
     reach = params.limit
     while True:
         ranked = profile.recommend(params.limit, eligible, reranker=reranker)
