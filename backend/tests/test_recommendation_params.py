@@ -196,3 +196,13 @@ def test_a_length_out_of_range_is_refused_with_the_field(
         problem = api.get(path, query_string={name: value}).problem(400)
         assert problem["errors"][0]["field"] == name
         assert "from 1 to 100" in problem["detail"]
+
+
+def test_only_new_movies_are_those_without_an_event(ask: Ask, api: ApiClient) -> None:
+    # Every movie of the model has ratings.
+    assert ask(only_new="true")["meta"]["eligible"] == 0
+    assert ask(only_new="false")["meta"]["eligible"] > 0
+    assert api.post("/recommendations", {"only_new": True}).json["data"] == []
+    api.get("/recommendations/1?only_new=yes").problem(400)
+    for wrong in ("true", 1, None):
+        api.post("/recommendations", {"only_new": wrong}).problem(422)

@@ -70,3 +70,10 @@ def test_an_unknown_user_gets_several_genres() -> None:
     assert len(set(shown)) == 4
     assert shown.count("Drama") <= 5
     assert [item.score for item in listed] == sorted((item.score for item in listed), reverse=True)
+
+
+def test_only_what_nobody_did_anything_with_is_new() -> None:
+    items = [Item(1, "Rated", (), None, 3, 4.0), Item(2, "Watched", events_count=1), Item(3, "New")]
+    mask = Filter(only_new=True).mask(build_model(np.eye(3), items=items).catalogue)
+    assert mask is not None
+    assert mask.tolist() == [False, False, True]

@@ -34,7 +34,7 @@ CREATE TABLE analytics.confidence_weights
     ENGINE = MergeTree ORDER BY (rating, liked, kind);
 CREATE TABLE analytics.dim_movies
     (movie_id Int64, title String, genres Array(String), release_year Nullable(Int16),
-     duration_minutes Nullable(Int16))
+     duration_minutes Nullable(Int16), director Nullable(String), attributes String DEFAULT '{}')
     ENGINE = MergeTree ORDER BY movie_id;
 CREATE TABLE analytics.ratings_aggregated
     (movie_id Int64, events_count UInt64, ratings_count UInt64, mean_rating Nullable(Float64),

@@ -86,7 +86,7 @@ def test_a_warehouse_without_rows(
     client = empty.client("dataflix_admin")
     client.command("INSERT INTO analytics.data_source VALUES ('dataflix', '', 0)")
     refused(trainer("train", **empty.environ), 4, "analytics.dim_movies", "is empty", "run the pipeline")
-    client.command("INSERT INTO analytics.dim_movies VALUES (1, 'Alien', ['Horror'], 1979, 117)")
+    client.command("INSERT INTO analytics.dim_movies VALUES (1, 'Alien', ['Horror'], 1979, 117, NULL, '{}')")
     client.command("INSERT INTO analytics.confidence_weights VALUES (5, 'unknown', '', 3)")
     refused(
         trainer("train", **empty.environ), 4, "analytics.user_item_matrix", "is empty", "./run.sh pipeline"

@@ -8,29 +8,40 @@ movies as (
 
 ),
 
+item_attributes as (
+
+    select * from {{ ref('stg_item_attributes') }}
+
+),
+
 final as (
 
     select
         -- ids
-        movie_id,
-        imdb_id,
-        tmdb_id,
+        movies.movie_id,
+        movies.imdb_id,
+        movies.tmdb_id,
 
         -- attributes of the movie
-        title,
-        genres,
-        release_year,
-        cast(intDiv(release_year, 10) * 10 as Nullable(Int16))
+        movies.title,
+        movies.genres,
+        movies.release_year,
+        cast(intDiv(movies.release_year, 10) * 10 as Nullable(Int16))
             as release_decade,
-        director,
-        duration_minutes,
-        description,
+        movies.director,
+        movies.duration_minutes,
+        movies.description,
+        -- An unmatched row of the join has no attributes or an empty text.
+        coalesce(nullIf(item_attributes.attributes, ''), '{}') as attributes,
 
         -- timestamps
-        created_at,
-        updated_at
+        movies.created_at,
+        movies.updated_at
 
     from movies
+
+    left join item_attributes
+        on movies.movie_id = item_attributes.movie_id
 
 )
 

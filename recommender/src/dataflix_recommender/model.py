@@ -80,7 +80,7 @@ class Model(ModelData):
     ) -> list[tuple[int, float]]:
         """Return up to ``n`` pairs (item_id, cosine) of the items nearest to an item, nearest first.
 
-        An item that nobody has rated or watched has no factors: it has no neighbours and is not a neighbour.
+        An item without factors, of which nothing is known, has no neighbours and is not a neighbour.
 
         Args:
             item_id: The item.

@@ -160,10 +160,22 @@ def tune(*, budget: float, reset: bool) -> CommandResult:
 @ratings_option(required=False)
 @file_evaluation_options
 @click.option("--out", type=PathType(), help="File for the whole report, as JSON; with --ratings.")
+@click.option(
+    "--new-items",
+    is_flag=True,
+    help="Measure how items without an event are placed, by making a tenth of the items new.",
+)
 @prints_result
 @click.pass_context
 def evaluate(
-    context: click.Context, /, *, version: str | None, ratings: Path | None, out: Path | None, **options: Any
+    context: click.Context,
+    /,
+    *,
+    version: str | None,
+    ratings: Path | None,
+    out: Path | None,
+    new_items: bool,
+    **options: Any,
 ) -> CommandResult:
     """Measure a version, or models on a file of ratings.
 
@@ -171,8 +183,13 @@ def evaluate(
     warehouse's present data.
 
     With --ratings: fit the product's model and the baselines on a file, and measure them. This needs no
-    service. All other options but --json belong to it.
+    service. All other options but --json and --new-items belong to it.
+
+    With --new-items: fit on the warehouse's present data without a tenth of the items, and measure how their
+    categories and attributes place them.
     """
+    if new_items and (version is not None or ratings is not None):
+        raise click.UsageError("--new-items excludes VERSION and --ratings.")
     if ratings is not None:
         if version is not None:
             raise click.UsageError("VERSION and --ratings exclude each other.")
@@ -183,7 +200,7 @@ def evaluate(
             raise click.UsageError(f"{option.opts[0]} needs --ratings.")
     from dataflix_trainer.commands import models as commands  # noqa: PLC0415 - imports MLflow
 
-    return commands.evaluate(version)
+    return commands.evaluate_new_items() if new_items else commands.evaluate(version)
 
 
 @main.command(hidden=True)

@@ -143,6 +143,18 @@ def listed(high: int, item: Callable[[object], Any], schema: dict[str, Any], *, 
     )
 
 
+def flag() -> Rule:
+    """Return the rule of a truth value; a query string holds it as ``true`` or ``false``."""
+
+    def validate(value: object, info: ValidationInfo) -> bool:
+        found = {"true": True, "false": False}.get(value) if isinstance(value, str) else value
+        if isinstance(found, bool) and not (isinstance(value, str) and is_json(info)):
+            return found
+        raise refuse("must be true or false")
+
+    return Rule(validate, {"type": "boolean"})
+
+
 def number(low: float, high: float) -> Rule:
     """Return the rule of a number from ``low`` to ``high``; a query string holds it in decimal digits."""
 

@@ -8,6 +8,7 @@ from dataflix_backend.schemas.attributes import ATTRIBUTE_FILTER, SEVERAL, Attri
 from dataflix_backend.schemas.common import MovieLimit
 from dataflix_backend.schemas.fields import (
     MAX_ID,
+    flag,
     listed,
     no_nul,
     number,
@@ -74,6 +75,10 @@ class RecommendationParams(MovieLimit):
         Annotated[float | None, number(0.5, 5)],
         Field(description="Lowest mean rating; movies without a rating are left out."),
     ] = None
+    only_new: Annotated[
+        Annotated[bool, flag()],
+        Field(description="true: only movies that nobody had rated or watched when the model was trained."),
+    ] = False
     attribute: Annotated[AttributesText, Field(description=f"{ATTRIBUTE_FILTER} {SEVERAL}")] = ()
     exclude: Annotated[IdsText, Field(description=f"Movies to leave out, by movie_id. {SEVERAL}")] = ()
     diversity: Annotated[
@@ -105,6 +110,7 @@ class RecommendationParams(MovieLimit):
             minutes_from=self.minutes_from,
             minutes_to=self.minutes_to,
             min_rating=self.min_rating,
+            only_new=self.only_new,
         )
 
     @property

@@ -22,6 +22,7 @@ _OPTIONS = (
     click.option("--minutes-from", type=RUNNING_TIME, help="Shortest running time."),
     click.option("--minutes-to", type=RUNNING_TIME, help="Longest running time."),
     click.option("--min-rating", type=FiniteRange(0.5, 5), help="Lowest mean rating."),
+    click.option("--only-new", is_flag=True, help="Only movies that nobody has rated or watched yet."),
     attribute_option,
     click.option("--exclude", multiple=True, metavar="MOVIE", help="Leave out this movie, by id or title."),
     click.option("--diversity", type=_SHARE, help="0: by score only. 1: each movie unlike the others."),
@@ -43,6 +44,7 @@ def request_parameters(
     *,
     genre: Sequence[str],
     all_genres: bool,
+    only_new: bool,
     attribute: Sequence[str],
     exclude: Sequence[str],
     **others: object,
@@ -53,6 +55,8 @@ def request_parameters(
         parameters["genre"] = list(genre)
     if all_genres:
         parameters["genre_match"] = "all"
+    if only_new:
+        parameters["only_new"] = True
     if attribute:
         parameters["attribute"] = list(attribute)
     if exclude:
@@ -66,4 +70,6 @@ def as_query(parameters: dict[str, Any]) -> dict[str, object]:
 
 
 def _in_query(value: object) -> object:
+    if isinstance(value, bool):
+        return str(value).lower()
     return as_list(value) if isinstance(value, list) else value

@@ -23,6 +23,7 @@ class Filter:
         minutes_from: The shortest running time.
         minutes_to: The longest running time.
         min_rating: The lowest mean rating.
+        only_new: Nobody has done anything with the item yet.
     """
 
     genres: tuple[str, ...] = ()
@@ -32,6 +33,7 @@ class Filter:
     minutes_from: int | None = None
     minutes_to: int | None = None
     min_rating: float | None = None
+    only_new: bool = False
 
     def mask(self, catalogue: ItemCatalogue) -> NDArray[np.bool_] | None:
         """Return bool[I], True for the items that pass; None when the filter asks for nothing."""
@@ -44,6 +46,8 @@ class Filter:
         passing &= _within(catalogue.durations, NO_DURATION, self.minutes_from, self.minutes_to)
         if self.min_rating is not None:
             passing &= (catalogue.ratings_counts > 0) & (catalogue.mean_ratings >= self.min_rating)
+        if self.only_new:
+            passing &= (catalogue.events_counts == 0) & (catalogue.ratings_counts == 0)
         return passing
 
 

@@ -10,8 +10,10 @@ from dataflix_trainer import training
 from dataflix_trainer.commands.results import CommandResult
 from dataflix_trainer.commands.tables import evaluation_table, versions_table
 from dataflix_trainer.data.object_store import Exports
+from dataflix_trainer.data.training_data import TrainingData
 from dataflix_trainer.data.warehouse import Warehouse
 from dataflix_trainer.errors import RegistryError
+from dataflix_trainer.evaluation import new_items
 from dataflix_trainer.evaluation.options import MAIN_METRIC
 from dataflix_trainer.promotion import publication
 from dataflix_trainer.registry.registry import Registry, Version
@@ -79,6 +81,28 @@ def evaluate(number: str | None) -> CommandResult:
         version = registry.version(number) if number else registry.champion() or _newest(registry)
         result = publication.evaluate_version(registry, version, publication.read_present(warehouse))
     return CommandResult(result, evaluation_table(result))
+
+
+def evaluate_new_items() -> CommandResult:
+    """Measure how items without an event are placed."""
+    environ = read_environment()
+    threads = TrainingSettings.from_environ(environ).threads
+    with _services(environ) as (warehouse, registry):
+        parameters, _ = training.choose_parameters(registry, {}, warehouse.source())
+        data = TrainingData.read(warehouse)
+    result = new_items.evaluate_new_items(data, parameters, threads=threads)
+
+    def shown(name: str) -> str:
+        return "{mean:.4f} ({low:.4f} to {high:.4f})".format(**result[name])
+
+    return CommandResult(
+        result,
+        f"{result['new_items']} of {result['items']:,} items were made new. Among themselves, for "
+        f"{result['new_users']:,} users who like one: NDCG@10 {shown('new_ndcg@10')}, in random order "
+        f"{shown('new_random_ndcg@10')}. In lists of all items, for {result['users']:,} users: NDCG@10 "
+        f"{result['ndcg@10']:.4f}, and without placing new items {result['ndcg@10_without']:.4f}, gain "
+        f"{shown('ndcg@10_gain')}; of ten places {result['offered']:.2f} are new items'.",
+    )
 
 
 def promote(number: str | None, *, force: bool) -> CommandResult:

@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import clickhouse_connect
@@ -11,9 +12,11 @@ import pyarrow as pa
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError, OperationalError
 from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
 
 from dataflix_recommender import ConfidenceWeights, InvalidModelError, Item, ItemCatalogue, SourceIdentity
 from dataflix_trainer.data.interactions import Interactions
+from dataflix_trainer.data.item_features import item_features, parse_attributes
 from dataflix_trainer.errors import DataError, ServiceUnavailableError
 from dataflix_trainer.settings import ClickHouseSettings
 
@@ -22,7 +25,7 @@ CONNECT_TIMEOUT_S = 5
 READ_TIMEOUT_S = 600
 
 # Error codes of ClickHouse that a person can act on.
-UNKNOWN_TABLE_CODES = (60, 81)  # UNKNOWN_TABLE, UNKNOWN_DATABASE
+UNKNOWN_TABLE_CODES = (47, 60, 81)  # UNKNOWN_IDENTIFIER, of a table from before an update; _TABLE; _DATABASE
 AUTHENTICATION_CODES = (192, 193, 194, 516)  # unknown user, wrong or required password, AUTHENTICATION_FAILED
 
 MATRIX_TABLE = "analytics.user_item_matrix"
@@ -39,6 +42,8 @@ CATALOGUE_QUERY = """
         movies.genres AS genres,
         movies.release_year AS release_year,
         movies.duration_minutes AS duration_minutes,
+        movies.director AS director,
+        movies.attributes AS attributes,
         ratings.events_count AS events_count,
         ratings.ratings_count AS ratings_count,
         ratings.mean_rating AS mean_rating,
@@ -56,6 +61,21 @@ SOURCE_QUERY = """
     SELECT source_name, system_identifier, database_oid FROM analytics.data_source ORDER BY source_name
 """
 USERS_QUERY = "SELECT user_id FROM analytics.dim_users ORDER BY user_id"
+
+
+@dataclass(frozen=True, slots=True)
+class Items:
+    """All I items.
+
+    Attributes:
+        ids: int64[I], ascending.
+        catalogue: what the model keeps of them.
+        features: float64[I, D], what new items are placed by.
+    """
+
+    ids: NDArray[np.int64]
+    catalogue: ItemCatalogue
+    features: csr_matrix
 
 
 class Warehouse:
@@ -109,11 +129,11 @@ class Warehouse:
         )
         return Interactions.from_blocks(blocks, item_ids)
 
-    def catalogue(self) -> tuple[NDArray[np.int64], ItemCatalogue]:
-        """Return the ids int64[I], ascending, of all items, and their metadata.
+    def items(self) -> "Items":
+        """Return all items.
 
         Raises:
-            DataError: there is no item.
+            DataError: there is no item, or its attributes cannot be read.
         """
         # One row per item, not per event: a Python object each is cheap here.
         rows = [row for batch in self.batches(CATALOGUE_QUERY) for row in batch.to_pylist()]
@@ -137,7 +157,11 @@ class Warehouse:
             )
             for row in rows
         ]
-        return np.array([item.item_id for item in items], dtype=np.int64), ItemCatalogue.from_items(items)
+        return Items(
+            np.array([item.item_id for item in items], dtype=np.int64),
+            ItemCatalogue.from_items(items),
+            item_features([item.genres for item in items], [_attributes(row) for row in rows]),
+        )
 
     def confidence_weights(self) -> ConfidenceWeights:
         """Return the definition of confidence weights.
@@ -200,6 +224,16 @@ class Warehouse:
             self._client.insert_arrow(table, rows)
 
 
+def _attributes(row: dict[str, Any]) -> dict[str, Any]:
+    """Return what is known of an item besides its categories: in our columns, and from its source."""
+    own = {
+        "release_year": row["release_year"],
+        "duration_minutes": row["duration_minutes"],
+        "director": row["director"],
+    }
+    return own | parse_attributes(row["movie_id"], row["attributes"])
+
+
 @contextmanager
 def translate_errors(address: str) -> Iterator[None]:
     """Turn errors of the ClickHouse client into the trainer's own, with what to check."""
@@ -209,7 +243,7 @@ def translate_errors(address: str) -> Iterator[None]:
         code = getattr(error, "code", None)
         if code in UNKNOWN_TABLE_CODES:
             raise DataError(
-                f"a table is missing in the warehouse; run the pipeline first ({error})"
+                f"a table or a column is missing in the warehouse; run the pipeline first ({error})"
             ) from error
         if code in AUTHENTICATION_CODES:
             raise ServiceUnavailableError(

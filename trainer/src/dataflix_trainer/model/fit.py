@@ -32,6 +32,7 @@ class FittedModel:
         recent_popularity: the third, which is the same for all users.
         regularization: the ridge of ALS that was used.
         mean_events: events of an average user.
+        matrix: float32[U, I], what was fitted on.
     """
 
     factors: Factors
@@ -39,6 +40,7 @@ class FittedModel:
     recent_popularity: RecentPopularity
     regularization: float
     mean_events: float
+    matrix: csr_matrix
 
     def to_model_info(self, info: ModelInfo, parameters: Hyperparameters) -> ModelInfo:
         """Return ``info`` with what serving needs to weigh users as this fit did."""
@@ -81,7 +83,8 @@ def fit(
         weighed = _scale_rows(matrix, (counts / mean) ** -parameters.activity_exponent)
     factors = fit_factors(weighed, parameters, regularization=ridge, threads=threads, start=start)
     item_item = _fit_item_item(matrix, counts / mean, parameters, threads)
-    return FittedModel(factors, item_item, _fit_recent(matrix, times, parameters), ridge, mean)
+    recent = _fit_recent(matrix, times, parameters)
+    return FittedModel(factors, item_item, recent, ridge, mean, matrix)
 
 
 def _fit_recent(

@@ -10,6 +10,7 @@ from scipy.sparse import csr_matrix
 from dataflix_recommender import Model, ModelInfo
 from dataflix_trainer.data.training_data import TrainingData
 from dataflix_trainer.model.als import Factors
+from dataflix_trainer.model.cold_start import factors_with_new_items
 from dataflix_trainer.model.fit import FittedModel, fit
 from dataflix_trainer.model.hyperparameters import Hyperparameters
 
@@ -77,11 +78,14 @@ def model_info(
 def build_model(
     data: TrainingData, fitted: FittedModel, parameters: Hyperparameters, info: ModelInfo
 ) -> Model:
-    """Return the model of a fit on all or a part of ``data``."""
+    """Return the model of a fit on all or a part of ``data``; items without events there count as new."""
+    factors = fitted.factors.items
+    if data.features is not None:
+        factors = factors_with_new_items(fitted, data.features)
     return Model(
         fitted.to_model_info(info, parameters),
         data.interactions.item_ids,
-        fitted.factors.items,
+        factors,
         data.catalogue,
         data.weights,
         item_item_weights=fitted.item_item_weights,

@@ -53,7 +53,7 @@ def read_interactions(warehouse: Warehouse) -> Interactions:
         DataError: a table is empty or inconsistent.
         ServiceUnavailableError: the warehouse does not answer.
     """
-    item_ids, _ = warehouse.catalogue()
+    item_ids = warehouse.items().ids
     return warehouse.interactions(item_ids)
 
 
