@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from dataflix_backend.services.model.files import ChampionStatus, write_champion
+from dataflix_backend.services.model.files import CHAMPION, ChampionStatus, Hold, write_champion
 from dataflix_recommender import Model
 from dataflix_testkit import PostgresServer
 
@@ -39,6 +39,35 @@ def test_readiness_and_model_say_why_another_model_is_served(
     write_champion(settings.models_dir, ChampionStatus("1"))
     assert api.get("/readyz", key=None).json["checks"] == {"postgres": "ok", "model": "1"}
     assert api.get("/model").json["champion_problem"] is None
+
+
+def test_the_model_says_since_when_and_why_it_is_held(
+    pg: PostgresServer, contract: Contract, model: Model, tmp_path: Path, start_app: StartApp
+) -> None:
+    settings = settings_for(tmp_path, pg)
+    publish(settings.models_dir, "1", model)
+    api = ApiClient(start_app(settings).test_client(), contract)
+
+    def shown() -> tuple[object, ...]:
+        described = api.get("/model").json
+        return described["held"], described["held_since"], described["held_reason"]
+
+    assert shown() == (False, None, None)
+    since = "2026-11-30T08:00:00+00:00"
+    write_champion(settings.models_dir, ChampionStatus("1", "", Hold(since, "A better one is worse.")))
+    assert shown() == (True, "2026-11-30T08:00:00Z", "A better one is worse.")
+    # The time of the tag could not be read.
+    write_champion(settings.models_dir, ChampionStatus("1", "", Hold()))
+    assert shown() == (True, None, None)
+    # Another version is held, and is not served yet.
+    write_champion(settings.models_dir, ChampionStatus("2", "", Hold(since)))
+    assert shown() == (False, None, None)
+    # As an earlier version of the synchroniser wrote it.
+    (settings.models_dir / CHAMPION).write_text('{"version": "1", "problem": ""}')
+    assert shown() == (False, None, None)
+    (settings.models_dir / CHAMPION).write_text('{"version": "1", "hold": 5}')
+    assert shown() == (False, None, None)
+    assert "cannot be read" in api.get("/model").json["champion_problem"]
 
 
 def test_without_a_model_that_can_be_read_the_reason_is_given(

@@ -18,6 +18,7 @@ from mlflow.pyfunc import log_model
 from mlflow.pyfunc.model import PythonModel
 
 from dataflix_backend.services.model import files
+from dataflix_backend.services.model import registry as registry_module
 from dataflix_backend.services.model import synchroniser as synchroniser_module
 from dataflix_backend.services.model.registry import MlflowRegistry
 from dataflix_backend.services.model.store import ModelStore
@@ -295,6 +296,28 @@ class TestSynchroniser:
         assert synchroniser.step()
         assert files.champion_problem(folder) is None
 
+    def test_a_hold_is_written_for_the_workers_and_downloads_nothing(
+        self, folder: Path, artifact: Path
+    ) -> None:
+        registry = FolderRegistry()
+        champion = registry.register("1", artifact)
+        synchroniser = Synchroniser(folder, registry)
+        assert synchroniser.step()
+        assert files.hold_of(folder, "1") is None
+        hold = files.Hold("2026-11-30T08:00:00+00:00", "Why")
+        registry.present = replace(champion, hold=hold)
+        assert synchroniser.step()
+        assert files.hold_of(folder, "1") == hold
+        assert files.hold_of(folder, "2") is None
+        registry.away = True
+        synchroniser.step()
+        assert files.hold_of(folder, "1") == hold
+        registry.away = False
+        registry.present = champion
+        assert synchroniser.step()
+        assert files.hold_of(folder, "1") is None
+        assert registry.downloads == 1
+
     @pytest.mark.parametrize("content", ["", "{", "null", "[1]", '{"version": 1, "other": 2}'])
     def test_damaged_state_of_the_champion_is_no_error_of_the_api(self, folder: Path, content: str) -> None:
         (folder / files.CHAMPION).write_text(content)
@@ -540,3 +563,19 @@ class TestMlflow:
         )
         with pytest.raises(RegistryUnavailableError):
             MlflowRegistry(settings).champion()
+
+
+@pytest.mark.parametrize(
+    ("tags", "hold"),
+    [
+        ({}, None),
+        ({"held_reason": "left over"}, None),
+        ({"held_at": "2026-11-30T09:00:00+01:00"}, files.Hold("2026-11-30T08:00:00+00:00")),
+        ({"held_at": "soon", "held_reason": "x" * 999}, files.Hold(None, "x" * 200)),
+        ({"held_at": "0001-01-01T00:00:00+14:00"}, files.Hold()),
+    ],
+)
+def test_tags_of_a_hold_that_anybody_can_write_are_read(
+    tags: dict[str, str], hold: files.Hold | None
+) -> None:
+    assert registry_module._hold(tags) == hold

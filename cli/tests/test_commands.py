@@ -7,6 +7,9 @@ from typing import Any
 
 import pytest
 
+from dataflix_cli import views
+from dataflix_cli.output import Output
+
 from .conftest import Invoke, Server
 from .support.data import IDS_BELOW
 
@@ -250,6 +253,23 @@ def test_suggestions_are_printed_as_lines(dataflix: Invoke) -> None:
     assert "Give the id of one:" in lines
     assert [line.split("  ")[-1] for line in lines[-2:]] == ["Solaris (1972)", "Solaris (2002)"]
     assert "\\n" not in refused.err
+
+
+def test_a_held_model_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    described = {
+        **dict.fromkeys(("version", "factors", "users_count", "movies_count", "interactions_count"), 1),
+        **dict.fromkeys(("trained_at", "loaded_at", "registry_reached_at"), "2026-11-30T08:00:00Z"),
+        "metrics": {},
+    }
+    hold = {"held": True, "held_since": "2026-11-30T08:00:00Z", "held_reason": "Bad \x1b[31m lists"}
+    views.model(Output(), described | hold)
+    shown = capsys.readouterr().out
+    assert "until trainer release: Bad" in shown
+    assert "\x1b" not in shown
+    views.model(Output(), described | {"held": False, "held_since": None, "held_reason": None})
+    # An API of an earlier version says nothing of it.
+    views.model(Output(), described)
+    assert "Held" not in capsys.readouterr().out
 
 
 def test_an_unknown_genre_names_the_nearest(dataflix: Invoke, user: str) -> None:

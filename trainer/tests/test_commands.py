@@ -190,6 +190,7 @@ def test_models_lists_every_version_with_its_decision(story: Story, trainer: Tra
     assert [by_number[n]["champion"] for n in "123"] == [True, False, False]
     assert by_number["3"]["rolled_back_at"] is not None
     assert by_number["1"]["held_since"] is not None
+    assert by_number["1"]["held_reason"] == "Rolled back from version 3."
     assert by_number["1"]["metrics"]["ndcg@10"] == story.trained["metrics"]["ndcg@10"]
     table = trainer("models").stdout
     for words in ("1 champion, held", "rolled back", "refused", "accepted"):
@@ -233,6 +234,24 @@ def test_a_clock_that_was_set_back_changes_no_order(
     monkeypatch.setattr(registry_module, "datetime", TenYearsAgo)
     answer(trainer("promote", "2", "--force", "--json"))
     assert answer(trainer("rollback", "--json")) == {"champion": "1", "rolled_back": "2"}
+
+
+def test_a_hold_keeps_its_reason_until_it_is_released(story: Story, trainer: Trainer) -> None:
+    def held() -> tuple[bool, str | None]:
+        (row,) = [row for row in answer(trainer("models", "--json")) if row["champion"]]
+        return row["held_since"] is not None, row["held_reason"]
+
+    for wrong in ("two\nlines", "x" * 201, "\x1b[31m"):
+        assert trainer("hold", "--reason", wrong).exit_code == 2
+    assert answer(trainer("hold", "--reason", "Until the sale ends.", "--json"))["held_before"] is True
+    assert held() == (True, "Until the sale ends.")
+    # A hold without a reason keeps the one that is there.
+    answer(trainer("hold", "--json"))
+    assert held() == (True, "Until the sale ends.")
+    answer(trainer("release", "--json"))
+    assert held() == (False, None)
+    answer(trainer("hold", "--json"))
+    assert held() == (True, None)
 
 
 def test_a_version_that_was_rolled_back_may_serve_again(story: Story, trainer: Trainer) -> None:

@@ -178,6 +178,7 @@ def model(output: Output, answer: Json) -> None:
             ("In use since", minute(answer["loaded_at"])),
             ("Registry reached", minute(registry_reached_at) if registry_reached_at else "never"),
             *([("Champion", answer["champion_problem"])] if answer.get("champion_problem") else []),
+            *([("Held", _held(answer))] if answer.get("held") else []),
             ("Factors", answer["factors"]),
             (source.people.capitalize(), answer["users_count"]),
             (source.items.capitalize(), answer["movies_count"]),
@@ -231,7 +232,11 @@ def model_note(output: Output, meta: Json) -> None:
     else:
         output.note("By popularity: there is no trained model yet.")
     if meta["stale"]:
-        data = f"data as of {minute(meta['as_of'])}" if meta["as_of"] else "no history of the user"
+        data = (
+            f"data as of {minute(meta['as_of'])}"
+            if meta["as_of"]
+            else "no history of the user"
+        )
         output.note(f"The database does not answer: the API uses {data}.")
 
 
@@ -252,6 +257,12 @@ def view_removed(output: Output, row: Json) -> None:
 def health(output: Output, answer: Json) -> None:
     """Show the state of the API and its parts."""
     output.fields([("Status", answer["status"]), *answer["checks"].items()])
+
+
+def _held(answer: Json) -> str:
+    since, reason = answer["held_since"], answer["held_reason"]
+    told = f"since {minute(since)}" if since else "yes"
+    return f"{told}, until trainer release" + (f": {reason}" if reason else "")
 
 
 def _attribute(value: object) -> object:

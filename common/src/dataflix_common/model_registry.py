@@ -24,6 +24,12 @@ SIGNATURE = "promotion_signature"
 # Only the version that serves has it: an alias that is moved to an earlier champion moves to none.
 SERVING_SIGNATURE = "serving_signature"
 
+# On the champion: until it is released, no rule lets another version serve.
+HELD_AT = "held_at"
+HELD_REASON = "held_reason"
+# As long as a person writes in a line or two.
+MAX_HELD_REASON = 200
+
 PROMOTION_KEY_VARIABLE = "DATAFLIX_MODEL_PROMOTION_KEY"
 
 _SIGNED_TAGS = (PROMOTION, PROMOTION_REASON, PROMOTED_AT, PROMOTION_NUMBER, ARTIFACT_SHA256)

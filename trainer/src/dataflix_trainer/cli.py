@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dataflix_common.click_types import FiniteRange, PathType
+from dataflix_common.model_registry import MAX_HELD_REASON
 from dataflix_trainer import openmp
 from dataflix_trainer.commands.options import (
     DEFAULT_TUNING_SECONDS,
@@ -278,15 +279,20 @@ def rollback() -> CommandResult:
 
 
 @main.command()
+@click.option("--reason", default="", help="Why: shown by trainer models, the API and dataflix model.")
 @prints_result
-def hold() -> CommandResult:
+def hold(reason: str) -> CommandResult:
     """Keep the champion: the promotion rule lets no other version serve.
 
     trainer release ends it, and so does trainer promote --force.
     """
     from dataflix_trainer.commands import models as commands  # noqa: PLC0415 - imports MLflow
 
-    return commands.hold()
+    if len(reason) > MAX_HELD_REASON or not reason.isprintable():
+        raise click.BadParameter(
+            f"must be one line of at most {MAX_HELD_REASON} characters.", param_hint="--reason"
+        )
+    return commands.hold(reason.strip())
 
 
 @main.command()

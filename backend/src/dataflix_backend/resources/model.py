@@ -1,10 +1,12 @@
 """/model."""
 
+from datetime import datetime
+
 from flask import Blueprint, Response
 
 from dataflix_backend.exceptions import NotFoundError
 from dataflix_backend.schemas.models import ServedModel
-from dataflix_backend.services.model.files import registry_reached_at
+from dataflix_backend.services.model.files import hold_of, registry_reached_at
 from dataflix_backend.web.current_services import services
 from dataflix_backend.web.operation import Operation, answer, operation
 
@@ -35,6 +37,7 @@ def show() -> Response:
         )
         raise NotFoundError(detail, kind="no-model")
     info = loaded.model.info
+    hold = hold_of(models.models_dir, loaded.version)
     described: ServedModel = {
         "version": loaded.version,
         "trained_at": info.trained_at,
@@ -42,6 +45,9 @@ def show() -> Response:
         "age_seconds": loaded.age_s(),
         "registry_reached_at": registry_reached_at(models.models_dir),
         "champion_problem": models.champion_problem(),
+        "held": hold is not None,
+        "held_since": datetime.fromisoformat(hold.since) if hold and hold.since else None,
+        "held_reason": hold.reason if hold else None,
         "metrics": info.metrics,
         "factors": info.factors,
         "regularization": info.regularization,

@@ -58,6 +58,13 @@ class ServedModel(TypedDict):
         str | None,
         Field(description="Why the registry's champion is not served; null when it is, or there is none."),
     ]
+    held: Annotated[
+        bool, Field(description="Whether the promotion rule replaces it by no other version (trainer hold).")
+    ]
+    held_since: Annotated[
+        datetime | None, Field(description="Since when it is held; null if it is not, or nobody knows.")
+    ]
+    held_reason: Annotated[str | None, Field(description="Why it is held; null if nobody said it.")]
     metrics: dict[str, float]
     factors: int
     regularization: float

@@ -145,9 +145,9 @@ def rollback() -> CommandResult:
     )
 
 
-def hold() -> CommandResult:
+def hold(reason: str) -> CommandResult:
     """Keep the champion from being replaced by the promotion rule."""
-    held = publication.hold(_registry(read_environment()))
+    held = publication.hold(_registry(read_environment()), reason)
     already = held.held_since is not None
     return CommandResult(
         {"champion": held.number, "held_before": already},

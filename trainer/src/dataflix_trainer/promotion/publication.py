@@ -182,14 +182,18 @@ def roll_back(registry: Registry) -> tuple[Version, Version]:
         return registry.roll_back(lambda version: artifact_problem(registry, version, source))
 
 
-def hold(registry: Registry) -> Version:
+def hold(registry: Registry, reason: str = "") -> Version:
     """Keep the champion from being replaced by the rule, until ``release`` or a promotion by force.
+
+    Args:
+        registry: has the versions.
+        reason: why; may be empty.
 
     Raises:
         RegistryError: no version serves.
     """
     with registry.deciding():
-        return registry.hold()
+        return registry.hold(reason)
 
 
 def release(registry: Registry) -> Version:

@@ -19,6 +19,8 @@ from dataflix_common.locks import LockHeldError, exclusive_lock
 from dataflix_common.model_registry import (
     ARTIFACT_SHA256,
     CHAMPION_ALIAS,
+    HELD_AT,
+    HELD_REASON,
     PROMOTED_AT,
     PROMOTION,
     PROMOTION_KEY_VARIABLE,
@@ -45,8 +47,6 @@ EVALUATED_ARTIFACT = "evaluated-model"
 
 # Tags of a version, with those of dataflix_common, and two values.
 ROLLED_BACK_AT = "rolled_back_at"
-# On the champion: until it is released, no rule lets another version serve.
-HELD_AT = "held_at"
 ACCEPTED = "accepted"
 REFUSED = "refused"
 
@@ -114,6 +114,7 @@ class Version:
             "promoted_at": self.tags.get(PROMOTED_AT),
             "rolled_back_at": self.tags.get(ROLLED_BACK_AT),
             "held_since": self.held_since if self.is_champion else None,
+            "held_reason": self.tags.get(HELD_REASON) if self.is_champion and self.held_since else None,
             "mlflow_run_id": self.run_id,
         }
 
@@ -264,17 +265,20 @@ class Registry:
         name, key = self.settings.registered_model_name, self._promotion_key
         self._tag(number, promoted)
         version = self.version(number)
-        if HELD_AT in version.tags and not version.is_champion:
+        if not version.is_champion:
             # What is left of a hold of before.
-            self._remove_tag(number, HELD_AT)
+            self._remove_hold(version)
         signature = promotion_signature(key, name, number, version.run_id, version.tags)
         self._tag(number, {SIGNATURE: signature})
         self._serve(number, signature)
         if ROLLED_BACK_AT in version.tags:
             self._remove_tag(number, ROLLED_BACK_AT)
 
-    def hold(self) -> Version:
-        """Keep the version that serves from being replaced by the promotion rule, and return it.
+    def hold(self, reason: str = "") -> Version:
+        """Keep the version that serves from being replaced by the promotion rule, and return it as it was.
+
+        Args:
+            reason: why; empty keeps the one that is there, if it is held already.
 
         Raises:
             RegistryError: no version serves.
@@ -283,6 +287,8 @@ class Registry:
         present = self.restore_champion()
         if present is None:
             raise RegistryError("no version serves yet, so there is nothing to hold; see: trainer models")
+        if reason:
+            self._tag(present.number, {HELD_REASON: reason})
         if present.held_since is None:
             self._tag(present.number, {HELD_AT: datetime.now(UTC).isoformat()})
         return present
@@ -297,8 +303,7 @@ class Registry:
         present = self.restore_champion()
         if present is None:
             raise RegistryError("no version serves yet, so there is nothing to release; see: trainer models")
-        if present.held_since is not None:
-            self._remove_tag(present.number, HELD_AT)
+        self._remove_hold(present)
         return present
 
     def roll_back(self, problem_of: Callable[[Version], str]) -> tuple[Version, Version]:
@@ -335,11 +340,16 @@ class Registry:
             versions.remove(previous)
         if previous is None:
             raise RegistryError(f"no version served before {present.number}{skipped}; see: trainer models")
-        self._tag(previous.number, {HELD_AT: datetime.now(UTC).isoformat()})
+        reason = f"Rolled back from version {present.number}."
+        self._tag(previous.number, {HELD_AT: datetime.now(UTC).isoformat(), HELD_REASON: reason})
         # First: if this is killed in between, no later rollback returns to the version that was given up.
         self._tag(present.number, {ROLLED_BACK_AT: datetime.now(UTC).isoformat()})
         self._serve(previous.number, previous.tags[SIGNATURE])
         return previous, present
+
+    def _remove_hold(self, version: Version) -> None:
+        for tag in {HELD_AT, HELD_REASON} & version.tags.keys():
+            self._remove_tag(version.number, tag)
 
     def _serve(self, number: str, signature: str) -> None:
         """Sign that a promoted version serves, move the alias, and end the same of all other versions."""

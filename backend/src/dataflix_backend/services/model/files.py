@@ -54,16 +54,31 @@ class Current:
 
 
 @dataclass(frozen=True, slots=True)
+class Hold:
+    """The champion is held: the promotion rule replaces it by no other version.
+
+    Attributes:
+        since: ISO 8601; None where the registry's tag is no time.
+        reason: why; None if nobody said it.
+    """
+
+    since: str | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ChampionStatus:
     """The content of ``champion.json``.
 
     Attributes:
         version: the champion that the synchroniser saw last; None when there was none.
         problem: why it is not installed; empty when it is, or when there is none.
+        hold: whether it is held; None when it is not.
     """
 
     version: str | None
     problem: str = ""
+    hold: Hold | None = None
 
 
 def load_model(folder: Path) -> Model:
@@ -110,12 +125,27 @@ def write_current(models_dir: Path, entry: ModelEntry, previous: ModelEntry | No
 def champion_problem(models_dir: Path) -> str | None:
     """Return why the registry's champion is not served; None when it is, or when there is none."""
     try:
-        status = ChampionStatus(**json.loads((models_dir / CHAMPION).read_text(encoding="utf-8")))
+        return _read_champion(models_dir).problem or None
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, AttributeError) as error:
         return f"{CHAMPION} cannot be read: {type(error).__name__}"
-    return status.problem or None
+
+
+def hold_of(models_dir: Path, version: str) -> Hold | None:
+    """Return how a version is held, as the registry said last; None when it is not, or that is not known."""
+    try:
+        status = _read_champion(models_dir)
+    except (OSError, ValueError, TypeError, AttributeError):
+        # ``champion_problem`` says so.
+        return None
+    return status.hold if status.version == version else None
+
+
+def _read_champion(models_dir: Path) -> ChampionStatus:
+    values = json.loads((models_dir / CHAMPION).read_text(encoding="utf-8"))
+    hold = values.pop("hold", None)
+    return ChampionStatus(**values, hold=Hold(**hold) if hold else None)
 
 
 def write_champion(models_dir: Path, status: ChampionStatus) -> None:

@@ -1,14 +1,24 @@
 """The model registry, through MLflow's own client."""
 
 import os
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from requests import RequestException
 
+from dataflix_backend.services.model.files import Hold
 from dataflix_backend.services.model.synchroniser import Champion, RegistryUnavailableError
 from dataflix_backend.settings import SyncSettings
-from dataflix_common.model_registry import ARTIFACT_SHA256, CHAMPION_ALIAS, may_serve
+from dataflix_common.model_registry import (
+    ARTIFACT_SHA256,
+    CHAMPION_ALIAS,
+    HELD_AT,
+    HELD_REASON,
+    MAX_HELD_REASON,
+    may_serve,
+)
 
 # Where the trainer puts our artifact inside a logged model.
 ARTIFACT_PATH = "artifacts/dataflix-model"
@@ -49,7 +59,8 @@ class MlflowRegistry:
             raise RegistryUnavailableError(str(error)) from error
         version, tags = str(found.version), dict(found.tags)
         signed = may_serve(self._promotion_key, self._model_name, version, str(found.run_id), tags)
-        return Champion(version, str(found.source), tags.get(ARTIFACT_SHA256) if signed else None)
+        sha256 = tags.get(ARTIFACT_SHA256) if signed else None
+        return Champion(version, str(found.source), sha256, _hold(tags))
 
     def download(self, champion: Champion, target: Path) -> Path:
         """Download the version's artifact into ``target``."""
@@ -58,3 +69,14 @@ class MlflowRegistry:
             return Path(self._mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=str(target)))
         except (self._mlflow.exceptions.MlflowException, RequestException) as error:
             raise RegistryUnavailableError(f"version {champion.version}: {error}") from error
+
+
+def _hold(tags: Mapping[str, str]) -> Hold | None:
+    """Return what the tags say of a hold. Everybody who reaches MLflow can write them."""
+    if HELD_AT not in tags:
+        return None
+    try:
+        since = datetime.fromisoformat(tags[HELD_AT]).astimezone(UTC).isoformat()
+    except (ValueError, OverflowError):
+        since = None
+    return Hold(since, tags.get(HELD_REASON, "")[:MAX_HELD_REASON] or None)

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -54,11 +54,13 @@ class Champion:
         version: the version's number.
         source: where the registry keeps it; never used for another version.
         artifact_sha256: of the manifest of the artifact that its promotion signed; None without signature.
+        hold: whether somebody holds it; no part of what is installed.
     """
 
     version: str
     source: str
     artifact_sha256: str | None
+    hold: files.Hold | None = field(default=None, compare=False)
 
     @property
     def folder(self) -> str:
@@ -218,7 +220,9 @@ class Synchroniser:
                 shutil.rmtree(folder, ignore_errors=True)
 
     def _publish_status(self, champion: Champion | None, problem: str) -> None:
-        status = files.ChampionStatus(champion.version if champion else None, problem)
+        status = files.ChampionStatus(
+            champion.version if champion else None, problem, champion.hold if champion else None
+        )
         if status == self._status:
             return
         try:
