@@ -20,6 +20,7 @@ from dataflix_backend.queries import api_keys
 from dataflix_backend.queries.source import find_numbers, load_source
 from dataflix_backend.schemas.fields import MAX_ID
 from dataflix_backend.settings import PostgresSettings
+from dataflix_backend.source import Source
 from dataflix_common.env_file import with_env_file
 from dataflix_common.settings import SettingsError
 
@@ -77,7 +78,11 @@ def create(name: str, scopes: Sequence[str], user: str | None) -> None:
 
     def create_key(database: Database) -> int:
         user_id = None if user is None else _user_id(database, user)
-        return api_keys.create_key(database, name, chosen, user_id, secret_hash(secret))
+        try:
+            return api_keys.create_key(database, name, chosen, user_id, secret_hash(secret))
+        except api_keys.UnknownUserError as error:
+            # In a copy, the number is ours.
+            raise _no_such_person(load_source(database), str(user)) from error
 
     _with_database(create_key)
     _show_once(name, secret)
@@ -125,7 +130,7 @@ def list_(as_json: bool) -> None:
         return
     for row in rows:
         person = source.words.person
-        owner = f"no {person}" if row["user_id"] is None else f"{person} {row['user_id']}"
+        owner = f"no {person}" if row["user_id"] is None else f"{person} {_printable(row['user_id'])}"
         state = f"made {row['secret_made_at']:%Y-%m-%d}"
         if row["old_secret_ends_at"]:
             state += f", old secret until {row['old_secret_ends_at']:%Y-%m-%d %H:%M} UTC"
@@ -143,7 +148,6 @@ def _user_id(database: Database, text: str) -> int:
     """
     source = load_source(database)
     key = source.person_ids.from_text(text)
-    person = source.words.person
     if key is None or not (source.is_copy or 1 <= int(key) <= MAX_ID):
         advice = source.person_ids.advice if source.is_copy else f"whole numbers from 1 to {MAX_ID}"
         raise click.BadParameter(f"{text!r} is no id; ids are {advice}.", param_hint="'--user'")
@@ -151,7 +155,16 @@ def _user_id(database: Database, text: str) -> int:
         return int(key)
     for _, _, number in find_numbers(database, [key], []):
         return number
-    raise api_keys.KeyNameError(f"There is no {person} with the id {text}.")
+    raise _no_such_person(source, text)
+
+
+def _no_such_person(source: Source, text: str) -> api_keys.UnknownUserError:
+    return api_keys.UnknownUserError(f"There is no {source.words.person} with the id {text}.")
+
+
+def _printable(value: object) -> str:
+    """Return a value for a terminal: an id of another application may hold any character."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(value))
 
 
 def _show_once(name: str, secret: str) -> None:

@@ -128,6 +128,10 @@ class KeyNameError(ValueError):
     """The name is taken or unknown, or the user is unknown."""
 
 
+class UnknownUserError(KeyNameError):
+    """The user does not exist."""
+
+
 def find_key(database: Database, secret_hash: bytes) -> ApiKey | None:
     """Return the key that belongs to a secret, None when the secret is not valid (any more)."""
     for found, key in find_keys(database, [secret_hash]).items():
@@ -157,7 +161,8 @@ def create_key(
     """Store a new key and return its id.
 
     Raises:
-        KeyNameError: the name is taken, or the user does not exist.
+        KeyNameError: the name is taken.
+        UnknownUserError: the user does not exist.
     """
     parameters = {"name": name, "scopes": list(scopes), "user_id": user_id, "secret_hash": secret_hash}
     try:
@@ -165,7 +170,7 @@ def create_key(
     except pg.UniqueViolation as error:
         raise KeyNameError(f"There is already a key named {name}; a name is never used twice.") from error
     except pg.ForeignKeyViolation as error:
-        raise KeyNameError(f"There is no user with the id {user_id}.") from error
+        raise UnknownUserError(f"There is no user with the id {user_id}.") from error
 
 
 def rotate_key(database: Database, name: str, overlap: timedelta, secret_hash: bytes) -> None:
