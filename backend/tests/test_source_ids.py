@@ -350,5 +350,51 @@ def test_without_postgres_known_people_are_served_and_others_get_popular_items(
     assert {row["movie_id"] for row in unread["data"]} <= set(ITEMS)
     started = start_app(away)
     assert services_of(started).source.current.is_copy
-    refused = started.test_client().get("/popular", headers={"X-API-Key": settings.api_key})
+    client = started.test_client()
+
+    def served(path: str, **options: Any) -> Any:
+        found = client.open(path, headers={"X-API-Key": settings.api_key}, **options)
+        assert found.status_code == 200, found.data
+        return orjson.loads(found.data)
+
+    # It never read a person, as a worker of our own tables never did, and knows the items of the last copy.
+    assert {row["movie_id"] for row in served("/popular")["data"]} <= set(ITEMS)
+    listed = served(path)
+    assert (listed["meta"]["stale"], listed["meta"]["as_of"]) == (True, None)
+    assert {row["movie_id"] for row in listed["data"]} <= set(ITEMS)
+    session = {"watched": [ITEMS[0]], "exclude": [ITEMS[3]]}
+    guest = served("/recommendations", method="POST", json=session)
+    assert guest["data"][0]["reason"]["because"][0]["movie_id"] == ITEMS[0]
+    assert {row["movie_id"] for row in guest["data"]} <= set(ITEMS) - {ITEMS[0], ITEMS[3]}
+    assert served(f"/movies/{segment(ITEMS[0])}/similar")["data"]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        None,
+        b"",
+        b"[]",
+        b'{"source": "another", "items": {"8000000001": "x"}}',
+        b'{"source": 5}',
+        b'{"items": {}}',
+    ],
+)
+def test_without_a_usable_file_of_items_a_new_worker_says_what_is_missing(
+    copied: Copied, shop_model: Model, tmp_path: Any, content: bytes | None, start_app: StartApp
+) -> None:
+    models.publish(tmp_path / "models", "1", shop_model)
+    settings = settings_for(tmp_path, copied.server)
+    start_app(settings)
+    file = settings.source_items_file
+    assert file.stat().st_mode & 0o077 == 0
+    stored = file.read_text()
+    assert ITEMS[0] in stored
+    assert ADDRESS not in stored
+    file.unlink()
+    if content is not None:
+        file.write_bytes(content)
+    away = start_app(settings_for(tmp_path, copied.server, DATAFLIX_POSTGRES_PORT=str(free_port())))
+    refused = away.test_client().get("/popular", headers={"X-API-Key": settings.api_key})
     assert refused.status_code == 503
+    assert "ids of products are not known" in orjson.loads(refused.data)["detail"]

@@ -19,6 +19,7 @@ from dataflix_backend.services.ranking.erased_users import ErasedUsers
 from dataflix_backend.services.ranking.movie_cache import MovieCache
 from dataflix_backend.services.ranking.stale_context_cache import StaleContextCache
 from dataflix_backend.services.source.source_ids import SourceIds
+from dataflix_backend.services.source.source_items_file import SourceItemsFile
 from dataflix_backend.services.source.source_watcher import SourceWatcher
 from dataflix_backend.settings import Settings
 from dataflix_backend.web import access_log, auth, cors, errors, metrics, openapi, security_headers
@@ -42,7 +43,8 @@ def create_app(settings: Settings) -> Flask:
     database = Database(settings, settings.threads)
     stale_contexts = StaleContextCache(database, ErasedUsers(settings.erased_users))
     ids = SourceIds(database)
-    source = SourceWatcher(database, ids, settings.source_file)
+    items_file = SourceItemsFile(settings.source_items_file)
+    source = SourceWatcher(database, ids, settings.source_file, items_file)
     models = ModelStore(settings.models_dir, lambda: source.current)
     services = Services(
         database,

@@ -115,6 +115,11 @@ class Settings(HomeSettings, PostgresSettings):
         return self.home / "backend" / "source.json"
 
     @property
+    def source_items_file(self) -> Path:
+        """The file with the ids of the source's items, for the same workers."""
+        return self.home / "backend" / "source-items.json"
+
+    @property
     def metrics_dir(self) -> Path:
         """The folder through which the workers share their Prometheus metrics."""
         return self.home / "backend" / "metrics"

@@ -7,7 +7,7 @@ and not longer than the person exists.
 
 import threading
 from collections import OrderedDict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 
 from dataflix_backend.database import Database
 from dataflix_backend.exceptions import UnavailableError
@@ -30,15 +30,24 @@ class SourceIds:
         self._items: OrderedDict[int, str] = OrderedDict()
         self._people: OrderedDict[int, str] = OrderedDict()
 
-    def reload(self, source: Source) -> None:
-        """Forget all pairs, and read those of items: during an outage they are all that there is.
+    def read_items(self, source: Source) -> dict[int, str]:
+        """Read the pairs of items, and return them: during an outage they are all that there is.
 
         Raises:
             UnavailableError: Postgres does not answer.
         """
         items = load_items(self._database, MAX_ITEMS) if source.is_copy else {}
+        self.take_items(items)
+        return items
+
+    def take_items(self, items: Mapping[int, str]) -> None:
+        """Know these pairs of items, by our numbers, and no others."""
         with self._lock:
             self._items = OrderedDict(items)
+
+    def forget_people(self) -> None:
+        """Forget all people: they were those of another source."""
+        with self._lock:
             self._people = OrderedDict()
 
     def numbers(self, wanted: Collection[tuple[Thing, str]]) -> dict[tuple[Thing, str], int]:

@@ -1,4 +1,4 @@
-"""What our tables are a copy of: read every few seconds, and kept in a file for an outage of Postgres."""
+"""What our tables are a copy of: read every few seconds, and kept in files for an outage of Postgres."""
 
 import logging
 from dataclasses import asdict
@@ -13,6 +13,7 @@ from dataflix_backend.exceptions import UnavailableError
 from dataflix_backend.queries.source import load_source
 from dataflix_backend.services.repeated import Repeated
 from dataflix_backend.services.source.source_ids import SourceIds
+from dataflix_backend.services.source.source_items_file import SourceItemsFile
 from dataflix_backend.source import OUR_TABLES, EventKind, Identity, IdForm, Source, Words
 from dataflix_common.files import PRIVATE, replace_file
 
@@ -20,6 +21,8 @@ from dataflix_common.files import PRIVATE, replace_file
 REFRESH_INTERVAL_S = 5.0
 # Every so many rounds, ids of people who were erased are forgotten.
 _ROUNDS_TO_FORGET = 2
+# Every so many rounds, ten minutes, ids of items are read again: a model knows none that is younger for long.
+_ROUNDS_TO_READ_ITEMS = 120
 
 _log = logging.getLogger(__name__)
 
@@ -32,10 +35,19 @@ class SourceWatcher:
         reading: reads it again from time to time.
     """
 
-    def __init__(self, database: Database, ids: SourceIds, file: Path) -> None:
+    def __init__(self, database: Database, ids: SourceIds, file: Path, items: SourceItemsFile) -> None:
+        """Make a watcher.
+
+        Args:
+            database: our Postgres.
+            ids: get the ids of another source.
+            file: has the source that was known last.
+            items: has the ids of its items.
+        """
         self._database = database
         self._ids = ids
         self._file = file
+        self._items = items
         self._has_ids = False
         self._rounds = 0
         self.reading = Repeated(self._watch, REFRESH_INTERVAL_S, "source-watcher")
@@ -48,6 +60,7 @@ class SourceWatcher:
             self.refresh()
         except UnavailableError:
             _log.warning("source not read yet")
+            self._ids.take_items(self._items.load(self.current))
         self.reading.start()
 
     def refresh(self) -> None:
@@ -64,7 +77,8 @@ class SourceWatcher:
             known.item_ids,
         )
         if is_other or not self._has_ids:
-            self._ids.reload(found)
+            self._read_items(found)
+            self._ids.forget_people()
             self._has_ids = True
         self.current = found
         if is_other:
@@ -75,11 +89,20 @@ class SourceWatcher:
             except OSError as error:
                 _log.warning("source not written", extra={"reason": type(error).__name__})
 
+    def _read_items(self, source: Source) -> None:
+        items = self._ids.read_items(source)
+        try:
+            self._items.save(source, items)
+        except OSError as error:
+            _log.warning("ids of items not written", extra={"reason": type(error).__name__})
+
     def _watch(self) -> None:
         self._rounds += 1
         self.refresh()
         if self._rounds % _ROUNDS_TO_FORGET == 0:
             self._ids.forget_deleted_people()
+        if self._rounds % _ROUNDS_TO_READ_ITEMS == 0:
+            self._read_items(self.current)
 
 
 def _save(file: Path, source: Source) -> None:
