@@ -12,9 +12,12 @@ class BackendError(Exception):
         detail: what was wrong, with which input, and what to do.
         errors: the wrong inputs, as ``{"field": ..., "message": ...}``.
         members: further members of the answer's body.
+        has_our_words: whether the texts name movies and users, and have nothing that the caller sent: a
+            caller of another application reads its own words there.
     """
 
     kind = "internal"
+    has_our_words = False
 
     def __init__(
         self,
@@ -27,7 +30,7 @@ class BackendError(Exception):
         super().__init__(detail)
         self.detail = detail
         self.kind = kind or type(self).kind
-        self.errors = list(errors)
+        self.errors = [dict(error) for error in errors]
         self.members = dict(members or {})
 
 
@@ -39,7 +42,9 @@ class InvalidInputError(BackendError):
     @classmethod
     def of_field(cls, field: str, message: str, *, kind: str = "") -> "InvalidInputError":
         """Return the error for one field; ``message`` continues a sentence that begins with its name."""
-        return cls(f"{field} {message}.", kind=kind, errors=[{"field": field, "message": message}])
+        error = cls(f"{field} {message}.", kind=kind, errors=[{"field": field, "message": message}])
+        error.has_our_words = True
+        return error
 
 
 class InvalidParameterError(BackendError):
@@ -108,6 +113,7 @@ class ForbiddenError(BackendError):
     """The API key is valid and does not allow this."""
 
     kind = "insufficient-scope"
+    has_our_words = True
 
 
 class NotFoundError(BackendError):

@@ -114,7 +114,8 @@ class Words:
             theirs = {"movie": self.item, "movies": self.items, "user": self.person, "users": self.people}
             found = theirs[ours.lower()]
             if article:
-                article = article[0] + ("n " if found[0].lower() in "aeiou" else " ")
+                # Most words with u that people and items are called begin as user and unit do.
+                article = article[0] + ("n " if found[0].lower() in "aeio" else " ")
             return article + (found[:1].upper() + found[1:] if ours[0].isupper() else found)
 
         return text if self == OUR_WORDS else _OUR_WORDS.sub(word, text)

@@ -22,10 +22,10 @@ _CLIENT_ERRORS = range(400, 500)
 
 _HINTS = {
     "urn:dataflix:problem:unknown-genre": "dataflix genres lists all genres.",
-    "urn:dataflix:problem:unknown-user": "dataflix users list shows all users.",
-    "urn:dataflix:problem:unknown-movie": "dataflix movies list TEXT finds movies.",
+    "urn:dataflix:problem:unknown-user": "dataflix users list shows all {people}.",
+    "urn:dataflix:problem:unknown-movie": "dataflix movies list TEXT finds {items}.",
     "urn:dataflix:problem:unknown-rule": "dataflix rules list --all shows every rule.",
-    "urn:dataflix:problem:unknown-block": "dataflix block list USER shows the blocked movies.",
+    "urn:dataflix:problem:unknown-block": "dataflix block list USER shows the blocked {items}.",
 }
 
 
@@ -130,6 +130,8 @@ class Api:
             return self._not_our_api()
         detail = str(content["detail"])
         hint = _HINTS.get(str(content.get("type", "")), "")
+        if "{" in hint:
+            hint = hint.format(items=self.source.items, people=self.source.people)
         if status in _UNAUTHORIZED:
             return RefusedError(detail, f"The key comes from {KEY}; ./run.sh writes it to .env.")
         if status == _NOT_FOUND:

@@ -31,7 +31,8 @@ nearest folder above it. DATAFLIX_ENV_FILE names another file. Option and enviro
 is another, and a key is only sent to an address of its own source. A .env of another account must be named.
 
 A user is an id or a username, a movie an id or a title. Where a text is both, id:5 is the id, name:5 the
-username and title:5 the title. Where Dataflix serves another application, ids are that application's.
+username and title:5 the title. Where Dataflix serves another application, movies are its items, users its
+people, and ids are those that it gives them.
 
 Data goes to standard output, everything else to standard error. NO_COLOR turns colours off.
 

@@ -235,7 +235,7 @@ def model_note(output: Output, meta: Json) -> None:
         data = (
             f"data as of {minute(meta['as_of'])}"
             if meta["as_of"]
-            else "no history of the user"
+            else f"no history of the {output.source().person}"
         )
         output.note(f"The database does not answer: the API uses {data}.")
 

@@ -42,7 +42,7 @@ from dataflix_recommender.errors import (
     RecommenderError,
     UnknownItemError,
 )
-from dataflix_recommender.lists.explanation import Contribution, Reason
+from dataflix_recommender.lists.explanation import TRENDING_UNRATED, Contribution, Reason
 from dataflix_recommender.lists.filter import Filter
 from dataflix_recommender.lists.reranker import ItemFeatures, Reranker, RerankOptions, RuleKind, Rules
 from dataflix_recommender.model import Model
@@ -53,6 +53,7 @@ __all__ = [
     "EMPTY_HISTORY",
     "NO_ITEM",
     "OWN_SOURCE",
+    "TRENDING_UNRATED",
     "ArtifactError",
     "BatchFoldIn",
     "BatchRanker",

@@ -11,7 +11,7 @@ from werkzeug.exceptions import HTTPException
 from dataflix_backend import exceptions
 from dataflix_backend.exceptions import BackendError
 from dataflix_backend.web.encoded_slashes import path_as_sent
-from dataflix_backend.web.source_ids import detail_of
+from dataflix_backend.web.source_ids import detail_of, said
 from dataflix_common.problem import MEDIA_TYPE, problem_details
 
 API_KEY_HEADER = "X-API-Key"
@@ -54,7 +54,9 @@ def register(app: Flask) -> None:
 
     @app.errorhandler(BackendError)
     def _backend_error(error: BackendError) -> Response:
-        members = {**error.members, **({"errors": error.errors} if error.errors else {})}
+        wrong = [entry | {"message": said(entry["message"])} for entry in error.errors]
+        errors_member = {"errors": wrong if error.has_our_words else error.errors}
+        members = {**error.members, **(errors_member if error.errors else {})}
         response = _problem(status_of(type(error)), error.kind, detail_of(error), **members)
         if isinstance(error, exceptions.UnavailableError):
             response.headers["Retry-After"] = str(RETRY_AFTER_S)

@@ -102,7 +102,8 @@ def _messages(error: ValidationError, model: type[BaseModel]) -> Iterator[dict[s
         elif not field:
             field, message = " and ".join(entry["ctx"]["fields"]), _with_ids(entry)
         else:
-            message = f"{entry['msg'].removeprefix('Input ')}, not {_shown(entry['input'])}"
+            told = source_ids.said(entry["msg"].removeprefix("Input "))
+            message = f"{told}, not {_shown(entry['input'])}"
         yield {"field": field if field.isidentifier() else _shown(field), "message": message}
 
 
@@ -110,8 +111,9 @@ def _with_ids(entry: ErrorDetails) -> str:
     """Return the message of several fields; the movie in it is what the caller sent."""
     context = entry["ctx"]
     if "movie_id" not in context:
-        return entry["msg"]
-    return str(context["message"]).format(movie=source_ids.shown_movie(context["movie_id"]))
+        return source_ids.said(entry["msg"])
+    told = source_ids.said(str(context["message"]))
+    return told.format(movie=source_ids.shown_movie(context["movie_id"]))
 
 
 def _shown(value: object) -> str:

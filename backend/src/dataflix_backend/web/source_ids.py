@@ -238,7 +238,13 @@ def detail_of(error: BackendError) -> str:
     if isinstance(error, NoSuchEventError):
         user, movie = ids.shown("user", error.user_id), ids.shown("movie", error.movie_id)
         return no_such_event(error.sentence, words.person, user, words.item, movie)
-    return error.detail
+    return words.said(error.detail) if error.has_our_words else error.detail
+
+
+def said(text: str) -> str:
+    """Return a text of ours in the caller's words; it must not have a text that the caller sent."""
+    ids: RequestIds | None = g.get("source_ids")
+    return text if ids is None else ids.source.words.said(text)
 
 
 def shown_movie(number: int) -> str:

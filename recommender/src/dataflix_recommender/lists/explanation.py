@@ -50,6 +50,10 @@ class Reason(NamedTuple):
     popularity: float = 0.0
 
 
+# Of an item that nobody has rated, where others have ratings.
+TRENDING_UNRATED = "Trending: watched lately"
+
+
 def history_reason(
     contributions: Sequence[Contribution], remainder: float, popularity: float = 0.0
 ) -> Reason:
@@ -98,9 +102,7 @@ def popularity_reason(
             else Reason("popular", f"Popular: {counted}")
         )
     if mean_rating is None:
-        return (
-            Reason("trending", "Trending: watched lately") if trending else Reason("unrated", "Not rated yet")
-        )
+        return Reason("trending", TRENDING_UNRATED) if trending else Reason("unrated", "Not rated yet")
     ratings = f"{ratings_count} rating{'' if ratings_count == 1 else 's'}"
     measured = f"{mean_rating:.1f} on average from {ratings}"
     return (

@@ -11,7 +11,7 @@ from typing import Self
 import numpy as np
 
 from dataflix_backend.source import Source
-from dataflix_recommender import Contribution, Events, Model, Reason
+from dataflix_recommender import TRENDING_UNRATED, Contribution, Events, Model, Reason
 
 # As many as the recommender names in a sentence.
 _MAX_NAMED = 2
@@ -55,6 +55,9 @@ class ReasonWords:
             return "because_you_rated" if is_rated else "because_of_events", self._because(named)
         if reason.kind == "different":
             return reason.kind, f"Something different from your {self.items} so far"
+        if reason.text == TRENDING_UNRATED:
+            # There, nobody may have watched anything.
+            return reason.kind, "Trending lately"
         if reason.kind == "unrated" and not self.model.catalogue.is_rated:
             return reason.kind, "New: nobody has done anything with it yet"
         return reason.kind, reason.text
