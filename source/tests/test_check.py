@@ -182,6 +182,34 @@ def test_a_role_that_may_not_look_says_so(one_library: Application) -> None:
     assert sum("nobody looked whether they are personal" in finding.text for finding in findings.all) == 4
 
 
+def test_the_rights_that_are_named_are_enough(server: PostgresServer) -> None:
+    # A schema of its own, and columns named like words of SQL.
+    schema = (
+        'CREATE SCHEMA "Lib"; ALTER TABLE book SET SCHEMA "Lib"; ALTER TABLE shelf SET SCHEMA "Lib";'
+        'ALTER TABLE "Lib".book RENAME title TO "order"; ALTER TABLE reader RENAME gone TO "User";'
+    )
+    description = described(
+        LIBRARY_FILE,
+        **{
+            "table: book": "table: '\"Lib\".book'",
+            "name: title": "name: order",
+            "hidden: gone": "hidden: '\"User\"'",
+            "floor: shelf_id -> shelf.label": "floor: 'shelf_id -> \"Lib\".shelf.label'",
+        },
+    )
+
+    def missing(library: Application) -> list[str]:
+        with source_snapshot(library.reader) as session:
+            return [one.text for one in check_source(session, library.reader, description)[1].problems]
+
+    with application(server, sql=LIBRARY + schema) as library:
+        texts = missing(library)
+        assert len(texts) == 6
+        for text in texts:
+            library.execute(text[text.index("GRANT") :])
+        assert missing(library) == []
+
+
 def test_an_unverified_connection_is_told(library: Application) -> None:
     # As if the server were on another machine.
     findings = check(library, described(), host="db.example", sslmode="prefer")

@@ -78,6 +78,7 @@ class Table:
         hides_rows: whether policies hide rows from our role.
         is_ours: whether our role owns it.
         is_logged: whether the write-ahead log has its changes.
+        in_open_schema: whether our role may look into its schema (USAGE).
     """
 
     name: TableName
@@ -88,6 +89,7 @@ class Table:
     hides_rows: bool
     is_ours: bool
     is_logged: bool
+    in_open_schema: bool
     columns: dict[str, Column] = field(default_factory=dict)
     keys: list[tuple[str, ...]] = field(default_factory=list)
     foreign_keys: list[ForeignKey] = field(default_factory=list)
@@ -146,7 +148,8 @@ SELECT
         (pg_has_role(c.relowner, 'USAGE') AND NOT c.relforcerowsecurity)
         OR (SELECT r.rolsuper OR r.rolbypassrls FROM pg_roles AS r WHERE r.rolname = current_user)
     ),
-    pg_has_role(c.relowner, 'USAGE'), c.relpersistence = 'p'
+    pg_has_role(c.relowner, 'USAGE'), c.relpersistence = 'p',
+    has_schema_privilege(c.relnamespace, 'USAGE')
 FROM pg_class AS c
 INNER JOIN pg_namespace AS n ON c.relnamespace = n.oid
 WHERE
@@ -224,8 +227,8 @@ def read_catalog(session: Session, schemas: Iterable[str] | None = None) -> Cata
     wanted = None if schemas is None else sorted(set(schemas))
     found = session.rows(_TABLES, {"schemas": wanted})
     by_oid = {
-        oid: Table(TableName(schema, name), kind, rows, partition, children, hides, ours, logged)
-        for oid, schema, name, kind, rows, partition, children, hides, ours, logged in found
+        oid: Table(TableName(schema, name), kind, rows, partition, children, hides, ours, logged, is_open)
+        for oid, schema, name, kind, rows, partition, children, hides, ours, logged, is_open in found
     }
     oids = list(by_oid)
     for oid, name, type_name, is_enum, is_array, not_null, can_read in session.rows(_COLUMNS, (oids,)):

@@ -13,7 +13,7 @@ from dataflix_source.description.model import (
     People,
     SplitText,
 )
-from dataflix_source.description.references import ColumnName, Reference, TableName
+from dataflix_source.description.references import ColumnName, Reference, TableName, quoted
 from dataflix_source.looking.catalog import (
     ATTRIBUTE_TYPES,
     ID_TYPES,
@@ -260,16 +260,19 @@ def _check_rights(catalog: Catalog, description: Description, place: str, findin
                 " ones. Use a role with BYPASSRLS, or a view of its owner.",
             )
         if not other.can_read(columns) and not by_functions:
-            names = ", ".join(
-                str(ColumnName(column))
-                for column in sorted(columns)
-                if column in other.columns and not other.columns[column].can_read
-            )
             findings.problem(
-                f"{place}.table",
-                f"Our role may not read {name}: GRANT SELECT ({names}) ON {name} TO"
-                f" {ColumnName(catalog.role)}.",
+                f"{place}.table", f"Our role may not read {name}: {_grants(catalog, other, columns)}"
             )
+
+
+def _grants(catalog: Catalog, table: Table, columns: set[str]) -> str:
+    """Return the statements that let our role read columns; names may be words of SQL, so all are quoted."""
+    role = quoted(catalog.role)
+    names = ", ".join(
+        quoted(name) for name in sorted(columns) if name in table.columns and not table.columns[name].can_read
+    )
+    schema = f"GRANT USAGE ON SCHEMA {quoted(table.name.schema)} TO {role}; "
+    return f"{'' if table.in_open_schema else schema}GRANT SELECT ({names}) ON {table.name.sql} TO {role};"
 
 
 def _check_changes(
