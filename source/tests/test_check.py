@@ -135,6 +135,15 @@ def test_each_thing_is_named(
     assert [text for at, text in found if at == place and message in text], found
 
 
+def test_what_a_message_says_to_write_can_be_written(library: Application) -> None:
+    library.execute('ALTER TABLE reader ADD "streetLine1" text, ADD "Phone Number" text')
+    texts = [text for _, text in problems(library, described())]
+    written = [text.split("`")[1] for text in texts]
+    assert written == ["""'"streetLine1"': drop""", """'"Phone Number"': drop"""]
+    said = f"personal: {{card: id, {', '.join(written)}, "
+    assert problems(library, described(LIBRARY_FILE, **{"personal: {card: id, ": said})) == []
+
+
 def test_policies_that_hide_rows(library: Application) -> None:
     # Forced, a policy also hides rows from the owner.
     library.execute("ALTER TABLE reader ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY")

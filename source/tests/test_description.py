@@ -87,6 +87,15 @@ BAD = [
     ("kind: reviewed", "kind: reviewed\n    weight: 2", 28, "its value weighs"),
     ("min: 1, max: 10", "min: 10, max: 1", 34, "min must be below max"),
     ("min: 1, max: 10", "min: 1", 34, "max is missing"),
+    ("scale: {column: points, min: 1, max: 10}", "scale: points", 34,
+     "events.1.scale: must have parts of its own: column, min, max"),
+    ("{column: subjects, separator: ;}", "{column: subjects}", 17, "items.categories: separator is missing"),
+    ("{column: subjects, separator: ;}", "[subjects]", 17, "items.categories: must be a name"),
+    ("floor: shelf_id", "Floor: shelf_id", 18, "'Floor' has not the form of a name of ours"),
+    ("table: reader", 'table: "My"."Reader"', 5, """stands in single ones, as '"MyApp"."User"'"""),
+    ("attributes: {release_year", "attributes: [release_year", 18, "is no YAML"),
+    ("attributes: {release_year: year, floor: shelf_id -> shelf.label}", "attributes: [year]", 18,
+     "must be lines such as `name: column`"),
     ("repeats: every", "repeats: sometimes", 27, "events.0.repeats"),
     ("    time: lent\n", "    time: lent\n    time: written\n", 26, "time stands here twice"),
     ("people:\n", "people: &p\n", None, None),
@@ -109,6 +118,13 @@ def test_a_mistake_is_named_with_its_line(old: str, new: str, line: int | None, 
     assert (line, message) in [(at, message) for at, said in caught.value.problems if message in said], str(
         caught.value
     )
+
+
+def test_a_mistake_in_one_form_of_categories_is_told_once() -> None:
+    text = LIBRARY_FILE.replace("{column: subjects, separator: ;}", "{table: subject, item: isbn}")
+    with pytest.raises(DescriptionError) as caught:
+        parse_description(text, "d.yml")
+    assert caught.value.problems == ((17, "items.categories: name is missing"),)
 
 
 def test_all_mistakes_are_told_at_once() -> None:

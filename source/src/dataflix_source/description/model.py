@@ -11,8 +11,10 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Discriminator,
     Field,
     StringConstraints,
+    Tag,
     field_validator,
     model_validator,
 )
@@ -104,11 +106,18 @@ Duration = Annotated[
 ]
 TimeZone = Annotated[str, AfterValidator(_time_zone), Field(examples=["Europe/Berlin", "UTC"])]
 Weight = Annotated[float, Field(allow_inf_nan=False), AfterValidator(_weight)]
-Word = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[^\W\d_][\w -]{0,38}[\w]$")]
-# Names of ours: of a source, of a kind of event, of an attribute.
-Name = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[a-z][a-z0-9_]{0,47}$")]
+_WORD, _NAME, _SLOT = r"^[^\W\d_][\w -]{0,38}[\w]$", r"^[a-z][a-z0-9_]{0,47}$", r"^[a-z0-9_]{1,63}$"
+# What the patterns mean, for messages.
+FORMS = {
+    _WORD: "of a word: 2 to 40 letters, digits, spaces, - and _, with a letter first",
+    _NAME: "of a name of ours: at most 48 of a-z, 0-9 and _, with a letter first",
+    _SLOT: "of a slot's name: at most 63 of a-z, 0-9 and _",
+}
+Word = Annotated[str, StringConstraints(strip_whitespace=True, pattern=_WORD)]
+# Names of ours: of a source, of an attribute.
+Name = Annotated[str, StringConstraints(strip_whitespace=True, pattern=_NAME)]
 # What Postgres allows.
-SlotName = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[a-z0-9_]{1,63}$")]
+SlotName = Annotated[str, StringConstraints(strip_whitespace=True, pattern=_SLOT)]
 KindValue = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 
 
@@ -116,6 +125,15 @@ class Part(BaseModel):
     """Base of all parts: nothing that is not known, nothing that changes."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+
+
+def part_names(part: str) -> str:
+    """Return what a part of this class may have below it, for messages."""
+    classes = {one.__name__: one for one in (*Part.__subclasses__(), *Described.__subclasses__())}
+    fields = classes[part].model_fields
+    needed = [field.alias or name for name, field in fields.items() if field.is_required()]
+    others = [field.alias or name for name, field in fields.items() if not field.is_required()]
+    return ", ".join(needed) + (f"; and if you like {', '.join(others)}" if others else "")
 
 
 class Words(Part):
@@ -231,12 +249,27 @@ class CategoryTable(Part):
     name: Reference
 
 
+def _form_of_categories(value: Any) -> str:
+    # Without it, a mistake in one form would be told once for each form.
+    if isinstance(value, CategoryTable) or (isinstance(value, dict) and {"table", "item"} & set(value)):
+        return "CategoryTable"
+    return "SplitText" if isinstance(value, SplitText | dict) else "Reference"
+
+
+Categories = Annotated[
+    Annotated[Reference, Tag("Reference")]
+    | Annotated[SplitText, Tag("SplitText")]
+    | Annotated[CategoryTable, Tag("CategoryTable")],
+    Discriminator(_form_of_categories),
+]
+
+
 class Items(Described):
     """The items: what is recommended."""
 
     id: ColumnName
     name: Reference
-    categories: Reference | SplitText | CategoryTable | None = None
+    categories: Categories | None = None
     attributes: dict[Name, Reference] = Field(default_factory=dict)
     available_since: Reference | None = None
 
@@ -322,7 +355,11 @@ class Events(Described):
             if self.kinds or self.weight is not None:
                 raise _wrong("is an opinion: its value weighs, so it has a kind and no weight")
         elif self.kind is not None and self.weight is None:
-            raise _wrong("kind {kind} has no weight", kind=self.kind)
+            raise _wrong(
+                "kind {kind} has no weight: write how much one event speaks for the item, as weight: 1; an"
+                " opinion has scale or thumbs instead",
+                kind=self.kind,
+            )
         elif self.kinds and self.weight is not None:
             raise _wrong("has kinds with weights of their own; leave weight out")
         return self

@@ -38,6 +38,19 @@ def literal(value: str) -> str:
     return " E" + text.replace("\\", "\\\\").replace("$", r"\x24")
 
 
+def yaml_text(text: str) -> str:
+    """Return a text as a description's YAML needs it."""
+    return text if re.fullmatch(r"[A-Za-z][A-Za-z_-]*", text) else "'" + text.replace("'", "''") + "'"
+
+
+def in_file(name: "TableName | ColumnName | Reference") -> str:
+    """Return a name as it is written into a description.
+
+    YAML takes a name in double quotes for a whole value without its quotes, and what follows it for an error.
+    """
+    return yaml_text(str(name)) if '"' in str(name) else str(name)
+
+
 def _bare(name: str) -> str:
     bare = name[1:-1].replace('""', '"') if name.startswith('"') else name.lower()
     # The bodies of our functions stand between $dataflix$ and $dataflix$.

@@ -12,7 +12,7 @@ import yaml
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from dataflix_source.description.model import Description
+from dataflix_source.description.model import FORMS, Description, part_names
 from dataflix_source.errors import DescriptionError
 
 # A description of a hundred tables has less than a tenth of it.
@@ -21,6 +21,20 @@ _MAX_BYTES = 1 << 20
 _MAX_DEPTH = 20
 # The one in C; PyYAML's own takes minutes for a hundred thousand brackets.
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+# The parser's own words do not say what a person would change.
+_HINT = (
+    "Look at this line and the one before: lines are indented with spaces, a colon has a space behind it, and"
+    """ a name with double quotes stands in single ones, as '"MyApp"."User"'."""
+)
+
+# pydantic's words for these are of Python, not of the file.
+_MESSAGES = {
+    "float_parsing": "must be a number, not {given!r}",
+    "float_type": "must be a number, not {given!r}",
+    "dict_type": "must be lines such as `name: column`",
+    "tuple_type": "must be a list: `- ` before each of its parts",
+}
 
 Location = tuple[str | int, ...]
 Lines = dict[Location, int]
@@ -98,7 +112,9 @@ def parse_description(text: str, path: str) -> DescriptionFile:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else None
-        raise DescriptionError(path, [(line, f"is no YAML: {error.problem or error.context}")]) from error
+        raise DescriptionError(
+            path, [(line, f"is no YAML: {error.problem or error.context}. {_HINT}")]
+        ) from error
     except yaml.YAMLError as error:
         raise DescriptionError(path, [(None, f"is no YAML: {str(error).splitlines()[0]}")]) from error
     if not isinstance(node, yaml.MappingNode):
@@ -112,7 +128,7 @@ def parse_description(text: str, path: str) -> DescriptionFile:
         details = error.errors(include_url=False)
         # A list whose only entry is wrong also counts as too short.
         found = [
-            _problem(one, value, lines)
+            _problem(one, lines)
             for one in details
             if one["type"] != "too_short" or not any(_is_below(other["loc"], one["loc"]) for other in details)
         ]
@@ -146,7 +162,7 @@ def _is_below(inner: Location, outer: Location) -> bool:
     return len(inner) > len(outer) and inner[: len(outer)] == outer
 
 
-def _problem(details: ErrorDetails, value: Any, lines: Lines) -> tuple[int, str]:
+def _problem(details: ErrorDetails, lines: Lines) -> tuple[int, str]:
     # pydantic also names the branch of a union and "[key]"; only what the file has is of use.
     location: Location = ()
     shown: list[str] = []
@@ -157,20 +173,27 @@ def _problem(details: ErrorDetails, value: Any, lines: Lines) -> tuple[int, str]
         if deeper in lines:
             location = deeper
             shown.append(str(part))
-    message = details["msg"]
-    missing = str(details["loc"][-1])
-    if details["type"] == "missing":
-        message = f"{missing} is missing"
-    elif details["type"] == "extra_forbidden":
+    return lines[location], f"{'.'.join(shown)}: {_message(details)}" if shown else _message(details)
+
+
+def _message(details: ErrorDetails) -> str:
+    """Return what is wrong and what is possible, in the words of the file and not of Python."""
+    kind, given, context = details["type"], details["input"], details.get("ctx", {})
+    message: str
+    if kind == "missing":
+        message = f"{details['loc'][-1]} is missing"
+    elif kind == "extra_forbidden":
         message = "is not known here"
-    elif details["type"] == "string_pattern_mismatch":
-        message = f"{_at(value, location)!r} has not the form {details['ctx']['pattern']}"
-    elif details["input"] is None:
+    elif given is None:
         message = "has no value"
-    return lines[location], f"{'.'.join(shown)}: {message}" if shown else message
-
-
-def _at(value: Any, location: Location) -> Any:
-    for part in location:
-        value = value[part]
-    return value
+    elif kind == "string_pattern_mismatch":
+        message = f"{given!r} has not the form {FORMS[context['pattern']]}"
+    elif kind in ("literal_error", "enum"):
+        message = f"must be {context['expected']}, not {given!r}"
+    elif kind in _MESSAGES:
+        message = _MESSAGES[kind].format(given=given)
+    elif kind == "model_type":
+        message = f"must have parts of its own: {part_names(context['class_name'])}"
+    else:
+        message = details["msg"]
+    return message

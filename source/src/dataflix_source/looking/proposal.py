@@ -6,7 +6,14 @@ from collections.abc import Iterator
 
 from dataflix_source.client import Session
 from dataflix_source.description.model import PERSON_ATTRIBUTES, CopyMode
-from dataflix_source.description.references import ColumnName, Hop, Reference, TableName, quoted
+from dataflix_source.description.references import (
+    ColumnName,
+    Hop,
+    Reference,
+    in_file,
+    quoted,
+    yaml_text,
+)
 from dataflix_source.description.yaml_file import parse_description
 from dataflix_source.errors import RefusedError
 from dataflix_source.looking import candidates
@@ -169,18 +176,18 @@ class _Proposal:
 
     def _common(self, table: Table) -> Iterator[str]:
         if changed := candidates.changed_column(table):
-            yield f"changed: {_plain(ColumnName(changed))}"
+            yield f"changed: {in_file(ColumnName(changed))}"
         if hidden := candidates.hidden_column(table):
-            yield f"hidden: {_plain(ColumnName(hidden))}    # a row with a value here counts as deleted"
+            yield f"hidden: {in_file(ColumnName(hidden))}    # a row with a value here counts as deleted"
 
     def _people(self) -> Iterator[str]:
         table = self._roles.people
         key = key_column(table) or ""
         yield "people:"
-        yield f"  table: {_plain(table.name)}"
-        yield f"  id: {_plain(ColumnName(key))}"
+        yield f"  table: {in_file(table.name)}"
+        yield f"  id: {in_file(ColumnName(key))}"
         if joined := candidates.joined_column(table):
-            yield f"  joined: {_plain(ColumnName(joined))}"
+            yield f"  joined: {in_file(ColumnName(joined))}"
         yield from (f"  {line}" for line in self._common(table))
         suspicions = self._suspicions(table, Part.PEOPLE, list(table.columns))
         if suspicions:
@@ -189,18 +196,18 @@ class _Proposal:
             yield "  personal:"
         for one in suspicions:
             word = "id" if one.column == key else "drop"
-            yield f"    {_plain(ColumnName(one.column))}: {word}    # {one.reason}"
+            yield f"    {in_file(ColumnName(one.column))}: {word}    # {one.reason}"
 
     def _items(self) -> Iterator[str]:
         table = self._roles.items
         key, name = key_column(table) or "", name_column(table) or ""
         yield "items:"
-        yield f"  table: {_plain(table.name)}"
-        yield f"  id: {_plain(ColumnName(key))}"
-        yield f"  name: {_plain(ColumnName(name))}"
+        yield f"  table: {in_file(table.name)}"
+        yield f"  id: {in_file(ColumnName(key))}"
+        yield f"  name: {in_file(ColumnName(name))}"
         yield from (f"  {line}" for line in self._common(table))
         if since := candidates.since_column(table):
-            yield f"  available_since: {_plain(ColumnName(since))}"
+            yield f"  available_since: {in_file(ColumnName(since))}"
         used, categories = self._categories(table)
         yield from (f"  {line}" for line in categories)
         attributes = dict(self._attributes(table, {key, name, used}))
@@ -211,7 +218,7 @@ class _Proposal:
         if attributes:
             yield "  attributes:"
         for attribute, reference in attributes.items():
-            yield f"    {attribute}: {_plain(reference)}"
+            yield f"    {attribute}: {in_file(reference)}"
 
     def _categories(self, table: Table) -> tuple[str, list[str]]:
         for column in table.columns.values():
@@ -220,12 +227,12 @@ class _Proposal:
                 and column.type in ("text", "varchar")
                 and words(column.name) & _CATEGORY_WORDS
             ):
-                return column.name, [f"categories: {_plain(ColumnName(column.name))}"]
+                return column.name, [f"categories: {in_file(ColumnName(column.name))}"]
         for link in links(self._catalog, table):
             name = name_column(link.target)
             if name and words(link.target.name.name) & _CATEGORY_WORDS:
                 reference = Reference(link.reference.column, (Hop(link.target.name, None, name),))
-                return link.reference.column, [f"categories: {_plain(reference)}"]
+                return link.reference.column, [f"categories: {in_file(reference)}"]
         for other in self._catalog.tables.values():
             found = list(links(self._catalog, other))
             to_items = [link for link in found if link.target is table]
@@ -240,13 +247,13 @@ class _Proposal:
                 name_reference = Reference(to_names[0].reference.column, (hop,))
                 return "", [
                     "categories:",
-                    f"  table: {_plain(other.name)}",
-                    f"  item: {_plain(to_items[0].reference)}",
-                    f"  name: {_plain(name_reference)}",
+                    f"  table: {in_file(other.name)}",
+                    f"  item: {in_file(to_items[0].reference)}",
+                    f"  name: {in_file(name_reference)}",
                 ]
         for column in table.columns.values():
             if column.is_text and words(column.name) & _CATEGORY_WORDS:
-                return column.name, [f"categories: {_plain(ColumnName(column.name))}"]
+                return column.name, [f"categories: {in_file(ColumnName(column.name))}"]
         return "", []
 
     def _attributes(self, table: Table, used: set[str]) -> Iterator[tuple[str, Reference]]:
@@ -284,24 +291,25 @@ class _Proposal:
             yield f"  - kind: {_slug(candidates.singular(table.name.name.lower()))}"
         elif kinds:
             yield "  - kinds:"
-            yield f"      column: {_plain(ColumnName(candidates.kind_column(table) or ''))}"
+            yield f"      column: {in_file(ColumnName(candidates.kind_column(table) or ''))}"
             yield "      # Guessed from the words. How much does each say that the person likes the item?"
             yield "      weights:"
             for kind in kinds:
-                yield f"        {_yaml_text(kind)}: {_weight(kind)}"
+                yield f"        {yaml_text(kind)}: {_weight(kind)}"
         else:
             yield f"  - kind: {_slug(candidates.singular(table.name.name.lower()))}"
             yield f"    weight: {_weight(table.name.name)}"
-        yield f"    table: {_plain(table.name)}"
+        yield f"    table: {in_file(table.name)}"
         for below, link in (("person", events.person), ("item", events.item)):
             unsure = "" if link.is_sure else "    # no foreign key says so"
-            yield f"    {below}: {_plain(link.reference)}{unsure}"
-        yield f"    time: {_plain(ColumnName(events.time))}"
+            yield f"    {below}: {in_file(link.reference)}{unsure}"
+        yield f"    time: {in_file(ColumnName(events.time))}"
         if opinion is not None and opinion.type == "bool":
-            yield f"    thumbs: {{column: {_plain(ColumnName(opinion.name))}, up: ['true'], down: ['false']}}"
+            column = in_file(ColumnName(opinion.name))
+            yield f"    thumbs: {{column: {column}, up: ['true'], down: ['false']}}"
         elif opinion is not None:
             low, high = self._scale(table, opinion.name)
-            column = _plain(ColumnName(opinion.name))
+            column = in_file(ColumnName(opinion.name))
             yield f"    scale: {{column: {column}, min: {low:g}, max: {high:g}}}    # from a sample"
         elif kinds:
             yield "    repeats: daily"
@@ -310,7 +318,7 @@ class _Proposal:
         if suspicions:
             yield "    personal:"
         for one in suspicions:
-            yield f"      {_plain(ColumnName(one.column))}: drop    # {one.reason}"
+            yield f"      {in_file(ColumnName(one.column))}: drop    # {one.reason}"
 
     def _kinds(self, table: Table) -> list[str]:
         column = candidates.kind_column(table)
@@ -351,12 +359,3 @@ def _plural(word: str) -> str:
 def _slug(name: str) -> str:
     slug = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")[:40]
     return slug if slug[:1].isalpha() else f"x_{slug}"
-
-
-def _plain(name: TableName | ColumnName | Reference) -> str:
-    # A name in double quotes is a whole value for YAML, and what follows it an error.
-    return _yaml_text(str(name)) if '"' in str(name) else str(name)
-
-
-def _yaml_text(text: str) -> str:
-    return text if re.fullmatch(r"[A-Za-z][A-Za-z_-]*", text) else "'" + text.replace("'", "''") + "'"

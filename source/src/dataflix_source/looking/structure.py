@@ -13,7 +13,7 @@ from dataflix_source.description.model import (
     People,
     SplitText,
 )
-from dataflix_source.description.references import ColumnName, Reference, TableName, quoted
+from dataflix_source.description.references import ColumnName, Reference, TableName, in_file, quoted
 from dataflix_source.looking.catalog import (
     ATTRIBUTE_TYPES,
     ID_TYPES,
@@ -109,9 +109,8 @@ def unnamed(findings: Findings, place: str, described: Described, suspicions: It
         findings.problem(
             f"{place}.personal",
             f"{described.table}.{ColumnName(suspicion.column)} seems to be personal ({suspicion.reason}) and"
-            f" is not named: "
-            f"write `{ColumnName(suspicion.column)}: {way}` under {place}.personal, or `public` if it is"
-            f" not.",
+            f" is not named: write `{in_file(ColumnName(suspicion.column))}: {way}` under {place}.personal,"
+            " or `public` if it is not.",
         )
 
 
@@ -119,8 +118,8 @@ def _table(catalog: Catalog, name: TableName, place: str, findings: Findings) ->
     table = catalog.find(name)
     if table is not None:
         return table
-    same = [str(other) for other in catalog.tables if other.name.lower() == name.name.lower()]
-    near = same or [str(other) for other in catalog.tables if other.schema == name.schema]
+    same = [in_file(other) for other in catalog.tables if other.name.lower() == name.name.lower()]
+    near = same or [in_file(other) for other in catalog.tables if other.schema == name.schema]
     known = ", ".join(near[:_NEAREST_SHOWN]) or "none that we can see"
     findings.problem(place, f"There is no table or view {name}; there are {known}.")
     return None
@@ -165,7 +164,7 @@ def _resolve(
 
 
 def _has(table: Table) -> str:
-    return "it has " + ", ".join(str(ColumnName(name)) for name in table.columns)
+    return "it has " + ", ".join(in_file(ColumnName(name)) for name in table.columns)
 
 
 def _comparable(first: Column, second: Column) -> bool:
