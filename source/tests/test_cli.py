@@ -42,8 +42,9 @@ def test_the_way_from_nothing_to_a_copy(
 ) -> None:
     assert run("inspect", "--user", "app_owner", "--output", "proposed.yml") == 0
     assert read_description(Path("proposed.yml")).description.people.id.name == "card"
+    assert "run ./run.sh source check --user app_owner proposed.yml\n" in capsys.readouterr().out
     assert run("check", "--user", "app_owner") == 0
-    capsys.readouterr()
+    assert "what `./run.sh source script --user app_owner dataflix.yml` prints" in capsys.readouterr().out
     for command in ("ready", "copy"):
         assert run(command) == 1
         assert "`./run.sh source script` prints what makes it" in capsys.readouterr().err
@@ -73,6 +74,17 @@ def test_the_way_from_nothing_to_a_copy(
     assert run("script", "--remove") == 0
     run_script(library, capsys.readouterr().out)
     assert run("copy") == 1
+
+
+def test_the_next_step_is_named(
+    run: Callable[..., int], library: Application, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("c.yml").write_text(LIBRARY_FILE, encoding="utf-8")
+    assert run("check", "--user", "app_owner", "c.yml") == 0
+    assert "`./run.sh source check c.yml`, without --user, names the rights" in capsys.readouterr().out
+    library.execute(f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {READER}")
+    assert run("check", "c.yml") == 0
+    assert capsys.readouterr().out.endswith("Next: ./run.sh --source c.yml\n")
 
 
 def test_a_problem_has_its_line(run: Callable[..., int], capsys: pytest.CaptureFixture[str]) -> None:

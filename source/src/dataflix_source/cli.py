@@ -72,7 +72,8 @@ def _inspect(options: argparse.Namespace) -> int:
             replace_file(options.output, text, mode=None)
         except OSError as error:
             raise RefusedError(f"{options.output} can't be written: {error.strerror}.") from error
-        print(f"{options.output}: read it, correct it, then run ./run.sh source check.")
+        user = f" --user {options.user}" if options.user else ""
+        print(f"{options.output}: read it, correct it, then run ./run.sh source check{user} {options.output}")
     else:
         print(text, end="")
     return 0
@@ -89,7 +90,25 @@ def _check(options: argparse.Namespace) -> int:
         print(f"{len(findings.problems)} problem(s); nothing was changed.", file=sys.stderr)
         return 1
     print(f"{file.path} fits {source.address}.")
+    if not is_ours:
+        print(_next_step(file, options.user))
     return 0
+
+
+def _next_step(file: DescriptionFile, user: str | None) -> str:
+    # .env may name another file than this one.
+    begin = f"./run.sh --source {file.path}"
+    if file.description.source.copy_mode in (CopyMode.TRIGGERS, CopyMode.REPLICATION):
+        return (
+            f"Next: run what `./run.sh source script --user {user or 'OWNER'} {file.path}` prints in the"
+            f" source, if that was not done since the file changed; then {begin}"
+        )
+    if user:
+        return (
+            f"Next: `./run.sh source check {file.path}`, without --user, names the rights that the role that"
+            f" copies lacks; then {begin}"
+        )
+    return f"Next: {begin}"
 
 
 def _script(options: argparse.Namespace) -> int:
