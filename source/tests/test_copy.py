@@ -247,6 +247,18 @@ def test_a_wrong_password_is_not_shown(
     assert "very-secret-guess" not in repr(wrong)
 
 
+def test_money_is_a_number(readable: Application, own: Connection, own_settings: OwnSettings) -> None:
+    readable.execute(
+        "ALTER TABLE book ADD price money, ADD fees money[];"
+        "UPDATE book SET price = 1234.5::numeric::money, fees = ARRAY[2::money] WHERE title = 'Dune'"
+    )
+    description = described(**{"floor: ": "price: price, fees: fees, floor: "})
+    run_copy(readable.reader, own_settings, description)
+    price, fee = "(attributes -> 'price')::numeric", "(attributes -> 'fees' -> 0)::numeric"
+    query = f"SELECT {price}, {fee} FROM source.items WHERE source_key = '9780000000001'"
+    assert fetch(own, query) == [(1234.5, 2)]
+
+
 def test_a_missing_right_is_named(library: Application, own: Connection, own_settings: OwnSettings) -> None:
     library.execute(
         "GRANT SELECT (card, joined, gone, full_name, mail, town, born, changed) ON reader TO dataflix_reader"

@@ -274,8 +274,7 @@ def _items(description: Description, items: Items, catalog: Catalog) -> Query:
     }
     title = f"btrim({joined.value(items.name)[0]}::text)"
     pairs = ", ".join(
-        f"{literal(name)}, {f'rtrim({value})' if column.type == 'bpchar' and not column.is_array else value}"
-        for name, (value, column) in others.items()
+        f"{literal(name)}, {_attribute_of_item(value, column)}" for name, (value, column) in others.items()
     )
     columns = [
         key_column.id_text(key),
@@ -290,6 +289,15 @@ def _items(description: Description, items: Items, catalog: Catalog) -> Query:
         _moment(joined, items.available_since, zone),
     ]
     return _query("items", columns, joined, items, zone)
+
+
+def _attribute_of_item(value: str, column: Column) -> str:
+    if column.type == "bpchar" and not column.is_array:
+        return f"rtrim({value})"
+    if column.type == "money":
+        # As a text it would have the signs of the server's locale, and no range would find it.
+        return f"{value}::numeric{'[]' if column.is_array else ''}"
+    return value
 
 
 def _number_in(value: tuple[str, Column] | None, low: int, high: int) -> str:
