@@ -69,18 +69,23 @@ def test_column_names_that_need_quotes(server: PostgresServer) -> None:
     CREATE TABLE "My App"."Song" ("songId" uuid PRIMARY KEY, title text, "Genre" text, "Länge (s)" integer);
     CREATE TABLE "My App"."Play" (
         id bigint PRIMARY KEY, "userId" uuid REFERENCES "My App"."User", "songId" uuid REFERENCES "My App"."Song",
-        "playedAt" timestamptz NOT NULL, note text
+        "playedAt" timestamptz NOT NULL, note text, type text DEFAULT 'removed'
     );
+    CREATE TABLE "My App"."Heart" ("userId" uuid REFERENCES "My App"."User", what uuid, "at" timestamptz);
     INSERT INTO "My App"."User" VALUES (gen_random_uuid(), 'a@example.org', 'A', now());
     INSERT INTO "My App"."Song" VALUES (gen_random_uuid(), 'S', 'rock', 3);
     INSERT INTO "My App"."Play" SELECT 1, "userId", "songId", now(), 'write to me: a@example.org'
     FROM "My App"."User", "My App"."Song";
     """
     with application(server, sql=odd) as music:
-        proposed, _, notes = proposal(music.owner)
+        proposed, text, notes = proposal(music.owner)
     assert [note for note in notes if note.startswith("problem")] == []
     assert proposed.people.table.sql == '"My App"."User"'
     assert ColumnName("eMail") in proposed.people.personal
+    assert str(proposed.people.joined) == '"createdAt"'
+    assert proposed.events[0].weights == {"removed": -0.5}
+    # Its item is behind no key, so a person has to say it.
+    assert """both a person and an item; add what has:\n# '"My App"."Heart"'\n""" in text
     # By look, in a table of events.
     assert proposed.events[0].personal[ColumnName("note")] is Masking.DROP
 

@@ -128,10 +128,14 @@ _SINCE = frozenset(["listed_at", "available_since", "released_at", "published_at
 _MAX_EVENT_TABLES = 5
 
 
+def _snake(name: str) -> str:
+    """Return a name as most databases write it: `created_at` for `createdAt` and `Created At`."""
+    return re.sub(r"[^a-z0-9]+", "_", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower())
+
+
 def words(name: str) -> set[str]:
     """Return the words of a name, each also without the ending of a plural."""
-    plain = re.split(r"[^a-z0-9]+", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower())
-    return {form for word in plain if word for form in (word, singular(word))}
+    return {form for word in _snake(name).split("_") if word for form in (word, singular(word))}
 
 
 def singular(word: str) -> str:
@@ -148,7 +152,7 @@ def named(table: Table, names: Iterable[str], types: Iterable[str]) -> str | Non
         (
             c.name
             for c in table.columns.values()
-            if c.name.lower() in wanted and c.type in possible and not c.is_array
+            if _snake(c.name) in wanted and c.type in possible and not c.is_array
         ),
         None,
     )
@@ -299,6 +303,19 @@ def find_roles(catalog: Catalog) -> Roles | None:
     del score
     events.sort(key=lambda one: (one.table.is_view, -one.table.rows))
     return Roles(events[0].person.target, events[0].item.target, tuple(events[:_MAX_EVENT_TABLES]))
+
+
+def half_events(catalog: Catalog, roles: Roles) -> list[Table]:
+    """Return the tables with a time that refer to people or to items, but not to both; the largest first."""
+    proposed = {roles.people.name, roles.items.name, *(one.table.name for one in roles.events)}
+    half = []
+    for table in catalog.tables.values():
+        if table.name in proposed or table.is_view or table.is_partition or event_time(table) is None:
+            continue
+        targets = {link.target.name for link in links(catalog, table)}
+        if len({roles.people.name, roles.items.name} & targets) == 1:
+            half.append(table)
+    return sorted(half, key=lambda table: -table.rows)
 
 
 def _pair_score(table: Table, person: Link, item: Link) -> float:

@@ -42,13 +42,18 @@ _OWN_COLUMNS = {
 }
 # What these words of a kind say of its weight: how much work, or money, it took.
 _WEIGHTS = (
+    # First, since these stand beside the others: `remove_from_cart`, `order_cancelled`.
+    (("return", "refund", "cancel", "remove", "dislike", "unlike", "skip", "hide", "unsubscribe"), -0.5),
     (("purchase", "buy", "order", "paid", "checkout", "subscribe"), 1.5),
     (("rent", "borrow", "book", "play", "watch", "listen", "complete", "finish", "download"), 1.0),
     (("cart", "basket", "wish", "favourite", "favorite", "save", "share", "follow"), 0.6),
     (("click", "view", "visit", "impression", "open", "search"), 0.2),
 )
+# So that a reason reads well.
+_KIND_HINT = "a verb's past reads best: rented, bought"
 _MAX_KINDS = 20
 _MAX_ATTRIBUTES = 12
+_MAX_HALF_EVENTS = 5
 _NO_ATTRIBUTE = frozenset(
     [
         "update",
@@ -118,6 +123,11 @@ class _Proposal:
         body = [*self._people(), "", *self._items(), "", "events:"]
         for events in roles.events:
             body += self._events(events)
+        if others := candidates.half_events(self._catalog, roles)[:_MAX_HALF_EVENTS]:
+            body += [
+                "# Not proposed, as no key says that they have both a person and an item; add what has:",
+                f"# {', '.join(in_file(table.name) for table in others)}",
+            ]
         yield f"# Proposed by ./run.sh source inspect for {self._settings.dbname}."
         yield "# Read every line: names and samples can mislead."
         yield "version: 1"
@@ -178,7 +188,8 @@ class _Proposal:
         if changed := candidates.changed_column(table):
             yield f"changed: {in_file(ColumnName(changed))}"
         if hidden := candidates.hidden_column(table):
-            yield f"hidden: {in_file(ColumnName(hidden))}    # a row with a value here counts as deleted"
+            column = in_file(ColumnName(hidden))
+            yield f"hidden: {column}    # a row with true or a time here counts as deleted"
 
     def _people(self) -> Iterator[str]:
         table = self._roles.people
@@ -288,7 +299,7 @@ class _Proposal:
         kinds = self._kinds(table)
         opinion = candidates.opinion_column(table)
         if opinion is not None:
-            yield f"  - kind: {_slug(candidates.singular(table.name.name.lower()))}"
+            yield f"  - kind: {_slug(candidates.singular(table.name.name.lower()))}    # {_KIND_HINT}"
         elif kinds:
             yield "  - kinds:"
             yield f"      column: {in_file(ColumnName(candidates.kind_column(table) or ''))}"
@@ -297,8 +308,8 @@ class _Proposal:
             for kind in kinds:
                 yield f"        {yaml_text(kind)}: {_weight(kind)}"
         else:
-            yield f"  - kind: {_slug(candidates.singular(table.name.name.lower()))}"
-            yield f"    weight: {_weight(table.name.name)}"
+            yield f"  - kind: {_slug(candidates.singular(table.name.name.lower()))}    # {_KIND_HINT}"
+            yield f"    weight: {_weight(table.name.name)}    # for comparison: 3 stars weigh 1, 5 stars 3"
         yield f"    table: {in_file(table.name)}"
         for below, link in (("person", events.person), ("item", events.item)):
             unsure = "" if link.is_sure else "    # no foreign key says so"
