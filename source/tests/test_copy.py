@@ -245,6 +245,7 @@ def test_a_wrong_password_is_not_shown(
         run_copy(wrong, own_settings, described())
     assert "very-secret-guess" not in str(caught.value)
     assert "very-secret-guess" not in repr(wrong)
+    assert "stands in single quotes" in str(caught.value)
 
 
 def test_money_is_a_number(readable: Application, own: Connection, own_settings: OwnSettings) -> None:

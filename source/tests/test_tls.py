@@ -115,6 +115,7 @@ def test_a_certificate_that_does_not_fit(tmp_path: Path, case: str) -> None:
         with refused as caught, source_snapshot(settings(port, root)):
             pass
     assert "very-secret" not in str(caught.value)
+    assert ("must be the name in the server's certificate" in str(caught.value)) == (case == "other host")
     assert arrived == [b""]
 
 

@@ -86,9 +86,16 @@ def test_two_services_on_one_port_are_both_named(env_file: Path) -> None:
 def test_a_line_that_is_no_setting_is_reported_by_number(env_file: Path) -> None:
     lines = env_file.read_text().splitlines()
     env_file.write_text("\n".join([*lines[:3], "DATAFLIX_API_KEY hunter2 forever", *lines[3:]]) + "\n")
-    with pytest.raises(StackError, match=r"line 4: not a setting .*DATAFLIX_API_KEY") as caught:
+    with pytest.raises(
+        StackError, match=r"line 4: not a setting .*DATAFLIX_API_KEY.*single quotes"
+    ) as caught:
         dotenv_file.read(env_file, {})
     assert "hunter2" not in str(caught.value)
+
+
+def test_signs_are_written_as_the_message_says(env_file: Path) -> None:
+    change(env_file, "DATAFLIX_SOURCE_PASSWORD", r"""'p$a#s s\'"w:@/%\\x'""")
+    assert dotenv_file.read(env_file, {})["DATAFLIX_SOURCE_PASSWORD"] == r"""p$a#s s'"w:@/%\x"""
 
 
 def test_a_refused_secret_of_the_environment_is_not_shown(tmp_path: Path) -> None:

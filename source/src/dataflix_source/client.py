@@ -149,17 +149,30 @@ def _connect_source(settings: SourceSettings) -> Connection:
         connection: Connection = psycopg2.connect(**parameters)
     except psycopg2.OperationalError as error:
         text = " ".join(str(error).split())
-        advice = "DATAFLIX_SOURCE_* in .env say where it is and who we are."
-        if "certificate" in text or "SSL" in text:
-            advice = (
-                f"DATAFLIX_SOURCE_SSLMODE is {settings.sslmode}; DATAFLIX_SOURCE_SSLROOTCERT names the"
-                f" certificate of"
-                " who signed the server's. Nothing was sent."
-            )
         raise SourceUnavailableError(
-            f"The source {settings.address} can't be used: {text}. {advice}"
+            f"The source {settings.address} can't be used: {text}. {_advice(text, settings)}"
         ) from error
     return connection
+
+
+def _advice(text: str, settings: SourceSettings) -> str:
+    """Return what to do about a connection that libpq refused with this text."""
+    if "certificate" in text or "SSL" in text:
+        name = (
+            " DATAFLIX_SOURCE_HOST must be the name in the server's certificate."
+            if "does not match host name" in text
+            else ""
+        )
+        return (
+            f"DATAFLIX_SOURCE_SSLMODE is {settings.sslmode}; DATAFLIX_SOURCE_SSLROOTCERT names the"
+            f" certificate of who signed the server's.{name} Nothing was sent."
+        )
+    if "password authentication failed" in text:
+        return (
+            "DATAFLIX_SOURCE_USER and DATAFLIX_SOURCE_PASSWORD in .env say who we are; with --user, the"
+            r" password is the one typed. In .env it stands in single quotes, with \' for ' and \\ for \."
+        )
+    return "DATAFLIX_SOURCE_* in .env say where it is and who we are."
 
 
 def _of_source(error: psycopg2.Error, settings: SourceSettings) -> SourceError:

@@ -249,6 +249,7 @@ def _checked_bindings(path: Path) -> list[Binding]:
     raise_all(
         [
             f"{path}, line {binding.original.line}: not a setting NAME=value{_name_in(binding)}."
+            " A value with signs stands in single quotes, with \\' for ' and \\\\ for \\."
             for binding in bindings
             if binding.error
         ]
