@@ -160,6 +160,8 @@ def install_script(description: Description, catalog: Catalog, reader: str) -> s
 BEGIN;
 
 SET LOCAL lock_timeout = '{_LOCK_TIMEOUT}';
+-- A list of all that goes with the schema would hide an error.
+SET LOCAL client_min_messages = warning;
 
 DO $dataflix$
 BEGIN
@@ -270,6 +272,7 @@ def removal_script(description: Description) -> str:
 \\set ON_ERROR_STOP on
 BEGIN;
 SET LOCAL lock_timeout = '{_LOCK_TIMEOUT}';
+SET LOCAL client_min_messages = warning;
 DROP SCHEMA IF EXISTS {schema} CASCADE;
 COMMIT;
 SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots

@@ -12,6 +12,7 @@ from dataflix_source.errors import DatabaseError, SourceError, SourceUnavailable
 from dataflix_source.settings import COPIER, OwnSettings, SourceSettings
 
 _CONNECT_TIMEOUT_S = 10
+_LATER = "When it answers again, the next copy goes on from the last one; a running ./run.sh begins it."
 # No statement of the API takes as long; what does is a bulk load or a session that somebody forgot.
 LOCK_TIMEOUT = "60s"
 # A server that goes away without a word is noticed within half a minute, also while it sends nothing.
@@ -183,9 +184,9 @@ def _of_source(error: psycopg2.Error, settings: SourceSettings) -> SourceError:
             "`./run.sh source check` names all that are missing."
         )
     if isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError) and not error.pgcode:
-        return SourceUnavailableError(f"The source {settings.address} went away: {message}.")
+        return SourceUnavailableError(f"The source {settings.address} went away: {message}. {_LATER}")
     if isinstance(error, errors.AdminShutdown | errors.CrashShutdown):
-        return SourceUnavailableError(f"The source {settings.address} was shut down: {message}.")
+        return SourceUnavailableError(f"The source {settings.address} was shut down: {message}. {_LATER}")
     return DatabaseError(f"The source {settings.address} failed: {message}.")
 
 
