@@ -57,6 +57,8 @@ def test_every_answer_is_as_documented(
                 *(str(COMMAND), "--config-file", str(CONFIG), "run", f"{server.url}/openapi.json"),
                 *("-H", f"X-API-Key: {API_KEY}", "--checks", "all", "--phases", PHASES),
                 *("--max-examples", str(EXAMPLES), *SEED, "--no-color"),
+                # Ids of a copy are texts, and most texts that are drawn cannot be a segment of a path.
+                *("--suppress-health-check", "filter_too_much"),
             ]
             ended = subprocess.run(
                 command, env=clean_environ({}), cwd=tmp_path, capture_output=True, text=True, check=False
