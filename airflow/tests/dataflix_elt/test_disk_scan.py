@@ -1,5 +1,6 @@
 """The search of ClickHouse's files finds each of thousands of texts, in one pass."""
 
+import os
 import random
 from pathlib import Path
 
@@ -44,3 +45,34 @@ def test_a_text_on_the_border_of_two_pieces_is_found(tmp_path: Path, monkeypatch
     for before in range(30, 110, 7):
         (tmp_path / "file").write_bytes(b"." * before + text + b".")
         assert scan(tmp_path, [text]).found
+
+
+def test_a_folder_that_vanishes_meanwhile_is_skipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "kept" / "file").write_bytes(b"pseudonym")
+    (tmp_path / "gone").mkdir()
+    listed = os.scandir
+
+    def vanishing(path: str) -> object:
+        if Path(path).name == "gone":
+            Path(path).rmdir()
+        return listed(path)
+
+    monkeypatch.setattr(os, "scandir", vanishing)
+    assert scan(tmp_path, [b"pseudonym"]).found == [tmp_path / "kept" / "file"]
+    assert not (tmp_path / "gone").exists()
+
+
+def test_a_folder_that_cannot_be_read_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "locked").mkdir()
+    listed = os.scandir
+
+    def refusing(path: str) -> object:
+        if Path(path).name == "locked":
+            raise PermissionError(13, "Permission denied", path)
+        return listed(path)
+
+    # Root may read everything, so the refusal is made here.
+    monkeypatch.setattr(os, "scandir", refusing)
+    with pytest.raises(PermissionError):
+        scan(tmp_path, [b"pseudonym"])

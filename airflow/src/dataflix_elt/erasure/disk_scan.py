@@ -1,5 +1,6 @@
 """Searches ClickHouse's files, packed and unpacked, for texts that must not be in them."""
 
+import os
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -82,13 +83,14 @@ class _Texts:
 def scan(folder: Path, texts: Sequence[bytes]) -> ScanResult:
     """Search every file under `folder` as it is and, if it is packed, unpacked.
 
-    Files that vanish meanwhile are skipped: what they held is gone, too.
+    Files and folders that vanish meanwhile are skipped: what they held is gone, too.
+
+    Raises:
+        OSError: a file or a folder cannot be read.
     """
     wanted = _Texts(texts)
     result = ScanResult()
-    for path in sorted(folder.rglob("*")):
-        if not path.is_file() or path.is_symlink():
-            continue
+    for path in sorted(_files(folder)):
         try:
             contents = [_pieces(path, wanted.longest)]
             if path.suffix == _COLUMNS:
@@ -106,6 +108,20 @@ def scan(folder: Path, texts: Sequence[bytes]) -> ScanResult:
         except _UnknownCodecError:
             result.unread.append(path)
     return result
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """Yield every file; `Path.rglob` ends with an error when a folder vanishes while it looks."""
+    for parent, _, names in os.walk(folder, onerror=_raise_unless_gone):
+        for name in names:
+            path = Path(parent, name)
+            if path.is_file() and not path.is_symlink():
+                yield path
+
+
+def _raise_unless_gone(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError):
+        raise error
 
 
 def _pieces(path: Path, longest: int) -> Iterator[bytes]:
