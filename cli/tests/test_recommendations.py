@@ -72,7 +72,7 @@ def test_session_needs_no_user_and_lists_unknown_movies(dataflix: Invoke, server
     assert "987654321" in unknown.err
     assert len(titles(dataflix, "session")) == 10
     # Every movie of the model is rated.
-    assert "nothing to recommend" in dataflix("session", "--only-new").err
+    assert "no movie to recommend" in dataflix("session", "--only-new").err
     assert dataflix("session", "--rate", "Amélie", "6").code == 2
 
 

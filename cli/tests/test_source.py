@@ -93,7 +93,7 @@ def test_writing_and_words_of_the_shop(shop: Invoke) -> None:
     assert LAMP not in {row["movie_id"] for row in recommended["data"]}
     assert recommended["data"]
     nothing = shop("recommend", ANN, "--attribute", "color:red", "--exclude", f"id:{LAMP}")
-    assert "every product was seen, blocked or filtered out" in nothing.err
+    assert "no product to recommend that was not seen" in nothing.err
     refused = shop("users", "create", "new", "new@example.org")
     assert "copied from shop" in refused.err
 
