@@ -159,7 +159,7 @@ def test_a_password_that_cannot_be_read_is_refused(
     monkeypatch.delenv("DATAFLIX_SOURCE_CHECK_PASSWORD", raising=False)
     monkeypatch.setattr("getpass.getpass", ask)
     assert main(["inspect", "--user", "somebody"]) == 1
-    told = capsys.readouterr().err
-    assert message in told
-    assert "DATAFLIX_SOURCE_CHECK_PASSWORD" in told
-    assert "caf" not in told
+    printed = capsys.readouterr().err
+    assert message in printed
+    assert "DATAFLIX_SOURCE_CHECK_PASSWORD" in printed
+    assert "caf" not in printed

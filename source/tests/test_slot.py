@@ -179,8 +179,8 @@ def test_rows_that_the_log_does_not_identify_are_all_read(
     run_copy(source.reader, own_settings, REPLICATION)
     with source_snapshot(source.reader) as session:
         _, findings = check_source(session, source.reader, REPLICATION)
-    told = [one.text for one in findings.all if "REPLICA IDENTITY FULL" in one.text]
-    assert [text.split()[5] for text in told] == ["public.loan", "public.review"]
+    warnings = [one.text for one in findings.all if "REPLICA IDENTITY FULL" in one.text]
+    assert [text.split()[5] for text in warnings] == ["public.loan", "public.review"]
     for full in (False, True):
         if full:
             source.execute("ALTER TABLE loan REPLICA IDENTITY FULL")
@@ -254,7 +254,7 @@ def test_nothing_is_lost_between_the_copy_and_its_confirmation(
     *_, reviews = run_copy(source.reader, own_settings, REPLICATION).changes
     assert (reviews.deleted, len([row for row in what_came(own) if row[0] == "rating"])) == (1, 0)
     assert admin.fetch(confirmed) != before
-    # The source can't be told: said, and told by the next one.
+    # The copy cannot confirm the slot: the result says so, and the next copy confirms it.
     source.execute("DELETE FROM loan WHERE card = 'C 3'")
     with monkeypatch.context() as patch:
         patch.setattr(copying, "source_writer", away)

@@ -159,10 +159,10 @@ Please take a look at these docs:
     ],
 )
 def test_what_airflow_cannot_read_is_told_in_one_line(trace: str, reason: str) -> None:
-    told = import_error({"filename": "elt_pipeline.py", "stack_trace": trace})
-    assert reason in told
-    assert told.startswith("elt_pipeline.py can't be read: ")
-    assert len(told.splitlines()) == 1
+    said = import_error({"filename": "elt_pipeline.py", "stack_trace": trace})
+    assert reason in said
+    assert said.startswith("elt_pipeline.py can't be read: ")
+    assert len(said.splitlines()) == 1
 
 
 def test_a_dag_that_was_read_too_slowly_is_waited_for(use: Use) -> None:

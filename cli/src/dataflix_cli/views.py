@@ -261,8 +261,8 @@ def health(output: Output, answer: Json) -> None:
 
 def _held(answer: Json) -> str:
     since, reason = answer["held_since"], answer["held_reason"]
-    told = f"since {minute(since)}" if since else "yes"
-    return f"{told}, until trainer release" + (f": {reason}" if reason else "")
+    held = f"since {minute(since)}" if since else "yes"
+    return f"{held}, until trainer release" + (f": {reason}" if reason else "")
 
 
 def _attribute(value: object) -> object:

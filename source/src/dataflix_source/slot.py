@@ -208,8 +208,8 @@ changed AS (
     FROM decoded AS d INNER JOIN watched AS w ON d.shown_name = w.shown_name
     WHERE d.is_visible
 ),
-told AS (
-    SELECT c.entity, k.told
+logged AS (
+    SELECT c.entity, k.logged
     FROM changed AS c
     CROSS JOIN LATERAL (
         SELECT CASE
@@ -224,7 +224,7 @@ told AS (
             ('^UPDATE: old-key:' || %(others)s || ' new-tuple:' || c.key_pattern)
         ) AS p (pattern)
         WHERE c.change LIKE 'UPDATE: old-key:%%'
-    ) AS k (told)
+    ) AS k (logged)
     UNION ALL
     SELECT w.entity, NULL
     FROM decoded AS d
@@ -237,11 +237,11 @@ texts AS (
     -- A row without a key is nobody's; one whose key could not be found may be anybody's.
     SELECT DISTINCT
         entity, CASE
-            WHEN told IN ('?', 'unchanged-toast-datum') THEN NULL
-            WHEN left(told, 1) = '''' THEN replace(substr(told, 2, length(told) - 2), '''''', '''')
-            ELSE told
+            WHEN logged IN ('?', 'unchanged-toast-datum') THEN NULL
+            WHEN left(logged, 1) = '''' THEN replace(substr(logged, 2, length(logged) - 2), '''''', '''')
+            ELSE logged
         END AS key
-    FROM told WHERE told IS DISTINCT FROM 'null'
+    FROM logged WHERE logged IS DISTINCT FROM 'null'
 )
 SELECT
     entity, CASE WHEN count(*) <= %(most)s AND count(*) = count(key) THEN array_agg(key) END,

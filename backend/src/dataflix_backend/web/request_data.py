@@ -102,8 +102,8 @@ def _messages(error: ValidationError, model: type[BaseModel]) -> Iterator[dict[s
         elif not field:
             field, message = " and ".join(entry["ctx"]["fields"]), _with_ids(entry)
         else:
-            told = source_ids.said(entry["msg"].removeprefix("Input "))
-            message = f"{told}, not {_shown(entry['input'])}"
+            message = source_ids.said(entry["msg"].removeprefix("Input "))
+            message = f"{message}, not {_shown(entry['input'])}"
         yield {"field": field if field.isidentifier() else _shown(field), "message": message}
 
 
@@ -112,8 +112,8 @@ def _with_ids(entry: ErrorDetails) -> str:
     context = entry["ctx"]
     if "movie_id" not in context:
         return source_ids.said(entry["msg"])
-    told = source_ids.said(str(context["message"]))
-    return told.format(movie=source_ids.shown_movie(context["movie_id"]))
+    message = source_ids.said(str(context["message"]))
+    return message.format(movie=source_ids.shown_movie(context["movie_id"]))
 
 
 def _shown(value: object) -> str:

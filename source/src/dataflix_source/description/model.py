@@ -250,7 +250,7 @@ class CategoryTable(Part):
 
 
 def _form_of_categories(value: Any) -> str:
-    # Without it, a mistake in one form would be told once for each form.
+    # Without it, a mistake in one form would be named once for each form.
     if isinstance(value, CategoryTable) or (isinstance(value, dict) and {"table", "item"} & set(value)):
         return "CategoryTable"
     return "SplitText" if isinstance(value, SplitText | dict) else "Reference"

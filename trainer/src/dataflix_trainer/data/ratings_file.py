@@ -51,7 +51,7 @@ _DAT = re.compile(rb"\d+::\d+::[\d.]+::\d+\r?")
 _TABS = re.compile(rb"\d+\t\d+\t[\d.]+\t\d+\r?")
 _COLUMNS = ["user", "item", "rating", "timestamp"]
 # A file has a rating for each row, or counts of what was done, or neither.
-_OPTIONAL = ("rating", "count")
+_NEEDED = ("user", "item", "timestamp")
 
 
 @dataclass(frozen=True)
@@ -146,8 +146,7 @@ def _places(names: list[str]) -> dict[str, int] | None:
         for wanted, synonyms in SYNONYMS.items()
     }
     found = {wanted: at[0] for wanted, at in places.items() if len(at) == 1}
-    needed = [wanted for wanted in SYNONYMS if wanted not in _OPTIONAL]
-    if any(wanted not in found for wanted in needed) or len(places["rating"]) > 1:
+    if any(wanted not in found for wanted in _NEEDED) or len(places["rating"]) > 1:
         return None
     if "rating" in found:
         # A count beside a rating says nothing that the rating does not.
@@ -164,7 +163,7 @@ def _table(source: _Source, kind: str) -> pa.Table:
         places = _places(names)
         if places is None:
             raise DataError(
-                f"{source.name} must have one column each for {', '.join(_COLUMNS)}; "
+                f"{source.name} must have one column each for {', '.join(_NEEDED)}, and at most one rating; "
                 f"it has: {', '.join(names)}"
             )
         wanted = [names[place] for place in places.values()]
@@ -176,7 +175,7 @@ def _table(source: _Source, kind: str) -> pa.Table:
         )
         places = _places(table.column_names)
         if places is None:
-            raise DataError(f"{source.name} must have one column each for {', '.join(_COLUMNS)}")
+            raise DataError(f"{source.name} must have one column each for {', '.join(_NEEDED)}")
         return table.select(list(places.values())).rename_columns(list(places))
     if kind == "dat":
         content = content.replace(b"::", b"\t")
